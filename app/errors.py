@@ -1,0 +1,94 @@
+"""Every error this application raises on purpose, with its HTTP status and its exit code.
+
+AppError
+├── UsageError            what was asked for does not exist or is out of range
+│   ├── SettingsError     an environment variable has a value that cannot be used
+│   └── NotFoundError     no gallery, picture or data set of that name or id
+├── QueryError            the query picture cannot be used
+│   ├── DecodeError       bytes that are not a picture that can be read
+│   └── FetchError        an address that gave no picture
+│       └── AddressError  an address that this server must not ask
+├── DatasetError          a data set's folder is missing or not laid out as published
+├── GalleryError          a gallery on disk is damaged or does not belong together
+├── ModelError            a model cannot run here (mostly: its weights are missing)
+└── StorageError          a folder cannot be written, or the disk is full
+
+A message is one sentence: what happened, with the offending value, and what to do.
+"""
+
+
+class AppError(Exception):
+    """The root of the tree; the message is one sentence for people."""
+
+    http_status = 500
+    exit_code = 1
+
+
+class UsageError(AppError):
+    """What was asked for does not exist or is out of range."""
+
+    http_status = 422
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """An environment variable has a value that cannot be used; the message names both."""
+
+    http_status = 500
+
+
+class NotFoundError(UsageError):
+    """There is no gallery, picture or data set of that name or id."""
+
+    http_status = 404
+
+
+class QueryError(AppError):
+    """The query picture cannot be used."""
+
+    http_status = 422
+    exit_code = 3
+
+
+class DecodeError(QueryError):
+    """The bytes are not a picture that can be read."""
+
+
+class FetchError(QueryError):
+    """The address gave no picture."""
+
+    http_status = 502
+
+
+class AddressError(FetchError):
+    """The address is one that this server must not ask: not http(s), or not public."""
+
+    http_status = 403
+
+
+class DatasetError(AppError):
+    """A data set's folder is missing or not laid out as published."""
+
+    http_status = 404
+    exit_code = 4
+
+
+class GalleryError(AppError):
+    """A gallery on disk is damaged, or its files do not belong together."""
+
+    http_status = 503
+    exit_code = 5
+
+
+class ModelError(AppError):
+    """A model cannot run here; mostly because its weights cannot be had."""
+
+    http_status = 503
+    exit_code = 6
+
+
+class StorageError(AppError):
+    """A folder cannot be written, or the disk is full."""
+
+    http_status = 507
+    exit_code = 7
