@@ -1,0 +1,73 @@
+"""Pictures → unit vectors, whatever runs the network: batching, length and checks live here, once."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embed.models import Model
+from app.errors import ModelError
+
+
+class Runtime(Protocol):
+    """What runs a network; the one method that a new runtime has to bring."""
+
+    batch: int
+
+    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs; thread-safe."""
+
+
+class Embedder:
+    """A model that can run here. Safe to use from several threads at once."""
+
+    def __init__(self, model: Model, runtime: Runtime, weights_sha256: str) -> None:
+        self.model = model
+        self.weights_sha256 = weights_sha256
+        self._runtime = runtime
+
+    @property
+    def name(self) -> str:
+        """The model's name in the registry."""
+        return self.model.name
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self.model.dim
+
+    @property
+    def batch(self) -> int:
+        """How many pictures the runtime takes at once."""
+        return self._runtime.batch
+
+    def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the network's small uint8 input of an (H, W, 3) uint8 picture.
+
+        Apart from `embed` so that a build may drop each large picture before its batch is full.
+        """
+        return self.model.preprocessing.apply(image)
+
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return (n, dim) float32 vectors of norm 1 of (H, W, 3) uint8 pictures."""
+        return self.embed_prepared([self.prepare(image) for image in images])
+
+    def embed_prepared(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return (n, dim) float32 vectors of norm 1 of what `prepare` gave; ModelError if not finite.
+
+        The last batch is filled up with zeros: a network of fixed shape is the fastest, and the
+        vectors do not depend on what else is in the batch.
+        """
+        vectors = np.empty((len(inputs), self.dim), np.float32)
+        for start in range(0, len(inputs), self.batch):
+            part = inputs[start : start + self.batch]
+            filled = np.zeros((self.batch, *part[0].shape), np.uint8)
+            filled[: len(part)] = part
+            vectors[start : start + len(part)] = self._runtime.run(filled)[: len(part)]
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"The model {self.name} gave values that are not numbers: its weights are damaged."
+            )
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(norms, np.float32(1e-12))

@@ -1,0 +1,105 @@
+"""A model's weights → a network running on this CPU; the only file besides `convert` that names OpenVINO."""
+
+import hashlib
+import os
+import queue
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import app
+from app.embed.models import Model
+from app.errors import ModelError, StorageError
+
+_CONVERSION = 1  # goes up when `convert` would write something else for the same weights
+
+
+class OpenVinoRuntime:
+    """A compiled network with a fixed batch and a few requests that run side by side."""
+
+    def __init__(self, network: Path, *, batch: int, streams: int, threads: int) -> None:
+        import openvino as ov
+
+        core = ov.Core()
+        model = core.read_model(network)
+        _, *shape = model.input().partial_shape
+        model.reshape([batch, *shape])
+        compiled = core.compile_model(
+            model,
+            "CPU",
+            {
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": threads,
+                # Some CPUs would calculate in bfloat16 on their own, and the same picture would
+                # have another vector there.
+                "INFERENCE_PRECISION_HINT": "f32",
+                "CACHE_DIR": "",
+            },
+        )
+        self.batch = batch
+        self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
+        for _ in range(streams):
+            self._idle.put(compiled.create_infer_request())
+
+    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs."""
+        request = self._idle.get()
+        try:
+            request.infer([batch], share_inputs=True)
+            return np.array(request.get_output_tensor(0).data, np.float32)
+        finally:
+            self._idle.put(request)
+
+
+def converted_network(model: Model, weights: Path, weights_sha256: str, cache_dir: Path) -> Path:
+    """Return the converted network's .xml in `cache_dir`, converting it if it is not there.
+
+    The name carries the weights' hash and the versions of what converted it. ModelError if the
+    conversion fails, StorageError if the folder cannot be written.
+    """
+    key = hashlib.sha256(
+        repr(
+            (
+                _CONVERSION,
+                weights_sha256,
+                model.preprocessing,
+                version("openvino"),
+                version("torch"),
+                version("torchvision"),
+            )
+        ).encode()
+    ).hexdigest()[:16]
+    folder = cache_dir / "networks"
+    network = folder / f"{model.name}-{key}.xml"
+    if network.is_file():
+        return network
+    # Another name for each process: two that start at once convert twice and then agree.
+    mine = folder / f"{model.name}-{key}.{os.getpid()}.xml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "app.embed.convert", model.name, str(weights), str(mine)],
+            cwd=Path(app.__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ModelError(
+                last if done.returncode == ModelError.exit_code
+                else f"The network of {model.name} could not be converted: {last}"
+            )
+        mine.with_suffix(".bin").replace(network.with_suffix(".bin"))
+        mine.replace(network)
+    except OSError as exc:
+        raise StorageError(
+            f"The converted network cannot be kept in {folder} ({exc.strerror}): "
+            "set RIS_CACHE_DIR to a folder that can be written."
+        ) from exc
+    return network

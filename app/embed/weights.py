@@ -1,0 +1,98 @@
+"""A model's name → its weights file on this disk, looked for, fetched and checked."""
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.embed.models import NEEDS_NO_DOWNLOAD, Model, WeightsFile
+from app.errors import ModelError
+
+_CONNECT_SECONDS = 10
+_CHUNK_BYTES = 1 << 20
+
+
+def find_weights(
+    model: Model, *, weights_dir: Path | None, cache_dir: Path, download: bool
+) -> tuple[Path, str]:
+    """Return the weights file of `model` and its SHA-256 in hex.
+
+    Looked for in this order: `weights_dir` (the published file name, or the model's name with
+    .safetensors or .pth: an operator's own weights, whose hash cannot be known beforehand), the
+    installed package, torch's own download folder, `cache_dir`; then, with `download`, the
+    official address. ModelError if it cannot be had, or is not the published file.
+    """
+    wanted = model.weights
+    if wanted is None:
+        raise ModelError(f"The model {model.name} has no weights.")
+    for path in _places(model.name, wanted, weights_dir, cache_dir):
+        if path.is_file():
+            digest = sha256_of(path)
+            if path.name == wanted.name and not digest.startswith(wanted.sha256_prefix):
+                raise ModelError(
+                    f"The weights {path} are not the published file "
+                    f"(SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix}): "
+                    "delete it, and it is fetched again."
+                )
+            return path, digest
+    if download and wanted.url:
+        return _download(wanted, cache_dir / "weights")
+    raise _cannot_be_had(wanted, "are not on this machine")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _places(
+    name: str, wanted: WeightsFile, weights_dir: Path | None, cache_dir: Path
+) -> Iterator[Path]:
+    if weights_dir is not None:
+        yield weights_dir / f"{name}.safetensors"
+        yield weights_dir / f"{name}.pth"
+        yield weights_dir / wanted.name
+    if wanted.package and wanted.package_path:
+        # find_spec does not import the package: a start has no use for its code.
+        spec = importlib.util.find_spec(wanted.package)
+        if spec is not None and spec.origin:
+            yield Path(spec.origin).parent / wanted.package_path
+    torch_home = os.environ.get("TORCH_HOME", str(Path.home() / ".cache" / "torch"))
+    yield Path(torch_home) / "hub" / "checkpoints" / wanted.name
+    yield cache_dir / "weights" / wanted.name
+
+
+def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
+    import requests
+    from tqdm import tqdm
+
+    assert wanted.url is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{wanted.name}.{os.getpid()}.part"
+    try:
+        with requests.get(wanted.url, stream=True, timeout=_CONNECT_SECONDS) as answer:
+            answer.raise_for_status()
+            total = int(answer.headers.get("Content-Length", 0)) or None
+            with (
+                part.open("wb") as file,
+                tqdm(total=total, unit="B", unit_scale=True, desc=wanted.name) as bar,
+            ):
+                for chunk in answer.iter_content(_CHUNK_BYTES):
+                    bar.update(file.write(chunk))
+        digest = sha256_of(part)
+        if not digest.startswith(wanted.sha256_prefix):
+            raise _cannot_be_had(wanted, f"arrived damaged from {wanted.url}")
+        return part.replace(folder / wanted.name), digest
+    except requests.RequestException as exc:
+        raise _cannot_be_had(wanted, f"cannot be fetched from {wanted.url}") from exc
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _cannot_be_had(wanted: WeightsFile, what: str) -> ModelError:
+    return ModelError(
+        f"The weights {wanted.name} {what}: put the file into the folder that RIS_WEIGHTS_DIR "
+        f"names, or use the model {NEEDS_NO_DOWNLOAD}, which needs no download."
+    )
