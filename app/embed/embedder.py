@@ -42,6 +42,14 @@ class Embedder:
         """How many pictures the runtime takes at once."""
         return self._runtime.batch
 
+    @property
+    def decoded_side(self) -> int:
+        """The shorter side, in pixels, that a picture needs to be decoded to for this model.
+
+        Twice what the network's resize asks for: its filter then still averages over whole pixels.
+        """
+        return 2 * self.model.preprocessing.resize
+
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the network's small uint8 input of an (H, W, 3) uint8 picture.
 

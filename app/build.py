@@ -1,0 +1,231 @@
+"""The build, start to end: a folder of pictures → a gallery that can be searched."""
+
+import hashlib
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import decode
+from app.embed import Embedder
+from app.errors import DatasetError, DecodeError, StorageError, UsageError
+from app.gallery import Draft, Folders, Manifest, recipe_of, writing_to
+from app.index import (
+    VectorIndex,
+    SearchEffort,
+    calibrate,
+    check_factory,
+    train_shortlist,
+    write_vectors,
+)
+from app.layouts import Layout, Picture
+from app.results import ImageRecord, Skipped
+
+_THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
+_TOLD_EVERY_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did; `seconds` are of this run, which may have gone on with an earlier one."""
+
+    manifest: Manifest
+    skipped: tuple[Skipped, ...]
+    embedded: int
+    seconds_embedding: float
+    seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Pictures read, decoded and embedded in this run, by the second."""
+        return self.embedded / self.seconds_embedding if self.seconds_embedding else 0.0
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    images: list[ImageRecord]
+    thumbnails: list[bytes]
+    vectors: NDArray[np.float32]
+    skipped: list[Skipped]
+
+
+def build_gallery(
+    layout: Layout,
+    embedder: Embedder,
+    *,
+    folders: Folders,
+    index: str,
+    limit: int | None,
+    command: str,
+    source: str = "",
+    workers: int,
+    tell: Callable[[str, int, int], None],
+) -> BuildReport:
+    """Embed the pictures of `layout`, train its index, put the gallery in place.
+
+    `tell(stage, done, total)` hears of the progress. Stopped at any moment, the next call with the
+    same arguments goes on; the gallery that was there before stays until the new one is whole.
+    Raises DatasetError if no picture can be read, UsageError for a bad `index` or `limit`,
+    StorageError if the disk cannot take it.
+    """
+    started = time.perf_counter()
+    check_factory(index, embedder.dim)
+    if limit is not None and limit < 1:
+        raise UsageError(f"The limit must be 1 or more, not {limit}.")
+    tell("list", 0, 0)
+    pictures = layout.pictures()[:limit]
+    if not pictures:
+        raise DatasetError(f"There is no picture in {layout.folder}.")
+    recipe = recipe_of(
+        [embedder.name, embedder.weights_sha256, embedder.model.preprocessing, *pictures]
+    )
+    draft = Draft(folders, recipe=recipe, dim=embedder.dim)
+    try:
+        _check_free_space(folders, len(pictures) - draft.done, embedder.dim)
+        before = draft.done
+        _embed_rest(draft, pictures, layout.folder, embedder, workers, tell)
+        seconds_embedding = time.perf_counter() - started
+        if not draft.rows:
+            raise DatasetError(
+                f"None of the {len(pictures)} pictures in {layout.folder} can be read, "
+                f"the first because: {draft.skipped()[0].reason}"
+            )
+        tell("train", 0, 0)
+        with writing_to(folders.indexes):
+            write_vectors(draft.raw_vectors(), draft.vectors_path)
+            used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
+        tell("measure", 0, 0)
+        shortlist = draft.shortlist_path if used != "Flat" else None
+        measured = calibrate(
+            VectorIndex(
+                vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)
+            )
+        )
+        skipped = tuple(draft.skipped())
+        manifest = draft.finish(
+            Manifest(
+                name=folders.indexes.name,
+                data=layout.name,
+                source=source,
+                command=command,
+                model=embedder.name,
+                weights_sha256=embedder.weights_sha256,
+                preprocessing=embedder.model.preprocessing_facts(),
+                dim=embedder.dim,
+                images=draft.rows,
+                skipped=len(skipped),
+                index_asked=index,
+                index=used,
+                probes=measured.effort.probes,
+                candidates=measured.effort.candidates,
+                recall_raw=measured.recall_raw,
+                recall_reranked=measured.recall_reranked,
+                recall_queries=measured.queries,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                versions={
+                    name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")
+                },
+                notes=(note,) if note else (),
+            )
+        )
+    except BaseException:
+        draft.close()
+        raise
+    return BuildReport(
+        manifest,
+        skipped,
+        len(pictures) - before,
+        seconds_embedding,
+        time.perf_counter() - started,
+    )
+
+
+def _embed_rest(
+    draft: Draft,
+    pictures: Sequence[Picture],
+    folder: Path,
+    embedder: Embedder,
+    workers: int,
+    tell: Callable[[str, int, int], None],
+) -> None:
+    """Embed what the draft does not have yet.
+
+    Each worker takes a whole batch from file to vector, so that a picture never waits for another
+    thread; this thread writes, in the order of the list.
+    """
+    tell("embed", draft.done, len(pictures))
+    told = time.perf_counter()
+    rest = pictures[draft.done :]
+    batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
+    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
+
+        def submit(batch: Sequence[Picture]) -> "Future[_Embedded]":
+            return pool.submit(_embed_batch, batch, folder, embedder)
+
+        for done in _in_order(batches, submit, ahead=2 * workers):
+            draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
+            if time.perf_counter() - told > _TOLD_EVERY_SECONDS:
+                told = time.perf_counter()
+                tell("embed", draft.done, len(pictures))
+    tell("embed", draft.done, len(pictures))
+
+
+def _in_order(
+    batches: Sequence[Sequence[Picture]],
+    submit: Callable[[Sequence[Picture]], "Future[_Embedded]"],
+    *,
+    ahead: int,
+) -> Iterator[_Embedded]:
+    """Yield the results in the order of the batches, with `ahead` of them under way."""
+    waiting: deque[Future[_Embedded]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(submit(batch))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) -> _Embedded:
+    images, thumbnails, inputs, skipped = [], [], [], []
+    for picture in pictures:
+        try:
+            data = (folder / picture.path).read_bytes()
+            width, height = decode.size_of(data)
+            # The network never needs more pixels than that; the query is prepared alike.
+            image = decode.decode(data, min_side=embedder.decoded_side)
+        except OSError as exc:
+            skipped.append(Skipped(picture.path, f"It cannot be read: {exc.strerror}."))
+            continue
+        except DecodeError as exc:
+            skipped.append(Skipped(picture.path, str(exc)))
+            continue
+        inputs.append(embedder.prepare(image))
+        thumbnails.append(decode.thumbnail(image))
+        digest = hashlib.sha256(data).hexdigest()
+        images.append(
+            ImageRecord(-1, picture.path, digest, width, height, len(data), picture.labels)
+        )
+    return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
+
+
+def _check_free_space(folders: Folders, pictures: int, dim: int) -> None:
+    needed = pictures * (2 * 2 * dim + _THUMBNAIL_BYTES)
+    free = shutil.disk_usage(folders.indexes).free
+    if free < needed:
+        raise StorageError(
+            f"{folders.indexes} needs about {needed / 1e6:.0f} MB and has {free / 1e6:.0f} MB "
+            "free: make room, then run the same command again."
+        )

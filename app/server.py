@@ -1,0 +1,112 @@
+"""One web application: the routes, the error handler, and the page mounted on it."""
+
+import logging
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.errors import AppError, UsageError
+from app.service import SearchService
+from app.settings import Settings
+from app.wiring import make_service
+
+# The browser itself is told to ask nobody else: no font, script or beacon from another host.
+# Gradio needs inline scripts and styles, and compiles the page's small scripts.
+_CONTENT_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; connect-src 'self' data: blob:; "
+    "object-src 'none'; base-uri 'self'"
+)
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until stopped; `announce` gets the address when the page can be opened.
+
+    UsageError if the address is taken or cannot be used.
+    """
+    listening = _listen(settings.host, settings.port)
+    with tempfile.TemporaryDirectory(prefix="reverse-image-search-") as uploads:
+        _keep_gradio_to_itself(Path(uploads))
+        import uvicorn
+
+        class AnnouncingServer(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                announce(address_of(settings.host, settings.port))
+
+        application = make_application(make_service(settings), Path(uploads))
+        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
+        AnnouncingServer(config).run(sockets=[listening])
+
+
+def address_of(host: str, port: int) -> str:
+    """Return the address to open in a browser on this machine."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    return f"http://{shown}:{port}"
+
+
+def make_application(service: SearchService, uploads: Path) -> Any:
+    """Return the ASGI application: routes first, the page at /.
+
+    The models are loaded beside, so that the page does not wait for them.
+    """
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
+
+    from app import __version__, rest
+
+    threading.Thread(target=service.warm_up, name="warm-up", daemon=True).start()
+    application = FastAPI(title="Reverse image search", version=__version__)
+    application.include_router(rest.routes(service))
+
+    @application.exception_handler(AppError)
+    def tell(request: Request, error: AppError) -> JSONResponse:
+        return JSONResponse(rest.error_body(error), error.http_status)
+
+    from app.page import mount_page
+
+    return _WithContentPolicy(mount_page(application, service, uploads))
+
+
+class _WithContentPolicy:
+    """Adds the content policy to every answer."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                policy = (b"content-security-policy", _CONTENT_POLICY.encode())
+                message = {**message, "headers": [*message.get("headers", ()), policy]}
+            await send(message)
+
+        await self._application(scope, receive, send_with_policy)
+
+
+def _keep_gradio_to_itself(uploads: Path) -> None:
+    """Set what Gradio reads when it is imported: no telemetry, no hub, uploads in our folder."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (host, port), family=family, reuse_port=False, backlog=2048
+        )
+    except (OSError, UnicodeError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise UsageError(
+            f"Cannot listen on {host}:{port} ({reason}): choose another with HOST and PORT."
+        ) from exc
+
+

@@ -1,0 +1,335 @@
+"""The query, start to end: bytes, a URL or an image's id → the most similar images of a gallery."""
+
+import hashlib
+import mimetypes
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import decode, layouts
+from app.decode import Box
+from app.embed import Embedder
+from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
+from app.gallery import Folders, Gallery, gallery_names
+from app.index import SearchEffort, VectorIndex
+from app.results import GalleryInfo, Hit, ImageRecord, SearchResult, Timings
+
+MAX_K = 100
+DISPLAY_SIDE = 1024
+_DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
+
+
+@dataclass(frozen=True)
+class _Open:
+    gallery: Gallery
+    index: VectorIndex
+
+
+@dataclass(frozen=True)
+class _Embedding:
+    vector: NDArray[np.float32]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+class SearchService:
+    """Every door of the application asks this. Safe to use from several threads; keeps no visitor's data."""
+
+    def __init__(
+        self,
+        *,
+        datasets_dir: Path,
+        features_dir: Path,
+        indexes_dir: Path,
+        load_embedder: Callable[[str], Embedder],
+        fetch: Callable[[str], bytes],
+    ) -> None:
+        self._datasets_dir = datasets_dir
+        self._features_dir = features_dir
+        self._indexes_dir = indexes_dir
+        self._load_embedder = load_embedder
+        self._fetch = fetch
+        self._opened: dict[str, _Open] = {}
+        self._embedders: dict[str, Embedder | ModelError] = {}
+        self._folders: dict[str, Path] = {}
+        self._opening = threading.Lock()
+        self._loading = threading.Lock()
+
+    def galleries(self) -> list[GalleryInfo]:
+        """Return every gallery on disk, the refused ones with the reason."""
+        return [self.gallery(name) for name in gallery_names(self._indexes_dir)]
+
+    def gallery(self, name: str) -> GalleryInfo:
+        """Return what there is to say of one gallery; NotFoundError if there is none of that name."""
+        try:
+            opened = self._open(name)
+        except GalleryError as exc:
+            return GalleryInfo(name, refused=str(exc))
+        manifest = opened.gallery.manifest
+        return GalleryInfo(
+            name=name,
+            uploads_off=self._uploads_off(opened.gallery),
+            pictures_missing=self._pictures_missing(opened.gallery),
+            approximate=opened.index.approximate,
+            images=manifest.images,
+            data=manifest.data,
+            model=manifest.model,
+            dim=manifest.dim,
+            index=manifest.index,
+            probes=manifest.probes,
+            candidates=manifest.candidates,
+            recall_raw=manifest.recall_raw,
+            recall_reranked=manifest.recall_reranked,
+            created=manifest.created,
+            notes=manifest.notes,
+        )
+
+    def search(
+        self,
+        gallery: str,
+        query: bytes | str | int,
+        *,
+        k: int = 10,
+        box: Box | None = None,
+        exact: bool = False,
+        leave_out_same_file: bool = False,
+    ) -> SearchResult:
+        """Return the k images nearest to `query`: a picture's bytes, its URL, or an image's id.
+
+        With `box` only that part of the query is searched. Images whose file is the query's own
+        file come first, marked; or are left out. A whole image of the gallery is searched by its
+        stored vector. Raises an AppError whose message is for people.
+        """
+        if not 1 <= k <= MAX_K:
+            raise UsageError(f"k must be from 1 to {MAX_K}, not {k}.")
+        clock = _Clock()
+        opened = self._open(gallery)
+        query_vector = self._embed_query(opened, query, box, clock)
+        with clock.measure("search"):
+            same = opened.gallery.ids_of_content(query_vector.sha256)
+            asked = k + len(same) if leave_out_same_file else k
+            found = opened.index.search(query_vector.vector[None], asked, exact=exact)
+            scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
+            if leave_out_same_file:
+                for row in same:
+                    scores.pop(row, None)
+            elif same and box is None:
+                # The file itself is an answer whether or not the shortlist holds it.
+                own = opened.index.scores(query_vector.vector, np.array(same, np.int64))
+                scores = dict(zip(same, own.tolist(), strict=True)) | scores
+            ids = list(scores)[:k]
+            hits = tuple(
+                Hit(image, scores[image.id], rank, image.id in same)
+                for rank, image in enumerate(opened.gallery.images(ids), 1)
+            )
+        index, manifest = opened.index, opened.gallery.manifest
+        exact = (exact or index.exact_only) and not index.approximate
+        recall = manifest.recall_raw if index.approximate else manifest.recall_reranked
+        return SearchResult(
+            gallery=gallery,
+            hits=hits,
+            approximate=index.approximate,
+            exact=exact,
+            candidates=index.rows if exact else found.candidates,
+            recall=1.0 if exact else recall,
+            timings=clock.timings(),
+            notes=query_vector.notes,
+        )
+
+    def image(self, gallery: str, image: int) -> ImageRecord:
+        """Return one image of a gallery; NotFoundError if there is none of that id."""
+        return self._open(gallery).gallery.images([image])[0]
+
+    def random_images(self, gallery: str, count: int) -> list[ImageRecord]:
+        """Return up to `count` images of a gallery, drawn afresh at each call."""
+        opened = self._open(gallery).gallery
+        return opened.images(opened.random_ids(count))
+
+    def thumbnail(self, gallery: str, image: int) -> bytes:
+        """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
+        return self._open(gallery).gallery.thumbnail(image)
+
+    def picture(self, gallery: str, image: int) -> tuple[bytes, str]:
+        """Return the original file of an image and its media type.
+
+        NotFoundError if it is not on this machine; the message says which command fetches it.
+        """
+        opened = self._open(gallery).gallery
+        record = opened.images([image])[0]
+        data = _file_of(record, self._folder_of(opened))
+        if data is None:
+            raise NotFoundError(self._pictures_missing(opened) or f"{record.path} is missing.")
+        return data, mimetypes.guess_type(record.path)[0] or "application/octet-stream"
+
+    def fetch(self, url: str) -> bytes:
+        """Return the picture at a URL, within the limits of `app.fetch`."""
+        return self._fetch(url)
+
+    def preview(self, data: bytes, box: Box | None = None) -> bytes:
+        """Return a PNG of a picture, or of its part in `box`, for browsers that cannot show the file.
+
+        A whole picture is made no larger than needed to look at; a part keeps every pixel.
+        """
+        image = decode.decode(data, min_side=None if box else DISPLAY_SIDE)
+        return decode.encode_png(decode.crop(image, box) if box else image)
+
+    def warm_up(self) -> None:
+        """Open every gallery and load its model, so that the first query need not wait."""
+        for name in gallery_names(self._indexes_dir):
+            try:
+                manifest = self._open(name).gallery.manifest
+                self._embedder(manifest.model)
+            except AppError:
+                continue  # `galleries` says why
+
+    def _embed_query(
+        self, opened: _Open, query: bytes | str | int, box: Box | None, clock: "_Clock"
+    ) -> _Embedding:
+        notes: tuple[str, ...] = ()
+        if isinstance(query, int):
+            record = opened.gallery.images([query])[0]
+            if box is None:
+                return _Embedding(opened.index.vector(query), record.sha256)
+            data = _file_of(record, self._folder_of(opened.gallery))
+            if data is None:
+                data = opened.gallery.thumbnail(query)
+                notes = ("The part was cut from the thumbnail: the original is not here.",)
+            sha256 = record.sha256
+        elif isinstance(query, str):
+            with clock.measure("fetch"):
+                data = self._fetch(query)
+            sha256 = hashlib.sha256(data).hexdigest()
+        else:
+            data, sha256 = query, hashlib.sha256(query).hexdigest()
+        off = self._uploads_off(opened.gallery, wait=True)
+        if off:
+            raise ModelError(off)
+        embedder = self._embedder(opened.gallery.manifest.model)
+        with clock.measure("decode"):
+            # Decoded like the gallery's own images, so that the same file has the same vector.
+            side = None if box else embedder.decoded_side
+            image = decode.decode(data, min_side=side)
+            if box:
+                image = decode.crop(image, box)
+        with clock.measure("embed"):
+            vector = embedder.embed([image])[0]
+        return _Embedding(vector, sha256, notes)
+
+    def _open(self, name: str) -> _Open:
+        opened = self._opened.get(name)
+        if opened is not None and not opened.gallery.replaced():
+            return opened
+        with self._opening:
+            opened = self._opened.get(name)
+            if opened is not None and not opened.gallery.replaced():
+                return opened
+            self._opened.pop(name, None)
+            names = gallery_names(self._indexes_dir)
+            if name not in names:
+                raise NotFoundError(
+                    f"There is no gallery {name!r}: "
+                    + (f"choose one of {', '.join(names)}." if names else "make one with "
+                       "python create_index.py --images DIR --name NAME.")
+                )
+            gallery = Gallery(Folders.of(name, self._features_dir, self._indexes_dir))
+            index = VectorIndex(
+                vectors=gallery.vectors_path,
+                shortlist=gallery.shortlist_path,
+                effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
+            )
+            if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
+                raise GalleryError(f"The index of {name} does not belong to its database.")
+            opened = self._opened[name] = _Open(gallery, index)
+            return opened
+
+    def _embedder(self, model: str) -> Embedder:
+        with self._loading:
+            if model not in self._embedders:
+                try:
+                    self._embedders[model] = self._load_embedder(model)
+                except AppError as exc:
+                    self._embedders[model] = ModelError(str(exc))
+            found = self._embedders[model]
+        if isinstance(found, ModelError):
+            raise ModelError(str(found))
+        return found
+
+    def _uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
+        """Return why this gallery takes no new pictures as queries; '' if it does.
+
+        Without `wait` a model that is still being loaded counts as one that will run.
+        """
+        manifest = gallery.manifest
+        if not wait and manifest.model not in self._embedders:
+            return ""
+        only = f"Only images of {gallery.name} can be searched with: "
+        try:
+            embedder = self._embedder(manifest.model)
+        except AppError as exc:
+            return only + str(exc)
+        if embedder.weights_sha256 != manifest.weights_sha256 or (
+            embedder.model.preprocessing_facts() != manifest.preprocessing
+        ):
+            return (
+                f"{only}it was built with other weights of {manifest.model} than are here; "
+                f"build it anew with: {manifest.command} --force"
+            )
+        return ""
+
+    def _folder_of(self, gallery: Gallery) -> Path | None:
+        manifest = gallery.manifest
+        if manifest.source:
+            return Path(manifest.source)
+        known = self._folders.get(manifest.data)
+        if known is None or not known.is_dir():
+            try:
+                known = layouts.open_data_set(manifest.data, self._datasets_dir).folder
+            except AppError:
+                return None
+            self._folders[manifest.data] = known
+        return known
+
+    def _pictures_missing(self, gallery: Gallery) -> str:
+        folder = self._folder_of(gallery)
+        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
+            return ""
+        manifest = gallery.manifest
+        if manifest.source:
+            return f"The original pictures are not in {manifest.source} any more."
+        return (
+            "The original pictures are not on this machine: thumbnails are shown. To fetch them, "
+            f"run: bash data_download.sh {_DOWNLOADS.get(manifest.data, manifest.data)}"
+        )
+
+
+def _file_of(record: ImageRecord, folder: Path | None) -> bytes | None:
+    """Return the bytes of a gallery's file, or None; never of a file outside its folder."""
+    if folder is None:
+        return None
+    path = (folder / record.path).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        return None
+    return path.read_bytes()
+
+
+class _Clock:
+    """Milliseconds by stage, from the moment it is made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._spent: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        before = time.perf_counter()
+        yield
+        self._spent[stage] = self._spent.get(stage, 0.0) + 1000 * (time.perf_counter() - before)
+
+    def timings(self) -> Timings:
+        return Timings(**self._spent, total=1000 * (time.perf_counter() - self._started))

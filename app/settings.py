@@ -1,0 +1,65 @@
+"""Environment variables → every setting as one frozen value, read once.
+
+docs/architecture.md lists them; an error names the variable and its value.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from app.errors import SettingsError
+
+_PROGRAM = Path(__file__).resolve().parents[1]
+_YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and what is allowed."""
+
+    host: str
+    port: int
+    datasets_dir: Path
+    features_dir: Path
+    indexes_dir: Path
+    cache_dir: Path
+    weights_dir: Path | None
+    allow_loopback_urls: bool
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings that the environment gives; SettingsError names a bad one."""
+    home = _folder(environ, "RIS_HOME", _PROGRAM)
+    weights = environ.get("RIS_WEIGHTS_DIR")
+    return Settings(
+        host=environ.get("HOST") or "127.0.0.1",
+        port=_port(environ),
+        datasets_dir=_folder(environ, "RIS_DATASETS_DIR", home / "datasets"),
+        features_dir=home / "features",
+        indexes_dir=home / "indexes",
+        cache_dir=_folder(environ, "RIS_CACHE_DIR", user_cache_path("reverse-image-search")),
+        weights_dir=Path(weights).expanduser().resolve() if weights else None,
+        allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
+    )
+
+
+def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:
+    value = environ.get(key)
+    return Path(value).expanduser().resolve() if value else default
+
+
+def _port(environ: Mapping[str, str]) -> int:
+    value = environ.get("PORT") or "7860"
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
+        raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
+    return int(value)
+
+
+def _switch(environ: Mapping[str, str], key: str) -> bool:
+    value = environ.get(key, "").lower()
+    if value not in _YES | _NO:
+        raise SettingsError(f"{key} must be 1 or 0, not {value!r}.")
+    return value in _YES

@@ -1,0 +1,45 @@
+"""Settings → the objects that do the work; the only place where they are made."""
+
+import os
+from functools import partial
+
+from app.embed import Embedder
+from app.embed.load import load_embedder
+from app.fetch import FetchLimits, fetch
+from app.service import SearchService
+from app.settings import Settings
+
+
+def make_service(settings: Settings) -> SearchService:
+    """Return the search service; models are loaded when first needed and never downloaded by it."""
+    limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
+    return SearchService(
+        datasets_dir=settings.datasets_dir,
+        features_dir=settings.features_dir,
+        indexes_dir=settings.indexes_dir,
+        load_embedder=partial(
+            load_embedder,
+            weights_dir=settings.weights_dir,
+            cache_dir=settings.cache_dir,
+            purpose="query",
+        ),
+        fetch=partial(fetch, limits=limits),
+    )
+
+
+def make_build_embedder(settings: Settings, model: str) -> Embedder:
+    """Return the embedder of a build, downloading its weights if they are not here."""
+    return load_embedder(
+        model,
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.cache_dir,
+        purpose="build",
+        download=True,
+    )
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
