@@ -1,0 +1,5 @@
+"""The page: pictures in, results out, in a browser. Edges only: every answer comes from the service."""
+
+from app.page.layout import mount_page
+
+__all__ = ["mount_page"]

@@ -1,0 +1,133 @@
+"""The page's layout and its events, in that order; the functions are in `functions`."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from app.page import markup
+from app.page.functions import EXAMPLES, Functions, telling
+from app.page.queries import Uploads
+from app.service import MAX_K, SearchService
+
+_HERE = Path(__file__).parent
+_MAX_UPLOAD_BYTES = 50_000_000
+_SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_PANE = """<div class="pane"><h2>{{title}}</h2><div class="stage"></div>
+<div class="ways">{{#if takes_pictures}}
+<button type="button" data-action="choose">Choose a file</button>
+<button type="button" data-action="webcam">Use the webcam</button>
+<input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file">
+{{else}}<button type="button" data-action="clear-box">Clear the crop</button>{{/if}}</div></div>"""
+
+
+def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
+    """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
+    application.mount("/examples", StaticFiles(directory=EXAMPLES))
+    theme = gr.themes.Soft(
+        primary_hue="indigo", font=_SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")
+    )
+    return gr.mount_gradio_app(
+        application,
+        make_page(Functions(service, Uploads(uploads, service))),
+        path="/",
+        theme=theme,
+        css=(_HERE / "page.css").read_text(),
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        max_file_size=_MAX_UPLOAD_BYTES,
+        ssr_mode=False,
+        mcp_server=False,
+    )
+
+
+def make_page(functions: Functions) -> gr.Blocks:
+    """Return the page; it keeps nothing of a visitor on the server."""
+    with gr.Blocks(title="Reverse image search", analytics_enabled=False) as page:
+        gr.HTML(
+            "<h1>Reverse image search</h1><p>Find the images of a gallery that look like yours. "
+            "Nothing leaves this machine.</p>",
+            elem_id="title",
+        )
+        with gr.Row():
+            gallery = gr.Dropdown([], label="Gallery", elem_id="gallery", scale=1)
+            facts = gr.HTML(elem_id="facts", scale=2)
+        with gr.Row(elem_id="panes"):
+            original = _pane("Original", takes_pictures=True)
+            edit = _pane("Edit: drag a rectangle to search with a part", takes_pictures=False)
+        with gr.Row(elem_id="mirrors"):
+            to_edit = gr.Button("Mirror original to edit →", size="sm")
+            to_original = gr.Button("← Mirror edit to original", size="sm")
+        message = gr.HTML(elem_id="message")
+        with gr.Row():
+            url = gr.Textbox(
+                label="Address of a picture", placeholder="https://…", elem_id="url", scale=3
+            )
+            k = gr.Slider(1, MAX_K, 10, step=1, label="How many results", elem_id="k", scale=2)
+            leave_out = gr.Checkbox(label="Leave out the query's own file", elem_id="leave-out")
+        search = gr.Button("Search", variant="primary", elem_id="search")
+        with gr.Row():
+            examples = gr.HTML(elem_id="examples", js_on_load=_script("clicks.js"), scale=5)
+            others = gr.Button("Other examples", size="sm", elem_id="others", scale=0)
+        results = gr.HTML(elem_id="results", js_on_load=_script("clicks.js"))
+        timing = gr.HTML(elem_id="timing")
+
+        # Events: everything that brings a query shows it, searches, and answers in one step.
+        how = [gallery, k, leave_out]
+        answer = [original, edit, message, results, timing]
+
+        @telling
+        def uploaded(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
+            return functions.uploaded(gallery, k, leave_out, event._data)
+
+        @telling
+        def addressed(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
+            return functions.addressed(gallery, k, leave_out, event._data["url"])
+
+        @telling
+        def exemplified(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
+            return functions.exemplified(gallery, k, leave_out, event._data)
+
+        @telling
+        def reused(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
+            return functions.reused(gallery, k, leave_out, event._data)
+
+        def refused(event: gr.EventData) -> str:
+            return markup.message(str(event._data["message"]))
+
+        quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+        original.arrived(uploaded, how, answer, **quiet)
+        original.addressed(addressed, how, answer, **quiet)
+        original.refused(refused, None, message, **quiet)
+        url.submit(telling(functions.addressed), [*how, url], answer, **quiet)
+        examples.picked(exemplified, how, answer, **quiet)
+        results.picked(reused, how, answer, **quiet)
+        for asks in (search.click, edit.cropped):
+            asks(telling(functions.searched), [*how, edit], answer, **quiet)
+        to_edit.click(telling(functions.mirrored_to_edit), original, answer, **quiet)
+        to_original.click(telling(functions.mirrored_to_original), edit, answer, **quiet)
+        gallery.input(functions.described, gallery, [facts, examples], **quiet).then(
+            telling(functions.searched_again), [*how, edit], answer, **quiet
+        )
+        others.click(functions.example_row, gallery, examples, **quiet)
+        page.load(functions.opened, gallery, [gallery, facts, examples], **quiet)
+    return page
+
+
+def _pane(title: str, *, takes_pictures: bool) -> gr.HTML:
+    return gr.HTML(
+        value=None,
+        html_template=_PANE,
+        js_on_load=_script("query_pane.js"),
+        title=title,
+        takes_pictures=takes_pictures,
+        elem_id="original" if takes_pictures else "edit",
+        min_width=280,
+    )
+
+
+def _script(name: str) -> str:
+    return (_HERE / name).read_text()
