@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app import decode
-from app.embed import Embedder
+from app import decode, layouts
+from app.embed import Embedder, model_named
 from app.errors import DatasetError, DecodeError, StorageError, UsageError
-from app.gallery import Draft, Folders, Manifest, recipe_of, writing_to
+from app.gallery import Draft, Folders, Manifest, gallery_names, recipe_of, writing_to
 from app.index import (
-    VectorIndex,
     SearchEffort,
+    VectorIndex,
     calibrate,
     check_factory,
     train_shortlist,
@@ -31,6 +31,23 @@ from app.results import ImageRecord, Skipped
 
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
 _TOLD_EVERY_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build: a published data set (`data`) or a folder (`images`, with a `name`).
+
+    `command` is what a person types to have it built again; it stands in later messages.
+    """
+
+    data: str | None
+    images: Path | None
+    name: str | None
+    model: str
+    index: str
+    limit: int | None
+    force: bool
+    command: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,48 @@ class _Embedded:
     thumbnails: list[bytes]
     vectors: NDArray[np.float32]
     skipped: list[Skipped]
+
+
+def build(
+    request: BuildRequest,
+    *,
+    datasets_dir: Path,
+    features_dir: Path,
+    indexes_dir: Path,
+    load_embedder: Callable[[str], Embedder],
+    workers: int,
+    tell: Callable[[str, int, int], None],
+) -> BuildReport:
+    """Check what is asked for, then build it; see `build_gallery`.
+
+    UsageError for an unknown data set, model, index or name, and for a gallery that exists already
+    unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
+    """
+    model = model_named(request.model)
+    if request.images is not None:
+        if not request.name:
+            raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
+        source = str(request.images.resolve())
+        layout = layouts.open_folder(request.images.resolve(), request.name)
+    else:
+        source = ""
+        layout = layouts.open_data_set(request.data or "", datasets_dir)
+    name = request.name or f"{layout.name}-{model.name}"
+    folders = Folders.of(name, features_dir, indexes_dir)
+    check_factory(request.index, model.dim)
+    if name in gallery_names(indexes_dir) and not request.force:
+        raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
+    return build_gallery(
+        layout,
+        load_embedder(model.name),
+        folders=folders,
+        index=request.index,
+        limit=request.limit,
+        command=request.command,
+        source=source,
+        workers=workers,
+        tell=tell,
+    )
 
 
 def build_gallery(
@@ -105,9 +164,7 @@ def build_gallery(
         tell("measure", 0, 0)
         shortlist = draft.shortlist_path if used != "Flat" else None
         measured = calibrate(
-            VectorIndex(
-                vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)
-            )
+            VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
         )
         skipped = tuple(draft.skipped())
         manifest = draft.finish(

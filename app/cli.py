@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import app
-from app.errors import AppError, UsageError
+from app.errors import AppError
 
 if TYPE_CHECKING:
     from app.build import BuildReport
@@ -91,41 +91,22 @@ def _galleries(options: argparse.Namespace) -> int:
 
 
 def _create_index(options: argparse.Namespace) -> int:
-    from app import layouts
-    from app.build import build_gallery
-    from app.embed import model_named
-    from app.gallery import Folders, gallery_names
+    from app.build import BuildRequest
     from app.settings import read_settings
-    from app.wiring import cores, make_build_embedder
+    from app.wiring import make_builder
 
-    settings = read_settings()
-    model_named(options.model)
-    source = ""
-    if options.images is not None:
-        if not options.name:
-            raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
-        layout = layouts.open_folder(options.images.resolve(), options.name)
-        source = str(options.images.resolve())
-    else:
-        layout = layouts.open_data_set(options.data, settings.datasets_dir)
-    name = options.name or f"{layout.name}-{options.model}"
-    folders = Folders.of(name, settings.features_dir, settings.indexes_dir)
-    if name in gallery_names(settings.indexes_dir) and not options.force:
-        print(f"The gallery {name} exists already; --force builds it anew.")
-        return 0
+    request = BuildRequest(
+        data=options.data,
+        images=options.images,
+        name=options.name,
+        model=options.model,
+        index=options.index,
+        limit=options.limit,
+        force=options.force,
+        command=_command(options),
+    )
     with _Progress() as progress:
-        report = build_gallery(
-            layout,
-            make_build_embedder(settings, options.model),
-            folders=folders,
-            index=options.index,
-            limit=options.limit,
-            command=_command(options),
-            source=source,
-            workers=cores(),
-            tell=progress.tell,
-        )
-    _print_report(report)
+        _print_report(make_builder(read_settings())(request, tell=progress.tell))
     return 0
 
 

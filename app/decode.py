@@ -13,7 +13,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -28,7 +27,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from app.errors import DecodeError, UsageError
+from app.errors import DecodeError
+from app.results import Box
 
 MAX_PIXELS = 64_000_000
 """The most pixels that are decoded, in pixels.
@@ -65,26 +65,6 @@ _UPRIGHT = {
 _COLOUR_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
 _PILLOW_IS_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
-
-
-@dataclass(frozen=True)
-class Box:
-    """A part of a picture, as fractions of the upright picture's width and height.
-
-    Raises UsageError unless ``0 <= left < right <= 1`` and ``0 <= top < bottom <= 1``.
-    """
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
-            raise UsageError(
-                f"The box {astuple(self)} is not inside the picture: left, top, right and bottom "
-                "are fractions from 0 to 1, with left < right and top < bottom."
-            )
 
 
 def decode(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint8]:
@@ -241,7 +221,7 @@ def _refusing(name: str) -> Iterator[None]:
         yield
     except DecodeError:
         raise
-    except Image.DecompressionBombError as error:  # found in a place that the header does not tell
+    except Image.DecompressionBombError as error:  # not told by the header
         raise DecodeError(
             f"The picture has far more than {MAX_PIXELS:,} pixels, which is the most that can be "
             "read: make it smaller."

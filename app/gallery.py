@@ -45,7 +45,11 @@ CREATE TABLE skipped (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE manifest (manifest TEXT NOT NULL);
 CREATE TABLE progress (recipe TEXT NOT NULL, pictures INTEGER NOT NULL);
 """
-_THUMBNAIL_TABLE = "CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL)"
+# Small pages: a thumbnail of 3 KB would leave a quarter of a page of 4 KB empty.
+_THUMBNAIL_TABLE = """
+PRAGMA page_size = 1024;
+CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL);
+"""
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,7 @@ class Folders:
         return (self.features if kind == "vectors" else self.indexes) / file.name
 
 
-_NAME_CHARACTERS = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-)
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 def gallery_names(indexes_dir: Path) -> list[str]:
@@ -383,9 +385,7 @@ class Draft:
                 name = f"{draft.stem}{number}{draft.suffix}"
                 _sync(draft)
                 files[kind] = StoredFile(name, draft.stat().st_size, sha256_of(draft))
-            complete = Manifest(
-                **{**manifest.__dict__, "files": files, "generation": generation}
-            )
+            complete = Manifest(**{**manifest.__dict__, "files": files, "generation": generation})
             self._database.execute("DELETE FROM manifest")
             self._database.execute("INSERT INTO manifest VALUES (?)", [complete.to_json()])
             self._database.commit()
@@ -540,7 +540,9 @@ def _verify_file(path: Path, file: StoredFile, command: str) -> None:
 def _refuse_lfs_pointer(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise GalleryError(f"{path} is a Git LFS pointer, not the file itself. Run: git lfs pull")
+            raise GalleryError(
+                f"{path} is a Git LFS pointer, not the file itself. Run: git lfs pull"
+            )
 
 
 def _mend(name: str, command: str | None) -> str:

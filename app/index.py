@@ -7,6 +7,9 @@ used below: a shortlist index cuts the space into `nlist` cells (inverted lists)
 exactly, with the fp16 vectors themselves, which stay on disk and are memory-mapped.
 """
 
+# FAISS's stubs do not know what its Python wrapper adds.
+# mypy: disable-error-code="call-arg, attr-defined"
+
 import contextlib
 import os
 import re
@@ -162,8 +165,8 @@ class VectorIndex:
         if vectors is None and shortlist is None:
             raise GalleryError("There is neither a shortlist nor a vectors file to search.")
         self.effort = effort
-        self._flat = _read(vectors) if vectors else None
-        self._short = _read(shortlist) if shortlist else None
+        self._flat: Any = _read(vectors) if vectors else None
+        self._short: Any = _read(shortlist) if shortlist else None
         if self._flat and self._short:
             if (self._flat.ntotal, self._flat.d) != (self._short.ntotal, self._short.d):
                 raise GalleryError(
@@ -190,7 +193,8 @@ class VectorIndex:
     def vector(self, row: int) -> Vectors:
         """Return the stored (dim,) float32 vector of a row, of norm 1."""
         vector: Vectors = (self._flat or self._short).reconstruct(row)
-        return vector / np.maximum(np.linalg.norm(vector), np.float32(1e-12))
+        unit: Vectors = vector / np.maximum(np.linalg.norm(vector), np.float32(1e-12))
+        return unit
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""
@@ -199,7 +203,8 @@ class VectorIndex:
 
     def scores(self, query: Vectors, rows: Rows) -> Vectors:
         """Return the (n,) cosines of a (dim,) query to (n,) rows."""
-        return np.clip(self.vectors(rows) @ query, -1, 1)
+        scores: Vectors = np.clip(self.vectors(rows) @ query, -1, 1)
+        return scores
 
     def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
         """Return the min(k, rows) nearest rows of each of (q, dim) unit vectors.

@@ -1,6 +1,28 @@
 """The plain values that travel between the layers."""
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+
+from app.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture, as fractions of the upright picture's width and height.
+
+    Raises UsageError unless ``0 <= left < right <= 1`` and ``0 <= top < bottom <= 1``.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
+            raise UsageError(
+                f"The box {astuple(self)} is not inside the picture: left, top, right and bottom "
+                "are fractions from 0 to 1, with left < right and top < bottom."
+            )
 
 
 @dataclass(frozen=True)

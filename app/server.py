@@ -100,13 +100,9 @@ def _keep_gradio_to_itself(uploads: Path) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server(
-            (host, port), family=family, reuse_port=False, backlog=2048
-        )
+        return socket.create_server((host, port), family=family, reuse_port=False, backlog=2048)
     except (OSError, UnicodeError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise UsageError(
             f"Cannot listen on {host}:{port} ({reason}): choose another with HOST and PORT."
         ) from exc
-
-

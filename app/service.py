@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import decode, layouts
-from app.decode import Box
 from app.embed import Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
 from app.gallery import Folders, Gallery, gallery_names
 from app.index import SearchEffort, VectorIndex
-from app.results import GalleryInfo, Hit, ImageRecord, SearchResult, Timings
+from app.results import Box, GalleryInfo, Hit, ImageRecord, SearchResult, Timings
 
 MAX_K = 100
 DISPLAY_SIDE = 1024
@@ -234,8 +233,11 @@ class SearchService:
             if name not in names:
                 raise NotFoundError(
                     f"There is no gallery {name!r}: "
-                    + (f"choose one of {', '.join(names)}." if names else "make one with "
-                       "python create_index.py --images DIR --name NAME.")
+                    + (
+                        f"choose one of {', '.join(names)}."
+                        if names
+                        else "make one with python create_index.py --images DIR --name NAME."
+                    )
                 )
             gallery = Gallery(Folders.of(name, self._features_dir, self._indexes_dir))
             index = VectorIndex(

@@ -1,9 +1,10 @@
 """Settings → the objects that do the work; the only place where they are made."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 
-from app.embed import Embedder
+from app.build import BuildReport, build
 from app.embed.load import load_embedder
 from app.fetch import FetchLimits, fetch
 from app.service import SearchService
@@ -27,18 +28,28 @@ def make_service(settings: Settings) -> SearchService:
     )
 
 
-def make_build_embedder(settings: Settings, model: str) -> Embedder:
-    """Return the embedder of a build, downloading its weights if they are not here."""
-    return load_embedder(
-        model,
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.cache_dir,
-        purpose="build",
-        download=True,
+def make_builder(settings: Settings) -> Callable[..., BuildReport]:
+    """Return `app.build.build` with folders and models filled in.
+
+    It takes a BuildRequest and `tell`. Weights that are not here are downloaded.
+    """
+    return partial(
+        build,
+        datasets_dir=settings.datasets_dir,
+        features_dir=settings.features_dir,
+        indexes_dir=settings.indexes_dir,
+        load_embedder=partial(
+            load_embedder,
+            weights_dir=settings.weights_dir,
+            cache_dir=settings.cache_dir,
+            purpose="build",
+            download=True,
+        ),
+        workers=_cores(),
     )
 
 
-def cores() -> int:
+def _cores() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

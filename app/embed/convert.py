@@ -54,9 +54,7 @@ def _read(weights: Path) -> dict[str, Any]:
         # weights_only: a pickle may run code, tensors may not.
         return dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as exc:  # torch, pickle and safetensors share no error class
-        raise ModelError(
-            f"The weights {weights} cannot be read: fetch the file again."
-        ) from exc
+        raise ModelError(f"The weights {weights} cannot be read: fetch the file again.") from exc
 
 
 def _features(model: Model, state: dict[str, Any]) -> "torch.nn.Module":
@@ -106,7 +104,7 @@ def _declare_torchvision_operators() -> None:
         "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     ):
         try:
-            library = torch.library.Library("torchvision", "FRAGMENT")
+            library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
             library.define(signature)
             _DECLARED.append(library)
         except RuntimeError:

@@ -78,4 +78,5 @@ class Embedder:
                 f"The model {self.name} gave values that are not numbers: its weights are damaged."
             )
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(norms, np.float32(1e-12))
+        units: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-12))
+        return units

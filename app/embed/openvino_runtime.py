@@ -92,7 +92,8 @@ def converted_network(model: Model, weights: Path, weights_sha256: str, cache_di
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise ModelError(
-                last if done.returncode == ModelError.exit_code
+                last
+                if done.returncode == ModelError.exit_code
                 else f"The network of {model.name} could not be converted: {last}"
             )
         mine.with_suffix(".bin").replace(network.with_suffix(".bin"))

@@ -46,7 +46,7 @@ class Functions:
         infos = self._service.galleries()
         names = [info.name for info in infos]
         usable = [info.name for info in infos if not info.refused]
-        chosen = current if current in names else (usable or names or [None])[0]
+        chosen = current if current in names else next(iter(usable or names), None)
         return gr.Dropdown(choices=names, value=chosen), *self.described(chosen)
 
     def described(self, gallery: str | None) -> Answer:
@@ -97,9 +97,7 @@ class Functions:
     def reused(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
         """Search with an image of the gallery."""
         image = self._service.image(gallery, int(event["id"]))
-        return self._arrived(
-            image_reference(gallery, image.id, image.path), gallery, k, leave_out
-        )
+        return self._arrived(image_reference(gallery, image.id, image.path), gallery, k, leave_out)
 
     def searched(self, gallery: str, k: int, leave_out: bool, edit: Reference | None) -> Answer:
         """Search with what the edit pane holds, its box included."""
@@ -150,5 +148,3 @@ class Functions:
             gallery, query, k=int(k), box=box, leave_out_same_file=leave_out
         )
         return "", markup.results(result), markup.timing(result)
-
-

@@ -29,7 +29,7 @@ def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> F
     theme = gr.themes.Soft(
         primary_hue="indigo", font=_SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")
     )
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         application,
         make_page(Functions(service, Uploads(uploads, service))),
         path="/",
@@ -42,10 +42,12 @@ def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> F
         ssr_mode=False,
         mcp_server=False,
     )
+    return mounted
 
 
 def make_page(functions: Functions) -> gr.Blocks:
     """Return the page; it keeps nothing of a visitor on the server."""
+    page: gr.Blocks
     with gr.Blocks(title="Reverse image search", analytics_enabled=False) as page:
         gr.HTML(
             "<h1>Reverse image search</h1><p>Find the images of a gallery that look like yours. "

@@ -10,8 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from app.decode import Box
-from app.errors import DecodeError, UsageError
+from app.errors import DecodeError, NotFoundError, UsageError
+from app.results import Box
 from app.service import SearchService
 
 Reference = dict[str, Any]
@@ -68,7 +68,14 @@ class Uploads:
 def image_reference(gallery: str, image: int, name: str) -> Reference:
     """Return the reference of an image of a gallery."""
     source = f"galleries/{gallery}/images/{image}"
-    return {"kind": "image", "gallery": gallery, "id": image, "name": name, "src": source, "box": None}
+    return {
+        "kind": "image",
+        "gallery": gallery,
+        "id": image,
+        "name": name,
+        "src": source,
+        "box": None,
+    }
 
 
 def question(
@@ -89,8 +96,6 @@ def question(
 
 def picture_of(service: SearchService, gallery: str, image: int) -> bytes:
     """Return the original file of an image, or its thumbnail where the original is not here."""
-    from app.errors import NotFoundError
-
     try:
         return service.picture(gallery, image)[0]
     except NotFoundError:

@@ -1,0 +1,105 @@
+"""What many tests need: small folders of pictures, galleries of them, and a service over those."""
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import layouts
+from app.build import BuildReport, build_gallery
+from app.embed import Embedder, model_named
+from app.embed.mean_colour import MeanColourRuntime
+from app.fetch import FetchLimits, fetch
+from app.gallery import Folders
+from app.service import SearchService
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOGRAPHS = sorted((ROOT / "app" / "page" / "examples").glob("*.jpg"))
+
+
+def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """Return a soft random picture; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    return coarse.resize(size, Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
+    """Return a picture's file."""
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def fill(folder: Path, count: int, *, labels: int = 5, first: int = 0) -> Path:
+    """Write `count` different JPEGs into sub-folders kind_0 … and return `folder`."""
+    for seed in range(first, first + count):
+        place = folder / f"kind_{seed % labels}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{seed:05}.jpg").write_bytes(encoded(picture(seed), quality=90))
+    return folder
+
+
+@dataclass(frozen=True)
+class Home:
+    """A folder with datasets, features and indexes, like the program's own."""
+
+    path: Path
+
+    def folders(self, name: str) -> Folders:
+        return Folders.of(name, self.path / "features", self.path / "indexes")
+
+    def build(self, images: Path, name: str = "mine", **options: object) -> BuildReport:
+        """Build a gallery of a folder with the embedder of mean colours."""
+        arguments: dict[str, object] = {
+            "index": "IVF100,PQ8",
+            "limit": None,
+            "command": f"python create_index.py --images {images} --name {name}",
+            "source": str(images),
+            "workers": 2,
+            "tell": lambda stage, done, total: None,
+        }
+        return build_gallery(
+            layouts.open_folder(images, name),
+            mean_colour(),
+            folders=self.folders(name),
+            **(arguments | options),  # type: ignore[arg-type]
+        )
+
+    def service(
+        self,
+        load_embedder: Callable[[str], Embedder] | None = None,
+        *,
+        allow_loopback: bool = True,
+    ) -> SearchService:
+        return SearchService(
+            datasets_dir=self.path / "datasets",
+            features_dir=self.path / "features",
+            indexes_dir=self.path / "indexes",
+            load_embedder=load_embedder or (lambda name: mean_colour()),
+            fetch=lambda url: fetch(url, limits=FetchLimits(allow_loopback=allow_loopback)),
+        )
+
+
+def mean_colour() -> Embedder:
+    """Return the embedder whose vectors are the 4 × 4 mean colours."""
+    return Embedder(model_named("mean_colour"), MeanColourRuntime(), weights_sha256="")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets that REAL_DATA names; the test is skipped without it."""
+    folder = os.environ.get("REAL_DATA")
+    if not folder:
+        pytest.skip("REAL_DATA does not name a folder of real data sets")
+    return Path(folder).resolve()
