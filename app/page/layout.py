@@ -15,12 +15,14 @@ from app.service import MAX_K, SearchService
 _HERE = Path(__file__).parent
 _MAX_UPLOAD_BYTES = 50_000_000
 _SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
-_PANE = """<div class="pane"><h2>{{title}}</h2><div class="stage"></div>
+_PANE = """<section class="pane" aria-label="{{title}}"><h2>{{title}}</h2><div class="stage"></div>
 <div class="ways">{{#if takes_pictures}}
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Use the webcam</button>
+<button type="button" data-action="mirror">Mirror to edit →</button>
 <input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file">
-{{else}}<button type="button" data-action="clear-box">Clear the crop</button>{{/if}}</div></div>"""
+{{else}}<button type="button" data-action="mirror">← Mirror to original</button>
+<button type="button" data-action="clear-box">Clear the crop</button>{{/if}}</div></section>"""
 
 
 def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
@@ -54,26 +56,36 @@ def make_page(functions: Functions) -> gr.Blocks:
             "Nothing leaves this machine.</p>",
             elem_id="title",
         )
-        with gr.Row():
-            gallery = gr.Dropdown([], label="Gallery", elem_id="gallery", scale=1)
-            facts = gr.HTML(elem_id="facts", scale=2)
+        with gr.Row(elem_id="gallery-row"):
+            with gr.Column(scale=1, min_width=280):
+                gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
+            with gr.Column(scale=2, min_width=280):
+                facts = gr.HTML(elem_id="facts")
         with gr.Row(elem_id="panes"):
-            original = _pane("Original", takes_pictures=True)
-            edit = _pane("Edit: drag a rectangle to search with a part", takes_pictures=False)
-        with gr.Row(elem_id="mirrors"):
-            to_edit = gr.Button("Mirror original to edit →", size="sm")
-            to_original = gr.Button("← Mirror edit to original", size="sm")
+            with gr.Column(min_width=300):
+                original = _pane("Original", takes_pictures=True)
+            with gr.Column(min_width=300):
+                edit = _pane("Edit: drag a rectangle to search with a part", takes_pictures=False)
         message = gr.HTML(elem_id="message")
-        with gr.Row():
-            url = gr.Textbox(
-                label="Address of a picture", placeholder="https://…", elem_id="url", scale=3
-            )
-            k = gr.Slider(1, MAX_K, 10, step=1, label="How many results", elem_id="k", scale=2)
-            leave_out = gr.Checkbox(label="Leave out the query's own file", elem_id="leave-out")
-        search = gr.Button("Search", variant="primary", elem_id="search")
-        with gr.Row():
-            examples = gr.HTML(elem_id="examples", js_on_load=_script("clicks.js"), scale=5)
+        with gr.Row(elem_id="examples-row"):
+            examples = gr.HTML(elem_id="examples", js_on_load=_script("clicks.js"))
             others = gr.Button("Other examples", size="sm", elem_id="others", scale=0)
+        with gr.Row(elem_id="how", equal_height=True):
+            url = gr.Textbox(
+                label="Address of a picture",
+                placeholder="https://…",
+                elem_id="url",
+                max_lines=1,
+                scale=3,
+                min_width=240,
+            )
+            k = gr.Slider(
+                1, MAX_K, 10, step=1, label="How many results", elem_id="k", scale=2, min_width=200
+            )
+            leave_out = gr.Checkbox(
+                label="Leave out the query's own file", elem_id="leave-out", min_width=160
+            )
+            search = gr.Button("Search", variant="primary", elem_id="search", min_width=140)
         results = gr.HTML(elem_id="results", js_on_load=_script("clicks.js"))
         timing = gr.HTML(elem_id="timing")
 
@@ -109,8 +121,8 @@ def make_page(functions: Functions) -> gr.Blocks:
         results.picked(reused, how, answer, **quiet)
         for asks in (search.click, edit.cropped):
             asks(telling(functions.searched), [*how, edit], answer, **quiet)
-        to_edit.click(telling(functions.mirrored_to_edit), original, answer, **quiet)
-        to_original.click(telling(functions.mirrored_to_original), edit, answer, **quiet)
+        original.mirrored(telling(functions.mirrored_to_edit), original, answer, **quiet)
+        edit.mirrored(telling(functions.mirrored_to_original), edit, answer, **quiet)
         gallery.input(functions.described, gallery, [facts, examples], **quiet).then(
             telling(functions.searched_again), [*how, edit], answer, **quiet
         )
@@ -127,7 +139,6 @@ def _pane(title: str, *, takes_pictures: bool) -> gr.HTML:
         title=title,
         takes_pictures=takes_pictures,
         elem_id="original" if takes_pictures else "edit",
-        min_width=280,
     )
 
 

@@ -1,7 +1,7 @@
 // One window of the page: shows a picture, takes one by drop, paste, file or webcam (original),
 // or a rectangle drawn on it (edit). Gradio runs this once for each window, with `element`,
 // `props`, `trigger`, `upload` and `watch` of gr.HTML.
-// Events: 'arrived' {path, name}, 'addressed' {url}, 'cropped' {}, 'refused' {message}.
+// Events: 'arrived' {path, name}, 'addressed' {url}, 'cropped' {}, 'mirrored' {}, 'refused' {message}.
 
 const takesPictures = props.takes_pictures;
 const stage = () => element.querySelector(".stage");
@@ -122,6 +122,7 @@ const actions = {
   capture,
   "stop-webcam": closeWebcam,
   "clear-box": () => setBox(null),
+  mirror: () => trigger("mirrored", {}),
 };
 
 element.addEventListener("click", (event) => {
