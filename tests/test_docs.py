@@ -1,0 +1,113 @@
+"""The documents name what exists, and what exists is named in them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import rest, settings
+from app.embed import MODELS
+from tests.conftest import ROOT, Home
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name / "README.md" for name in ("datasets", "features", "indexes", "benchmarks")),
+]
+
+
+def section(title: str) -> str:
+    """Return the part of the architecture under a heading."""
+    return ARCHITECTURE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def names_in_first_column(table: str) -> set[str]:
+    rows = [line.split("|")[1].strip(" `") for line in table.splitlines() if line.startswith("|")]
+    return {row for row in rows[2:]}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_named_in_a_document_exists(document: Path) -> None:
+    text = document.read_text()
+    code = re.findall(r"`((?:app|tests|docs|benchmarks)/[\w./]*|\w+\.(?:py|sh|toml))`", text)
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    missing = [name for name in code if not (ROOT / name).exists()]
+    missing += [name for name in links if not (document.parent / name).exists()]
+    assert not missing
+
+
+def test_the_code_map_names_every_file_of_the_application() -> None:
+    mapped = set(re.findall(r"`(app/[\w./]+|\w+\.(?:py|sh))`", section("Code map")))
+    there = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "app").rglob("*")
+        if path.suffix in (".py", ".js", ".css") and path.name != "__init__.py"
+    }
+    assert there - mapped == set()
+
+
+def test_the_dependencies_are_those_of_the_requirements_each_with_a_reason() -> None:
+    pinned = {
+        line.split("==")[0]
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    assert names_in_first_column(section("Dependencies")) == pinned
+
+
+def test_every_requirement_is_pinned_exactly() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = (ROOT / name).read_text().splitlines()
+        loose = [line for line in lines if not re.match(r"#|-r |[\w.-]+==[\w.]+$|$", line)]
+        assert not loose
+
+
+def test_the_settings_are_those_that_are_read() -> None:
+    read = set(re.findall(r'"((?:RIS_\w+)|HOST|PORT)"', Path(settings.__file__).read_text()))
+    assert names_in_first_column(section("Settings")) == read
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    checked = re.search(r"layers = \[(.*?)\]", project, re.DOTALL)
+    assert checked
+    layers = re.findall(r'"([^"]+)"', checked[1])
+    assert "\n".join(layers) in section("Invariants")
+
+
+def test_the_models_named_in_the_readme_exist() -> None:
+    row = next(line for line in README.splitlines() if line.startswith("| `--model`"))
+    named = set(re.findall(r"`([a-z]\w+)`", row))
+    assert named and named <= set(MODELS)
+
+
+def test_every_make_target_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in DOCUMENTS:
+        named = set(re.findall(r"(?:^|`|\n)make ([a-z]+)", document.read_text()))
+        assert named <= targets, document
+
+
+def test_every_option_of_create_index_is_in_the_readme_and_the_other_way_round() -> None:
+    told = subprocess.run(
+        [sys.executable, "create_index.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    options = set(re.findall(r"--[a-z]+", told)) - {"--help"}
+    assert set(re.findall(r"--[a-z]+", README)) == options
+
+
+def test_the_routes_of_the_pictures_are_those_that_the_page_uses(home: Home) -> None:
+    from app.page import markup
+    from app.page.queries import image_reference
+
+    paths = {route.path for route in rest.routes(home.service()).routes}  # type: ignore[attr-defined]
+    filled = {path.replace("{gallery}", "g").replace("{image}", "7").lstrip("/") for path in paths}
+    assert {markup.thumbnail_url("g", 7), image_reference("g", 7, "x")["src"], "healthz"} == filled
