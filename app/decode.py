@@ -359,10 +359,10 @@ def _transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
 def _orientation(image: ImageFile) -> int:
     """Return EXIF's orientation, 1 to 8; 1 where it is missing or the picture was turned already.
 
-    TIFF and HEIC are turned by their own readers.
+    TIFF and HEIC are turned by their own readers, which then tell of no orientation.
     """
     exif = image.info.get("exif")
-    if not exif or isinstance(image, TiffImageFile):
+    if not exif:
         return 1
     _quieten()
     tags = Image.Exif()
