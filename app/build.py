@@ -4,8 +4,9 @@ import hashlib
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -148,14 +149,16 @@ def build_gallery(
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
     try:
-        _check_free_space(folders, len(pictures) - draft.done, embedder.dim)
+        _check_free_space(folders, len(pictures), draft.done, embedder.dim)
         before = draft.done
         _embed_rest(draft, pictures, layout.folder, embedder, workers, tell)
         seconds_embedding = time.perf_counter() - started
         if not draft.rows:
+            reason = draft.skipped()[0].reason
+            draft.discard()  # the files may be mended before the next run, under their old names
             raise DatasetError(
                 f"None of the {len(pictures)} pictures in {layout.folder} can be read, "
-                f"the first because: {draft.skipped()[0].reason}"
+                f"the first because: {reason}"
             )
         tell("train", 0, 0)
         with writing_to(folders.indexes):
@@ -227,11 +230,13 @@ def _embed_rest(
         def submit(batch: Sequence[Picture]) -> "Future[_Embedded]":
             return pool.submit(_embed_batch, batch, folder, embedder)
 
-        for done in _in_order(batches, submit, ahead=2 * workers):
-            draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
-            if time.perf_counter() - told > _TOLD_EVERY_SECONDS:
-                told = time.perf_counter()
-                tell("embed", draft.done, len(pictures))
+        # Closed before the pool is: after Ctrl-C the batches that wait are not embedded any more.
+        with closing(_in_order(batches, submit, ahead=2 * workers)) as embedded:
+            for done in embedded:
+                draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
+                if time.perf_counter() - told > _TOLD_EVERY_SECONDS:
+                    told = time.perf_counter()
+                    tell("embed", draft.done, len(pictures))
     tell("embed", draft.done, len(pictures))
 
 
@@ -240,7 +245,7 @@ def _in_order(
     submit: Callable[[Sequence[Picture]], "Future[_Embedded]"],
     *,
     ahead: int,
-) -> Iterator[_Embedded]:
+) -> Generator[_Embedded, None, None]:
     """Yield the results in the order of the batches, with `ahead` of them under way."""
     waiting: deque[Future[_Embedded]] = deque()
     try:
@@ -278,8 +283,9 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
     return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
 
 
-def _check_free_space(folders: Folders, pictures: int, dim: int) -> None:
-    needed = pictures * (2 * 2 * dim + _THUMBNAIL_BYTES)
+def _check_free_space(folders: Folders, pictures: int, done: int, dim: int) -> None:
+    # The draft's part that is still missing, and the finished files beside the draft.
+    needed = (2 * pictures - done) * (2 * dim + _THUMBNAIL_BYTES)
     free = shutil.disk_usage(folders.indexes).free
     if free < needed:
         raise StorageError(

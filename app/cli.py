@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from app.build import BuildReport
 
 _INTERRUPTED = 130
+_STAGES = {
+    "list": "Listing the pictures …",
+    "train": "Training the index …",
+    "measure": "Measuring its recall …",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,12 +128,6 @@ def _command(options: argparse.Namespace) -> str:
 class _Progress:
     """Shows a build's stages: a bar with rate and time left, then one line for each later stage."""
 
-    _STAGES = {
-        "list": "Listing the pictures …",
-        "train": "Training the index …",
-        "measure": "Measuring its recall …",
-    }
-
     def __init__(self) -> None:
         self._bar: Any = None
 
@@ -144,7 +143,7 @@ class _Progress:
             if self._bar is not None:
                 self._bar.close()
                 self._bar = None
-            print(self._STAGES[stage], file=sys.stderr, flush=True)
+            print(_STAGES[stage], file=sys.stderr, flush=True)
             return
         if self._bar is None:
             from tqdm import tqdm

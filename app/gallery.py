@@ -1,8 +1,10 @@
-"""A gallery on disk: written in steps that can stop anywhere, opened, verified and read. The only file that names SQLite.
+"""A gallery on disk: written in steps that can stop anywhere, opened, verified and read.
 
+The only file that names SQLite.
 `features/README.md` and `indexes/README.md` state the format. What exists is what `gallery.db`
 says; it is the last file a build puts in its place, in one rename, so a reader sees the gallery as
-before or as after.
+before or as after. It holds the SHA-256 of every other file, and ends with its own: the last 32
+bytes, which SQLite, going by the page count in its header, does not read.
 """
 
 import contextlib
@@ -29,6 +31,8 @@ FORMAT = 1
 DATABASE = "gallery.db"
 _DRAFT = "building"
 _LFS_POINTER = b"version https://git-lfs"
+_SEAL_BYTES = 32
+_CHUNK_BYTES = 1 << 20
 
 _TABLES = """
 CREATE TABLE image (
@@ -115,8 +119,8 @@ class Folders:
 
     @classmethod
     def of(cls, name: str, features_dir: Path, indexes_dir: Path) -> "Folders":
-        """Return the folders of the gallery `name`; UsageError if the name is no plain file name."""
-        if not name or name.startswith(".") or not set(name) <= _NAME_CHARACTERS:
+        """Return the folders of the gallery `name`; UsageError if it is no plain file name."""
+        if not _is_name(name):
             raise UsageError(
                 f"A gallery cannot be called {name!r}: use letters, digits, '.', '_' and '-'."
             )
@@ -130,47 +134,43 @@ class Folders:
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
+def _is_name(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and set(name) <= _NAME_CHARACTERS
+
+
 def gallery_names(indexes_dir: Path) -> list[str]:
     """Return the names of the galleries that exist, damaged ones too, in alphabetical order."""
     if not indexes_dir.is_dir():
         return []
-    # A folder that holds only a draft is not a gallery yet.
     return sorted(
         path.name
         for path in indexes_dir.iterdir()
-        if path.is_dir() and any(child.name not in (_DRAFT, "lock") for child in path.iterdir())
+        if path.is_dir() and _is_name(path.name) and _is_gallery(path)
     )
 
 
+def _is_gallery(folder: Path) -> bool:
+    """Tell a gallery, also one that lost its database, from a first build that has not ended."""
+    inside = [path.name for path in folder.iterdir()]
+    remains = any(name.endswith((".db", ".faiss")) for name in inside)
+    return DATABASE in inside or (remains and _DRAFT not in inside)
+
+
 class Gallery:
-    """An open gallery: a snapshot that a rebuild does not disturb. Safe to use from several threads."""
+    """An open gallery: a snapshot that a rebuild does not disturb. For any number of threads."""
 
     def __init__(self, folders: Folders) -> None:
-        """Open and verify; GalleryError names the file that is wrong and the command that mends it."""
+        """Open and verify; GalleryError names the wrong file and the command that mends it."""
         self.folders = folders
         self._lock = threading.Lock()
-        path = folders.indexes / DATABASE
-        self._identity = _identity(path)
-        self._database = _open_read_only(path, mend=None)
-        try:
-            rows = self._database.execute("SELECT manifest FROM manifest").fetchall()
-            check = self._database.execute("PRAGMA quick_check").fetchone()[0]
-            if len(rows) != 1 or check != "ok":
-                raise GalleryError("It is damaged")
-            self.manifest = Manifest.from_json(rows[0][0])
-        except (sqlite3.Error, GalleryError) as exc:
-            self._database.close()
-            what = str(exc) if isinstance(exc, GalleryError) else "It is no gallery database"
-            raise GalleryError(f"{what}: {path}. {_mend(folders.indexes.name, None)}") from exc
-        try:
-            self._verify()
-            self._thumbnails = _open_read_only(
-                folders.path_of("thumbnails", self.manifest.files["thumbnails"]),
-                mend=self.manifest.command,
-            )
-        except GalleryError:
-            self._database.close()
-            raise
+        while True:
+            self._identity = _identity(folders.indexes / DATABASE)
+            try:
+                self._open(folders.indexes / DATABASE)
+                break
+            except GalleryError:
+                if not self.replaced():  # a build that has just ended takes the old files away
+                    raise
 
     @property
     def name(self) -> str:
@@ -199,6 +199,7 @@ class Gallery:
 
     def images(self, ids: Sequence[int]) -> list[ImageRecord]:
         """Return the images of these ids, in their order; NotFoundError if one does not exist."""
+        self._check_ids(ids)
         marks = ",".join("?" * len(ids))
         with self._lock:
             rows = self._database.execute(
@@ -220,12 +221,6 @@ class Gallery:
             )
             for row in rows
         }
-        for image in ids:
-            if image not in found:
-                raise NotFoundError(
-                    f"The gallery {self.name} has no image {image}: "
-                    f"its ids go from 0 to {self.manifest.images - 1}."
-                )
         return [found[image] for image in ids]
 
     def ids_of_content(self, sha256: str) -> list[int]:
@@ -238,12 +233,11 @@ class Gallery:
 
     def thumbnail(self, image: int) -> bytes:
         """Return the small WebP picture of an image; NotFoundError if there is none."""
+        self._check_ids([image])
         with self._lock:
             row = self._thumbnails.execute(
                 "SELECT webp FROM thumbnail WHERE image = ?", [image]
             ).fetchone()
-        if row is None:
-            raise NotFoundError(f"The gallery {self.name} has no image {image}.")
         return bytes(row[0])
 
     def random_ids(self, count: int) -> list[int]:
@@ -261,17 +255,68 @@ class Gallery:
                 labels[image].append(name)
         return [tuple(names) for names in labels]
 
+    def _open(self, path: Path) -> None:
+        self._database = _open_read_only(path, mend=_mend(self.name, None))
+        try:
+            self.manifest = self._read_manifest(path)
+            self._verify()
+            thumbnails = self.folders.path_of("thumbnails", self.manifest.files["thumbnails"])
+            self._thumbnails = _open_read_only(thumbnails, mend=self._mend())
+        except GalleryError:
+            self._database.close()
+            raise
+        except OSError as exc:
+            self._database.close()
+            raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
+
+    def _check_ids(self, ids: Iterable[int]) -> None:
+        for image in ids:
+            if not 0 <= image < self.manifest.images:
+                raise NotFoundError(
+                    f"The gallery {self.name} has no image {image}: "
+                    f"its ids go from 0 to {self.manifest.images - 1}."
+                )
+
     def _existing(self, kind: str) -> Path | None:
         file = self.manifest.files.get(kind)
-        if file is None or (kind == "vectors" and not self.folders.features.is_dir()):
+        if file is None or (kind == "vectors" and self._may_do_without_vectors()):
             return None
         return self.folders.path_of(kind, file)
 
+    def _may_do_without_vectors(self) -> bool:
+        """Whether the features folder is not here, or only as the place of a draft."""
+        features = self.folders.features
+        absent = not features.is_dir() or [path.name for path in features.iterdir()] == [_DRAFT]
+        return absent and "shortlist" in self.manifest.files
+
+    def _read_manifest(self, path: Path) -> Manifest:
+        try:
+            if not _is_sealed(path):
+                raise GalleryError("It is damaged")
+            (text,) = self._database.execute("SELECT manifest FROM manifest").fetchone()
+            return Manifest.from_json(text)
+        except (sqlite3.Error, GalleryError) as exc:
+            what = str(exc) if isinstance(exc, GalleryError) else "It is no gallery database"
+            raise GalleryError(f"{what}: {path}. {_mend(self.name, None)}") from exc
+
     def _verify(self) -> None:
         for kind, file in self.manifest.files.items():
-            if kind == "vectors" and not self.folders.features.is_dir():
+            if kind == "vectors" and self._may_do_without_vectors():
                 continue
-            _verify_file(self.folders.path_of(kind, file), file, self.manifest.command)
+            path = self.folders.path_of(kind, file)
+            try:
+                _verify_file(path, file, self._mend())
+            except GalleryError as exc:
+                if self.manifest.name == self.name:
+                    raise
+                raise GalleryError(
+                    f"{self.folders.indexes / DATABASE} is that of the gallery "
+                    f"{self.manifest.name}, and {path.name} does not belong to it. {self._mend()}"
+                ) from exc
+
+    def _mend(self) -> str:
+        own = self.manifest.name == self.name
+        return _mend(self.name, self.manifest.command if own else None)
 
 
 class Draft:
@@ -319,7 +364,7 @@ class Draft:
         vectors: NDArray[np.float32],
         skipped: Sequence[Skipped],
     ) -> None:
-        """Keep the next pictures of the list, (n, dim) unit vectors among them; all of them or none."""
+        """Keep the next pictures of the list, with (n, dim) unit vectors; all of them or none."""
         first = self.rows
         with writing_to(self.folders.indexes):
             self._raw.write(vectors.astype(np.float16).tobytes())
@@ -369,30 +414,29 @@ class Draft:
         """Put the gallery in place and return its manifest, completed with files and generation.
 
         The indexes must have been written to `vectors_path` and, unless the search is always
-        exact, `shortlist_path`. Old files go only after the new database is in place.
+        exact, `shortlist_path`. Old files go only after the new database is in place, and the
+        draft after those: stopped in between, the next build need not embed again.
         """
         before = _manifest_or_none(self.folders)
         generation = before.generation + 1 if before else 1
-        self._raw.close()
-        self._thumbnails.close()
-        drafts = {"vectors": self.vectors_path, "thumbnails": self._indexes / "thumbnails.db"}
+        thumbnails, database = self._indexes / "thumbnails.done.db", self._indexes / "done.db"
+        drafts = {"vectors": self.vectors_path, "thumbnails": thumbnails}
         if self.shortlist_path.is_file():
             drafts["shortlist"] = self.shortlist_path
         with writing_to(self.folders.indexes):
+            _copy_compact(self._thumbnails, thumbnails)
             files = {}
             for kind, draft in drafts.items():
                 number = f".{generation}" if generation > 1 else ""
-                name = f"{draft.stem}{number}{draft.suffix}"
+                name = f"{draft.name.partition('.')[0]}{number}{draft.suffix}"
                 _sync(draft)
                 files[kind] = StoredFile(name, draft.stat().st_size, sha256_of(draft))
             complete = Manifest(**{**manifest.__dict__, "files": files, "generation": generation})
             self._database.execute("DELETE FROM manifest")
             self._database.execute("INSERT INTO manifest VALUES (?)", [complete.to_json()])
             self._database.commit()
-            self._database.execute("PRAGMA journal_mode = DELETE")
-            self._database.execute("VACUUM")
-            self._database.close()
-            database = self._indexes / DATABASE
+            _copy_compact(self._database, database)
+            _seal(database)
             _sync(database)
             for kind, draft in drafts.items():
                 draft.replace(self.folders.path_of(kind, files[kind]))
@@ -400,15 +444,30 @@ class Draft:
                 _sync(folder)
             database.replace(self.folders.indexes / DATABASE)
             _sync(self.folders.indexes)
+            self._close_files()
             self._remove_leftovers(complete)
         self._guard.release()
         return complete
 
     def close(self) -> None:
         """Let go of the draft; the next build of the same recipe goes on with it."""
-        for opened in (self._raw, self._database, self._thumbnails):
-            opened.close()
+        self._close_files()
         self._guard.release()
+
+    def discard(self) -> None:
+        """Delete the draft: the next build begins anew."""
+        self._close_files()
+        for folder in (self._features, self._indexes):
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it stays where the gallery that was there before is
+            self.folders.features.rmdir()
+        self._guard.release()
+
+    def _close_files(self) -> None:
+        with contextlib.suppress(OSError):  # on a full disk closing fails once more
+            self._raw.close()
+        self._database.close()
+        self._thumbnails.close()
 
     def _open_or_start_over(self, recipe: str) -> None:
         try:
@@ -435,23 +494,34 @@ class Draft:
             raise StorageError(f"The draft in {self._indexes} cannot be used: delete the folder.")
 
     def _open(self, recipe: str) -> bool:
-        if not (self._indexes / DATABASE).is_file():
+        database, thumbnails = self._indexes / DATABASE, self._indexes / "thumbnails.db"
+        raw = self._features / "vectors.fp16"
+        if not all(path.is_file() for path in (database, thumbnails, raw)):
             return False
-        self._database = _open_draft(self._indexes / DATABASE)
-        begun, self.done = self._database.execute("SELECT * FROM progress").fetchone()
-        if begun != recipe:
-            self._database.close()
+        self._database, self._thumbnails = _open_draft(database), _open_draft(thumbnails)
+        self._raw = raw.open("r+b")
+        try:
+            usable = self._go_on(recipe)
+        except BaseException:
+            self._close_files()
+            raise
+        if not usable:
+            self._close_files()
+        return usable
+
+    def _go_on(self, recipe: str) -> bool:
+        progress = self._database.execute("SELECT * FROM progress").fetchone()
+        if progress is None or progress[0] != recipe:
             return False
-        self.rows = self._database.execute("SELECT count(*) FROM image").fetchone()[0]
-        self._thumbnails = _open_draft(self._indexes / "thumbnails.db")
+        self.done: int = progress[1]
+        self.rows: int = self._database.execute("SELECT count(*) FROM image").fetchone()[0]
         # Vectors and thumbnails are written before the database's commit: what it does not
         # know of is cut off.
         self._thumbnails.execute("DELETE FROM thumbnail WHERE image >= ?", [self.rows])
         self._thumbnails.commit()
-        self._raw = (self._features / "vectors.fp16").open("r+b")
+        thumbnails = self._thumbnails.execute("SELECT count(*) FROM thumbnail").fetchone()[0]
         size = self.rows * self._dim * 2
-        if self._raw.seek(0, os.SEEK_END) < size:
-            self.close()
+        if thumbnails < self.rows or self._raw.seek(0, os.SEEK_END) < size:
             return False
         self._raw.truncate(size)
         self._raw.seek(size)
@@ -481,7 +551,7 @@ def writing_to(folder: Path) -> Iterator[None]:
     except AppError:
         raise
     except OSError as exc:
-        reason = exc.strerror or str(exc)
+        folder, reason = exc.filename or folder, exc.strerror or str(exc)
     except sqlite3.Error as exc:
         reason = str(exc)
     else:
@@ -497,7 +567,7 @@ def _manifest_or_none(folders: Folders) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        with contextlib.closing(_open_read_only(path, mend=None)) as database:
+        with contextlib.closing(_open_read_only(path, mend="")) as database:
             return Manifest.from_json(
                 database.execute("SELECT manifest FROM manifest").fetchone()[0]
             )
@@ -513,20 +583,41 @@ def _open_draft(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _open_read_only(path: Path, *, mend: str | None) -> sqlite3.Connection:
+def _copy_compact(database: sqlite3.Connection, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    database.execute("VACUUM INTO ?", [str(path)])
+
+
+def _seal(path: Path) -> None:
+    """Append the SHA-256 of a file to it."""
+    digest = bytes.fromhex(sha256_of(path))
+    with path.open("ab") as file:
+        file.write(digest)
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether a file ends with the SHA-256 of all that comes before."""
+    digest, left = hashlib.sha256(), path.stat().st_size - _SEAL_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (part := file.read(min(left, _CHUNK_BYTES))):
+            digest.update(part)
+            left -= len(part)
+        return file.read() == digest.digest()
+
+
+def _open_read_only(path: Path, *, mend: str) -> sqlite3.Connection:
     if not path.is_file():
-        raise GalleryError(f"{path} is missing. {_mend(path.parent.name, mend)}")
+        raise GalleryError(f"{path} is missing. {mend}")
     _refuse_lfs_pointer(path)
     try:
         return sqlite3.connect(
             f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
         )
     except sqlite3.Error as exc:
-        raise GalleryError(f"{path} cannot be opened. {_mend(path.parent.name, mend)}") from exc
+        raise GalleryError(f"{path} cannot be opened. {mend}") from exc
 
 
-def _verify_file(path: Path, file: StoredFile, command: str) -> None:
-    mend = _mend(path.parent.name, command)
+def _verify_file(path: Path, file: StoredFile, mend: str) -> None:
     if not path.is_file():
         raise GalleryError(f"{path} is missing. {mend}")
     _refuse_lfs_pointer(path)
@@ -546,12 +637,15 @@ def _refuse_lfs_pointer(path: Path) -> None:
 
 
 def _mend(name: str, command: str | None) -> str:
-    """Return what to do about a damaged gallery."""
+    """Return what to do about a damaged gallery, as far as is known without its database."""
+    of_a_folder = f"python create_index.py --images DIR --name {name}"
     if command is None:
-        data = name.rsplit("-", 1)
-        model = f" --model {data[1]}" if len(data) == 2 else ""
-        command = f"python create_index.py --data {data[0]}{model}"
-    return f"Run: git checkout -- indexes/{name} features/{name} (if it came with the program), or {command} --force"
+        data, dash, model = name.rpartition("-")
+        command = f"python create_index.py --data {data} --model {model}" if dash else of_a_folder
+    return (
+        f"Run: git checkout -- indexes/{name} features/{name} (if it came with the program), "
+        f"or {command} --force"
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
-"""Unit vectors → the nearest rows: train a shortlist, search it, re-rank exactly. The only file that names FAISS.
+"""Unit vectors → the nearest rows: train a shortlist, search it, re-rank exactly.
 
+The only file that names FAISS.
 Jégou, Douze, Schmid, Product Quantization for Nearest Neighbor Search, TPAMI 2011, in the words
 used below: a shortlist index cuts the space into `nlist` cells (inverted lists), visits the
 `nprobe` cells nearest to the query ("probes") and compares short codes there: `m` sub-vectors of
@@ -14,7 +15,8 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import GalleryError, UsageError
+from app.errors import GalleryError, StorageError, UsageError
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -47,7 +49,7 @@ class SearchEffort:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured when a gallery was built, on rows that were not used to choose the effort."""
+    """What was measured when a gallery was built, on rows that did not choose the effort."""
 
     effort: SearchEffort
     recall_raw: float
@@ -72,15 +74,15 @@ def write_vectors(vectors: NDArray[np.float16], path: Path) -> None:
     )
     for start in range(0, rows, _CHUNK_ROWS):
         index.add(vectors[start : start + _CHUNK_ROWS].astype(np.float32))
-    faiss.write_index(index, str(path))
+    _write(index, path)
 
 
 def check_factory(factory: str, dim: int) -> None:
     """Raise UsageError unless `factory` names a shortlist index for `dim` numbers a vector."""
     try:
-        index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
-        _inner(index)
-    except (RuntimeError, TypeError, UsageError) as exc:
+        inner = _inner(faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT))
+        _check_usable(inner)
+    except (RuntimeError, TypeError, MemoryError, UsageError) as exc:
         raise UsageError(
             f"The index {factory!r} cannot be made for vectors of {dim} numbers: use a FAISS "
             "factory string such as IVF100,PQ8, IVF100,SQ8, HNSW32 or Flat."
@@ -116,6 +118,7 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
     Returns the factory string used and a note ('' if all is as asked). No file is written for
     "Flat": the vectors themselves are searched.
     """
+    path.unlink(missing_ok=True)
     flat = _read(vectors)
     factory, note = fit_factory(factory, flat.ntotal, flat.d)
     if factory == "Flat":
@@ -142,7 +145,7 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
         return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
     for start in range(0, flat.ntotal, _CHUNK_ROWS):
         index.add(flat.reconstruct_n(start, min(_CHUNK_ROWS, flat.ntotal - start)))
-    faiss.write_index(index, str(path))
+    _write(index, path)
     codes = getattr(inner, "pq", None)
     if codes is not None and flat.ntotal < _MIN_ROWS_A_CELL * 2**codes.nbits and not note:
         note = (
@@ -158,7 +161,7 @@ class VectorIndex:
     def __init__(
         self, *, vectors: Path | None, shortlist: Path | None, effort: SearchEffort
     ) -> None:
-        """Open what is there: both files, `vectors` alone (exact) or `shortlist` alone (approximate).
+        """Open both files, or `vectors` alone (exact), or `shortlist` alone (approximate).
 
         GalleryError if a file is not an index or the two do not belong together.
         """
@@ -246,19 +249,32 @@ class VectorIndex:
         asked = min(self.rows, k + 16)
         while True:
             scores, rows = self._flat.search(queries, asked)
-            if asked == self.rows or (scores[:, k - 1] > scores[:, asked - 1]).all():
+            ends = np.minimum(scores[:, [k - 1, asked - 1]], 1)  # as `_in_order` compares them
+            if asked == self.rows or (ends[:, 0] > ends[:, 1]).all():
                 return _in_order(rows, scores, k)
             asked = min(self.rows, 4 * asked)
 
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
-        while True:
-            scores, rows = self._short.search(
-                queries, effort.candidates, params=_parameters(self._short, effort)
-            )
-            found = _in_order(rows, scores, k)
-            if (found.rows >= 0).all() or effort.probes > _cells(self._short):
-                return Neighbours(found.rows, found.scores, 0)
-            effort = SearchEffort(max(1, 4 * effort.probes), self.rows)
+        scores, rows = self._short.search(
+            queries, effort.candidates, params=_parameters(self._short, effort)
+        )
+        found = _in_order(rows, scores, k)
+        dry = (found.rows < 0).any(axis=1)
+        if dry.any():
+            again = self._search_every_code(queries[dry], k)
+            found.rows[dry], found.scores[dry] = again.rows, again.scores
+        return Neighbours(found.rows, found.scores, 0)
+
+    def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
+        cells = _cells(self._short)
+        if cells:
+            every = _parameters(self._short, SearchEffort(cells, k))
+            scores, rows = self._short.search(queries, k, params=every)
+            return _in_order(rows, scores, k)
+        # A graph may have parts that no walk reaches: many equal vectors make such.
+        chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)
+        scores = np.concatenate([queries @ self.vectors(rows).T for rows in chunks], axis=1)
+        return _in_order(np.broadcast_to(np.arange(self.rows), scores.shape), scores, k)
 
 
 def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Calibration:
@@ -299,24 +315,37 @@ def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
     queries = index.vectors(rows)
     truth = _true_neighbours(index, rows, queries, k)
     most = min(index.rows, _MAX_CANDIDATES)
+    steps = list(_steps(k, most))
     cells = _cells(index._short)
     tried = sorted({min(p, cells) for p in _PROBES_TRIED if p <= 2 * cells}) if cells else [0]
-    best: tuple[float, SearchEffort] | None = None
+    enough = []
     for probes in tried:
-        listed = index.shortlist(queries, SearchEffort(probes, most))
-        places = _places(truth, listed)
-        for candidates in _steps(k, most):
-            hits = (places < candidates).mean(axis=1)
-            margin = 2 * hits.std() / np.sqrt(len(hits))
-            if hits.mean() - margin < TARGET_RECALL and candidates < most:
-                continue
-            enough = hits.mean() - margin >= TARGET_RECALL
-            cost = _cost(index, probes, candidates) if enough else np.inf
-            if best is None or cost < best[0] or (cost == np.inf and best[0] == np.inf):
-                best = (cost, SearchEffort(probes, candidates))
-            break
-    assert best is not None
-    return best[1]
+        reaches_target = _target_test(index, queries, truth, SearchEffort(probes, most))
+        step = bisect_left(steps, True, key=reaches_target)
+        if step < len(steps):
+            enough.append(SearchEffort(probes, steps[step]))
+    if not enough:
+        return SearchEffort(tried[-1], most)
+    return min(enough, key=lambda effort: _cost(index, effort))
+
+
+def _target_test(
+    index: VectorIndex, queries: Vectors, truth: Rows, effort: SearchEffort
+) -> Callable[[int], bool]:
+    """Return the test whether a number of candidates up to `effort.candidates` is enough."""
+    # How far a graph is walked depends on the candidates asked for: each number is a search.
+    is_graph = isinstance(_inner(index._short), faiss.IndexHNSW)
+    at_most = None if is_graph else _places(truth, index.shortlist(queries, effort))
+
+    def reaches_target(candidates: int) -> bool:
+        places = at_most
+        if places is None:
+            listed = index.shortlist(queries, SearchEffort(effort.probes, candidates))
+            places = _places(truth, listed)
+        hits = (places < candidates).mean(axis=1)
+        return bool(hits.mean() - 2 * hits.std() / np.sqrt(len(hits)) >= TARGET_RECALL)
+
+    return reaches_target
 
 
 def _steps(k: int, most: int) -> Iterator[int]:
@@ -328,11 +357,11 @@ def _steps(k: int, most: int) -> Iterator[int]:
     yield most
 
 
-def _cost(index: VectorIndex, probes: int, candidates: int) -> float:
-    """Additions for one query; a code is looked up about four times as slowly as a number is added."""
+def _cost(index: VectorIndex, effort: SearchEffort) -> float:
+    """Additions for one query; a code takes about four times as long as a number of a vector."""
     inner = _inner(index._short)
-    scanned = probes * index.rows / inner.nlist if probes else 0
-    return float(4 * scanned * getattr(inner, "code_size", 8) + candidates * index.dim)
+    scanned = effort.probes * index.rows / inner.nlist if effort.probes else 0
+    return float(4 * scanned * getattr(inner, "code_size", 8) + effort.candidates * index.dim)
 
 
 def _true_neighbours(index: VectorIndex, rows: Rows, queries: Vectors, k: int) -> Rows:
@@ -396,9 +425,32 @@ def _inner(index: Any) -> Any:
     return inner
 
 
+def _check_usable(inner: Any) -> None:
+    """Raise UsageError for what FAISS makes, but cannot search here or ends the process at."""
+    codes = getattr(inner, "pq", None)
+    if (
+        inner.metric_type != faiss.METRIC_INNER_PRODUCT  # HNSW32,PQ8
+        or isinstance(inner, faiss.IndexIVFFastScan)  # gives back no vector when memory-mapped
+        or (isinstance(inner, faiss.IndexIVF) and inner.nlist < 1)
+        or (isinstance(inner, faiss.IndexHNSW) and inner.hnsw.nb_neighbors(1) < 2)
+        or (codes is not None and codes.nbits < 1)
+    ):
+        raise UsageError(f"{type(inner).__name__} cannot be used so.")
+
+
 def _cells(index: Any) -> int:
     inner = _inner(index)
     return int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
+
+
+def _write(index: Any, path: Path) -> None:
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as exc:
+        raise StorageError(
+            f"{path} cannot be written: make room, then run the same command again; what is done "
+            "is kept."
+        ) from exc
 
 
 def _read(path: Path) -> Any:
@@ -410,7 +462,7 @@ def _read(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _native_output_hidden() -> Iterator[None]:
-    """Keep FAISS's C++ warnings about small training sets off the terminal: we say it in our words."""
+    """Keep FAISS's C++ warnings about small training sets off the terminal: we say it ourselves."""
     sys.stderr.flush()
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,12 +1,15 @@
 """HTTP routes → the search service: health, and the pictures of a gallery by integer id."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 
 import app
-from app.errors import AppError, NotFoundError
+from app.errors import AppError, NotFoundError, UsageError
 from app.service import SearchService
 
 # A gallery can be rebuilt, and its ids then name other pictures: ask again, but cheaply.
@@ -16,7 +19,7 @@ _SHOWN_BY_BROWSERS = {"image/jpeg", "image/png", "image/webp", "image/gif", "ima
 
 def routes(service: SearchService) -> APIRouter:
     """Return the routes; their errors are AppErrors, answered by the server's handler."""
-    router = APIRouter()
+    router = APIRouter(route_class=_TellingRoute)
 
     @router.get("/healthz")
     def health() -> dict[str, Any]:
@@ -43,6 +46,24 @@ def routes(service: SearchService) -> APIRouter:
         return Response(data, media_type=media_type, headers=_CACHED_AN_HOUR)
 
     return router
+
+
+class _TellingRoute(APIRoute):
+    """Tells a parameter of the wrong kind like every other error: in one sentence."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def tell(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except RequestValidationError as exc:
+                first = exc.errors()[0]
+                raise UsageError(
+                    f"{first['loc'][-1]} cannot be {first['input']!r}: {first['msg']}."
+                ) from exc
+
+        return tell
 
 
 def error_body(error: AppError) -> dict[str, str]:

@@ -5,7 +5,7 @@ import mimetypes
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,11 @@ class SearchService:
 
     def galleries(self) -> list[GalleryInfo]:
         """Return every gallery on disk, the refused ones with the reason."""
-        return [self.gallery(name) for name in gallery_names(self._indexes_dir)]
+        infos = []
+        for name in gallery_names(self._indexes_dir):
+            with suppress(NotFoundError):  # removed a moment ago
+                infos.append(self.gallery(name))
+        return infos
 
     def gallery(self, name: str) -> GalleryInfo:
         """Return what there is to say of one gallery; NotFoundError if there is none of that name."""
@@ -191,10 +195,14 @@ class SearchService:
         self, opened: _Open, query: bytes | str | int, box: Box | None, clock: "_Clock"
     ) -> _Embedding:
         notes: tuple[str, ...] = ()
+        if isinstance(query, int) and box is None:
+            record = opened.gallery.images([query])[0]
+            return _Embedding(opened.index.vector(query), record.sha256)
+        off = self._uploads_off(opened.gallery, wait=True)
+        if off:
+            raise ModelError(off)
         if isinstance(query, int):
             record = opened.gallery.images([query])[0]
-            if box is None:
-                return _Embedding(opened.index.vector(query), record.sha256)
             data = _file_of(record, self._folder_of(opened.gallery))
             if data is None:
                 data = opened.gallery.thumbnail(query)
@@ -206,9 +214,6 @@ class SearchService:
             sha256 = hashlib.sha256(data).hexdigest()
         else:
             data, sha256 = query, hashlib.sha256(query).hexdigest()
-        off = self._uploads_off(opened.gallery, wait=True)
-        if off:
-            raise ModelError(off)
         embedder = self._embedder(opened.gallery.manifest.model)
         with clock.measure("decode"):
             # Decoded like the gallery's own images, so that the same file has the same vector.
@@ -246,18 +251,25 @@ class SearchService:
                 effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
             )
             if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
-                raise GalleryError(f"The index of {name} does not belong to its database.")
+                gallery.close()
+                raise GalleryError(
+                    f"The index of {name} does not belong to its database. "
+                    f"Run: {gallery.manifest.command} --force"
+                )
             opened = self._opened[name] = _Open(gallery, index)
             return opened
 
     def _embedder(self, model: str) -> Embedder:
-        with self._loading:
-            if model not in self._embedders:
-                try:
-                    self._embedders[model] = self._load_embedder(model)
-                except AppError as exc:
-                    self._embedders[model] = ModelError(str(exc))
-            found = self._embedders[model]
+        # A model that is there already must not wait for another that is being loaded.
+        found = self._embedders.get(model)
+        if found is None:
+            with self._loading:
+                if model not in self._embedders:
+                    try:
+                        self._embedders[model] = self._load_embedder(model)
+                    except AppError as exc:
+                        self._embedders[model] = ModelError(str(exc))
+                found = self._embedders[model]
         if isinstance(found, ModelError):
             raise ModelError(str(found))
         return found
@@ -314,10 +326,13 @@ def _file_of(record: ImageRecord, folder: Path | None) -> bytes | None:
     """Return the bytes of a gallery's file, or None; never of a file outside its folder."""
     if folder is None:
         return None
-    path = (folder / record.path).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+    try:
+        path = (folder / record.path).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+            return None
+        return path.read_bytes()
+    except (OSError, ValueError):  # may not be read, or a name that no file can have
         return None
-    return path.read_bytes()
 
 
 class _Clock:

@@ -4,6 +4,7 @@ docs/architecture.md lists them; an error names the variable and its value.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,6 @@ class Settings:
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings that the environment gives; SettingsError names a bad one."""
     home = _folder(environ, "RIS_HOME", _PROGRAM)
-    weights = environ.get("RIS_WEIGHTS_DIR")
     return Settings(
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ),
@@ -41,25 +41,32 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         features_dir=home / "features",
         indexes_dir=home / "indexes",
         cache_dir=_folder(environ, "RIS_CACHE_DIR", user_cache_path("reverse-image-search")),
-        weights_dir=Path(weights).expanduser().resolve() if weights else None,
+        weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
     )
 
 
 def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:
+    return _optional_folder(environ, key) or default
+
+
+def _optional_folder(environ: Mapping[str, str], key: str) -> Path | None:
     value = environ.get(key)
-    return Path(value).expanduser().resolve() if value else default
+    try:
+        return Path(value).expanduser().resolve() if value else None
+    except RuntimeError as exc:  # ~ or ~name of a user without a home folder
+        raise SettingsError(f"{key} must be a folder, not {value!r}: {exc}.") from exc
 
 
 def _port(environ: Mapping[str, str]) -> int:
     value = environ.get("PORT") or "7860"
-    if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
+    if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
 
 
 def _switch(environ: Mapping[str, str], key: str) -> bool:
-    value = environ.get(key, "").lower()
-    if value not in _YES | _NO:
+    value = environ.get(key, "")
+    if value.lower() not in _YES | _NO:
         raise SettingsError(f"{key} must be 1 or 0, not {value!r}.")
-    return value in _YES
+    return value.lower() in _YES

@@ -13,6 +13,7 @@ from PIL import Image
 from app import layouts
 from app.build import BuildReport, build_gallery
 from app.embed import Embedder, model_named
+from app.embed.load import load_embedder
 from app.embed.mean_colour import MeanColourRuntime
 from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
@@ -94,6 +95,14 @@ def mean_colour() -> Embedder:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of its own, in which efficientnet_lite0 is converted once for all tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    load_embedder("efficientnet_lite0", weights_dir=None, cache_dir=folder, purpose="query")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -84,9 +84,12 @@ def _features(model: Model, state: dict[str, Any]) -> "torch.nn.Module":
         network.load_state_dict(state)
         network.fc = torch.nn.Identity()
         return network  # type: ignore[no-any-return]
-    except RuntimeError as exc:
+    except (RuntimeError, AttributeError, TypeError) as exc:  # names that are no strings, too
+        # torch heads the list of what does not fit with a line of its own.
+        *_, first = str(exc).splitlines()[:2] or [""]
         raise ModelError(
-            f"The weights for {model.name} do not fit its network: {str(exc).splitlines()[0]}"
+            f"The weights for {model.name} do not fit its network ({first.strip(' .')}): "
+            "use the published file."
         ) from exc
 
 

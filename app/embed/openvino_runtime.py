@@ -5,6 +5,7 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,24 +23,30 @@ class OpenVinoRuntime:
     """A compiled network with a fixed batch and a few requests that run side by side."""
 
     def __init__(self, network: Path, *, batch: int, streams: int, threads: int) -> None:
+        """Compile what `converted_network` gave; ModelError if the file is damaged."""
         import openvino as ov
 
         core = ov.Core()
-        model = core.read_model(network)
-        _, *shape = model.input().partial_shape
-        model.reshape([batch, *shape])
-        compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": threads,
-                # Some CPUs would calculate in bfloat16 on their own, and the same picture would
-                # have another vector there.
-                "INFERENCE_PRECISION_HINT": "f32",
-                "CACHE_DIR": "",
-            },
-        )
+        try:
+            model = core.read_model(network)
+            _, *shape = model.input().partial_shape
+            model.reshape([batch, *shape])
+            compiled = core.compile_model(
+                model,
+                "CPU",
+                {
+                    "NUM_STREAMS": streams,
+                    "INFERENCE_NUM_THREADS": threads,
+                    # Some CPUs would calculate in bfloat16 on their own, and the same picture
+                    # would have another vector there.
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "CACHE_DIR": "",
+                },
+            )
+        except RuntimeError as exc:
+            raise ModelError(
+                f"The converted network {network} cannot be run: delete it, and it is made anew."
+            ) from exc
         self.batch = batch
         self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
@@ -77,12 +84,15 @@ def converted_network(model: Model, weights: Path, weights_sha256: str, cache_di
     network = folder / f"{model.name}-{key}.xml"
     if network.is_file():
         return network
-    # Another name for each process: two that start at once convert twice and then agree.
-    mine = folder / f"{model.name}-{key}.{os.getpid()}.xml"
+    # Another name for each thread: two that start at once convert twice and then agree.
+    mine = folder / f"{model.name}-{key}.{os.getpid()}-{threading.get_ident()}.xml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            [sys.executable, "-m", "app.embed.convert", model.name, str(weights), str(mine)],
+            [
+                *(sys.executable, "-m", "app.embed.convert", model.name),
+                *(str(weights.resolve()), str(mine.resolve())),
+            ],
             cwd=Path(app.__file__).parents[1],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -103,4 +113,7 @@ def converted_network(model: Model, weights: Path, weights_sha256: str, cache_di
             f"The converted network cannot be kept in {folder} ({exc.strerror}): "
             "set RIS_CACHE_DIR to a folder that can be written."
         ) from exc
+    finally:
+        for left in folder.glob(f"{mine.stem}*"):
+            left.unlink(missing_ok=True)
     return network

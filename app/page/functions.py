@@ -8,9 +8,19 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
-from app.errors import AppError, UsageError
+from app.errors import AppError, DecodeError, UsageError
 from app.page import markup
-from app.page.queries import Reference, Uploads, image_reference, question
+from app.page.queries import (
+    Reference,
+    Uploads,
+    box_of,
+    entries,
+    entry,
+    image_reference,
+    question,
+    whole_number,
+    whole_picture,
+)
 from app.service import SearchService
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -59,6 +69,7 @@ class Functions:
                 ),
                 markup.examples(PHOTOGRAPHS, "", []),
             )
+        gallery = str(gallery)
         try:
             info = self._service.gallery(gallery)
             drawn = [] if info.refused else self._service.random_images(gallery, RANDOM_EXAMPLES)
@@ -72,23 +83,21 @@ class Functions:
 
     def uploaded(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
         """Search with a file that the browser has just uploaded."""
-        return self._arrived(
-            self._uploads.reference(event["path"], event["name"]), gallery, k, leave_out
-        )
+        path, name = str(entry(event, "path")), str(entry(event, "name") or "The picture")
+        return self._arrived(self._uploads.reference(path, name), gallery, k, leave_out)
 
     def addressed(self, gallery: str, k: int, leave_out: bool, url: str) -> Answer:
         """Search with the picture at an address."""
-        url = (url or "").strip()
+        url = str(url or "").strip()
         if not url:
             raise UsageError("Type or paste the address of a picture first.")
+        data = self._service.fetch(url)
         name = Path(urlsplit(url).path).name or url
-        return self._arrived(
-            self._uploads.keep(self._service.fetch(url), name), gallery, k, leave_out
-        )
+        return self._arrived(self._uploads.keep(data, name), gallery, k, leave_out)
 
     def exemplified(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
         """Search with an example that was clicked: a photograph's name, or an image's id."""
-        name = event.get("photograph")
+        name = entry(event, "photograph")
         if name in PHOTOGRAPHS:
             data = (EXAMPLES / f"{name}.jpg").read_bytes()
             return self._arrived(self._uploads.keep(data, name), gallery, k, leave_out)
@@ -96,7 +105,9 @@ class Functions:
 
     def reused(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
         """Search with an image of the gallery."""
-        image = self._service.image(gallery, int(event["id"]))
+        gallery = _chosen(gallery)
+        number = whole_number(entry(event, "id"), "An image's id")
+        image = self._service.image(gallery, number)
         return self._arrived(image_reference(gallery, image.id, image.path), gallery, k, leave_out)
 
     def searched(self, gallery: str, k: int, leave_out: bool, edit: Reference | None) -> Answer:
@@ -117,34 +128,47 @@ class Functions:
         """Put the original into the edit pane, whole."""
         if not original:
             raise UsageError("There is no original picture yet: drop or choose one.")
-        return UNCHANGED, {**original, "box": None}, "", UNCHANGED, UNCHANGED
+        return UNCHANGED, {**entries(original), "box": None}, "", UNCHANGED, UNCHANGED
 
     def mirrored_to_original(self, edit: Reference | None) -> Answer:
         """Make what the edit pane shows, cut to its box, the original."""
         if not edit:
             raise UsageError("There is nothing in the edit window yet.")
-        if not edit.get("box"):
+        box = box_of(edit)
+        if box is None:
             return edit, UNCHANGED, "", UNCHANGED, UNCHANGED
-        data, box = question(edit, "", self._service, self._uploads)
-        assert isinstance(data, bytes)  # no gallery is called "": nothing is asked by id
-        cut = self._uploads.keep(self._service.preview(data, box), f"part of {edit['name']}")
+        data = whole_picture(edit, self._service, self._uploads)
+        cut = self._uploads.keep(self._service.preview(data, box), f"part of {edit.get('name')}")
         return cut, cut, "", UNCHANGED, UNCHANGED
 
     def _arrived(self, reference: Reference, gallery: str, k: int, leave_out: bool) -> Answer:
-        """Show a new query in both panes and search with it; a failed search still shows it."""
+        """Show a new query in both panes and search with it.
+
+        It is also shown where the search fails for a reason that is not its own: another gallery
+        may take it.
+        """
         try:
             found = self._found(reference, gallery, k, leave_out)
+        except DecodeError:
+            raise  # it would only show as a broken picture
         except AppError as exc:
-            # A file that is no picture would only show as a broken one.
-            shown = reference if reference["kind"] == "image" else None
-            return shown, shown, markup.message(str(exc)), UNCHANGED, UNCHANGED
+            return reference, reference, markup.message(str(exc)), UNCHANGED, UNCHANGED
         return reference, reference, *found
 
     def _found(self, reference: Reference, gallery: str, k: int, leave_out: bool) -> Answer:
-        if not gallery:
-            raise UsageError("There is no gallery to search in yet: make one first.")
+        gallery = _chosen(gallery)
         query, box = question(reference, gallery, self._service, self._uploads)
         result = self._service.search(
-            gallery, query, k=int(k), box=box, leave_out_same_file=leave_out
+            gallery,
+            query,
+            k=whole_number(k, "The number of results"),
+            box=box,
+            leave_out_same_file=bool(leave_out),
         )
         return "", markup.results(result), markup.timing(result)
+
+
+def _chosen(gallery: object) -> str:
+    if not gallery:
+        raise UsageError("There is no gallery to search in yet: make one first.")
+    return str(gallery)

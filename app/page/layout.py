@@ -109,21 +109,28 @@ def make_page(functions: Functions) -> gr.Blocks:
         def reused(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
             return functions.reused(gallery, k, leave_out, event._data)
 
+        def changed(gallery: str) -> Any:
+            return *functions.described(gallery), "", ""
+
         def refused(event: gr.EventData) -> str:
             return markup.message(str(event._data["message"]))
 
         quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+        # A slow site must not keep other visitors waiting.
+        fetching = {**quiet, "concurrency_limit": 4, "concurrency_id": "fetching"}
         original.arrived(uploaded, how, answer, **quiet)
-        original.addressed(addressed, how, answer, **quiet)
+        original.addressed(addressed, how, answer, **fetching)
         original.refused(refused, None, message, **quiet)
-        url.submit(telling(functions.addressed), [*how, url], answer, **quiet)
+        url.submit(telling(functions.addressed), [*how, url], answer, **fetching)
         examples.picked(exemplified, how, answer, **quiet)
         results.picked(reused, how, answer, **quiet)
         for asks in (search.click, edit.cropped):
             asks(telling(functions.searched), [*how, edit], answer, **quiet)
         original.mirrored(telling(functions.mirrored_to_edit), original, answer, **quiet)
         edit.mirrored(telling(functions.mirrored_to_original), edit, answer, **quiet)
-        gallery.input(functions.described, gallery, [facts, examples], **quiet).then(
+        # `input` would also fire when the keyboard passes by. The other gallery's results go, since
+        # their ids mean other pictures in this one.
+        gallery.select(changed, gallery, [facts, examples, results, timing], **quiet).then(
             telling(functions.searched_again), [*how, edit], answer, **quiet
         )
         others.click(functions.example_row, gallery, examples, **quiet)

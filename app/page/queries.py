@@ -7,10 +7,12 @@ state on the server.
 """
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
-from app.errors import DecodeError, NotFoundError, UsageError
+from app.errors import DecodeError, NotFoundError, StorageError, UsageError
 from app.results import Box
 from app.service import SearchService
 
@@ -53,16 +55,24 @@ class Uploads:
     def _write(self, data: bytes, suffix: str) -> Path:
         # A name that nobody can guess: another visitor must not find it.
         folder = self._folder / secrets.token_hex(16)
-        folder.mkdir()
         file = folder / f"picture{suffix}"
-        file.write_bytes(data)
+        try:
+            folder.mkdir()
+            file.write_bytes(data)
+        except OSError as exc:
+            raise StorageError(
+                f"The picture cannot be kept in {self._folder} ({exc.strerror}): make room there."
+            ) from exc
         return file
 
     def _inside(self, path: str) -> Path:
-        file = Path(path).resolve()
-        if not file.is_relative_to(self._folder) or not file.is_file():
-            raise UsageError("That picture is not here any more: choose it again.")
-        return file
+        try:
+            file = Path(path).resolve()
+            if file.is_relative_to(self._folder) and file.is_file():
+                return file
+        except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
+            pass
+        raise UsageError("That picture is not here any more: choose it again.")
 
 
 def image_reference(gallery: str, image: int, name: str) -> Reference:
@@ -85,13 +95,18 @@ def question(
 
     An image of another gallery is asked as a file: its original, or its thumbnail.
     """
-    box = Box(*map(float, reference["box"])) if reference.get("box") else None
-    if reference.get("kind") == "image":
-        home, image = str(reference.get("gallery")), int(reference.get("id", -1))
-        if home == gallery:
-            return image, box
-        return picture_of(service, home, image), box
-    return uploads.read(reference), box
+    box = box_of(reference)
+    if entry(reference, "kind") == "image" and entry(reference, "gallery") == gallery:
+        return whole_number(entry(reference, "id"), "An image's id"), box
+    return whole_picture(reference, service, uploads), box
+
+
+def whole_picture(reference: Reference, service: SearchService, uploads: Uploads) -> bytes:
+    """Return the file that a reference means, its box left aside."""
+    if entry(reference, "kind") == "image":
+        image = whole_number(entry(reference, "id"), "An image's id")
+        return picture_of(service, str(entry(reference, "gallery")), image)
+    return uploads.read(reference)
 
 
 def picture_of(service: SearchService, gallery: str, image: int) -> bytes:
@@ -100,6 +115,43 @@ def picture_of(service: SearchService, gallery: str, image: int) -> bytes:
         return service.picture(gallery, image)[0]
     except NotFoundError:
         return service.thumbnail(gallery, image)
+
+
+def entries(value: object) -> Mapping[str, Any]:
+    """Return what the browser sent, which should have names and values; UsageError if not."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"The page sent {shortened(value)}, which means nothing: load it again.")
+    return value
+
+
+def entry(value: object, key: str) -> Any:
+    """Return what the browser sent under `key`, None if nothing."""
+    return entries(value).get(key)
+
+
+def box_of(reference: Reference) -> Box | None:
+    """Return the box of a reference, None for the whole picture; UsageError for nonsense."""
+    sides = entry(reference, "box")
+    if not sides:
+        return None
+    try:
+        left, top, right, bottom = map(float, sides)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise UsageError(
+            f"The box {shortened(sides)} is not four fractions of a picture: draw it once more."
+        ) from exc
+    return Box(left, top, right, bottom)
+
+
+def whole_number(value: object, what: str) -> int:
+    """Return a number that the browser sent; UsageError, about `what`, for anything else."""
+    try:
+        number = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or (isinstance(value, float) and number != value):
+        raise UsageError(f"{what} must be a whole number, not {shortened(value)}.")
+    return int(number)
 
 
 def _source(file: Path) -> str:

@@ -152,9 +152,19 @@ if (takesPictures) {
   document.addEventListener("dragleave", (event) => {
     if (!event.relatedTarget) element.classList.remove("dragging");
   });
+  let ownPicture = null;
+  document.addEventListener("dragstart", (event) => {
+    ownPicture = event.target.closest?.(".example, .hit");
+  });
+  document.addEventListener("dragend", () => { ownPicture = null; });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     element.classList.remove("dragging");
+    if (ownPicture) {
+      // An example or a result: as if its button had been clicked.
+      if (!ownPicture.contains(event.target)) (ownPicture.querySelector("button") || ownPicture).click();
+      return;
+    }
     const url = event.dataTransfer.getData("text/uri-list");
     if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
     else if (url) trigger("addressed", { url });
@@ -184,7 +194,7 @@ if (takesPictures) {
   ];
   const largeEnough = ([left, top, right, bottom]) => right - left > 0.02 && bottom - top > 0.02;
   element.addEventListener("pointerdown", (event) => {
-    if (!event.target.closest(".frame")) return;
+    if (!event.target.closest(".frame") || !event.isPrimary || event.button !== 0) return;
     start = at(event);
     event.target.closest(".stage").setPointerCapture(event.pointerId);
     event.preventDefault();
@@ -199,6 +209,10 @@ if (takesPictures) {
     const box = between(at(event));
     start = null;
     setBox(largeEnough(box) ? box : null);
+  });
+  element.addEventListener("pointercancel", () => {
+    start = null;
+    if (props.value) drawBox(element.querySelector(".box"), props.value.box);
   });
 }
 

@@ -1,0 +1,101 @@
+"""Measured figures → a Markdown table, one PASS or FAIL line for each expectation, an exit code."""
+
+import argparse
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+RESULTS = Path(__file__).parent / "results"
+_TOLD_VERSIONS = ("faiss-cpu", "openvino", "gradio", "pillow", "numpy")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a figure has to reach, in words, and whether it does."""
+
+    words: str
+    met: bool
+
+
+class Report:
+    """Gathers figures under a title; every figure is printed as soon as it is there."""
+
+    def __init__(self, title: str, command: str) -> None:
+        self._title = title
+        self._command = command
+        self._machine = machine()
+        self._rows: list[tuple[str, str]] = []
+        self._expected: list[tuple[str, Expectation]] = []
+
+    def add(self, measure: str, figure: str, expected: Expectation | None = None) -> None:
+        """Take one figure, and what it had to be if anything was expected of it."""
+        self._rows.append((measure, figure))
+        if expected is not None:
+            self._expected.append((measure, expected))
+        print(f"{measure}: {figure}", flush=True)
+
+    def text(self) -> str:
+        """Return the report as Markdown."""
+        lines = [f"# {self._title}", "", f"`{self._command}` on {self._machine}.", ""]
+        lines += ["| measure | figure |", "|---|---|"]
+        lines += [f"| {measure} | {figure} |" for measure, figure in self._rows]
+        if self._expected:
+            lines += [""]
+        for measure, expected in self._expected:
+            verdict = "PASS" if expected.met else "FAIL"
+            lines += [f"- {verdict}: {measure}, expected {expected.words}"]
+        return "\n".join(lines) + "\n"
+
+    def finish(self, save: str | None) -> int:
+        """Print all, keep it as results/`save`.md if named; return 1 if an expectation failed."""
+        print(f"\n{self.text()}")
+        if save:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{save}.md").write_text(self.text(), encoding="utf-8")
+        return 0 if all(expected.met for _, expected in self._expected) else 1
+
+
+def at_least(value: float, least: float, words: str) -> Expectation:
+    """Return the expectation that `value` is `least` or more; `words` writes the bound."""
+    return Expectation(f"≥ {words}", value >= least)
+
+
+def at_most(value: float, most: float, words: str) -> Expectation:
+    """Return the expectation that `value` is `most` or less; `words` writes the bound."""
+    return Expectation(f"≤ {words}", value <= most)
+
+
+def machine() -> str:
+    """Return the kind of machine and the versions that the figures depend on."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _TOLD_VERSIONS)
+    return (
+        f"{platform.system()} {platform.machine()}, {cores()} cores, "
+        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, "
+        f"Python {platform.python_version()}, {versions}; {datetime.now(UTC):%Y-%m-%d}, "
+        f"load average before {os.getloadavg()[0]:.1f}"
+    )
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(psutil.Process().cpu_affinity() or []) or os.cpu_count() or 1
+
+
+def real_data() -> Path | None:
+    """Return the folder that REAL_DATA names, which holds caltech101/; None if it is not set."""
+    folder = os.environ.get("REAL_DATA")
+    return Path(folder).resolve() if folder else None
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the option that both commands share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--save", metavar="NAME", help="keep the table as benchmarks/results/NAME.md"
+    )
+    return parser

@@ -1,0 +1,209 @@
+"""A running server → the time of its start, its memory, and of an upload's results over HTTP."""
+
+import json
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import requests
+from tqdm import tqdm
+
+from app import layouts
+from benchmarks.processes import MB, resident_bytes
+from benchmarks.report import Report, at_most
+
+GALLERY = "caltech101-efficientnet_lite0"
+_PROGRAM = Path(__file__).resolve().parents[1]
+_EXAMPLES = sorted((_PROGRAM / "app" / "page" / "examples").glob("*.jpg"))
+_STARTS = 5
+_WARM_UPS = 50
+_SEARCHES = 50
+_START_SECONDS = 120
+_ANSWER_SECONDS = 60
+_K = 10
+
+
+def measure(data: Path, report: Report) -> None:
+    """Measure the start, then 100 searches on one server: their time and its memory."""
+    measure_start(report)
+    pictures = query_pictures(data, _WARM_UPS + _SEARCHES)
+    with running_server() as (process, address):
+        page = Page(address)
+        milliseconds = []
+        for picture in tqdm(pictures, desc="Searching", unit=" searches", disable=None):
+            started = time.perf_counter()
+            page.search(picture)
+            milliseconds.append(1000 * (time.perf_counter() - started))
+        resident = resident_bytes(process.pid)
+    timed = sorted(milliseconds[_WARM_UPS:])
+    middle = median(timed)
+    report.add(
+        f"upload to results over HTTP, median of {_SEARCHES} after {_WARM_UPS} others",
+        f"{middle:.0f} ms",
+        at_most(middle, 300, "300 ms"),
+    )
+    report.add("the slowest but two of them", f"{timed[-3]:.0f} ms")
+    report.add(
+        f"memory of the server after {len(pictures)} searches",
+        f"{resident / MB:.0f} MB",
+        at_most(resident, 900 * MB, "900 MB"),
+    )
+
+
+def measure_start(report: Report) -> None:
+    """Time the first page and a bare import by turns, each in a process of its own; medians."""
+    imports, starts = [], []
+    for number in tqdm(range(_STARTS + 1), desc="Starting", unit=" starts", disable=None):
+        imported = import_seconds()
+        started = time.perf_counter()
+        with running_server():
+            answered = time.perf_counter() - started
+        if number:  # the first of each brings the files into memory
+            imports.append(imported)
+            starts.append(answered)
+    more = median(start - bare for start, bare in zip(starts, imports, strict=True))
+    report.add(f"`import gradio`, median of {_STARTS}", f"{median(imports):.2f} s")
+    report.add("start to first page, median", f"{median(starts):.2f} s")
+    report.add(
+        "start to first page beyond `import gradio`", f"{more:.2f} s", at_most(more, 2, "2 s")
+    )
+
+
+def import_seconds() -> float:
+    """Return the seconds from the start of a Python to the return of its `import gradio`."""
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-c", "import gradio; print('imported', flush=True)"],
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        return time.perf_counter() - started
+
+
+@contextmanager
+def running_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start `python -m app serve` on a free port; yield it when its first page has come."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"],
+        cwd=_PROGRAM,
+        env=os.environ | {"HOST": "127.0.0.1", "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for_page(process, address)
+        yield process, address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Page:
+    """What the page in a browser sends: an upload, then its event through Gradio's queue."""
+
+    def __init__(self, address: str) -> None:
+        self._api = f"{address}/gradio_api"
+        self._http = requests.Session()
+        self._session = secrets.token_hex(5)
+        config = self._get(f"{address}/config").json()
+        [self._pane] = [
+            component["id"]
+            for component in config["components"]
+            if component["props"].get("elem_id") == "original"
+        ]
+        self._functions = {
+            (target, event): function["id"]
+            for function in config["dependencies"]
+            for target, event in function["targets"]
+        }
+        for target, event in self._functions:
+            if event == "load":
+                self._ask(target, event, data=[None])
+
+    def search(self, picture: Path) -> str:
+        """Upload a picture and return the HTML of its results."""
+        uploaded = {"path": self._upload(picture), "name": picture.name}
+        _, _, message, results, _ = self._ask(
+            self._pane, "arrived", data=[GALLERY, _K, False], event_data=uploaded
+        )
+        if str(results).count('class="hit"') != _K:
+            raise SystemExit(f"{picture} did not find {_K} results: {message}")
+        return str(results)
+
+    def _ask(self, target: int, event: str, **body: Any) -> list[Any]:
+        """Join the queue with an event and return what its function gave."""
+        body |= {
+            "fn_index": self._functions[target, event],
+            "trigger_id": target,
+            "session_hash": self._session,
+        }
+        self._post("queue/join", json=body)
+        return self._answer()
+
+    def _upload(self, picture: Path) -> str:
+        with picture.open("rb") as file:
+            [path] = self._post("upload", files={"files": (picture.name, file)}).json()
+        return str(path)
+
+    def _answer(self) -> list[Any]:
+        """Read the stream of the queue's messages up to the answer."""
+        url = f"{self._api}/queue/data"
+        with self._get(url, params={"session_hash": self._session}, stream=True) as stream:
+            for line in stream.iter_lines():
+                if not line.startswith(b"data: "):
+                    continue
+                message = json.loads(line.removeprefix(b"data: "))
+                if message["msg"] == "process_completed":
+                    if not message["success"]:
+                        raise SystemExit(f"The search failed: {message['output']}")
+                    data: list[Any] = message["output"]["data"]
+                    return data
+        raise SystemExit("The queue closed its stream without an answer.")
+
+    def _get(self, url: str, **options: Any) -> requests.Response:
+        answer = self._http.get(url, timeout=_ANSWER_SECONDS, **options)
+        answer.raise_for_status()
+        return answer
+
+    def _post(self, route: str, **options: Any) -> requests.Response:
+        answer = self._http.post(f"{self._api}/{route}", timeout=_ANSWER_SECONDS, **options)
+        answer.raise_for_status()
+        return answer
+
+
+def query_pictures(data: Path, count: int) -> list[Path]:
+    """Return the page's photographs by turns with `count` / 2 different images of Caltech101."""
+    layout = layouts.open_data_set("caltech101", data)
+    drawn = random.Random(0).sample(layout.pictures(), (count + 1) // 2)
+    chosen: list[Path] = []
+    for number, picture in enumerate(drawn):
+        chosen += [layout.folder / picture.path, _EXAMPLES[number % len(_EXAMPLES)]]
+    return chosen[:count]
+
+
+def _wait_for_page(process: subprocess.Popen[bytes], address: str) -> None:
+    ends = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < ends:
+        try:
+            if requests.get(address, timeout=_ANSWER_SECONDS).status_code == 200:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.01)  # it does not listen yet
+    raise SystemExit(f"The server did not answer at {address}.")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

@@ -1,0 +1,183 @@
+"""Galleries of every kind: chosen, searched, or refused with the reason."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import (
+    ALBUM,
+    APPROXIMATE,
+    COLOURS,
+    DAMAGED,
+    PREBUILT,
+    UNRUNNABLE,
+)
+from tests.browser.pictures import seen_again
+from tests.browser.visitor import Visitor, payload
+from tests.conftest import Home, encoded
+
+pytestmark = pytest.mark.browser
+
+CAT = payload("cat.jpg", encoded(seen_again("chelsea")))
+
+
+def click_an_example_of(visitor: Visitor, gallery: str) -> str:
+    """Click the first image of the gallery among the examples; return its id."""
+    example = visitor.page.locator(f"#examples button:has(img[src*='/{gallery}/'])").first
+    image = example.get_attribute("data-id")
+    with visitor.answer():
+        example.click()
+    assert image is not None
+    return image
+
+
+def test_the_first_gallery_that_can_be_searched_is_chosen(visitor: Visitor):
+    expect(visitor.page.get_by_label("Gallery")).to_have_value(ALBUM)
+    expect(visitor.facts).to_contain_text("60 images, efficientnet_lite0")
+
+    visitor.page.get_by_label("Gallery").click()
+
+    listed = visitor.page.get_by_role("option").all_inner_texts()
+    names = {ALBUM, APPROXIMATE, COLOURS, DAMAGED, UNRUNNABLE}
+    assert names <= {re.sub(r"\W*(\S+)", r"\1", name) for name in listed}
+
+
+def test_another_gallery_is_searched_with_the_same_query(visitor: Visitor):
+    visitor.upload(CAT)
+    source = visitor.shown(visitor.edit)[0]
+
+    with visitor.answer():
+        visitor.choose_gallery(COLOURS)
+
+    expect(visitor.facts).to_contain_text("40 images, mean_colour")
+    expect(visitor.hits).to_have_count(10)
+    assert all(label.startswith("kind_") for label in visitor.labels())
+    assert visitor.shown(visitor.edit)[0] == source
+    expect(visitor.page.locator(f"#examples img[src*='/{COLOURS}/']")).to_have_count(7)
+
+
+def test_an_image_of_one_gallery_is_the_query_in_another(visitor: Visitor):
+    image = click_an_example_of(visitor, ALBUM)
+
+    with visitor.answer():
+        visitor.choose_gallery(COLOURS)
+
+    expect(visitor.hits.first.locator("img")).to_have_attribute(
+        "src", re.compile(f"galleries/{COLOURS}/")
+    )
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}"
+    assert not any(found.same_file for found in visitor.results())
+
+
+def test_passing_by_the_gallery_with_the_keyboard_changes_nothing(visitor: Visitor):
+    visitor.upload(CAT)
+    row = visitor.page.locator("#examples [data-id]")
+    before = row.evaluate_all("(row) => row.map((each) => each.dataset.id)")
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+
+    visitor.page.get_by_label("Gallery").focus()
+    visitor.page.keyboard.press("Tab")
+    visitor.search()
+
+    assert len([url for url in asked if "queue/join" in url]) == 1
+    assert row.evaluate_all("(row) => row.map((each) => each.dataset.id)") == before
+
+
+def test_a_gallery_whose_model_cannot_run_is_searched_by_its_own_images(visitor: Visitor):
+    visitor.page.wait_for_function(
+        """async (name) => {
+            const { galleries } = await (await fetch("healthz")).json();
+            return galleries.find((each) => each.name === name).uploads_off;
+        }""",
+        arg=UNRUNNABLE,
+    )
+    visitor.choose_gallery(UNRUNNABLE)
+    expect(visitor.facts).to_contain_text("24 images, resnet50")
+    expect(visitor.facts).to_contain_text("resnet50-0676ba61.pth")
+
+    image = click_an_example_of(visitor, UNRUNNABLE)
+
+    expect(visitor.hits).to_have_count(10)
+    assert str(visitor.results()[0].id) == image
+    again = visitor.results()[1].id
+    with visitor.answer():
+        visitor.hits.nth(1).get_by_role("button", name="Search with this").click()
+    expect(visitor.hits.first).to_have_attribute("data-id", str(again))
+
+    visitor.upload(CAT)
+
+    for part in ("resnet50-0676ba61.pth", "RIS_WEIGHTS_DIR", "efficientnet_lite0"):
+        expect(visitor.message).to_contain_text(part)
+    with visitor.answer():
+        visitor.choose_gallery(ALBUM)
+    assert visitor.labels()[:5] == ["chelsea"] * 5
+
+
+def test_a_damaged_gallery_names_the_file_and_the_command(visitor: Visitor, galleries: Home):
+    visitor.upload(CAT)
+    visitor.choose_gallery(DAMAGED)
+
+    vectors = galleries.folders(DAMAGED).features / "vectors.faiss"
+    expect(visitor.facts.get_by_role("alert")).to_contain_text(str(vectors))
+    expect(visitor.facts).to_contain_text("create_index.py --images")
+    expect(visitor.facts).to_contain_text(f"--name {DAMAGED} --force")
+    expect(visitor.message).to_contain_text(str(vectors))  # the query could not be asked again
+
+    with visitor.answer():
+        visitor.choose_gallery(ALBUM)
+
+    expect(visitor.message).to_have_count(0)
+    expect(visitor.hits).to_have_count(10)
+
+
+def test_a_gallery_without_its_vectors_says_that_it_is_approximate(visitor: Visitor):
+    visitor.choose_gallery(APPROXIMATE)
+    expect(visitor.facts).to_contain_text("approximate")
+
+    image = click_an_example_of(visitor, APPROXIMATE)
+
+    expect(visitor.timing).to_contain_text("approximate")
+    expect(visitor.hits).to_have_count(10)
+    assert str(visitor.results()[0].id) == image
+    visitor.upload(CAT)
+    expect(visitor.hits).to_have_count(10)
+
+
+@pytest.fixture
+def prebuilt(galleries: Home, new_visitor: Callable[..., Visitor]) -> Visitor:
+    """A visitor of the gallery that comes with the program, whose data set is not here."""
+    if PREBUILT not in {path.name for path in (galleries.path / "indexes").iterdir()}:
+        pytest.skip(f"The gallery {PREBUILT} has not been built in this checkout.")
+    visitor = new_visitor()
+    visitor.choose_gallery(PREBUILT)
+    expect(visitor.facts).to_contain_text("9,144 images")
+    return visitor
+
+
+def test_the_prebuilt_gallery_shows_thumbnails_and_how_to_get_the_originals(prebuilt: Visitor):
+    expect(prebuilt.facts).to_contain_text("bash data_download.sh caltech")
+    image = click_an_example_of(prebuilt, PREBUILT)
+
+    expect(prebuilt.hits).to_have_count(10)
+    first = prebuilt.results()[0]
+    assert (str(first.id), first.same_file) == (image, True)
+    prebuilt.page.wait_for_function(
+        """() => [...document.querySelectorAll(".hit img")].every((each) => {
+            each.scrollIntoView();
+            return each.naturalWidth > 0;
+        })"""
+    )
+    assert max(prebuilt.shown(prebuilt.original)[1:]) == 160  # the thumbnail, for want of more
+
+
+def test_the_prebuilt_gallery_finds_motorbikes_for_a_motorcycle(prebuilt: Visitor):
+    with prebuilt.answer():
+        prebuilt.button("motorcycle").and_(prebuilt.page.locator("[data-photograph]")).click()
+
+    expect(prebuilt.hits).to_have_count(10)
+    assert prebuilt.labels()[:5] == ["Motorbikes"] * 5
+    # Ten of nine thousand by the shortlist, and compared exactly.
+    expect(prebuilt.timing).to_contain_text("candidates compared exactly")

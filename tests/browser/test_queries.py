@@ -1,0 +1,258 @@
+"""Every way to bring a picture: it is shown in both windows and searched with at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ALBUM, Site
+from tests.browser.pictures import NAMES, photograph, seen_again
+from tests.browser.visitor import Visitor, payload
+from tests.conftest import Home, encoded
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    """A photograph of the cat on disk, in no gallery."""
+    path = tmp_path / "my cat.jpg"
+    path.write_bytes(encoded(seen_again("chelsea")))
+    return path
+
+
+def finds(visitor: Visitor, name: str) -> None:
+    """Hold that both windows show one picture, and that the search has found its like."""
+    source, width, _ = visitor.shown(visitor.original)
+    assert width > 0
+    assert visitor.shown(visitor.edit)[0] == source
+    expect(visitor.hits).to_have_count(10)
+    assert visitor.labels()[:5] == [name] * 5
+    expect(visitor.message).to_have_count(0)
+
+
+def test_an_uploaded_file_is_shown_in_both_windows_and_searched(visitor: Visitor, cat: Path):
+    visitor.upload(cat)
+
+    finds(visitor, "chelsea")
+    for pane in (visitor.original, visitor.edit):
+        assert visitor.shown(pane)[1:] == seen_again("chelsea").size
+        expect(pane.get_by_alt_text("my cat.jpg")).to_be_visible()
+    scores = [found.score for found in visitor.results()]
+    assert scores == sorted(scores, reverse=True)
+    assert 1 > scores[0] > 0.8
+    expect(visitor.timing).to_contain_text("10 results in")
+    expect(visitor.timing).to_contain_text("embed")
+
+
+def test_a_file_is_dropped_on_the_window_or_beside_it(visitor: Visitor, cat: Path):
+    with visitor.answer():
+        visitor.drop(cat, visitor.original.locator(".stage"))
+    finds(visitor, "chelsea")
+    visitor.upload(payload("cup.jpg", encoded(seen_again("coffee"))))
+
+    with visitor.answer():
+        visitor.drop(cat, visitor.page.locator("#title"))
+
+    finds(visitor, "chelsea")
+    expect(visitor.page.locator(".dragging")).to_have_count(0)
+
+
+def test_a_picture_dragged_from_another_page_is_fetched_from_its_address(
+    visitor: Visitor, site: Site
+):
+    url = site.put("/rocket.jpg", encoded(seen_again("rocket")))
+
+    with visitor.answer():
+        visitor.original.locator(".stage").evaluate(
+            """(stage, url) => {
+                const dataTransfer = new DataTransfer();
+                dataTransfer.setData("text/uri-list", url);
+                const how = { dataTransfer, bubbles: true, cancelable: true };
+                stage.dispatchEvent(new DragEvent("drop", how));
+            }""",
+            url,
+        )
+
+    finds(visitor, "rocket")
+
+
+def test_an_example_dragged_onto_the_window_is_searched_by_its_id(visitor: Visitor):
+    example = visitor.page.locator("#examples [data-id]").first
+    image, name = example.get_attribute("data-id"), example.get_attribute("title")
+
+    with visitor.answer():
+        example.locator("img").drag_to(visitor.original.locator(".stage"))
+
+    finds(visitor, name or "")
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}"
+
+
+def test_a_picture_is_pasted_from_the_clipboard(new_visitor: Callable[..., Visitor], site: Site):
+    visitor = new_visitor(permissions=["clipboard-read", "clipboard-write"])
+    visitor.page.evaluate(
+        """async () => {
+            const answer = await fetch("examples/coffee.jpg");
+            const bitmap = await createImageBitmap(await answer.blob());
+            const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+            canvas.getContext("2d").drawImage(bitmap, 0, 0);
+            const png = await canvas.convertToBlob({ type: "image/png" });
+            await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+        }"""
+    )
+
+    with visitor.answer():
+        visitor.page.keyboard.press("Control+v")
+
+    finds(visitor, "coffee")
+
+
+def test_an_address_is_pasted_from_the_clipboard(new_visitor: Callable[..., Visitor], site: Site):
+    visitor = new_visitor(permissions=["clipboard-read", "clipboard-write"])
+    url = site.put("/rocket.jpg", encoded(seen_again("rocket")))
+    visitor.page.evaluate("(url) => navigator.clipboard.writeText(url)", url)
+
+    with visitor.answer():
+        visitor.page.keyboard.press("Control+v")
+
+    finds(visitor, "rocket")
+
+
+def test_the_webcam_takes_a_picture(new_visitor: Callable[..., Visitor]):
+    visitor = new_visitor(permissions=["camera"])
+    visitor.button("Use the webcam").click()
+    # A picture of no size is not taken: it has to be there.
+    visitor.page.wait_for_function("document.querySelector('#original video')?.videoWidth > 0")
+
+    with visitor.answer():
+        visitor.button("Take picture").click()
+
+    expect(visitor.hits).to_have_count(10)
+    assert visitor.shown(visitor.original) == visitor.shown(visitor.edit)
+    assert visitor.shown(visitor.edit)[1:] == (640, 480)
+    expect(visitor.page.locator("video")).to_have_count(0)
+
+
+def test_the_webcam_can_be_closed_without_a_picture(new_visitor: Callable[..., Visitor]):
+    visitor = new_visitor(permissions=["camera"])
+    visitor.button("Use the webcam").click()
+    video = visitor.page.locator("#original video")
+    track = video.evaluate_handle("(video) => video.srcObject.getTracks()[0]")
+
+    visitor.button("Cancel").click()
+
+    expect(visitor.original).to_contain_text("Drop a picture here")
+    expect(video).to_have_count(0)
+    assert track.evaluate("(track) => track.readyState") == "ended"
+
+
+def test_a_webcam_that_is_refused_gives_one_sentence(visitor: Visitor, cat: Path):
+    with visitor.answer():
+        visitor.button("Use the webcam").click()
+
+    expect(visitor.message).to_have_text(
+        "The webcam cannot be used (NotAllowedError): allow it in the browser, or choose a file."
+    )
+    visitor.upload(cat)
+    finds(visitor, "chelsea")
+
+
+def test_the_picture_at_an_address_is_searched(visitor: Visitor, site: Site):
+    url = site.put("/of/a/rocket.jpg?size=2", encoded(seen_again("rocket")))
+
+    visitor.ask_address(url)
+
+    finds(visitor, "rocket")
+    expect(visitor.original.get_by_alt_text("rocket.jpg")).to_be_visible()
+
+
+def test_an_address_without_a_picture_gives_one_sentence(visitor: Visitor, site: Site):
+    page = site.put("/", b"<!doctype html><title>A cat</title>", "text/html")
+    picture = site.put("/cat", encoded(seen_again("chelsea")), "text/plain")
+
+    visitor.ask_address(page)
+
+    expect(visitor.message).to_have_count(1)
+    expect(visitor.message).to_contain_text("127.0.0.1 is a web page, not a picture")
+    visitor.ask_address(picture)
+    finds(visitor, "chelsea")
+
+
+def test_a_slow_address_keeps_no_other_visitor_waiting(
+    visitor: Visitor, new_visitor: Callable[..., Visitor], site: Site
+):
+    other = new_visitor()
+    slow = site.put("/slow/rocket.jpg", encoded(seen_again("rocket")))
+    field = visitor.page.get_by_label("Address of a picture")
+    field.fill(slow)
+    field.press("Enter")
+    assert site.asked.wait(20)
+
+    other.ask_address(site.put("/coffee.jpg", encoded(seen_again("coffee"))))
+
+    finds(other, "coffee")
+    for nothing_yet in (visitor.hits, visitor.message):
+        expect(nothing_yet).to_have_count(0)
+    with visitor.answer():
+        site.released.set()
+    finds(visitor, "rocket")
+
+
+def test_the_photographs_among_the_examples_are_searched(visitor: Visitor):
+    assert visitor.page.locator("#examples [data-photograph]").count() == len(NAMES) == 5
+    for name in NAMES:
+        with visitor.answer():
+            visitor.button(name).and_(visitor.page.locator("[data-photograph]")).click()
+
+        finds(visitor, name)
+        assert visitor.shown(visitor.edit)[1:] == photograph(name).size
+
+
+def test_an_example_of_the_gallery_is_searched_by_its_id(visitor: Visitor):
+    example = visitor.page.locator("#examples [data-id]").first
+    image, name = example.get_attribute("data-id"), example.get_attribute("title")
+
+    with visitor.answer():
+        example.click()
+
+    finds(visitor, name or "")
+    first = visitor.results()[0]
+    assert (str(first.id), first.score, first.same_file) == (image, 1.0, True)
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}"
+    expect(visitor.timing).not_to_contain_text("embed")
+
+
+def test_other_examples_brings_a_fresh_row_of_the_gallery(visitor: Visitor):
+    row = visitor.page.locator("#examples [data-id]")
+    before = row.evaluate_all("(row) => row.map((each) => each.dataset.id)")
+    assert len(set(before)) == len(before) == 7
+
+    visitor.button("Other examples").click()
+
+    # Seven of sixty are the same seven again once in 386 million times, and in order never.
+    visitor.page.wait_for_function(
+        """(before) => {
+            const row = [...document.querySelectorAll("#examples [data-id]")];
+            return row.length && row.map((each) => each.dataset.id).join() !== before.join();
+        }""",
+        arg=before,
+    )
+    assert row.count() == 7
+    assert visitor.page.locator("#examples [data-photograph]").count() == len(NAMES)
+
+
+def test_search_with_this_makes_a_result_the_query(visitor: Visitor, cat: Path, galleries: Home):
+    visitor.upload(cat)
+    chosen = visitor.results()[6]
+    assert not chosen.same_file
+
+    with visitor.answer():
+        visitor.hits.nth(6).get_by_role("button", name="Search with this").click()
+
+    expect(visitor.hits.first.locator(".same")).to_have_text("same file")
+    assert visitor.results()[0].id == chosen.id
+    source = f"galleries/{ALBUM}/images/{chosen.id}"
+    assert visitor.shown(visitor.original)[0] == visitor.shown(visitor.edit)[0] == source
+    # The original picture, which is larger than its thumbnail.
+    assert max(visitor.shown(visitor.edit)[1:]) > 160

@@ -1,0 +1,218 @@
+"""Somebody who uses the page in a browser, and what they can see there."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request
+
+File = Path | FilePayload
+
+# A new answer replaces what it changes; what was there before carries this mark.
+_MARK_WHAT_IS_THERE = """() => document
+    .querySelectorAll(".hits, p.timing, #message .message")
+    .forEach((each) => each.setAttribute("data-before", ""))"""
+_NEW = ":is(.hits, p.timing, #message .message):not([data-before])"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A result, as the page shows it."""
+
+    id: int
+    label: str
+    score: float
+    same_file: bool
+
+
+class Visitor:
+    """A browser context with the page opened in it."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.hosts: set[str] = set()
+        self._problems: list[str] = []
+        self._host = urlsplit(url).netloc
+        context.on("console", self._hear)
+        context.on("weberror", lambda error: self._problems.append(f"error: {error.error}"))
+        context.on("request", self._watch)
+        self.page = context.new_page()
+        self.page.on("websocket", lambda socket: self._problems.append(f"socket: {socket.url}"))
+        self.page.goto(url)
+        self.examples.first.wait_for()
+
+    # What is on the page
+
+    @property
+    def original(self) -> Locator:
+        return self.page.locator("#original")
+
+    @property
+    def edit(self) -> Locator:
+        return self.page.locator("#edit")
+
+    @property
+    def examples(self) -> Locator:
+        return self.page.locator("#examples button")
+
+    @property
+    def hits(self) -> Locator:
+        return self.page.locator("#results .hit")
+
+    @property
+    def message(self) -> Locator:
+        return self.page.locator("#message .message")
+
+    @property
+    def facts(self) -> Locator:
+        return self.page.locator("#facts")
+
+    @property
+    def timing(self) -> Locator:
+        return self.page.locator("#timing")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def results(self) -> list[Found]:
+        """Return the results, best first."""
+        rows = self.hits.evaluate_all(
+            """(hits) => hits.map((hit) => [
+                Number(hit.dataset.id), hit.querySelector(".label").textContent,
+                Number(hit.querySelector(".score").textContent), !!hit.querySelector(".same")])"""
+        )
+        return [Found(*row) for row in rows]
+
+    def labels(self) -> list[str]:
+        """Return the labels of the results, best first."""
+        return [found.label for found in self.results()]
+
+    def shown(self, pane: Locator) -> tuple[str, int, int]:
+        """Return a pane's picture: its address, width and height in pixels once it has loaded."""
+        picture = pane.locator(".frame img")
+        handle = picture.element_handle()
+        self.page.wait_for_function("(image) => image.complete", arg=handle)
+        width, height = handle.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
+        return picture.get_attribute("src") or "", width, height
+
+    def box(self) -> tuple[float, float, float, float] | None:
+        """Return the crop's left, top, right and bottom as fractions; None without one."""
+        box = self.edit.locator(".box")
+        if not box.is_visible():
+            return None
+        frame, drawn = self.edit.locator(".frame").bounding_box(), box.bounding_box()
+        assert frame is not None
+        assert drawn is not None
+        left = (drawn["x"] - frame["x"]) / frame["width"]
+        top = (drawn["y"] - frame["y"]) / frame["height"]
+        return (
+            left,
+            top,
+            left + drawn["width"] / frame["width"],
+            top + drawn["height"] / frame["height"],
+        )
+
+    # What people do
+
+    @contextmanager
+    def answer(self) -> Iterator[None]:
+        """Wait for a new answer to what is done meanwhile: results, or a sentence why not."""
+        self.page.evaluate(_MARK_WHAT_IS_THERE)
+        yield
+        self.page.locator(_NEW).first.wait_for()
+
+    def upload(self, file: File) -> None:
+        with self.answer():
+            self.choose_file(file)
+
+    def choose_file(self, file: File) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.button("Choose a file").click()
+        chooser.value.set_files(file)
+
+    def drop(self, file: Path, target: Locator) -> None:
+        """Drag a file from outside the browser onto `target`, as the desktop would."""
+        area = target.bounding_box()
+        assert area is not None
+        x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        devtools = self.context.new_cdp_session(self.page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+
+    def ask_address(self, url: str) -> None:
+        field = self.page.get_by_label("Address of a picture")
+        field.fill(url)
+        with self.answer():
+            field.press("Enter")
+
+    def search(self) -> None:
+        with self.answer():
+            self.button("Search").click()
+
+    def choose_gallery(self, name: str) -> None:
+        self.page.get_by_label("Gallery").click()
+        self.page.get_by_role("option", name=name, exact=True).click()
+
+    def choose_how_many(self, k: int) -> None:
+        field = self.page.get_by_label("number input for How many results")
+        field.fill(str(k))
+        field.press("Enter")
+
+    def drag(self, start: Sequence[float], end: Sequence[float]) -> None:
+        """Draw a rectangle with the mouse on the edit pane's picture, in fractions of it."""
+        (x, y), (to_x, to_y) = self.point(*start), self.point(*end)
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.move((x + to_x) / 2, (y + to_y) / 2)
+        self.page.mouse.move(to_x, to_y)
+        self.page.mouse.up()
+
+    def drag_with_finger(self, start: Sequence[float], end: Sequence[float]) -> None:
+        """Do the same on a touch screen."""
+        devtools = self.context.new_cdp_session(self.page)
+        (x, y), (to_x, to_y) = self.point(*start), self.point(*end)
+        steps = [(x + (to_x - x) * part / 4, y + (to_y - y) * part / 4) for part in range(5)]
+        for number, (x, y) in enumerate(steps):
+            devtools.send(
+                "Input.dispatchTouchEvent",
+                {
+                    "type": "touchMove" if number else "touchStart",
+                    "touchPoints": [{"x": x, "y": y}],
+                },
+            )
+        devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Return a place on the edit pane's picture, in pixels of the window."""
+        frame = self.edit.locator(".frame")
+        self.shown(self.edit)
+        frame.scroll_into_view_if_needed()
+        area = frame.bounding_box()
+        assert area is not None
+        return area["x"] + x * area["width"], area["y"] + y * area["height"]
+
+    def leave(self) -> list[str]:
+        """Close the browser context; return whatever was wrong in it."""
+        self.context.close()
+        return self._problems
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "assert"):
+            self._problems.append(f"console: {message.text} ({message.location})")
+
+    def _watch(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("data", "blob"):
+            return
+        self.hosts.add(parts.netloc)
+        if parts.netloc != self._host:
+            self._problems.append(f"another host was asked: {request.url}")
+
+
+def payload(name: str, data: bytes, kind: str = "image/jpeg") -> Any:
+    """Return a file as browsers hand it over, without one on disk."""
+    return FilePayload(name=name, mimeType=kind, buffer=data)

@@ -1,0 +1,435 @@
+"""The application over real HTTP on loopback: routes, errors, content policy, start and stop."""
+
+import asyncio
+import contextlib
+import inspect
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pillow_heif
+import pytest
+from PIL import Image
+
+from app import __version__, errors
+from app.errors import AppError, GalleryError, UsageError
+from app.results import GalleryInfo
+from app.server import address_of, make_application, serve
+from app.service import SearchService
+from app.settings import Settings, read_settings
+from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, picture
+
+HEIC, TIFF, GONE = "kind_a/heic.heic", "kind_a/tiff.tiff", "kind_a/gone.jpg"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a home with a gallery "mine" and a damaged one, "broken"."""
+    home = Home(tmp_path_factory.mktemp("served"))
+    images = fill(home.path / "pictures", 20)
+    (images / "kind_a").mkdir()
+    pillow_heif.from_pillow(picture(100)).save(images / HEIC)
+    (images / TIFF).write_bytes(encoded(picture(101), "TIFF"))
+    (images / GONE).write_bytes(encoded(picture(102)))
+    for name in ("mine", "broken"):
+        home.build(images, name)
+    (images / GONE).unlink()
+    (home.path / "indexes" / "broken" / "thumbnails.db").write_bytes(b"")
+    return read_settings(
+        {
+            "PORT": str(free_port()),
+            "RIS_HOME": str(home.path),
+            "RIS_CACHE_DIR": str(home.path / "cache"),
+        }
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loops_closed() -> Iterator[None]:
+    """Close the event loops that Gradio makes for each page outside of one, and leaves open."""
+    made: list[asyncio.AbstractEventLoop] = []
+    new_event_loop = asyncio.new_event_loop
+
+    def remember() -> asyncio.AbstractEventLoop:
+        made.append(new_event_loop())
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(asyncio, "new_event_loop", remember)
+        yield
+    for loop in made:
+        loop.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server: where it is, and where it keeps what visitors upload."""
+
+    client: httpx.Client
+    uploads: Path
+
+
+@pytest.fixture(scope="module")
+def served(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Run `serve` itself in a thread, until it announces its address; stop it at the end."""
+    import uvicorn
+
+    temporary = tmp_path_factory.mktemp("temporary")
+    announced: list[str] = []
+    ready = threading.Event()
+    servers: list[uvicorn.Server] = []
+
+    def announce(address: str) -> None:
+        announced.append(address)
+        ready.set()
+
+    def run() -> None:
+        try:
+            serve(settings, announce)
+        finally:
+            ready.set()
+
+    made = uvicorn.Server.__init__
+
+    def remember(server: uvicorn.Server, *arguments: Any, **options: Any) -> None:
+        made(server, *arguments, **options)
+        servers.append(server)
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE", "GRADIO_TEMP_DIR"):
+            patched.setenv(name, "")  # so that it is put back afterwards
+        patched.setattr("tempfile.tempdir", str(temporary))
+        patched.setattr(uvicorn.Server, "__init__", remember)
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert ready.wait(120)
+        assert announced == [f"http://127.0.0.1:{settings.port}"]
+        (uploads,) = temporary.glob("reverse-image-search-*")
+        with httpx.Client(base_url=announced[0], trust_env=False, timeout=60) as client:
+            yield Served(client, uploads)
+        servers[0].should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
+        assert not list(temporary.glob("reverse-image-search-*"))
+
+
+@pytest.fixture
+def client(served: Served) -> httpx.Client:
+    return served.client
+
+
+def ids(settings: Settings) -> dict[str, int]:
+    service = Home(settings.indexes_dir.parent).service()
+    records = (service.image("mine", image) for image in range(service.gallery("mine").images))
+    return {record.path: record.id for record in records}
+
+
+# --- health --------------------------------------------------------------------------------------
+
+
+def test_healthz_tells_version_and_every_gallery(client: httpx.Client) -> None:
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert set(told) == {"status", "version", "galleries"}
+    assert (told["status"], told["version"]) == ("ok", __version__)
+    by_name = {gallery["name"]: gallery for gallery in told["galleries"]}
+    assert set(by_name) == {"mine", "broken"}
+    for gallery in by_name.values():
+        assert set(gallery) == {field.name for field in fields(GalleryInfo)}
+    mine = by_name["mine"]
+    assert (mine["images"], mine["model"], mine["dim"]) == (23, "mean_colour", 48)
+    assert (mine["refused"], mine["uploads_off"]) == ("", "")
+    assert "thumbnails.db" in by_name["broken"]["refused"]
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_is_a_small_webp(client: httpx.Client) -> None:
+    answer = client.get("/galleries/mine/images/0/thumbnail")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/webp"
+    assert "private" in answer.headers["cache-control"]
+    assert Image.open(io.BytesIO(answer.content)).format == "WEBP"
+
+
+def test_a_picture_is_the_original_file(client: httpx.Client, settings: Settings) -> None:
+    image = ids(settings)["kind_2/00002.jpg"]
+    answer = client.get(f"/galleries/mine/images/{image}")
+    assert answer.headers["content-type"] == "image/jpeg"
+    original = settings.indexes_dir.parent / "pictures" / "kind_2" / "00002.jpg"
+    assert answer.content == original.read_bytes()
+
+
+@pytest.mark.parametrize("path", [HEIC, TIFF])
+def test_a_picture_that_browsers_cannot_show_is_sent_as_png(
+    client: httpx.Client, settings: Settings, path: str
+) -> None:
+    answer = client.get(f"/galleries/mine/images/{ids(settings)[path]}")
+    assert answer.headers["content-type"] == "image/png"
+    shown = Image.open(io.BytesIO(answer.content))
+    assert (shown.format, shown.size) == ("PNG", (64, 48))
+
+
+def test_a_missing_original_is_replaced_by_its_thumbnail(
+    client: httpx.Client, settings: Settings
+) -> None:
+    image = ids(settings)[GONE]
+    answer = client.get(f"/galleries/mine/images/{image}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.content == client.get(f"/galleries/mine/images/{image}/thumbnail").content
+
+
+def test_the_photographs_of_the_example_row_are_served(client: httpx.Client) -> None:
+    for photograph in PHOTOGRAPHS:
+        answer = client.get(f"/examples/{photograph.name}")
+        assert (answer.headers["content-type"], answer.content) == (
+            "image/jpeg",
+            photograph.read_bytes(),
+        )
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["", "/thumbnail"])
+@pytest.mark.parametrize(
+    ("place", "status", "words"),
+    [
+        ("nothing/images/0", 404, "There is no gallery 'nothing'"),
+        ("mine/images/23", 404, "no image 23"),
+        ("mine/images/-1", 404, "no image -1"),
+        (f"mine/images/{10**30}", 404, f"no image {10**30}"),
+        ("mine/images/abc", 422, "image cannot be 'abc'"),
+        ("mine/images/1.5", 422, "image cannot be '1.5'"),
+        ("broken/images/0", 503, "thumbnails.db"),
+    ],
+)
+def test_errors_are_one_sentence_of_json(
+    client: httpx.Client, what: str, place: str, status: int, words: str
+) -> None:
+    answer = client.get(f"/galleries/{place}{what}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    (told,) = answer.json().items()
+    assert told[0] == "error"
+    assert words in told[1]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/galleries/..%2Fmine/images/0/thumbnail",
+        "/galleries/mine%2F..%2Fmine/images/0",
+        "/galleries/%00/images/0",
+        "/examples/..%2Ffunctions.py",
+        "/examples/%2Fetc%2Fpasswd",
+        "/gradio_api/file=/etc/passwd",
+        f"/gradio_api/file={ROOT / 'requirements.txt'}",
+    ],
+)
+def test_nothing_but_what_is_meant_to_be_served_is_served(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code in (400, 403, 404)
+
+
+def error_classes(kind: type[AppError] = AppError) -> list[type[AppError]]:
+    return [kind, *(one for sub in kind.__subclasses__() for one in error_classes(sub))]
+
+
+class Failing(SearchService):
+    """A service whose thumbnails raise the error that the gallery is called after."""
+
+    def __init__(self) -> None:
+        pass
+
+    def warm_up(self) -> None:
+        pass
+
+    def thumbnail(self, gallery: str, image: int) -> bytes:
+        raise getattr(errors, gallery)(f"{gallery} of {image}.")
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_application(Failing(), tmp_path_factory.mktemp("uploads"))
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_tree_is_answered_with_its_status(
+    failing: Any, kind: type[AppError]
+) -> None:
+    path = f"/galleries/{kind.__name__}/images/7/thumbnail"
+    answer = asgi_get(failing, path)
+    assert answer.status_code == kind.http_status
+    assert answer.json() == {"error": f"{kind.__name__} of 7."}
+    assert "content-security-policy" in answer.headers
+
+
+def asgi_get(application: Any, path: str) -> httpx.Response:
+    async def get() -> httpx.Response:
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.get(path)
+
+    return asyncio.run(get())
+
+
+def test_every_error_is_in_the_tree_that_is_drawn_first() -> None:
+    defined = [one for _, one in inspect.getmembers(errors, inspect.isclass)]
+    assert set(error_classes()) == set(defined)
+    assert errors.__doc__
+    for kind in defined:
+        assert f"{kind.__name__}\n" in errors.__doc__ or f"{kind.__name__} " in errors.__doc__
+
+
+# --- the content policy --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/config", 200),
+        ("GET", "/galleries/mine/images/0", 200),
+        ("GET", "/galleries/mine/images/0/thumbnail", 200),
+        ("GET", "/examples/chelsea.jpg", 200),
+        ("GET", "/galleries/mine/images/99", 404),
+        ("GET", "/galleries/mine/images/x", 422),
+        ("GET", "/galleries/broken/images/0", 503),
+        ("GET", "/no/such/page", 404),
+        ("POST", "/healthz", 404),
+        ("GET", "/gradio_api/file=/etc/passwd", 403),
+    ],
+)
+def test_every_answer_tells_the_browser_to_ask_nobody_else(
+    client: httpx.Client, method: str, path: str, status: int
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    (policy,) = answer.headers.get_list("content-security-policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'self'"
+    assert rules["object-src"] == "'none'"
+    sources = {source for rule in rules.values() for source in rule.split()}
+    assert sources <= {*("'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:")}
+
+
+# --- visitors ------------------------------------------------------------------------------------
+
+
+def test_the_page_keeps_no_state_and_offers_no_public_calls(client: httpx.Client) -> None:
+    config = client.get("/config").json()
+    assert {component["type"] for component in config["components"]}.isdisjoint({"state"})
+    assert config["components"]
+    info = client.get("/gradio_api/info").json()
+    assert info["named_endpoints"] == {}
+
+
+def test_an_upload_goes_to_the_servers_own_folder_and_is_served_from_there(
+    served: Served,
+) -> None:
+    data = encoded(picture(200))
+    sent = served.client.post("/gradio_api/upload", files={"files": ("mine.jpg", data)})
+    (path,) = sent.json()
+    assert Path(path).is_relative_to(served.uploads)
+    shown = served.client.get(f"/gradio_api/file={path}")
+    assert (shown.headers["content-type"], shown.content) == ("image/jpeg", data)
+
+
+def test_gradio_is_told_to_report_nothing(served: Served) -> None:
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+    assert os.environ["GRADIO_TEMP_DIR"] == str(served.uploads)
+
+
+# --- start and stop ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("pictures.example", "pictures.example"),
+        pytest.param(
+            "::1", "[::1]", marks=pytest.mark.xfail(reason="IPv6 hosts get no brackets yet")
+        ),
+    ],
+)
+def test_the_address_that_is_announced_can_be_opened(host: str, shown: str) -> None:
+    assert address_of(host, 7860) == f"http://{shown}:7860"
+
+
+def nobody(address: str) -> None:
+    raise AssertionError(f"{address} is announced, though nothing listens")
+
+
+def with_address(settings: Settings, host: str, port: int) -> Settings:
+    return Settings(**{**settings.__dict__, "host": host, "port": port})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "x" * 70 + ".example"])
+def test_an_address_that_cannot_be_used_is_told_with_the_settings(
+    settings: Settings, host: str
+) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError) as told:
+            serve(with_address(settings, host, port), nobody)
+    message = str(told.value)
+    assert f"{host}:{port}" in message
+    assert "HOST" in message
+    assert "PORT" in message
+    assert "\n" not in message
+
+
+@pytest.mark.xfail(reason="the uploads folder outlives a server stopped with SIGTERM")
+def test_nothing_of_the_visitors_stays_when_the_server_is_terminated(
+    settings: Settings, tmp_path: Path
+) -> None:
+    environ = {
+        **os.environ,
+        "PORT": str(free_port()),
+        "RIS_HOME": str(tmp_path / "home"),
+        "RIS_CACHE_DIR": str(tmp_path / "cache"),
+        "TMPDIR": str(tmp_path),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == f"Open http://127.0.0.1:{environ['PORT']}\n"
+        assert list(tmp_path.glob("reverse-image-search-*"))
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    assert not list(tmp_path.glob("reverse-image-search-*"))
+
+
+def test_a_gallery_error_is_no_reason_not_to_start(served: Served, settings: Settings) -> None:
+    service = Home(settings.indexes_dir.parent).service()
+    with pytest.raises(GalleryError):
+        service.search("broken", 0)
+    assert served.client.get("/").status_code == 200

@@ -1,0 +1,202 @@
+"""Environment variables into settings, and settings into the objects that do the work."""
+
+from dataclasses import FrozenInstanceError, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.embed.load import load_embedder
+from app.errors import AddressError, ModelError, SettingsError
+from app.settings import Settings, read_settings
+from app.wiring import make_builder, make_service
+from tests.conftest import ROOT, Home, fill
+
+
+def test_without_any_variable_everything_has_its_place() -> None:
+    settings = read_settings({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 7860)
+    assert settings.datasets_dir == ROOT / "datasets"
+    assert settings.features_dir == ROOT / "features"
+    assert settings.indexes_dir == ROOT / "indexes"
+    assert settings.cache_dir.is_absolute()
+    assert settings.weights_dir is None
+    assert settings.allow_loopback_urls is False
+
+
+def test_every_variable_is_read(tmp_path: Path) -> None:
+    settings = read_settings(
+        {
+            "HOST": "0.0.0.0",
+            "PORT": "8080",
+            "RIS_HOME": str(tmp_path / "home"),
+            "RIS_DATASETS_DIR": str(tmp_path / "elsewhere"),
+            "RIS_CACHE_DIR": str(tmp_path / "cache"),
+            "RIS_WEIGHTS_DIR": str(tmp_path / "weights"),
+            "RIS_ALLOW_LOOPBACK_URLS": "1",
+        }
+    )
+    assert settings == Settings(
+        host="0.0.0.0",
+        port=8080,
+        datasets_dir=tmp_path / "elsewhere",
+        features_dir=tmp_path / "home" / "features",
+        indexes_dir=tmp_path / "home" / "indexes",
+        cache_dir=tmp_path / "cache",
+        weights_dir=tmp_path / "weights",
+        allow_loopback_urls=True,
+    )
+
+
+def test_data_sets_lie_in_the_home_unless_they_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    assert read_settings({"RIS_HOME": str(tmp_path)}).datasets_dir == tmp_path / "datasets"
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    names = ["HOST", "PORT", "RIS_HOME", "RIS_DATASETS_DIR", "RIS_CACHE_DIR", "RIS_WEIGHTS_DIR"]
+    names.append("RIS_ALLOW_LOOPBACK_URLS")
+    assert read_settings(dict.fromkeys(names, "")) == read_settings({})
+
+
+def test_folders_may_be_relative_or_begin_with_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    settings = read_settings({"RIS_HOME": "here", "RIS_WEIGHTS_DIR": "~/weights"})
+    assert settings.indexes_dir == tmp_path / "here" / "indexes"
+    assert settings.weights_dir == tmp_path / "me" / "weights"
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "65536", "-1", "http", "78 60", "7860.0", "٨٠٨٠", "9" * 5000]
+)
+def test_a_bad_port_is_told_by_key_and_value(value: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings({"PORT": value})
+    assert "PORT" in str(told.value)
+    assert repr(value) in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["1", "65535", "08080"])
+def test_a_port_in_range_is_taken(value: str) -> None:
+    assert read_settings({"PORT": value}).port == int(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *(("1", True), ("true", True), ("YES", True), ("on", True)),
+        *(("0", False), ("False", False), ("no", False), ("off", False)),
+    ],
+)
+def test_a_switch_is_on_or_off(value: str, expected: bool) -> None:
+    settings = read_settings({"RIS_ALLOW_LOOPBACK_URLS": value})
+    assert settings.allow_loopback_urls is expected
+
+
+@pytest.mark.parametrize("value", ["2", "Maybe", " ", "1 "])
+def test_a_bad_switch_is_told_by_key_and_value(value: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings({"RIS_ALLOW_LOOPBACK_URLS": value})
+    assert "RIS_ALLOW_LOOPBACK_URLS" in str(told.value)
+    assert repr(value) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["RIS_HOME", "RIS_DATASETS_DIR", "RIS_CACHE_DIR", "RIS_WEIGHTS_DIR"]
+)
+def test_the_home_of_an_unknown_user_is_told_by_key_and_value(key: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings({key: "~nobody-of-that-name/pictures"})
+    assert key in str(told.value)
+    assert "~nobody-of-that-name/pictures" in str(told.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = read_settings({})
+    for field in fields(settings):
+        with pytest.raises(FrozenInstanceError):
+            setattr(settings, field.name, None)
+
+
+# --- wiring --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def environ(home: Home) -> dict[str, str]:
+    return {"RIS_HOME": str(home.path), "RIS_CACHE_DIR": str(home.path / "cache")}
+
+
+def test_a_service_is_made_without_loading_anything(environ: dict[str, str], home: Home) -> None:
+    assert make_service(read_settings(environ)).galleries() == []
+    assert not home.path.exists()
+
+
+def test_what_the_builder_builds_the_service_finds(environ: dict[str, str], home: Home) -> None:
+    from app.build import BuildRequest
+
+    images = fill(home.path / "pictures", 12)
+    settings = read_settings(environ)
+    stages: list[str] = []
+    request = BuildRequest(
+        data=None,
+        images=images,
+        name="mine",
+        model="mean_colour",
+        index="IVF100,PQ8",
+        limit=None,
+        force=False,
+        command="python create_index.py",
+    )
+    report = make_builder(settings)(request, tell=lambda stage, done, total: stages.append(stage))
+    assert report.manifest.images == 12
+    assert {"list", "embed", "train", "measure"} <= set(stages)
+    service = make_service(settings)
+    query = next(images.rglob("*.jpg"))
+    first = service.search("mine", query.read_bytes(), k=1).hits[0]
+    assert (first.image.path, first.same_file) == (str(query.relative_to(images)), True)
+
+
+def arguments_of(function: Any) -> dict[str, Any]:
+    assert isinstance(function, partial)
+    assert function.func is load_embedder
+    return function.keywords
+
+
+def test_only_a_build_downloads_weights(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings(environ)
+    builder = make_builder(settings)
+    assert isinstance(builder, partial)
+    built_with = arguments_of(builder.keywords["load_embedder"])
+    assert built_with["download"] is True
+    assert built_with["purpose"] == "build"
+    asked_with = arguments_of(make_service(settings)._load_embedder)
+    assert asked_with.get("download", False) is False
+    assert asked_with["purpose"] == "query"
+    assert asked_with["cache_dir"] == built_with["cache_dir"] == settings.cache_dir
+
+
+def test_the_service_looks_for_weights_where_the_settings_say(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "resnet50-0676ba61.pth").write_bytes(b"something else")
+    settings = read_settings({**environ, "RIS_WEIGHTS_DIR": str(weights)})
+    with pytest.raises(ModelError, match="not the published file"):
+        make_service(settings)._load_embedder("resnet50")
+
+
+@pytest.mark.parametrize("allowed", ["0", "1"])
+def test_this_machines_addresses_are_asked_only_when_the_settings_allow_it(
+    allowed: str, environ: dict[str, str]
+) -> None:
+    settings = read_settings({**environ, "RIS_ALLOW_LOOPBACK_URLS": allowed})
+    service = make_service(settings)
+    with pytest.raises(Exception) as told:  # noqa: PT011 (which one is the question)
+        service.fetch("http://127.0.0.1:9/picture.jpg")
+    assert isinstance(told.value, AddressError) is (allowed == "0")
