@@ -38,7 +38,7 @@ class _Embedding:
 
 
 class SearchService:
-    """Every door of the application asks this. Safe to use from several threads; keeps no visitor's data."""
+    """Every door of the application asks this. For many threads; keeps no visitor's data."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class SearchService:
         return infos
 
     def gallery(self, name: str) -> GalleryInfo:
-        """Return what there is to say of one gallery; NotFoundError if there is none of that name."""
+        """Return what there is to say of one gallery; NotFoundError if there is none."""
         try:
             opened = self._open(name)
         except GalleryError as exc:
@@ -175,7 +175,7 @@ class SearchService:
         return self._fetch(url)
 
     def preview(self, data: bytes, box: Box | None = None) -> bytes:
-        """Return a PNG of a picture, or of its part in `box`, for browsers that cannot show the file.
+        """Return a PNG of a picture, or of its part in `box`, where browsers cannot show the file.
 
         A whole picture is made no larger than needed to look at; a part keeps every pixel.
         """

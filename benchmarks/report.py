@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,7 +29,7 @@ class Report:
     def __init__(self, title: str, command: str) -> None:
         self._title = title
         self._command = command
-        self._machine = machine()
+        self._load = OtherWork()
         self._rows: list[tuple[str, str]] = []
         self._expected: list[tuple[str, Expectation]] = []
 
@@ -41,7 +42,8 @@ class Report:
 
     def text(self) -> str:
         """Return the report as Markdown."""
-        lines = [f"# {self._title}", "", f"`{self._command}` on {self._machine}.", ""]
+        lines = [f"# {self._title}", "", f"`{self._command}` on {machine()}.", ""]
+        lines += [f"Other work took {self._load.share():.0%} of the processors meanwhile.", ""]
         lines += ["| measure | figure |", "|---|---|"]
         lines += [f"| {measure} | {figure} |" for measure, figure in self._rows]
         if self._expected:
@@ -70,14 +72,32 @@ def at_most(value: float, most: float, words: str) -> Expectation:
     return Expectation(f"≤ {words}", value <= most)
 
 
+class OtherWork:
+    """Watches, from when it is made, what other programs take of the processors."""
+
+    def __init__(self) -> None:
+        self._started, self._others = time.perf_counter(), _seconds_of_others()
+
+    def share(self) -> float:
+        """Return the share of all processors' time since then that went elsewhere, 0 to 1."""
+        elapsed = time.perf_counter() - self._started
+        return max(0.0, _seconds_of_others() - self._others) / (elapsed * (os.cpu_count() or 1))
+
+
+def _seconds_of_others() -> float:
+    machine = psutil.cpu_times()
+    busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
+    own = psutil.Process().cpu_times()
+    return float(busy - sum(own) + getattr(own, "iowait", 0.0))
+
+
 def machine() -> str:
     """Return the kind of machine and the versions that the figures depend on."""
     versions = ", ".join(f"{name} {version(name)}" for name in _TOLD_VERSIONS)
     return (
         f"{platform.system()} {platform.machine()}, {cores()} cores, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB, "
-        f"Python {platform.python_version()}, {versions}; {datetime.now(UTC):%Y-%m-%d}, "
-        f"load average before {os.getloadavg()[0]:.1f}"
+        f"Python {platform.python_version()}, {versions}; {datetime.now(UTC):%Y-%m-%d}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures → unit vectors, whatever runs the network: batching, length and checks live here, once."""
+"""Pictures → unit vectors, whatever runs the network: batching, length and checks, here once."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -62,10 +62,10 @@ class Embedder:
         return self.embed_prepared([self.prepare(image) for image in images])
 
     def embed_prepared(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Return (n, dim) float32 vectors of norm 1 of what `prepare` gave; ModelError if not finite.
+        """Return (n, dim) float32 vectors of norm 1 of what `prepare` gave.
 
-        The last batch is filled up with zeros: a network of fixed shape is the fastest, and the
-        vectors do not depend on what else is in the batch.
+        ModelError if they are not finite. The last batch is filled up with zeros: a network of
+        fixed shape is the fastest, and the vectors do not depend on what else is in the batch.
         """
         vectors = np.empty((len(inputs), self.dim), np.float32)
         for start in range(0, len(inputs), self.batch):

@@ -1,4 +1,4 @@
-"""A model's name → an embedder that runs here: weights found, network converted or taken from the cache."""
+"""A model's name → an embedder that runs here: weights found, network converted or cached."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The registry: every model with its weights, preprocessing, dimension, licence and paper as one value.
+"""The registry: a model's weights, preprocessing, dimension, licence and paper as one value.
 
 A new model whose network torchvision knows is one more entry of `MODELS`.
 """

@@ -1,4 +1,7 @@
-"""A model's weights → a network running on this CPU; the only file besides `convert` that names OpenVINO."""
+"""A model's weights → a network running on this CPU.
+
+The only file besides `convert` that names OpenVINO.
+"""
 
 import hashlib
 import os

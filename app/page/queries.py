@@ -1,4 +1,4 @@
-"""What a pane of the page holds → what the service is asked; checked, since it comes from the browser.
+"""What a pane of the page holds → what the service is asked; checked, as browsers send anything.
 
 A pane holds a reference and never the picture itself: {"kind": "file", "path": …} is a file that
 this visitor uploaded, {"kind": "image", "gallery": …, "id": …} an image of a gallery. With "src",
@@ -135,7 +135,7 @@ def box_of(reference: Reference) -> Box | None:
     if not sides:
         return None
     try:
-        left, top, right, bottom = map(float, sides)
+        left, top, right, bottom = map(float, sides if isinstance(sides, list) else ())
     except (TypeError, ValueError, OverflowError) as exc:
         raise UsageError(
             f"The box {shortened(sides)} is not four fractions of a picture: draw it once more."

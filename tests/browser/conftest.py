@@ -47,6 +47,7 @@ _FLAGS = (
     "--use-fake-device-for-media-stream",
 )
 _START_SECONDS = 90
+_STOP_SECONDS = 30
 _WAIT_MILLISECONDS = 20_000
 
 
@@ -170,6 +171,11 @@ def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert line.startswith("Open http://"), f"{line}{log.read_text()}"
         yield Server(line.removeprefix("Open ").strip(), log)
         process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 @pytest.fixture(scope="package")

@@ -1,7 +1,6 @@
 """Files that are odd or no pictures: searched, or refused in one sentence; the page goes on."""
 
 import io
-import re
 import zlib
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.pictures import photograph, seen_again, turned_by_exif
-from tests.browser.visitor import Visitor, payload
+from tests.browser.visitor import Visitor, is_one_sentence, payload
 from tests.conftest import encoded
 
 pytestmark = pytest.mark.browser
@@ -75,10 +74,6 @@ SEARCHED = {
 }
 
 
-def is_one_sentence(text: str) -> bool:
-    return text.endswith(".") and not re.search(r"[.!?]\s", text)
-
-
 def test_what_is_no_picture_is_refused_in_one_sentence_and_the_page_goes_on(
     visitor: Visitor, subtests: pytest.Subtests
 ):
@@ -108,18 +103,3 @@ def test_odd_pictures_are_searched_by_what_they_show(visitor: Visitor, subtests:
             assert found[0].score > likeness * max(plain.values())
             for pane in (visitor.original, visitor.edit):
                 assert visitor.shown(pane)[1:] == CAT.size  # shown, and the right way up
-
-
-def test_a_refused_address_is_told_in_one_sentence(visitor: Visitor, subtests: pytest.Subtests):
-    for url in (
-        "ftp://127.0.0.1/cat.jpg",
-        "cat.jpg",
-        "http://127.0.0.1:1/cat.jpg",
-        "http://10.0.0.1/",
-    ):
-        with subtests.test(url):
-            visitor.ask_address(url)
-
-            assert is_one_sentence(visitor.message.inner_text())
-    visitor.upload(payload("cat.jpg", JPEG))
-    expect(visitor.hits).to_have_count(10)

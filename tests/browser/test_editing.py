@@ -7,13 +7,12 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ALBUM
 from tests.browser.pictures import part_of, side_by_side, turned_by_exif
-from tests.browser.visitor import Found, Visitor, payload
+from tests.browser.visitor import PHONE, Found, Visitor, payload
 from tests.conftest import encoded
 
 pytestmark = pytest.mark.browser
 
 BOTH = side_by_side("chelsea", "rocket")
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 def upload_both(visitor: Visitor) -> None:
@@ -28,78 +27,6 @@ def crop_rocket(visitor: Visitor) -> None:
 
 def scores(results: list[Found]) -> dict[int, float]:
     return {found.id: found.score for found in results}
-
-
-@pytest.mark.parametrize("file", [encoded(BOTH, quality=95), turned_by_exif(BOTH)])
-def test_only_the_part_in_the_rectangle_is_searched(visitor: Visitor, file: bytes):
-    visitor.choose_how_many(60)
-    visitor.upload(payload("both.jpg", file))
-    whole = scores(visitor.results())
-
-    crop_rocket(visitor)
-
-    part = visitor.results()
-    assert {found.label for found in part[:8]} == {"rocket"}
-    drawn = visitor.box()
-    assert drawn == pytest.approx((0.52, 0.03, 0.98, 0.97), abs=0.01)
-    visitor.upload(payload("cut.png", part_of(file, drawn), "image/png"))
-    cut = scores(visitor.results())
-    # The window's pixels are not the picture's: the edges agree to a pixel or two.
-    assert scores(part) == pytest.approx(cut, abs=0.02)
-    assert max(abs(cut[image] - whole[image]) for image in cut) > 0.2
-
-
-def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
-    visitor = new_visitor(**PHONE)
-    upload_both(visitor)
-    top = visitor.page.evaluate("scrollY")
-
-    with visitor.answer():
-        visitor.drag_with_finger((0.02, 0.04), (0.48, 0.96))
-
-    assert visitor.box() == pytest.approx((0.02, 0.04, 0.48, 0.96), abs=0.02)
-    assert visitor.labels()[:8] == ["chelsea"] * 8
-    assert visitor.page.evaluate("scrollY") >= top  # the page did not move under the finger
-
-
-def test_clearing_the_crop_searches_with_the_whole_again(visitor: Visitor):
-    upload_both(visitor)
-    whole = visitor.results()
-    crop_rocket(visitor)
-    assert visitor.results() != whole
-
-    with visitor.answer():
-        visitor.button("Clear the crop").click()
-
-    expect(visitor.edit.locator(".box")).to_be_hidden()
-    assert visitor.results() == whole
-
-
-def test_another_button_of_the_mouse_leaves_the_crop_alone(visitor: Visitor):
-    upload_both(visitor)
-    crop_rocket(visitor)
-    drawn, found = visitor.box(), visitor.results()
-
-    visitor.page.mouse.click(*visitor.point(0.2, 0.5), button="middle")
-    visitor.page.mouse.move(*visitor.point(0.3, 0.6))
-    visitor.search()
-
-    assert visitor.box() == drawn
-    assert visitor.results() == found
-
-
-def test_a_part_of_an_image_of_the_gallery_is_searched(visitor: Visitor):
-    example = visitor.page.locator("#examples [data-id]").first
-    with visitor.answer():
-        example.click()
-    expect(visitor.timing).not_to_contain_text("embed")
-
-    with visitor.answer():
-        visitor.drag((0.1, 0.1), (0.9, 0.9))
-
-    expect(visitor.timing).to_contain_text("embed")
-    expect(visitor.hits).to_have_count(10)
-    assert visitor.results()[0].score < 1
 
 
 def test_mirroring_to_edit_brings_the_whole_original_back(visitor: Visitor):
@@ -136,13 +63,18 @@ def test_mirroring_to_the_original_makes_the_part_the_picture(visitor: Visitor):
     assert visitor.shown(visitor.edit)[0] == source
 
 
-def test_a_part_of_an_image_of_the_gallery_can_become_the_original(visitor: Visitor):
+def test_a_part_of_an_image_of_the_gallery_is_searched_and_can_be_the_original(visitor: Visitor):
     with visitor.answer():
         visitor.page.locator("#examples [data-id]").first.click()
     source, width, height = visitor.shown(visitor.original)
     assert source.startswith(f"galleries/{ALBUM}/images/")
+    expect(visitor.timing).not_to_contain_text("embed")
+
     with visitor.answer():
         visitor.drag((0.25, 0.25), (0.75, 0.75))
+
+    expect(visitor.timing).to_contain_text("embed")
+    assert visitor.results()[0].score < 1
 
     visitor.button("← Mirror to original").click()
 

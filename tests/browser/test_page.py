@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ALBUM, COLOURS, DAMAGED, Server
 from tests.browser.pictures import seen_again
-from tests.browser.visitor import Visitor, payload
+from tests.browser.visitor import PHONE, Visitor, payload
 from tests.conftest import Home, encoded
 
 pytestmark = pytest.mark.browser
@@ -58,12 +58,7 @@ def test_every_result_shows_a_thumbnail_by_its_id(visitor: Visitor):
     visitor.upload(CAT)
     expect(visitor.hits).to_have_count(30)
 
-    visitor.page.wait_for_function(
-        """() => [...document.querySelectorAll(".hit img")].every((each) => {
-            each.scrollIntoView();  // they are loaded when they come into sight
-            return each.naturalWidth > 0;
-        })"""
-    )
+    visitor.sees_every_result()
 
     sources = visitor.hits.locator("img").evaluate_all(
         "(images) => images.map((each) => each.getAttribute('src'))"
@@ -94,16 +89,6 @@ def test_two_visitors_at_once_do_not_see_each_others_query(
     expect(visitor.page.get_by_label("Gallery")).to_have_value(ALBUM)
 
 
-def test_the_page_starts_anew_when_it_is_loaded_again(visitor: Visitor):
-    visitor.upload(CAT)
-
-    visitor.page.reload()
-    visitor.examples.first.wait_for()
-
-    expect(visitor.page.locator(".frame img")).to_have_count(0)
-    expect(visitor.hits).to_have_count(0)
-
-
 def test_the_page_asks_nobody_but_its_own_server(visitor: Visitor, server: Server):
     own = urlsplit(server.url).netloc
     visitor.upload(CAT)
@@ -119,50 +104,3 @@ def test_the_page_asks_nobody_but_its_own_server(visitor: Visitor, server: Serve
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "http" not in policy
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_a_phones_window(new_visitor: Callable[..., Visitor], scheme: str):
-    visitor = new_visitor(
-        viewport={"width": 390, "height": 844}, is_mobile=True, color_scheme=scheme
-    )
-    widest = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
-
-    assert visitor.page.evaluate(widest) <= 390
-    visitor.upload(CAT)
-    expect(visitor.hits).to_have_count(10)
-    assert visitor.page.evaluate(widest) <= 390
-    with visitor.answer():
-        visitor.choose_gallery(DAMAGED)  # long paths in two places
-    assert visitor.page.evaluate(widest) <= 390
-
-    dark = visitor.page.evaluate("document.body.classList.contains('dark')")
-    assert dark == (scheme == "dark")
-    background = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    brightness = sum(map(int, background.removeprefix("rgb(").removesuffix(")").split(",")))
-    assert (brightness < 200) == dark
-
-
-def test_every_button_is_reached_with_the_tab_key(visitor: Visitor):
-    visitor.choose_how_many(3)
-    visitor.upload(CAT)
-    buttons = visitor.page.locator("button:visible")
-    buttons.evaluate_all("(all) => all.forEach((each, at) => each.setAttribute('data-at', at))")
-    visitor.page.evaluate("document.activeElement.blur()")
-
-    reached = set()
-    for _ in range(2 * buttons.count()):
-        visitor.page.keyboard.press("Tab")
-        reached.add(visitor.page.evaluate("document.activeElement.dataset.at ?? null"))
-
-    assert reached - {None} == {str(at) for at in range(buttons.count())}
-    assert visitor.hits.get_by_role("button").count() == 3
-
-
-def test_an_example_is_chosen_with_the_keyboard(visitor: Visitor):
-    visitor.page.locator("#examples [data-photograph=coffee]").focus()
-
-    with visitor.answer():
-        visitor.page.keyboard.press("Enter")
-
-    assert visitor.labels()[:5] == ["coffee"] * 5

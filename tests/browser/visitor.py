@@ -1,5 +1,6 @@
 """Somebody who uses the page in a browser, and what they can see there."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request
 
 File = Path | FilePayload
+
+# What a browser context on a phone is told.
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
 
 # A new answer replaces what it changes; what was there before carries this mark.
 _MARK_WHAT_IS_THERE = """() => document
@@ -97,6 +105,15 @@ class Visitor:
         self.page.wait_for_function("(image) => image.complete", arg=handle)
         width, height = handle.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
         return picture.get_attribute("src") or "", width, height
+
+    def sees_every_result(self) -> None:
+        """Scroll to each result in turn, until its picture has loaded."""
+        self.page.wait_for_function(
+            """() => [...document.querySelectorAll(".hit img")].every((each) => {
+                each.scrollIntoView();
+                return each.naturalWidth > 0;
+            })"""
+        )
 
     def box(self) -> tuple[float, float, float, float] | None:
         """Return the crop's left, top, right and bottom as fractions; None without one."""
@@ -216,3 +233,8 @@ class Visitor:
 def payload(name: str, data: bytes, kind: str = "image/jpeg") -> Any:
     """Return a file as browsers hand it over, without one on disk."""
     return FilePayload(name=name, mimeType=kind, buffer=data)
+
+
+def is_one_sentence(text: str) -> bool:
+    """Return whether a message ends where its first sentence does."""
+    return text.endswith(".") and not re.search(r"[.!?]\s", text)
