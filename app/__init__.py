@@ -1,3 +1,3 @@
-"""Reverse image search on one's own machine: folders of pictures become galleries, a picture becomes its neighbours."""
+"""Reverse image search on one's own machine: folders → galleries, a picture → its neighbours."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """The command line → settings, service and build; errors become one sentence and an exit code."""
 
 import argparse
+import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -79,7 +80,8 @@ def _serve(options: argparse.Namespace) -> int:
     from app.server import serve
     from app.settings import read_settings
 
-    serve(read_settings(), lambda address: print(f"Open {address}", flush=True))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
+        serve(read_settings(), lambda address: print(f"Open {address}", flush=True))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The command line: one sentence and a code by kind for what goes wrong, a report for what does not."""
+"""The command line: a sentence and a code by kind for what goes wrong, a report for the rest."""
 
 import json
 import os

@@ -27,7 +27,7 @@ def section(title: str) -> str:
 
 def names_in_first_column(table: str) -> set[str]:
     rows = [line.split("|")[1].strip(" `") for line in table.splitlines() if line.startswith("|")]
-    return {row for row in rows[2:]}
+    return set(rows[2:])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -82,7 +82,8 @@ def test_the_layers_are_those_that_are_checked() -> None:
 def test_the_models_named_in_the_readme_exist() -> None:
     row = next(line for line in README.splitlines() if line.startswith("| `--model`"))
     named = set(re.findall(r"`([a-z]\w+)`", row))
-    assert named and named <= set(MODELS)
+    assert named
+    assert named <= set(MODELS)
 
 
 def test_every_make_target_named_exists() -> None:

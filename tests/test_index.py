@@ -360,10 +360,11 @@ def test_no_shortlist_of_an_earlier_try_is_left_where_none_is_needed(tmp_path):
     "factory",
     [
         *("", " ", "nonsense", "IVF100", "IVF-1,PQ8", "IVF100,PQ7", "PQ0", "Flat ", "\0", "é"),
-        *("LSH", "IDMap,Flat", "IVF100,PQ8,RFlat", "NSG32", "IMI2x8,PQ8", "IVF10("),
-        *("IVF99999999999999,PQ8", "IVF999999999,PQ8"),  # more than a number, more than memory
+        *("LSH", "IDMap,Flat", "IVF100,PQ8,RFlat", "NSG32", "IMI2x8,PQ8", "IVF10(", "IVF²,PQ8"),
+        *("PCA64,SQ8", "OPQ8_64,PQ8"),  # more numbers than there are
+        *("IVF999999999,PQ8", "PQ8x24", "IVF" + 5000 * "9"),  # more than memory or a number holds
         *("IVF0,PQ8", "HNSW0", "HNSW1", "IVF100,PQ8x0"),  # FAISS would end the process
-        *("IVF100,PQ8x4fs", "HNSW32,PQ8"),  # FAISS would not find the vectors again
+        *("IVF100,PQ8x4fs", "HNSW32,PQ8", "IVF9,FlatDedup"),  # FAISS would not find vectors again
     ],
 )
 def test_a_factory_string_that_cannot_be_used_is_refused_in_one_sentence(factory):
@@ -377,7 +378,15 @@ def test_a_factory_string_that_cannot_be_used_is_refused_in_one_sentence(factory
     assert "Error in" not in message
 
 
-@pytest.mark.parametrize("factory", [*FACTORIES, *SHORTLISTS, "OPQ8,IVF100,PQ8", "IVF100,RaBitQ"])
+@pytest.mark.parametrize(
+    "factory",
+    [
+        *FACTORIES,
+        *SHORTLISTS,
+        *("OPQ8,IVF100,PQ8", "OPQ8_16,PQ8", "PCAR16,HNSW32_SQfp16", "IVF100,RaBitQ", "PCA48,SQ8"),
+        *("IVF4096_HNSW32,PQ8", "IVF100,PQ8x16", "IVF100,PQ8np", "HNSW32,Flat"),
+    ],
+)
 def test_usual_factory_strings_are_accepted(factory):
     check_factory(factory, 48)
 

@@ -1,4 +1,4 @@
-"""The page: pictures in, results out, in a browser. Edges only: every answer comes from the service."""
+"""The page: pictures in, results out, in a browser. Every answer comes from the service."""
 
 from app.page.layout import mount_page
 

@@ -83,7 +83,8 @@ def examples(photographs: Sequence[str], gallery: str, images: Sequence[ImageRec
     """Return the row of example queries: committed photographs, then images of the gallery."""
     fixed = "".join(
         f'<button type="button" class="example" data-photograph="{escape(name)}" '
-        f'title="{escape(name)}"><img src="examples/{escape(name)}.jpg" alt="{escape(name)}"></button>'
+        f'title="{escape(name)}"><img src="examples/{escape(name)}.jpg" '
+        f'alt="{escape(name)}"></button>'
         for name in photographs
     )
     drawn = "".join(

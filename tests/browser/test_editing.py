@@ -29,6 +29,59 @@ def scores(results: list[Found]) -> dict[int, float]:
     return {found.id: found.score for found in results}
 
 
+@pytest.mark.parametrize("file", [encoded(BOTH, quality=95), turned_by_exif(BOTH)])
+def test_only_the_part_in_the_rectangle_is_searched(visitor: Visitor, file: bytes):
+    visitor.choose_how_many(60)
+    visitor.upload(payload("both.jpg", file))
+    whole = scores(visitor.results())
+
+    crop_rocket(visitor)
+
+    part = visitor.results()
+    assert {found.label for found in part[:8]} == {"rocket"}
+    drawn = visitor.box()
+    assert drawn == pytest.approx((0.52, 0.03, 0.98, 0.97), abs=0.01)
+    visitor.upload(payload("cut.png", part_of(file, drawn), "image/png"))
+    cut = scores(visitor.results())
+    # The window's pixels are not the picture's: the edges agree to a pixel or two.
+    assert scores(part) == pytest.approx(cut, abs=0.02)
+    assert max(abs(cut[image] - whole[image]) for image in cut) > 0.2
+
+
+def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
+    visitor = new_visitor(**PHONE)
+    upload_both(visitor)
+    top = visitor.page.evaluate("scrollY")
+
+    with visitor.answer():
+        visitor.drag_with_finger((0.02, 0.04), (0.48, 0.96))
+
+    assert visitor.box() == pytest.approx((0.02, 0.04, 0.48, 0.96), abs=0.02)
+    assert visitor.labels()[:8] == ["chelsea"] * 8
+    assert visitor.page.evaluate("scrollY") >= top  # the page did not move under the finger
+
+
+def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
+    upload_both(visitor)
+    whole = visitor.results()
+    crop_rocket(visitor)
+    drawn, part = visitor.box(), visitor.results()
+    assert part != whole
+
+    visitor.page.mouse.click(*visitor.point(0.2, 0.5), button="middle")
+    visitor.page.mouse.move(*visitor.point(0.3, 0.6))
+    visitor.search()
+
+    assert visitor.box() == drawn
+    assert visitor.results() == part
+
+    with visitor.answer():
+        visitor.button("Clear the crop").click()
+
+    expect(visitor.edit.locator(".box")).to_be_hidden()
+    assert visitor.results() == whole
+
+
 def test_mirroring_to_edit_brings_the_whole_original_back(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()

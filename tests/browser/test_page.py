@@ -104,3 +104,45 @@ def test_the_page_asks_nobody_but_its_own_server(visitor: Visitor, server: Serve
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "http" not in policy
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_a_phones_window(new_visitor: Callable[..., Visitor], scheme: str):
+    visitor = new_visitor(**PHONE, color_scheme=scheme)
+    widest = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+
+    assert visitor.page.evaluate(widest) <= 390
+    visitor.upload(CAT)
+    expect(visitor.hits).to_have_count(10)
+    assert visitor.page.evaluate(widest) <= 390
+    with visitor.answer():
+        visitor.choose_gallery(DAMAGED)  # long paths in two places
+    assert visitor.page.evaluate(widest) <= 390
+
+    dark = visitor.page.evaluate("document.body.classList.contains('dark')")
+    assert dark == (scheme == "dark")
+    background = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, background.removeprefix("rgb(").removesuffix(")").split(",")))
+    assert (brightness < 200) == dark
+
+
+def test_the_keyboard_reaches_every_button_and_chooses_an_example(visitor: Visitor):
+    visitor.choose_how_many(3)
+    visitor.upload(CAT)
+    buttons = visitor.page.locator("button:visible")
+    buttons.evaluate_all("(all) => all.forEach((each, at) => each.setAttribute('data-at', at))")
+    visitor.page.evaluate("document.activeElement.blur()")
+
+    reached = set()
+    for _ in range(2 * buttons.count()):
+        visitor.page.keyboard.press("Tab")
+        reached.add(visitor.page.evaluate("document.activeElement.dataset.at ?? null"))
+
+    assert reached - {None} == {str(at) for at in range(buttons.count())}
+    assert visitor.hits.get_by_role("button").count() == 3
+
+    visitor.page.locator("#examples [data-photograph=coffee]").focus()
+    with visitor.answer():
+        visitor.page.keyboard.press("Enter")
+
+    assert visitor.labels() == ["coffee"] * 3

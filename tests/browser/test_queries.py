@@ -14,6 +14,107 @@ from tests.conftest import Home, encoded
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    """A photograph of the cat on disk, in no gallery."""
+    path = tmp_path / "my cat.jpg"
+    path.write_bytes(encoded(seen_again("chelsea")))
+    return path
+
+
+def finds(visitor: Visitor, name: str) -> None:
+    """Hold that both windows show one picture, and that the search has found its like."""
+    source, width, _ = visitor.shown(visitor.original)
+    assert width > 0
+    assert visitor.shown(visitor.edit)[0] == source
+    expect(visitor.hits).to_have_count(10)
+    assert visitor.labels()[:5] == [name] * 5
+    expect(visitor.message).to_have_count(0)
+
+
+def test_an_uploaded_file_is_shown_in_both_windows_and_searched(visitor: Visitor, cat: Path):
+    visitor.upload(cat)
+
+    finds(visitor, "chelsea")
+    for pane in (visitor.original, visitor.edit):
+        assert visitor.shown(pane)[1:] == seen_again("chelsea").size
+        expect(pane.get_by_alt_text("my cat.jpg")).to_be_visible()
+    scores = [found.score for found in visitor.results()]
+    assert scores == sorted(scores, reverse=True)
+    assert 1 > scores[0] > 0.8
+    expect(visitor.timing).to_contain_text("10 results in")
+    expect(visitor.timing).to_contain_text("embed")
+
+
+def test_a_file_is_dropped_on_the_window_or_beside_it(visitor: Visitor, cat: Path):
+    with visitor.answer():
+        visitor.drop(cat, visitor.original.locator(".stage"))
+    finds(visitor, "chelsea")
+    visitor.upload(payload("cup.jpg", encoded(seen_again("coffee"))))
+
+    with visitor.answer():
+        visitor.drop(cat, visitor.page.locator("#title"))
+
+    finds(visitor, "chelsea")
+    expect(visitor.page.locator(".dragging")).to_have_count(0)
+
+
+def test_a_picture_dragged_from_another_page_is_fetched_from_its_address(
+    visitor: Visitor, site: Site
+):
+    url = site.put("/rocket.jpg", encoded(seen_again("rocket")))
+
+    with visitor.answer():
+        visitor.original.locator(".stage").evaluate(
+            """(stage, url) => {
+                const dataTransfer = new DataTransfer();
+                dataTransfer.setData("text/uri-list", url);
+                const how = { dataTransfer, bubbles: true, cancelable: true };
+                stage.dispatchEvent(new DragEvent("drop", how));
+            }""",
+            url,
+        )
+
+    finds(visitor, "rocket")
+
+
+def test_an_example_dragged_onto_the_window_is_searched_by_its_id(visitor: Visitor):
+    example = visitor.page.locator("#examples [data-id]").first
+    image, name = example.get_attribute("data-id"), example.get_attribute("title")
+
+    with visitor.answer():
+        example.locator("img").drag_to(visitor.original.locator(".stage"))
+
+    finds(visitor, name or "")
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}"
+
+
+def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor], site: Site):
+    visitor = new_visitor(permissions=["clipboard-read", "clipboard-write"])
+    visitor.page.evaluate(
+        """async () => {
+            const answer = await fetch("examples/coffee.jpg");
+            const bitmap = await createImageBitmap(await answer.blob());
+            const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+            canvas.getContext("2d").drawImage(bitmap, 0, 0);
+            const png = await canvas.convertToBlob({ type: "image/png" });
+            await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+        }"""
+    )
+
+    with visitor.answer():
+        visitor.page.keyboard.press("Control+v")
+
+    finds(visitor, "coffee")
+    url = site.put("/rocket.jpg", encoded(seen_again("rocket")))
+    visitor.page.evaluate("(url) => navigator.clipboard.writeText(url)", url)
+
+    with visitor.answer():
+        visitor.page.keyboard.press("Control+v")
+
+    finds(visitor, "rocket")
+
+
 def test_the_webcam_takes_a_picture(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(permissions=["camera"])
     visitor.button("Use the webcam").click()
