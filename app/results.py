@@ -48,7 +48,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Hit:
-    """One result: an image, its cosine to the query, its place from 1, whether it is the same file."""
+    """One result: image, cosine to the query, place from 1, and whether it is the same file."""
 
     image: ImageRecord
     score: float

@@ -1,5 +1,6 @@
 """A build can stop anywhere and goes on; what it ends with is the same as without the stop."""
 
+import contextlib
 import os
 import re
 import signal
@@ -400,23 +401,31 @@ def test_a_second_build_is_refused_while_the_first_goes_on(home, images, whole):
 # Stopped from outside
 
 
-def _on_one_core() -> None:
-    """Keep a fast machine from ending the build before it can be stopped."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+@contextlib.contextmanager
+def children_on_one_core() -> Iterator[None]:
+    """Keep a machine of many cores from ending a build before it can be stopped."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Program:
     """`create_index.py` as a process of its own."""
 
     def __init__(self, home: Home, *arguments: object) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, ROOT / "create_index.py", *map(str, arguments)],
-            env=os.environ | {"RIS_HOME": str(home.path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=_on_one_core,
-        )
+        with children_on_one_core():
+            self.process = subprocess.Popen(
+                [sys.executable, ROOT / "create_index.py", *map(str, arguments)],
+                env=os.environ | {"RIS_HOME": str(home.path)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         self._said = b""
 
     def wait_for_progress(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app import index as index_module
 from app.errors import GalleryError, StorageError, UsageError
 from app.index import (
     CALIBRATION_K,
@@ -428,14 +429,16 @@ def test_too_few_images_for_each_centroid_is_said_once_in_our_words(tmp_path, ca
     assert (output.out, output.err) == ("", ""), "FAISS's own warning reached the terminal"
 
 
-def test_an_index_that_cannot_be_trained_after_all_is_replaced_by_exact_search(tmp_path):
-    vectors = clustered(100)
-    write_vectors(vectors.astype(np.float16), tmp_path / "vectors.faiss")
+def test_an_index_that_cannot_be_trained_after_all_is_replaced_by_exact_search(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(index_module, "fit_factory", lambda factory, rows, dim: (factory, ""))
+    write_vectors(clustered(100).astype(np.float16), tmp_path / "vectors.faiss")
     used, note = train_shortlist(
-        tmp_path / "vectors.faiss", "IVF100_HNSW32,PQ4x8", tmp_path / "shortlist.faiss"
+        tmp_path / "vectors.faiss", "IVF200,Flat", tmp_path / "shortlist.faiss"
     )
     assert (used, (tmp_path / "shortlist.faiss").exists()) == ("Flat", False)
-    assert "100 images" in note
+    assert note == "100 images could not train IVF200,Flat: they are searched exactly"
 
 
 # Calibration
