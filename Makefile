@@ -32,10 +32,10 @@ format: $(DEV_READY) ## put the code into its one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-evaluate: $(RUN_READY) ## measure quality and search times on Caltech101 (REAL_DATA=folder that holds it)
+evaluate: $(DEV_READY) ## measure quality and search times on Caltech101 (REAL_DATA=folder that holds it)
 	$(BIN)/python -m benchmarks.evaluate
 
-bench: $(RUN_READY) ## measure the build, the server's memory, its start and a query (REAL_DATA=folder)
+bench: $(DEV_READY) ## measure the build, the server's memory, its start and a query (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed
 
 clean: ## remove .venv and the caches of the tools

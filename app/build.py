@@ -264,10 +264,15 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
     images, thumbnails, inputs, skipped = [], [], [], []
     for picture in pictures:
         try:
+            picture.path.encode()
             data = (folder / picture.path).read_bytes()
             width, height = decode.size_of(data)
             # The network never needs more pixels than that; the query is prepared alike.
             image = decode.decode(data, min_side=embedder.decoded_side)
+        except UnicodeEncodeError:
+            readable = picture.path.encode(errors="backslashreplace").decode()
+            skipped.append(Skipped(readable, "Its name is not valid UTF-8: rename it."))
+            continue
         except OSError as exc:
             skipped.append(Skipped(picture.path, f"It cannot be read: {exc.strerror}."))
             continue

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ def _serve(options: argparse.Namespace) -> int:
     from app.server import serve
     from app.settings import read_settings
 
+    # The server passes the signal on when it has stopped: an exit, so that uploads are removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
         serve(read_settings(), lambda address: print(f"Open {address}", flush=True))
     return 0

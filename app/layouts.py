@@ -283,17 +283,12 @@ def _listing(folder: Path) -> _Listing:
         for entry in sorted(folder.iterdir()):
             if entry.name.startswith("."):
                 continue
-            entry.name.encode()
             if entry.is_dir():
                 listing.folders.append(entry)
             elif entry.is_file():
                 listing.files.append(entry)
     except OSError as exc:
         raise _unreadable(folder, exc) from exc
-    except UnicodeEncodeError as exc:
-        raise DatasetError(
-            f"{folder} holds a file whose name {exc.object!a} is not valid text: rename it."
-        ) from exc
     return listing
 
 

@@ -1,5 +1,6 @@
 """HTTP routes → the search service: health, and the pictures of a gallery by integer id."""
 
+import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
@@ -12,8 +13,6 @@ import app
 from app.errors import AppError, NotFoundError, UsageError
 from app.service import SearchService
 
-# A gallery can be rebuilt, and its ids then name other pictures: ask again, but cheaply.
-_CACHED_AN_HOUR = {"Cache-Control": "private, max-age=3600"}
 _SHOWN_BY_BROWSERS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"}
 
 
@@ -28,14 +27,12 @@ def routes(service: SearchService) -> APIRouter:
         return {"status": "ok", "version": app.__version__, "galleries": galleries}
 
     @router.get("/galleries/{gallery}/images/{image}/thumbnail")
-    def thumbnail(gallery: str, image: int) -> Response:
+    def thumbnail(request: Request, gallery: str, image: int) -> Response:
         """Send the small WebP picture of an image."""
-        return Response(
-            service.thumbnail(gallery, image), media_type="image/webp", headers=_CACHED_AN_HOUR
-        )
+        return _picture(request, service.thumbnail(gallery, image), "image/webp")
 
     @router.get("/galleries/{gallery}/images/{image}")
-    def picture(gallery: str, image: int) -> Response:
+    def picture(request: Request, gallery: str, image: int) -> Response:
         """Send the original picture, as a PNG where browsers cannot show it, or its thumbnail."""
         try:
             data, media_type = service.picture(gallery, image)
@@ -43,9 +40,21 @@ def routes(service: SearchService) -> APIRouter:
                 data, media_type = service.preview(data), "image/png"
         except NotFoundError:
             data, media_type = service.thumbnail(gallery, image), "image/webp"
-        return Response(data, media_type=media_type, headers=_CACHED_AN_HOUR)
+        return _picture(request, data, media_type)
 
     return router
+
+
+def _picture(request: Request, data: bytes, media_type: str) -> Response:
+    """Send a picture, or that the browser's copy is still the same.
+
+    A rebuild gives the same ids to other pictures, so a browser asks each time.
+    """
+    tag = f'"{hashlib.sha256(data).hexdigest()}"'
+    headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 class _TellingRoute(APIRoute):

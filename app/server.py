@@ -46,8 +46,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 def address_of(host: str, port: int) -> str:
     """Return the address to open in a browser on this machine."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-    return f"http://{shown}:{port}"
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 def make_application(service: SearchService, uploads: Path) -> Any:

@@ -215,6 +215,18 @@ def test_unreadable_pictures_are_skipped_and_listed_with_reasons(home, images):
         assert reasons[path].endswith(".")
 
 
+def test_a_name_that_is_no_text_costs_its_own_file_only(home, tmp_path):
+    fill(tmp_path / "pictures", 3)
+    try:
+        name = os.fsdecode(b"caf\xe9.png")
+        (tmp_path / "pictures" / name).write_bytes(encoded(picture(1)))
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    report = build_with(MeanColourRuntime(), home, tmp_path / "pictures")
+    assert report.skipped == (Skipped("caf\\udce9.png", "Its name is not valid UTF-8: rename it."),)
+    assert report.manifest.images == 3
+
+
 def test_a_picture_that_goes_away_during_the_build_is_skipped_with_the_reason(home, tmp_path):
     pictures = fill(tmp_path / "images", 20)
 

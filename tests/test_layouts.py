@@ -285,16 +285,6 @@ def test_an_own_folder_without_images_is_refused(tmp_path):
         open_folder(tmp_path, "own").pictures()
 
 
-def test_a_file_name_that_is_not_text_is_refused_in_one_sentence(tmp_path):
-    try:
-        put(tmp_path, os.fsdecode(b"caf\xe9.jpg"))
-    except OSError:
-        pytest.skip("this file system takes only names that are text")
-    with pytest.raises(DatasetError, match="rename it") as raised:
-        open_folder(tmp_path, "own").pictures()
-    str(raised.value).encode()
-
-
 @pytest.mark.parametrize("method", ["iterdir", "is_dir"])
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, method):
     put(tmp_path, "locked/1.jpg")

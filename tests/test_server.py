@@ -186,6 +186,15 @@ def test_a_picture_that_browsers_cannot_show_is_sent_as_png(
     assert (shown.format, shown.size) == ("PNG", (64, 48))
 
 
+def test_a_picture_is_sent_again_only_when_it_is_another(client: httpx.Client) -> None:
+    for path in ("/galleries/mine/images/0/thumbnail", "/galleries/mine/images/0"):
+        first = client.get(path)
+        assert first.headers["cache-control"] == "private, no-cache"
+        again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert client.get(path, headers={"If-None-Match": '"another"'}).content == first.content
+
+
 def test_a_missing_original_is_replaced_by_its_thumbnail(
     client: httpx.Client, settings: Settings
 ) -> None:
@@ -369,9 +378,7 @@ def test_gradio_is_told_to_report_nothing(served: Served) -> None:
         ("0.0.0.0", "127.0.0.1"),
         ("::", "[::1]"),
         ("pictures.example", "pictures.example"),
-        pytest.param(
-            "::1", "[::1]", marks=pytest.mark.xfail(reason="IPv6 hosts get no brackets yet")
-        ),
+        ("::1", "[::1]"),
     ],
 )
 def test_the_address_that_is_announced_can_be_opened(host: str, shown: str) -> None:
@@ -401,7 +408,6 @@ def test_an_address_that_cannot_be_used_is_told_with_the_settings(
     assert "\n" not in message
 
 
-@pytest.mark.xfail(reason="the uploads folder outlives a server stopped with SIGTERM")
 def test_nothing_of_the_visitors_stays_when_the_server_is_terminated(
     settings: Settings, tmp_path: Path
 ) -> None:
