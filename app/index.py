@@ -18,6 +18,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,8 @@ class VectorIndex:
                     f"({self._short.ntotal} × {self._short.d}) do not belong together."
                 )
             self._refined = faiss.IndexRefine(self._short, self._flat)
+            # They are only read, and take a tenth of a search's time to make.
+            self._refine_parameters = lru_cache(self._make_refine_parameters)
         some = self._flat or self._short
         self.rows: int = some.ntotal
         self.dim: int = some.d
@@ -238,19 +241,22 @@ class VectorIndex:
             return self._search_flat(queries, k)
         wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
         candidates = min(self.rows, max(k, int(np.ceil(wanted))))
-        effort = SearchEffort(self.effort.probes, candidates)
         if self._flat is None:
-            return self._search_codes(queries, k, effort)
-        parameters = faiss.IndexRefineSearchParameters(
-            k_factor=1, base_index_params=_parameters(self._short, effort)
-        )
+            return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
+        parameters = self._refine_parameters(candidates)
         scores, rows = self._refined.search(queries, candidates, params=parameters)
         found = _in_order(rows, scores, k)
-        dry = (found.rows < 0).any(axis=1)
-        if dry.any():
+        if found.rows.min(initial=0) < 0:
+            dry = (found.rows < 0).any(axis=1)
             again = self._search_flat(queries[dry], k)
             found.rows[dry], found.scores[dry] = again.rows, again.scores
         return found
+
+    def _make_refine_parameters(self, candidates: int) -> Any:
+        effort = SearchEffort(self.effort.probes, candidates)
+        return faiss.IndexRefineSearchParameters(
+            k_factor=1, base_index_params=_parameters(self._short, effort)
+        )
 
     def shortlist(self, queries: Vectors, effort: SearchEffort) -> Rows:
         """Return the (q, candidates) rows in the shortlist's own order; -1 where cells ran dry."""
@@ -401,13 +407,13 @@ def _places(truth: Rows, listed: Rows) -> NDArray[np.int64]:
 
 def _in_order(rows: Rows, scores: Vectors, k: int) -> Neighbours:
     """Sort by score, then row; empty places (-1) last; cut to k."""
-    keys = np.where(rows < 0, -np.inf, np.clip(scores, -1, 1))
-    order = np.lexsort((rows, -keys), axis=1)[:, :k]
-    return Neighbours(
-        np.take_along_axis(rows, order, axis=1),
-        np.take_along_axis(keys, order, axis=1).astype(np.float32),
-        rows.shape[1],
-    )
+    # Plain ufuncs and indices: `clip`, `where` and `take_along_axis` take twice as long, for one
+    # query a fifth of the whole search.
+    keys = np.maximum(np.minimum(scores, 1), -1)
+    keys[rows < 0] = -np.inf
+    order = np.lexsort((rows, -keys))[:, :k]
+    queries = np.arange(len(rows))[:, None]
+    return Neighbours(rows[queries, order], keys[queries, order], rows.shape[1])
 
 
 def _parameters(index: Any, effort: SearchEffort) -> Any:
