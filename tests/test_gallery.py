@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import gallery as gallery_module
 from app.errors import GalleryError, NotFoundError, StorageError, UsageError
 from app.gallery import (
     Draft,
@@ -23,6 +22,7 @@ from app.gallery import (
     Gallery,
     Manifest,
     StoredFile,
+    files,
     gallery_names,
     recipe_of,
     writing_to,
@@ -197,7 +197,7 @@ def test_a_file_that_may_not_be_read_is_named(galleries, monkeypatch, open_galle
     def refuse(file: Path) -> str:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(gallery_module, "sha256_of", refuse)
+    monkeypatch.setattr(files, "sha256_of", refuse)
     with pytest.raises(GalleryError, match=r"^/.*\.faiss cannot be read \(Permission denied\)"):
         open_gallery(galleries)
 
@@ -285,14 +285,14 @@ def test_each_rebuild_is_a_generation_and_takes_the_files_of_the_last_away(galle
 
 
 def test_opening_while_a_rebuild_ends_gives_the_new_gallery(galleries, monkeypatch, open_gallery):
-    verify = gallery_module._verify_file
+    verify = files.verify_file
 
     def verify_after_a_rebuild(path: Path, file: StoredFile, mend: str) -> None:
-        monkeypatch.setattr(gallery_module, "_verify_file", verify)
+        monkeypatch.setattr(files, "verify_file", verify)
         galleries.build(fill(galleries.path / "new", 50, first=500), index="IVF100,SQ8")
         verify(path, file, mend)
 
-    monkeypatch.setattr(gallery_module, "_verify_file", verify_after_a_rebuild)
+    monkeypatch.setattr(files, "verify_file", verify_after_a_rebuild)
     assert open_gallery(galleries).manifest.images == 50
 
 
@@ -342,10 +342,8 @@ def test_putting_a_gallery_in_place_can_stop_at_every_step(galleries, monkeypatc
 
     def finish_and_stop(draft: Draft, manifest: Manifest) -> Manifest:
         with monkeypatch.context() as patched:
-            for name in ("_sync", "_seal", "_copy_compact"):
-                patched.setattr(
-                    gallery_module, name, one_step_before(getattr(gallery_module, name))
-                )
+            for name in ("sync", "seal", "copy_compact"):
+                patched.setattr(files, name, one_step_before(getattr(files, name)))
             patched.setattr(Path, "replace", one_step_before(Path.replace))
             patched.setattr(Path, "unlink", one_step_before(Path.unlink))
             patched.setattr(shutil, "rmtree", one_step_before(shutil.rmtree))
@@ -383,7 +381,7 @@ def test_putting_a_gallery_in_place_can_stop_at_every_step(galleries, monkeypatc
 def test_a_first_build_stopped_while_it_is_put_in_place_is_no_gallery_yet(tmp_path, monkeypatch):
     home = Home(tmp_path)
     images = fill(tmp_path / "images", 45)
-    sync = gallery_module._sync
+    sync = files.sync
 
     def stop_at_folders(path: Path) -> None:
         if path.is_dir():  # the files are in place by then, but for the database
@@ -391,7 +389,7 @@ def test_a_first_build_stopped_while_it_is_put_in_place_is_no_gallery_yet(tmp_pa
         sync(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(gallery_module, "_sync", stop_at_folders)
+        patched.setattr(files, "sync", stop_at_folders)
         with pytest.raises(Killed):
             home.build(images)
     assert (home.folders("mine").indexes / "thumbnails.db").is_file()

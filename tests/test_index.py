@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import index as index_module
 from app.errors import GalleryError, StorageError, UsageError
 from app.index import (
     CALIBRATION_K,
@@ -28,6 +27,7 @@ from app.index import (
     train_shortlist,
     write_vectors,
 )
+from app.index import train as train_module
 
 EVERYTHING = SearchEffort(probes=1024, candidates=1_000_000)
 STARVED = SearchEffort(probes=1, candidates=1)
@@ -432,7 +432,7 @@ def test_too_few_images_for_each_centroid_is_said_once_in_our_words(tmp_path, ca
 def test_an_index_that_cannot_be_trained_after_all_is_replaced_by_exact_search(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(index_module, "fit_factory", lambda factory, rows, dim: (factory, ""))
+    monkeypatch.setattr(train_module, "fit_factory", lambda factory, rows, dim: (factory, ""))
     write_vectors(clustered(100).astype(np.float16), tmp_path / "vectors.faiss")
     used, note = train_shortlist(
         tmp_path / "vectors.faiss", "IVF200,Flat", tmp_path / "shortlist.faiss"

@@ -1,0 +1,35 @@
+"""A gallery on disk: written in steps that can stop anywhere, opened, verified and read.
+
+The only folder that names SQLite.
+`features/README.md` and `indexes/README.md` state the format. What exists is what `gallery.db`
+says; it is the last file a build puts in its place, in one rename, so a reader sees the gallery as
+before or as after. It holds the SHA-256 of every other file, and ends with its own: the last 32
+bytes, which SQLite, going by the page count in its header, does not read.
+"""
+
+from app.gallery.draft import Draft
+from app.gallery.files import sha256_of, writing_to
+from app.gallery.manifest import (
+    DATABASE,
+    FORMAT,
+    Folders,
+    Manifest,
+    StoredFile,
+    gallery_names,
+    recipe_of,
+)
+from app.gallery.reading import Gallery
+
+__all__ = [
+    "DATABASE",
+    "FORMAT",
+    "Draft",
+    "Folders",
+    "Gallery",
+    "Manifest",
+    "StoredFile",
+    "gallery_names",
+    "recipe_of",
+    "sha256_of",
+    "writing_to",
+]

@@ -1,0 +1,114 @@
+"""The files of a gallery: hashed, sealed, verified, synced; what goes wrong with them is told."""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.errors import AppError, GalleryError, StorageError
+from app.gallery.manifest import StoredFile
+
+_LFS_POINTER = b"version https://git-lfs"
+_SEAL_BYTES = 32
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing into a StorageError that names `folder`."""
+    try:
+        yield
+    except AppError:
+        raise
+    except OSError as exc:
+        folder, reason = exc.filename or folder, exc.strerror or str(exc)
+    except sqlite3.Error as exc:
+        reason = str(exc)
+    else:
+        return
+    raise StorageError(
+        f"{folder} cannot be written ({reason}): make room or choose another folder with "
+        "RIS_HOME, then run the same command again; what is done is kept."
+    )
+
+
+def open_read_only(path: Path, *, mend: str) -> sqlite3.Connection:
+    """Return an open database; GalleryError, ending with `mend`, if there is none."""
+    if not path.is_file():
+        raise GalleryError(f"{path} is missing. {mend}")
+    _refuse_lfs_pointer(path)
+    try:
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+        )
+    except sqlite3.Error as exc:
+        raise GalleryError(f"{path} cannot be opened. {mend}") from exc
+
+
+def verify_file(path: Path, file: StoredFile, mend: str) -> None:
+    """Raise a GalleryError, ending with `mend`, unless `path` is the file that was stored."""
+    if not path.is_file():
+        raise GalleryError(f"{path} is missing. {mend}")
+    _refuse_lfs_pointer(path)
+    size = path.stat().st_size
+    if size != file.bytes:
+        raise GalleryError(f"{path} has {size} bytes instead of {file.bytes}. {mend}")
+    if sha256_of(path) != file.sha256:
+        raise GalleryError(f"{path} is not the file its gallery was built with. {mend}")
+
+
+def copy_compact(database: sqlite3.Connection, path: Path) -> None:
+    """Copy a database, without the room that it does not use."""
+    path.unlink(missing_ok=True)
+    database.execute("VACUUM INTO ?", [str(path)])
+
+
+def seal(path: Path) -> None:
+    """Append the SHA-256 of a file to it."""
+    digest = bytes.fromhex(sha256_of(path))
+    with path.open("ab") as file:
+        file.write(digest)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file ends with the SHA-256 of all that comes before."""
+    digest, left = hashlib.sha256(), path.stat().st_size - _SEAL_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (part := file.read(min(left, _CHUNK_BYTES))):
+            digest.update(part)
+            left -= len(part)
+        return file.read() == digest.digest()
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what changes when another file takes this name; None if there is no file."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refuse_lfs_pointer(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise GalleryError(
+                f"{path} is a Git LFS pointer, not the file itself. Run: git lfs pull"
+            )

@@ -1,0 +1,175 @@
+"""A gallery on disk, opened, verified and read."""
+
+import random
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from app.errors import GalleryError, NotFoundError
+from app.gallery import files
+from app.gallery.manifest import DATABASE, DRAFT, Folders, Manifest, mending_command
+from app.results import ImageRecord
+
+
+class Gallery:
+    """An open gallery: a snapshot that a rebuild does not disturb. For any number of threads."""
+
+    def __init__(self, folders: Folders) -> None:
+        """Open and verify; GalleryError names the wrong file and the command that mends it."""
+        self.folders = folders
+        self._lock = threading.Lock()
+        while True:
+            self._identity = files.identity(folders.indexes / DATABASE)
+            try:
+                self._open(folders.indexes / DATABASE)
+                break
+            except GalleryError:
+                if not self.replaced():  # a build that has just ended takes the old files away
+                    raise
+
+    @property
+    def name(self) -> str:
+        """The gallery's name, which is its folder's."""
+        return self.folders.indexes.name
+
+    @property
+    def vectors_path(self) -> Path | None:
+        """The flat index, or None where `features/` is not here: the search is approximate then."""
+        return self._existing("vectors")
+
+    @property
+    def shortlist_path(self) -> Path | None:
+        """The shortlist index, or None for a gallery that is always searched exactly."""
+        return self._existing("shortlist")
+
+    def replaced(self) -> bool:
+        """Return whether a build has put another gallery in this one's place, or removed it."""
+        return files.identity(self.folders.indexes / DATABASE) != self._identity
+
+    def close(self) -> None:
+        """Close the databases."""
+        with self._lock:
+            self._database.close()
+            self._thumbnails.close()
+
+    def images(self, ids: Sequence[int]) -> list[ImageRecord]:
+        """Return the images of these ids, in their order; NotFoundError if one does not exist."""
+        self._check_ids(ids)
+        marks = ",".join("?" * len(ids))
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT id, path, sha256, width, height, bytes FROM image "
+                f"WHERE id IN ({marks})",  # only question marks are put in
+                list(ids),
+            ).fetchall()
+            names = self._database.execute(
+                "SELECT image, name FROM image_label JOIN label ON label.id = label "
+                f"WHERE image IN ({marks}) ORDER BY name",
+                list(ids),
+            ).fetchall()
+        labels: dict[int, list[str]] = {}
+        for image, name in names:
+            labels.setdefault(image, []).append(name)
+        found = {
+            row[0]: ImageRecord(
+                row[0], row[1], row[2].hex(), row[3], row[4], row[5], tuple(labels.get(row[0], ()))
+            )
+            for row in rows
+        }
+        return [found[image] for image in ids]
+
+    def ids_of_content(self, sha256: str) -> list[int]:
+        """Return the ids of the images whose file has this SHA-256 (hex)."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT id FROM image WHERE sha256 = ? ORDER BY id", [bytes.fromhex(sha256)]
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def thumbnail(self, image: int) -> bytes:
+        """Return the small WebP picture of an image; NotFoundError if there is none."""
+        self._check_ids([image])
+        with self._lock:
+            row = self._thumbnails.execute(
+                "SELECT webp FROM thumbnail WHERE image = ?", [image]
+            ).fetchone()
+        return bytes(row[0])
+
+    def random_ids(self, count: int) -> list[int]:
+        """Return up to `count` different ids, drawn afresh at each call."""
+        total = self.manifest.images
+        return random.sample(range(total), min(count, total))
+
+    def labels_by_row(self) -> list[tuple[str, ...]]:
+        """Return the labels of every image in the order of the rows."""
+        labels: list[list[str]] = [[] for _ in range(self.manifest.images)]
+        with self._lock:
+            for image, name in self._database.execute(
+                "SELECT image, name FROM image_label JOIN label ON label.id = label ORDER BY name"
+            ):
+                labels[image].append(name)
+        return [tuple(names) for names in labels]
+
+    def _open(self, path: Path) -> None:
+        self._database = files.open_read_only(path, mend=mending_command(self.name, None))
+        try:
+            self.manifest = self._read_manifest(path)
+            self._verify()
+            thumbnails = self.folders.path_of("thumbnails", self.manifest.files["thumbnails"])
+            self._thumbnails = files.open_read_only(thumbnails, mend=self._mend())
+        except GalleryError:
+            self._database.close()
+            raise
+        except OSError as exc:
+            self._database.close()
+            raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
+
+    def _check_ids(self, ids: Iterable[int]) -> None:
+        for image in ids:
+            if not 0 <= image < self.manifest.images:
+                raise NotFoundError(
+                    f"The gallery {self.name} has no image {image}: "
+                    f"its ids go from 0 to {self.manifest.images - 1}."
+                )
+
+    def _existing(self, kind: str) -> Path | None:
+        file = self.manifest.files.get(kind)
+        if file is None or (kind == "vectors" and self._may_do_without_vectors()):
+            return None
+        return self.folders.path_of(kind, file)
+
+    def _may_do_without_vectors(self) -> bool:
+        """Whether the features folder is not here, or only as the place of a draft."""
+        features = self.folders.features
+        absent = not features.is_dir() or [path.name for path in features.iterdir()] == [DRAFT]
+        return absent and "shortlist" in self.manifest.files
+
+    def _read_manifest(self, path: Path) -> Manifest:
+        try:
+            if not files.is_sealed(path):
+                raise GalleryError("It is damaged")
+            (text,) = self._database.execute("SELECT manifest FROM manifest").fetchone()
+            return Manifest.from_json(text)
+        except (sqlite3.Error, GalleryError) as exc:
+            what = str(exc) if isinstance(exc, GalleryError) else "It is no gallery database"
+            raise GalleryError(f"{what}: {path}. {mending_command(self.name, None)}") from exc
+
+    def _verify(self) -> None:
+        for kind, file in self.manifest.files.items():
+            if kind == "vectors" and self._may_do_without_vectors():
+                continue
+            path = self.folders.path_of(kind, file)
+            try:
+                files.verify_file(path, file, self._mend())
+            except GalleryError as exc:
+                if self.manifest.name == self.name:
+                    raise
+                raise GalleryError(
+                    f"{self.folders.indexes / DATABASE} is that of the gallery "
+                    f"{self.manifest.name}, and {path.name} does not belong to it. {self._mend()}"
+                ) from exc
+
+    def _mend(self) -> str:
+        own = self.manifest.name == self.name
+        return mending_command(self.name, self.manifest.command if own else None)

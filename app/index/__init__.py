@@ -1,0 +1,29 @@
+"""Unit vectors → the nearest rows: train a shortlist, search it, re-rank exactly.
+
+The only folder that names FAISS.
+Jégou, Douze, Schmid, Product Quantization for Nearest Neighbor Search, TPAMI 2011, in the words
+used below: a shortlist index cuts the space into `nlist` cells (inverted lists), visits the
+`nprobe` cells nearest to the query ("probes") and compares short codes there: `m` sub-vectors of
+`nbits` bits, each naming one of 2^nbits centroids. The best "candidates" of that are then compared
+exactly, with the fp16 vectors themselves, which stay on disk and are memory-mapped.
+"""
+
+from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
+from app.index.factory import check_factory, fit_factory
+from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
+from app.index.train import train_shortlist, write_vectors
+
+__all__ = [
+    "CALIBRATION_K",
+    "TARGET_RECALL",
+    "Calibration",
+    "Neighbours",
+    "SearchEffort",
+    "VectorIndex",
+    "calibrate",
+    "check_factory",
+    "fit_factory",
+    "recall",
+    "train_shortlist",
+    "write_vectors",
+]

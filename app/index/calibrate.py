@@ -1,0 +1,128 @@
+"""An index → the least effort that finds nearly all true neighbours, and how many it finds."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.index.search import CALIBRATION_K, Rows, SearchEffort, VectorIndex, Vectors
+
+TARGET_RECALL = 0.97
+_MAX_CANDIDATES = 2_000
+_PROBES_TRIED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured when a gallery was built, on rows that did not choose the effort."""
+
+    effort: SearchEffort
+    recall_raw: float
+    recall_reranked: float
+    queries: int
+
+
+def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Calibration:
+    """Choose the least effort that reaches recall@10 ≥ 0.97, and measure it on other rows.
+
+    Half of the sampled rows choose: a true neighbour that the shortlist holds at place p is found
+    by exact re-ranking exactly when at least p candidates are taken, so one search tells the
+    recall of every number of candidates. The mean less two standard errors has to reach the
+    target, so that the other half, which is what gets reported, mostly does too. Each row is left
+    out of its own answer.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(index.rows)[:sample]
+    k = min(CALIBRATION_K, index.rows - 1)
+    if k < 1:
+        return Calibration(SearchEffort(0, 0), 1.0, 1.0, 0)
+    choosing, reporting = (rows, rows) if len(rows) < 20 else (rows[::2], rows[1::2])
+    if index.exact_only:
+        return Calibration(SearchEffort(0, 0), 1.0, 1.0, len(reporting))
+    effort = _least_effort(index, choosing, k)
+    queries = index.vectors(reporting)
+    truth = _true_neighbours(index, reporting, queries, k)
+    listed = index.shortlist(queries, effort)
+    return Calibration(
+        effort,
+        recall_raw=recall(truth, _without_self(listed[:, : k + 1], reporting, k)),
+        recall_reranked=recall(truth, listed),
+        queries=len(reporting),
+    )
+
+
+def recall(truth: Rows, found: Rows) -> float:
+    """Return the mean share of (q, k) true rows that are among (q, c) found rows."""
+    return float((truth[:, :, None] == found[:, None, :]).any(axis=2).mean())
+
+
+def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
+    queries = index.vectors(rows)
+    truth = _true_neighbours(index, rows, queries, k)
+    most = min(index.rows, _MAX_CANDIDATES)
+    steps = list(_steps(k, most))
+    cells = index.cells
+    tried = sorted({min(p, cells) for p in _PROBES_TRIED if p <= 2 * cells}) if cells else [0]
+    enough = []
+    for probes in tried:
+        reaches_target = _target_test(index, queries, truth, SearchEffort(probes, most))
+        step = bisect_left(steps, True, key=reaches_target)
+        if step < len(steps):
+            enough.append(SearchEffort(probes, steps[step]))
+    if not enough:
+        return SearchEffort(tried[-1], most)
+    return min(enough, key=lambda effort: _cost(index, effort))
+
+
+def _target_test(
+    index: VectorIndex, queries: Vectors, truth: Rows, effort: SearchEffort
+) -> Callable[[int], bool]:
+    """Return the test whether a number of candidates up to `effort.candidates` is enough."""
+    # How far a graph is walked depends on the candidates asked for: each number is a search.
+    at_most = None if index.is_graph else _places(truth, index.shortlist(queries, effort))
+
+    def reaches_target(candidates: int) -> bool:
+        places = at_most
+        if places is None:
+            listed = index.shortlist(queries, SearchEffort(effort.probes, candidates))
+            places = _places(truth, listed)
+        hits = (places < candidates).mean(axis=1)
+        return bool(hits.mean() - 2 * hits.std() / np.sqrt(len(hits)) >= TARGET_RECALL)
+
+    return reaches_target
+
+
+def _steps(k: int, most: int) -> Iterator[int]:
+    """Numbers of candidates worth trying: about 5 % apart."""
+    step = k + 1
+    while step < most:
+        yield step
+        step += max(1, step // 20)
+    yield most
+
+
+def _cost(index: VectorIndex, effort: SearchEffort) -> float:
+    """Additions for one query; a code takes about four times as long as a number of a vector."""
+    scanned = effort.probes * index.rows / index.cells if index.cells else 0
+    return float(4 * scanned * index.code_bytes + effort.candidates * index.dim)
+
+
+def _true_neighbours(index: VectorIndex, rows: Rows, queries: Vectors, k: int) -> Rows:
+    return _without_self(index.search(queries, k + 1, exact=True).rows, rows, k)
+
+
+def _without_self(found: Rows, own: Rows, k: int) -> Rows:
+    """Drop each query's own row from (q, k + 1) rows, or the last one where it is not there."""
+    order = np.argsort(found == own[:, None], axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)[:, :k]
+
+
+def _places(truth: Rows, listed: Rows) -> NDArray[np.int64]:
+    """Return where each of (q, k) true rows stands in (q, c) listed rows; c where it does not."""
+    places = np.full(truth.shape, listed.shape[1], np.int64)
+    for place, (true_rows, row_list) in enumerate(zip(truth, listed, strict=True)):
+        _, at_true, at_list = np.intersect1d(true_rows, row_list, return_indices=True)
+        places[place, at_true] = at_list
+    return places

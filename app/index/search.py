@@ -1,0 +1,214 @@
+"""An open index → the nearest rows of a query, compared exactly."""
+
+# FAISS's stubs do not know what its Python wrapper adds.
+# mypy: disable-error-code="call-arg, attr-defined"
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import GalleryError
+from app.index.factory import cells_of, inner_of
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+CALIBRATION_K = 10
+_CHUNK_ROWS = 4_096
+
+
+@dataclass(frozen=True)
+class SearchEffort:
+    """How far a search looks: cells visited and candidates re-ranked (for k = 10)."""
+
+    probes: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The answer for a batch of q queries, best first, equal scores in the order of the rows."""
+
+    rows: Rows  # (q, k) int64
+    scores: Vectors  # (q, k) float32, cosine; of the codes only, when the index is approximate
+    candidates: int  # how many vectors were compared exactly for each query
+
+
+class VectorIndex:
+    """An open index. Searches may run from several threads at once; nothing is changed by them."""
+
+    def __init__(
+        self, *, vectors: Path | None, shortlist: Path | None, effort: SearchEffort
+    ) -> None:
+        """Open both files, or `vectors` alone (exact), or `shortlist` alone (approximate).
+
+        GalleryError if a file is not an index or the two do not belong together.
+        """
+        if vectors is None and shortlist is None:
+            raise GalleryError("There is neither a shortlist nor a vectors file to search.")
+        self.effort = effort
+        self._flat: Any = read_index(vectors) if vectors else None
+        self._short: Any = read_index(shortlist) if shortlist else None
+        if self._flat and self._short:
+            if (self._flat.ntotal, self._flat.d) != (self._short.ntotal, self._short.d):
+                raise GalleryError(
+                    f"The vectors ({self._flat.ntotal} × {self._flat.d}) and the shortlist "
+                    f"({self._short.ntotal} × {self._short.d}) do not belong together."
+                )
+            self._refined = faiss.IndexRefine(self._short, self._flat)
+            # They are only read, and take a tenth of a search's time to make.
+            self._refine_parameters = lru_cache(self._make_refine_parameters)
+        some = self._flat or self._short
+        self.rows: int = some.ntotal
+        self.dim: int = some.d
+        if self._flat is None and isinstance(inner_of(self._short), faiss.IndexIVF):
+            inner_of(self._short).make_direct_map()  # so that `vector` finds a row
+
+    @property
+    def approximate(self) -> bool:
+        """True without the vectors: the shortlist's own order and scores are all there is."""
+        return self._flat is None
+
+    @property
+    def exact_only(self) -> bool:
+        """True without a shortlist: every search compares every vector."""
+        return self._short is None
+
+    @property
+    def cells(self) -> int:
+        """The shortlist's inverted lists; 0 if it has none."""
+        return cells_of(self._short)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes that the shortlist reads for each row that it compares."""
+        return int(getattr(inner_of(self._short), "code_size", 8))
+
+    @property
+    def is_graph(self) -> bool:
+        """True where the number of candidates decides how far the shortlist is walked."""
+        return isinstance(inner_of(self._short), faiss.IndexHNSW)
+
+    def vector(self, row: int) -> Vectors:
+        """Return the stored (dim,) float32 vector of a row, of norm 1."""
+        vector: Vectors = (self._flat or self._short).reconstruct(row)
+        unit: Vectors = vector / np.maximum(np.linalg.norm(vector), np.float32(1e-12))
+        return unit
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""
+        stored: Vectors = (self._flat or self._short).reconstruct_batch(rows)
+        return stored
+
+    def scores(self, query: Vectors, rows: Rows) -> Vectors:
+        """Return the (n,) cosines of a (dim,) query to (n,) rows."""
+        scores: Vectors = np.clip(self.vectors(rows) @ query, -1, 1)
+        return scores
+
+    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
+        """Return the min(k, rows) nearest rows of each of (q, dim) unit vectors.
+
+        Every row is real and there once: a query whose cells hold too few rows is searched
+        exactly. More candidates are taken in proportion for k above 10.
+        """
+        k = min(k, self.rows)
+        if exact and self._flat is not None:
+            return self._search_flat(queries, k)
+        if self._short is None:
+            return self._search_flat(queries, k)
+        wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
+        candidates = min(self.rows, max(k, int(np.ceil(wanted))))
+        if self._flat is None:
+            return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
+        parameters = self._refine_parameters(candidates)
+        scores, rows = self._refined.search(queries, candidates, params=parameters)
+        found = _in_order(rows, scores, k)
+        if found.rows.min(initial=0) < 0:
+            dry = (found.rows < 0).any(axis=1)
+            again = self._search_flat(queries[dry], k)
+            found.rows[dry], found.scores[dry] = again.rows, again.scores
+        return found
+
+    def _make_refine_parameters(self, candidates: int) -> Any:
+        effort = SearchEffort(self.effort.probes, candidates)
+        return faiss.IndexRefineSearchParameters(
+            k_factor=1, base_index_params=_parameters(self._short, effort)
+        )
+
+    def shortlist(self, queries: Vectors, effort: SearchEffort) -> Rows:
+        """Return the (q, candidates) rows in the shortlist's own order; -1 where cells ran dry."""
+        _, rows = self._short.search(
+            queries, min(effort.candidates, self.rows), params=_parameters(self._short, effort)
+        )
+        result: Rows = rows
+        return result
+
+    def _search_flat(self, queries: Vectors, k: int) -> Neighbours:
+        # Rows that tie with the last one asked for must all be seen before the lowest are taken.
+        asked = min(self.rows, k + 16)
+        while True:
+            scores, rows = self._flat.search(queries, asked)
+            ends = np.minimum(scores[:, [k - 1, asked - 1]], 1)  # as `_in_order` compares them
+            if asked == self.rows or (ends[:, 0] > ends[:, 1]).all():
+                return _in_order(rows, scores, k)
+            asked = min(self.rows, 4 * asked)
+
+    def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
+        scores, rows = self._short.search(
+            queries, effort.candidates, params=_parameters(self._short, effort)
+        )
+        found = _in_order(rows, scores, k)
+        dry = (found.rows < 0).any(axis=1)
+        if dry.any():
+            again = self._search_every_code(queries[dry], k)
+            found.rows[dry], found.scores[dry] = again.rows, again.scores
+        return Neighbours(found.rows, found.scores, 0)
+
+    def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
+        cells = self.cells
+        if cells:
+            every = _parameters(self._short, SearchEffort(cells, k))
+            scores, rows = self._short.search(queries, k, params=every)
+            return _in_order(rows, scores, k)
+        # A graph may have parts that no walk reaches: many equal vectors make such.
+        chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)
+        scores = np.concatenate([queries @ self.vectors(rows).T for rows in chunks], axis=1)
+        return _in_order(np.broadcast_to(np.arange(self.rows), scores.shape), scores, k)
+
+
+def read_index(path: Path) -> Any:
+    """Open an index file, its vectors memory-mapped; GalleryError if it is none."""
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as exc:
+        raise GalleryError(f"{path} is not a FAISS index, or is cut short.") from exc
+
+
+def _in_order(rows: Rows, scores: Vectors, k: int) -> Neighbours:
+    """Sort by score, then row; empty places (-1) last; cut to k."""
+    # Plain ufuncs and indices: `clip`, `where` and `take_along_axis` take twice as long, for one
+    # query a fifth of the whole search.
+    keys = np.maximum(np.minimum(scores, 1), -1)
+    keys[rows < 0] = -np.inf
+    order = np.lexsort((rows, -keys))[:, :k]
+    queries = np.arange(len(rows))[:, None]
+    return Neighbours(rows[queries, order], keys[queries, order], rows.shape[1])
+
+
+def _parameters(index: Any, effort: SearchEffort) -> Any:
+    """Return FAISS's parameters for one search: they go with the call, not into the index."""
+    inner = inner_of(index)
+    if isinstance(inner, faiss.IndexIVF):
+        parameters = faiss.SearchParametersIVF(nprobe=max(1, min(effort.probes, inner.nlist)))
+    elif isinstance(inner, faiss.IndexHNSW):
+        parameters = faiss.SearchParametersHNSW(efSearch=max(16, effort.candidates))
+    else:
+        return None
+    if isinstance(index, faiss.IndexPreTransform):
+        return faiss.SearchParametersPreTransform(index_params=parameters)
+    return parameters

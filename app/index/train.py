@@ -1,0 +1,101 @@
+"""Vectors → the two index files: the flat one with all of them, and the trained shortlist."""
+
+# FAISS's stubs do not know what its Python wrapper adds.
+# mypy: disable-error-code="call-arg, attr-defined"
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import StorageError
+from app.index.factory import MIN_ROWS_A_CELL, fit_factory, inner_of
+from app.index.search import read_index
+
+_MAX_TRAINING_ROWS = 65_536
+_CHUNK_ROWS = 4_096
+
+
+def write_vectors(vectors: NDArray[np.float16], path: Path) -> None:
+    """Write (n, dim) fp16 vectors as the flat index that exact search and re-ranking read."""
+    rows, dim = vectors.shape
+    index = faiss.IndexScalarQuantizer(
+        dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    for start in range(0, rows, _CHUNK_ROWS):
+        index.add(vectors[start : start + _CHUNK_ROWS].astype(np.float32))
+    _write(index, path)
+
+
+def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
+    """Train and fill `factory` from the flat index at `vectors`, write it to `path`.
+
+    Returns the factory string used and a note ('' if all is as asked). No file is written for
+    "Flat": the vectors themselves are searched.
+    """
+    path.unlink(missing_ok=True)
+    flat = read_index(vectors)
+    factory, note = fit_factory(factory, flat.ntotal, flat.d)
+    if factory == "Flat":
+        return factory, note
+    index = faiss.index_factory(flat.d, factory, faiss.METRIC_INNER_PRODUCT)
+    inner = inner_of(index)
+    for owner in (inner, getattr(inner, "pq", None)):
+        if owner is not None and hasattr(owner, "cp"):
+            # It would warn below 39 rows a centroid, once for each sub-vector.
+            owner.cp.min_points_per_centroid = 1
+    if hasattr(inner, "do_polysemous_training"):
+        # It only renumbers the centroids, for a filter that is not used here, and takes 85 % of
+        # the training time (https://github.com/facebookresearch/faiss/wiki/Polysemous-codes).
+        inner.do_polysemous_training = False
+    sample = np.arange(flat.ntotal)
+    if flat.ntotal > _MAX_TRAINING_ROWS:
+        sample = np.sort(
+            np.random.default_rng(0).choice(flat.ntotal, _MAX_TRAINING_ROWS, replace=False)
+        )
+    try:
+        with _native_output_hidden():
+            index.train(flat.reconstruct_batch(sample))
+    except RuntimeError:
+        return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
+    for start in range(0, flat.ntotal, _CHUNK_ROWS):
+        index.add(flat.reconstruct_n(start, min(_CHUNK_ROWS, flat.ntotal - start)))
+    _write(index, path)
+    codes = getattr(inner, "pq", None)
+    if codes is not None and flat.ntotal < MIN_ROWS_A_CELL * 2**codes.nbits and not note:
+        note = (
+            f"{flat.ntotal} images train {2**codes.nbits} centroids with fewer than the "
+            f"{MIN_ROWS_A_CELL} each that k-means likes; exact re-ranking makes up for it"
+        )
+    return factory, note
+
+
+def _write(index: Any, path: Path) -> None:
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as exc:
+        raise StorageError(
+            f"{path} cannot be written: make room, then run the same command again; what is done "
+            "is kept."
+        ) from exc
+
+
+@contextlib.contextmanager
+def _native_output_hidden() -> Iterator[None]:
+    """Keep FAISS's C++ warnings about small training sets off the terminal: we say it ourselves."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
