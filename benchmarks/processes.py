@@ -11,7 +11,8 @@ _SAMPLE_SECONDS = 0.1
 def resident_bytes(pid: int) -> int:
     """Return the memory that a process and its children hold together, in bytes.
 
-    What they share counts for each of them; a process that has ended holds nothing.
+    A page that several share counts once (PSS), where the system tells that (Linux), else for each
+    of them; a process that has ended holds nothing.
     """
     try:
         process = psutil.Process(pid)
@@ -23,7 +24,8 @@ def resident_bytes(pid: int) -> int:
 
 def _resident_bytes_of_one(process: psutil.Process) -> int:
     try:
-        return int(process.memory_info().rss)
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
     except psutil.NoSuchProcess:
         return 0
 
