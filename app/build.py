@@ -266,9 +266,8 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
         try:
             picture.path.encode()
             data = (folder / picture.path).read_bytes()
-            width, height = decode.size_of(data)
             # The network never needs more pixels than that; the query is prepared alike.
-            image = decode.decode(data, min_side=embedder.decoded_side)
+            image, (width, height) = decode.decode_and_measure(data, min_side=embedder.decoded_side)
         except UnicodeEncodeError:
             readable = picture.path.encode(errors="backslashreplace").decode()
             skipped.append(Skipped(readable, "Its name is not valid UTF-8: rename it."))
