@@ -42,7 +42,7 @@ clean: ## remove .venv and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(RUN_READY): requirements.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt

@@ -14,7 +14,7 @@ readonly USAGE="usage: bash data_download.sh caltech|voc|coco|all"
 readonly NO_TOOL=1 BAD_ARGUMENT=2 NO_ANSWER=3 NOT_AS_PUBLISHED=4 NO_ROOM=7 BUSY=8
 
 home=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-datasets=${RIS_DATASETS_DIR:-$home/datasets}
+datasets=${RIS_DATASETS_DIR:-${RIS_HOME:-$home}/datasets}
 python=${PYTHON:-python3}
 
 main() {

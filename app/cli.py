@@ -122,7 +122,7 @@ def _create_index(options: argparse.Namespace) -> int:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command that builds this gallery again, for the messages of later days."""
-    words = ["python", "create_index.py"]
+    words = ["python3", "create_index.py"]
     for key in ("data", "images", "name", "model", "index", "limit"):
         value = getattr(options, key)
         if value is not None:

@@ -127,24 +127,33 @@ def thumbnail(image: NDArray[np.uint8], *, longer_side: int = 160) -> bytes:
 
     About 2.7 kB for a photograph of 160 px. Nothing is enlarged.
     """
+    file = io.BytesIO()
+    _fitted(image, longer_side).save(
+        file, "WEBP", quality=THUMBNAIL_QUALITY, method=THUMBNAIL_METHOD
+    )
+    return file.getvalue()
+
+
+def encode_png(image: NDArray[np.uint8], *, longer_side: int | None = None) -> bytes:
+    """Return an (H, W, 3) image as a PNG, its longer side at most ``longer_side`` pixels.
+
+    Compressed for speed, not for size. Nothing is enlarged.
+    """
+    file = io.BytesIO()
+    _fitted(image, longer_side or max(image.shape)).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _fitted(image: NDArray[np.uint8], longer_side: int) -> Image.Image:
     height, width, _ = image.shape
     # Without the copy that `fromarray` makes.
     pixels = np.ascontiguousarray(image)
     picture = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
     scale = longer_side / max(picture.size)
     if scale < 1:
-        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
         picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    file = io.BytesIO()
-    picture.save(file, "WEBP", quality=THUMBNAIL_QUALITY, method=THUMBNAIL_METHOD)
-    return file.getvalue()
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Return an (H, W, 3) image as a PNG, without loss; compressed for speed, not for size."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return picture
 
 
 class _Jpeg(JpegImageFile):

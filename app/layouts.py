@@ -211,7 +211,14 @@ class OwnFolder:
             if (status.st_dev, status.st_ino) in visited:
                 continue
             visited.add((status.st_dev, status.st_ino))
-            inside = _listing(folder)
+            try:
+                inside = _listing(folder)
+            except DatasetError:
+                if not way:
+                    raise
+                # Listed like a picture: the build then skips it, with the reason.
+                yield way[:-1], folder
+                continue
             for each in inside.folders:
                 (links if each.is_symlink() else folders).append(((*way, each.name), each))
             for each in inside.files:

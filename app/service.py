@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from app.results import Box, GalleryInfo, Hit, ImageRecord, SearchResult, Timing
 
 MAX_K = 100
 DISPLAY_SIDE = 1024
+_TRY_AGAIN_SECONDS = 10
 _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
 
@@ -35,6 +36,14 @@ class _Embedding:
     vector: NDArray[np.float32]
     sha256: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A model that could not be loaded: why, and when that was tried, in monotonic seconds."""
+
+    message: str
+    tried: float
 
 
 class SearchService:
@@ -55,7 +64,7 @@ class SearchService:
         self._load_embedder = load_embedder
         self._fetch = fetch
         self._opened: dict[str, _Open] = {}
-        self._embedders: dict[str, Embedder | ModelError] = {}
+        self._embedders: dict[str, Embedder | _Failure] = {}
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
         self._loading = threading.Lock()
@@ -179,8 +188,11 @@ class SearchService:
 
         A whole picture is made no larger than needed to look at; a part keeps every pixel.
         """
-        image = decode.decode(data, min_side=None if box else DISPLAY_SIDE)
-        return decode.encode_png(decode.crop(image, box) if box else image)
+        if box:
+            return decode.encode_png(decode.crop(decode.decode(data), box))
+        return decode.encode_png(
+            decode.decode(data, min_side=DISPLAY_SIDE), longer_side=DISPLAY_SIDE
+        )
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
@@ -241,7 +253,7 @@ class SearchService:
                     + (
                         f"choose one of {', '.join(names)}."
                         if names
-                        else "make one with python create_index.py --images DIR --name NAME."
+                        else "make one with python3 create_index.py --images DIR --name NAME."
                     )
                 )
             gallery = Gallery(Folders.of(name, self._features_dir, self._indexes_dir))
@@ -262,16 +274,17 @@ class SearchService:
     def _embedder(self, model: str) -> Embedder:
         # A model that is there already must not wait for another that is being loaded.
         found = self._embedders.get(model)
-        if found is None:
+        if found is None or _to_try_again(found):
             with self._loading:
-                if model not in self._embedders:
+                found = self._embedders.get(model)
+                if found is None or _to_try_again(found):
                     try:
-                        self._embedders[model] = self._load_embedder(model)
+                        found = self._load_embedder(model)
                     except AppError as exc:
-                        self._embedders[model] = ModelError(str(exc))
-                found = self._embedders[model]
-        if isinstance(found, ModelError):
-            raise ModelError(str(found))
+                        found = _Failure(str(exc), time.monotonic())
+                    self._embedders[model] = found
+        if isinstance(found, _Failure):
+            raise ModelError(found.message)
         return found
 
     def _uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
@@ -322,16 +335,22 @@ class SearchService:
         )
 
 
+def _to_try_again(found: Embedder | _Failure) -> bool:
+    """Tell a failure that somebody may have mended meanwhile."""
+    return isinstance(found, _Failure) and time.monotonic() - found.tried > _TRY_AGAIN_SECONDS
+
+
 def _file_of(record: ImageRecord, folder: Path | None) -> bytes | None:
-    """Return the bytes of a gallery's file, or None; never of a file outside its folder."""
-    if folder is None:
+    """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
+
+    Links do: the build follows them too, and whoever owns the folder has put them there.
+    """
+    path = PurePosixPath(record.path)
+    if folder is None or path.is_absolute() or ".." in path.parts:
         return None
     try:
-        path = (folder / record.path).resolve()
-        if not path.is_relative_to(folder.resolve()) or not path.is_file():
-            return None
-        return path.read_bytes()
-    except (OSError, ValueError):  # may not be read, or a name that no file can have
+        return (folder / path).read_bytes()
+    except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
         return None
 
 

@@ -1,7 +1,6 @@
 """What many tests need: small folders of pictures, galleries of them, and a service over those."""
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,7 @@ class Home:
         arguments: dict[str, object] = {
             "index": "IVF100,PQ8",
             "limit": None,
-            "command": f"python create_index.py --images {images} --name {name}",
+            "command": f"python3 create_index.py --images {images} --name {name}",
             "source": str(images),
             "workers": 2,
             "tell": lambda stage, done, total: None,
@@ -103,12 +102,3 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     load_embedder("efficientnet_lite0", weights_dir=None, cache_dir=folder, purpose="query")
     return folder
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real data sets that REAL_DATA names; the test is skipped without it."""
-    folder = os.environ.get("REAL_DATA")
-    if not folder:
-        pytest.skip("REAL_DATA does not name a folder of real data sets")
-    return Path(folder).resolve()

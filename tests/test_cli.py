@@ -229,7 +229,7 @@ def test_the_command_that_a_gallery_keeps_builds_it_again_from_anywhere(
 
     monkeypatch.chdir(tmp_path / "elsewhere")
     words = shlex.split(before.manifest.command)
-    assert words[:2] == ["python", "create_index.py"]
+    assert words[:2] == ["python3", "create_index.py"]
     assert run(*words[2:])[0] == 2, "it exists already"
     assert run(*words[2:], "--force")[0] == 0
 

@@ -283,6 +283,12 @@ def test_a_data_set_arrives_as_the_application_reads_it_and_a_second_run_asks_no
     assert download.tree() == tree
 
 
+def test_the_data_sets_lie_in_the_home_that_is_named(download, tmp_path):
+    result = download("caltech", RIS_DATASETS_DIR="", RIS_HOME=str(tmp_path / "home"))
+    assert result.returncode == 0, result.stderr
+    assert open_data_set("caltech101", tmp_path / "home" / "datasets").pictures()
+
+
 def test_everything_arrives_at_once_where_the_readme_says(download, mirror):
     assert download("all").returncode == 0
     tree = download.tree()
@@ -617,7 +623,7 @@ def test_a_run_killed_at_any_step_leaves_old_or_new_and_the_next_run_mends_it(
 def test_the_readme_lists_every_variable_and_exit_code_of_the_script():
     script, readme = SCRIPT.read_text(), (ROOT / "datasets" / "README.md").read_text()
     variables = set(re.findall(r"\$\{([A-Z][A-Z0-9_]+):?-", script)) - {"BASH_SOURCE"}
-    assert len(variables) == 17
+    assert len(variables) == 18
     assert variables == set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)`", readme))
     (codes,) = re.findall(r"^readonly (NO_TOOL.*)$", script, re.MULTILINE)
     assert re.findall(r"=(\d)", codes) == re.findall(r"^\| (\d) \|", readme, re.MULTILINE)

@@ -123,7 +123,7 @@ def put_a_text(file: Path, other: Path) -> None:
 
 
 def the_command(home: Home, name: str = "mine") -> str:
-    return f"python create_index.py --images {home.path / name} --name {name}"
+    return f"python3 create_index.py --images {home.path / name} --name {name}"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_damaged_file_is_named_with_the_command_that_mends_it(
     if damage is put_lfs_pointer:
         assert message.endswith("Run: git lfs pull")
     elif file == "gallery.db":  # what it was built from is written in the file that is wrong
-        assert message.endswith("or python create_index.py --images DIR --name mine --force")
+        assert message.endswith("or python3 create_index.py --images DIR --name mine --force")
     else:
         assert message.endswith(f"or {the_command(original)} --force")
     if damage is not put_lfs_pointer:
@@ -188,7 +188,7 @@ def test_a_published_gallery_without_its_database_is_rebuilt_from_its_data_set(
     remove(place_of(galleries, "gallery.db", name), galleries.path)
     with pytest.raises(
         GalleryError,
-        match=r"or python create_index\.py --data caltech101 --model mean_colour --force$",
+        match=r"or python3 create_index\.py --data caltech101 --model mean_colour --force$",
     ):
         open_gallery(galleries, name)
 

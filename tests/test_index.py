@@ -512,6 +512,20 @@ def test_what_calibration_reports_is_what_a_search_finds(calibrated):
     assert report.recall_raw <= report.recall_reranked
 
 
+def test_copies_of_one_picture_do_not_make_a_search_harder(tmp_path):
+    vectors = clustered(3_000)
+    copies = vectors.copy()
+    for number, rows in enumerate(
+        np.random.default_rng(0).permutation(3_000)[:600].reshape(20, 30)
+    ):
+        copies[rows] = vectors[number]
+    efforts = []
+    for each in (vectors, copies):
+        index = make(tmp_path, each, "IVF20,PQ8")
+        efforts.append(calibrate(index).effort.candidates)
+    assert efforts[1] <= 1.3 * efforts[0]
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5, 30])
 @pytest.mark.parametrize("factory", ["IVF100,PQ8", "HNSW32", "SQ8"])
 def test_a_gallery_of_few_rows_is_calibrated_too(tmp_path, rows, factory):

@@ -297,8 +297,8 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, method):
         return published(path, *args)
 
     monkeypatch.setattr(Path, method, refuse)
-    with pytest.raises(DatasetError, match=r"cannot be read \(Permission denied\)"):
-        layout.pictures()
+    if method == "iterdir":
+        assert Picture("locked", ()) in layout.pictures()  # for the build to skip and list
     with pytest.raises(DatasetError, match=r"cannot be read \(Permission denied\)"):
         open_folder(tmp_path / "locked", "own").pictures()
 

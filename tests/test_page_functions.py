@@ -154,7 +154,7 @@ def test_a_page_without_any_gallery_says_how_to_make_one(home: Home, tmp_path: P
     functions = Functions(service, Uploads(tmp_path, service))
     choice, facts, examples = functions.opened(None)
     assert (choice.choices, choice.value) == ([], None)
-    assert "python create_index.py" in text(facts)
+    assert "python3 create_index.py" in text(facts)
     assert "data-id=" not in examples
     sentence = told(telling(functions.exemplified)("", 10, False, {"id": "0"}))
     assert "There is no gallery to search in yet" in sentence

@@ -96,6 +96,19 @@ def test_the_first_place_that_has_the_file_is_taken(tmp_path: Path) -> None:
         place.unlink()
 
 
+def test_weights_that_may_not_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(ModelError, match=r"cannot be read \(Permission denied\)") as told:
+        find(LITE, tmp_path)
+    assert "RIS_WEIGHTS_DIR" in str(told.value)
+    assert is_one_sentence(str(told.value))
+
+
 def test_an_operators_own_weights_go_before_the_package(tmp_path: Path) -> None:
     own = put(tmp_path / "own" / "efficientnet_lite0.pth")
     assert find(LITE, tmp_path)[0] == own

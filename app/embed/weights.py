@@ -29,8 +29,7 @@ def find_weights(
     if wanted is None:
         raise ModelError(f"The model {model.name} has no weights.")
     for path in _places(model.name, wanted, weights_dir, cache_dir):
-        if path.is_file():
-            digest = sha256_of(path)
+        if digest := _digest_if_there(path):
             if path.name == wanted.name and not digest.startswith(wanted.sha256_prefix):
                 again = (
                     "the next create_index.py fetches it again"
@@ -46,6 +45,16 @@ def find_weights(
     if download and wanted.url:
         return _download(wanted, cache_dir / "weights")
     raise _cannot_be_had(wanted, "are not on this machine")
+
+
+def _digest_if_there(path: Path) -> str | None:
+    try:
+        return sha256_of(path) if path.is_file() else None
+    except OSError as exc:
+        raise ModelError(
+            f"The weights {path} cannot be read ({exc.strerror}): mend that, or name another "
+            "folder in RIS_WEIGHTS_DIR."
+        ) from exc
 
 
 def sha256_of(path: Path) -> str:

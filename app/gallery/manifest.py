@@ -111,10 +111,10 @@ def recipe_of(parts: Iterable[object]) -> str:
 
 def mending_command(name: str, command: str | None) -> str:
     """Return what to do about a damaged gallery, as far as is known without its database."""
-    of_a_folder = f"python create_index.py --images DIR --name {name}"
+    of_a_folder = f"python3 create_index.py --images DIR --name {name}"
     if command is None:
         data, dash, model = name.rpartition("-")
-        command = f"python create_index.py --data {data} --model {model}" if dash else of_a_folder
+        command = f"python3 create_index.py --data {data} --model {model}" if dash else of_a_folder
     return (
         f"Run: git checkout -- indexes/{name} features/{name} (if it came with the program), "
         f"or {command} --force"
@@ -127,6 +127,9 @@ def _is_name(name: str) -> bool:
 
 def _is_gallery(folder: Path) -> bool:
     """Tell a gallery, also one that lost its database, from a first build that has not ended."""
-    inside = [path.name for path in folder.iterdir()]
+    try:
+        inside = [path.name for path in folder.iterdir()]
+    except OSError:
+        return True  # opening it says why
     remains = any(name.endswith((".db", ".faiss")) for name in inside)
     return DATABASE in inside or (remains and DRAFT not in inside)

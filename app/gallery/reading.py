@@ -112,7 +112,10 @@ class Gallery:
         return [tuple(names) for names in labels]
 
     def _open(self, path: Path) -> None:
-        self._database = files.open_read_only(path, mend=mending_command(self.name, None))
+        try:
+            self._database = files.open_read_only(path, mend=mending_command(self.name, None))
+        except OSError as exc:
+            raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
         try:
             self.manifest = self._read_manifest(path)
             self._verify()

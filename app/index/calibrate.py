@@ -11,6 +11,8 @@ from app.index.search import CALIBRATION_K, Rows, SearchEffort, VectorIndex, Vec
 
 TARGET_RECALL = 0.97
 _MAX_CANDIDATES = 2_000
+_MOST_TIES = 50
+_NO_ROW = -2  # not FAISS's -1, which is not to be found either
 _PROBES_TRIED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -47,15 +49,20 @@ def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Cali
     listed = index.shortlist(queries, effort)
     return Calibration(
         effort,
-        recall_raw=recall(truth, _without_self(listed[:, : k + 1], reporting, k)),
-        recall_reranked=recall(truth, listed),
+        recall_raw=recall(truth, _without_self(listed[:, : k + 1], reporting, k), k),
+        recall_reranked=recall(truth, listed, k),
         queries=len(reporting),
     )
 
 
-def recall(truth: Rows, found: Rows) -> float:
-    """Return the mean share of (q, k) true rows that are among (q, c) found rows."""
-    return float((truth[:, :, None] == found[:, None, :]).any(axis=2).mean())
+def recall(truth: Rows, found: Rows, k: int | None = None) -> float:
+    """Return the mean share of the k nearest rows that are among (q, c) found rows.
+
+    `truth` holds the (q, k) true rows, or more where rows tie with the k-th: any k of them do.
+    """
+    k = k or truth.shape[1]
+    hits = (truth[:, :, None] == found[:, None, :]).any(axis=2)
+    return float((np.minimum(hits.sum(axis=1), k) / k).mean())
 
 
 def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
@@ -67,7 +74,7 @@ def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
     tried = sorted({min(p, cells) for p in _PROBES_TRIED if p <= 2 * cells}) if cells else [0]
     enough = []
     for probes in tried:
-        reaches_target = _target_test(index, queries, truth, SearchEffort(probes, most))
+        reaches_target = _target_test(index, queries, truth, k, SearchEffort(probes, most))
         step = bisect_left(steps, True, key=reaches_target)
         if step < len(steps):
             enough.append(SearchEffort(probes, steps[step]))
@@ -77,7 +84,7 @@ def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
 
 
 def _target_test(
-    index: VectorIndex, queries: Vectors, truth: Rows, effort: SearchEffort
+    index: VectorIndex, queries: Vectors, truth: Rows, k: int, effort: SearchEffort
 ) -> Callable[[int], bool]:
     """Return the test whether a number of candidates up to `effort.candidates` is enough."""
     # How far a graph is walked depends on the candidates asked for: each number is a search.
@@ -88,7 +95,7 @@ def _target_test(
         if places is None:
             listed = index.shortlist(queries, SearchEffort(effort.probes, candidates))
             places = _places(truth, listed)
-        hits = (places < candidates).mean(axis=1)
+        hits = np.minimum((places < candidates).sum(axis=1), k) / k
         return bool(hits.mean() - 2 * hits.std() / np.sqrt(len(hits)) >= TARGET_RECALL)
 
     return reaches_target
@@ -110,13 +117,23 @@ def _cost(index: VectorIndex, effort: SearchEffort) -> float:
 
 
 def _true_neighbours(index: VectorIndex, rows: Rows, queries: Vectors, k: int) -> Rows:
-    return _without_self(index.search(queries, k + 1, exact=True).rows, rows, k)
+    """Return (q, k or more) rows: the k nearest and those that tie with the k-th; then _NO_ROW."""
+    found = index.search(queries, k + 1 + _MOST_TIES, exact=True)
+    order = _self_last(found.rows, rows)
+    ordered = np.take_along_axis(found.rows, order, axis=1)
+    scores = np.take_along_axis(found.scores, order, axis=1)
+    tying = scores >= scores[:, k - 1 : k]
+    tying[:, -1] = False  # the query itself, or the last of more than enough
+    return np.where(tying, ordered, _NO_ROW)[:, : int(tying.sum(axis=1).max())]
 
 
 def _without_self(found: Rows, own: Rows, k: int) -> Rows:
     """Drop each query's own row from (q, k + 1) rows, or the last one where it is not there."""
-    order = np.argsort(found == own[:, None], axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1)[:, :k]
+    return np.take_along_axis(found, _self_last(found, own), axis=1)[:, :k]
+
+
+def _self_last(found: Rows, own: Rows) -> Rows:
+    return np.argsort(found == own[:, None], axis=1, kind="stable")
 
 
 def _places(truth: Rows, listed: Rows) -> NDArray[np.int64]:

@@ -44,6 +44,17 @@ def telling(function: Callable[..., Answer]) -> Callable[..., Answer]:
     return told
 
 
+def emptying(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Answer for the address field too: empty once its picture is shown, else as it is."""
+
+    @functools.wraps(function)
+    def emptied(*arguments: Any) -> Answer:
+        answer = function(*arguments)
+        return *answer, "" if answer[2] == "" else UNCHANGED
+
+    return emptied
+
+
 class Functions:
     """The page's functions. An answer is (original, edit, message, results, timing)."""
 
@@ -65,7 +76,7 @@ class Functions:
             return (
                 markup.message(
                     "There is no gallery yet: make one with "
-                    "python create_index.py --images DIR --name NAME, then load this page again."
+                    "python3 create_index.py --images DIR --name NAME, then load this page again."
                 ),
                 markup.examples(PHOTOGRAPHS, "", []),
             )
@@ -104,11 +115,20 @@ class Functions:
         return self.reused(gallery, k, leave_out, event)
 
     def reused(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
-        """Search with an image of the gallery."""
-        gallery = _chosen(gallery)
+        """Search with an image of a gallery: the one it was shown from, whichever is chosen now."""
+        shown_from = str(entry(event, "gallery") or _chosen(gallery))
         number = whole_number(entry(event, "id"), "An image's id")
-        image = self._service.image(gallery, number)
-        return self._arrived(image_reference(gallery, image.id, image.path), gallery, k, leave_out)
+        image = self._service.image(shown_from, number)
+        reference = image_reference(shown_from, image.id, image.path)
+        return self._arrived(reference, gallery, k, leave_out)
+
+    def asked(
+        self, gallery: str, k: int, leave_out: bool, edit: Reference | None, url: str
+    ) -> Answer:
+        """Search with the address that was typed, or else with what the edit pane holds."""
+        if str(url or "").strip():
+            return self.addressed(gallery, k, leave_out, url)
+        return self.searched(gallery, k, leave_out, edit)
 
     def searched(self, gallery: str, k: int, leave_out: bool, edit: Reference | None) -> Answer:
         """Search with what the edit pane holds, its box included."""

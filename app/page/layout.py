@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app.page import markup
-from app.page.functions import EXAMPLES, Functions, telling
+from app.page.functions import EXAMPLES, Functions, emptying, telling
 from app.page.queries import Uploads
 from app.service import MAX_K, SearchService
 
@@ -116,21 +116,28 @@ def make_page(functions: Functions) -> gr.Blocks:
             return markup.message(str(event._data["message"]))
 
         quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-        # A slow site must not keep other visitors waiting.
-        fetching = {**quiet, "concurrency_limit": 4, "concurrency_id": "fetching"}
-        original.arrived(uploaded, how, answer, **quiet)
-        original.addressed(addressed, how, answer, **fetching)
-        original.refused(refused, None, message, **quiet)
-        url.submit(telling(functions.addressed), [*how, url], answer, **fetching)
-        examples.picked(exemplified, how, answer, **quiet)
-        results.picked(reused, how, answer, **quiet)
-        for asks in (search.click, edit.cropped):
-            asks(telling(functions.searched), [*how, edit], answer, **quiet)
+        # Without these a second click, while the first is being answered, would be lost.
+        each = {**quiet, "trigger_mode": "multiple"}
+        last = {**quiet, "trigger_mode": "always_last"}
+        # A slow site must not keep other visitors waiting, nor overwrite what was asked since.
+        fetching = {"concurrency_limit": 4, "concurrency_id": "fetching"}
+        typed = emptying(telling(functions.addressed)), [*how, url], [*answer, url]
+        asked = emptying(telling(functions.asked)), [*how, edit, url], [*answer, url]
+        dropped = original.addressed(addressed, how, answer, **each, **fetching)
+        submitted = url.submit(*typed, **last, **fetching, cancels=[dropped])
+        clicked = search.click(*asked, **last, **fetching, cancels=[dropped, submitted])
+        original.addressed(None, cancels=[submitted, clicked], **each)
+        slow = [dropped, submitted, clicked]
+        original.arrived(uploaded, how, answer, **each, cancels=slow)
+        examples.picked(exemplified, how, answer, **each, cancels=slow)
+        results.picked(reused, how, answer, **each, cancels=slow)
+        edit.cropped(telling(functions.searched), [*how, edit], answer, **last, cancels=slow)
+        original.refused(refused, None, message, **each)
         original.mirrored(telling(functions.mirrored_to_edit), original, answer, **quiet)
         edit.mirrored(telling(functions.mirrored_to_original), edit, answer, **quiet)
         # `input` would also fire when the keyboard passes by. The other gallery's results go, since
         # their ids mean other pictures in this one.
-        gallery.select(changed, gallery, [facts, examples, results, timing], **quiet).then(
+        gallery.select(changed, gallery, [facts, examples, results, timing], **last).then(
             telling(functions.searched_again), [*how, edit], answer, **quiet
         )
         others.click(functions.example_row, gallery, examples, **quiet)

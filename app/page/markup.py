@@ -28,7 +28,8 @@ def _card(gallery: str, hit: Hit) -> str:
         f'width="{image.width}" height="{image.height}" alt="{escape(label)}">'
         f'<div class="caption"><span class="score" title="cosine similarity">{hit.score:.3f}</span>'
         f'{mark}<span class="label" title="{escape(image.path)}">{escape(label)}</span></div>'
-        f'<button type="button" class="reuse" data-id="{image.id}">Search with this</button></li>'
+        f'<button type="button" class="reuse" data-gallery="{escape(gallery)}" '
+        f'data-id="{image.id}">Search with this</button></li>'
     )
 
 
@@ -88,7 +89,8 @@ def examples(photographs: Sequence[str], gallery: str, images: Sequence[ImageRec
         for name in photographs
     )
     drawn = "".join(
-        f'<button type="button" class="example" data-id="{image.id}" '
+        f'<button type="button" class="example" data-gallery="{escape(gallery)}" '
+        f'data-id="{image.id}" '
         f'title="{escape(", ".join(image.labels))}"><img src="{thumbnail_url(gallery, image.id)}" '
         f'alt="{escape(", ".join(image.labels) or image.path)}"></button>'
         for image in images

@@ -5,6 +5,8 @@
 
 const takesPictures = props.takes_pictures;
 const stage = () => element.querySelector(".stage");
+let stream = null; // of the webcam, while it is open
+let opening = false;
 
 function render() {
   const value = props.value;
@@ -13,6 +15,7 @@ function render() {
   place.dataset.shown = JSON.stringify(value);
   place.classList.toggle("filled", Boolean(value));
   place.replaceChildren();
+  stopStream();
   if (!value) {
     place.append(invitation());
     return;
@@ -68,9 +71,9 @@ async function take(file) {
 
 // --- webcam ------------------------------------------------------------------------------------
 
-let stream = null;
-
 async function openWebcam() {
+  if (stream || opening) return;
+  opening = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
@@ -78,6 +81,8 @@ async function openWebcam() {
       message: `The webcam cannot be used (${error.name}): allow it in the browser, or choose a file.`,
     });
     return;
+  } finally {
+    opening = false;
   }
   const video = document.createElement("video");
   Object.assign(video, { autoplay: true, muted: true, playsInline: true, srcObject: stream });
@@ -108,9 +113,13 @@ function capture() {
   canvas.toBlob((blob) => take(new File([blob], "webcam.png", { type: "image/png" })), "image/png");
 }
 
-function closeWebcam() {
+function stopStream() {
   if (stream) stream.getTracks().forEach((track) => track.stop());
   stream = null;
+}
+
+function closeWebcam() {
+  stopStream();
   render();
 }
 

@@ -61,6 +61,19 @@ def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
     assert visitor.page.evaluate("scrollY") >= top  # the page did not move under the finger
 
 
+def test_the_results_are_those_of_the_last_of_two_rectangles(visitor: Visitor):
+    upload_both(visitor)
+    # So that the first rectangle's answer is still under way when the second is drawn.
+    slow = {"offline": False, "latency": 400, "downloadThroughput": -1, "uploadThroughput": -1}
+    network = visitor.context.new_cdp_session(visitor.page)
+    network.send("Network.emulateNetworkConditions", slow)
+    visitor.drag((0.02, 0.04), (0.48, 0.96))
+    visitor.drag((0.98, 0.97), (0.52, 0.03))
+
+    for place in range(8):
+        expect(visitor.hits.nth(place).locator(".label")).to_have_text("rocket")
+
+
 def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()

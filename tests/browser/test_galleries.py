@@ -146,8 +146,6 @@ def test_a_gallery_without_its_vectors_says_that_it_is_approximate(visitor: Visi
 def test_the_prebuilt_gallery_answers_with_pictures_without_its_data_set(
     galleries: Home, visitor: Visitor
 ):
-    if not (galleries.path / "indexes" / PREBUILT).exists():
-        pytest.skip(f"The gallery {PREBUILT} has not been built in this checkout.")
     visitor.choose_gallery(PREBUILT)
     expect(visitor.facts).to_contain_text("9,144 images")
     expect(visitor.facts).to_contain_text("bash data_download.sh caltech")

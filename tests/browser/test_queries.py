@@ -205,6 +205,61 @@ def test_a_slow_address_keeps_no_other_visitor_waiting(
     finds(visitor, "rocket")
 
 
+def test_a_slow_address_never_overwrites_what_was_asked_since(
+    visitor: Visitor, site: Site, cat: Path
+):
+    field = visitor.page.get_by_label("Address of a picture")
+    field.fill(site.put("/slow/rocket.jpg", encoded(seen_again("rocket"))))
+    field.press("Enter")
+    assert site.asked.wait(20)
+    visitor.upload(cat)
+    finds(visitor, "chelsea")
+
+    site.released.set()
+
+    # Another answer, asked after the slow one has been let go.
+    with visitor.answer():
+        visitor.button("coffee").and_(visitor.page.locator("[data-photograph]")).click()
+    finds(visitor, "coffee")
+
+
+def test_the_search_button_takes_an_address_that_was_typed(visitor: Visitor, site: Site, cat: Path):
+    visitor.upload(cat)
+    field = visitor.page.get_by_label("Address of a picture")
+    field.fill(site.put("/coffee.jpg", encoded(seen_again("coffee"))))
+
+    visitor.search()
+
+    finds(visitor, "coffee")
+    expect(field).to_have_value("")
+    visitor.search()  # now with the picture that is shown
+    finds(visitor, "coffee")
+
+
+def test_a_webcam_is_off_as_soon_as_another_picture_is_shown(
+    new_visitor: Callable[..., Visitor], cat: Path
+):
+    visitor = new_visitor(permissions=["camera"])
+    visitor.page.evaluate(
+        """() => {
+            const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+            window.tracks = [];
+            devices.getUserMedia = async (wish) => {
+                const stream = await open(wish);
+                window.tracks.push(...stream.getTracks());
+                return stream;
+            };
+        }"""
+    )
+    visitor.button("Use the webcam").click()
+    visitor.button("Use the webcam").click()
+    visitor.original.locator("video").wait_for()
+    visitor.upload(cat)
+    finds(visitor, "chelsea")
+    states = visitor.page.evaluate("() => window.tracks.map((track) => track.readyState)")
+    assert states == ["ended"]
+
+
 def test_the_photographs_among_the_examples_are_searched(visitor: Visitor):
     assert visitor.page.locator("#examples [data-photograph]").count() == len(NAMES) == 5
     for name in NAMES:
