@@ -189,6 +189,7 @@ def build_gallery(
                 recall_raw=measured.recall_raw,
                 recall_reranked=measured.recall_reranked,
                 recall_queries=measured.queries,
+                floor=measured.floor,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 versions={
                     name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")

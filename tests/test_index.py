@@ -512,6 +512,19 @@ def test_what_calibration_reports_is_what_a_search_finds(calibrated):
     assert report.recall_raw <= report.recall_reranked
 
 
+def test_the_floor_is_what_nearly_all_of_the_gallerys_own_rows_reach(tmp_path):
+    vectors = clustered(3_000, 64)
+    index = make(tmp_path, vectors, "Flat")
+    floor = calibrate(index).floor
+    assert floor is not None
+    scores = stored(vectors) @ stored(vectors).T
+    np.fill_diagonal(scores, -1)
+    assert (scores.max(axis=1) >= floor).mean() == pytest.approx(0.95, abs=0.02)
+    strangers = unit(np.random.default_rng(1).normal(size=(100, 64)))
+    assert (index.search(strangers, 1).scores < floor).mean() > 0.95
+    assert calibrate(make(tmp_path, vectors[:19], "Flat")).floor is None, "too few to tell"
+
+
 def test_copies_of_one_picture_do_not_make_a_search_harder(tmp_path):
     vectors = clustered(3_000)
     copies = vectors.copy()

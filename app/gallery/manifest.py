@@ -49,6 +49,7 @@ class Manifest:
     versions: dict[str, str]
     files: dict[str, StoredFile] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    floor: float | None = None
     generation: int = 1
     format: int = FORMAT
 

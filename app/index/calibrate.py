@@ -12,6 +12,8 @@ from app.index.search import CALIBRATION_K, Rows, SearchEffort, VectorIndex, Vec
 TARGET_RECALL = 0.97
 _MAX_CANDIDATES = 2_000
 _MOST_TIES = 50
+_FEW_ROWS = 20
+_FLOOR_PERCENT = 5
 _NO_ROW = -2  # not FAISS's -1, which is not to be found either
 _PROBES_TRIED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -24,6 +26,7 @@ class Calibration:
     recall_raw: float
     recall_reranked: float
     queries: int
+    floor: float | None = None  # below it a best score says that nothing similar is there
 
 
 def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Calibration:
@@ -40,9 +43,11 @@ def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Cali
     k = min(CALIBRATION_K, index.rows - 1)
     if k < 1:
         return Calibration(SearchEffort(0, 0), 1.0, 1.0, 0)
-    choosing, reporting = (rows, rows) if len(rows) < 20 else (rows[::2], rows[1::2])
+    few = len(rows) < _FEW_ROWS
+    choosing, reporting = (rows, rows) if few else (rows[::2], rows[1::2])
+    floor = None if few else _floor(index, reporting)
     if index.exact_only:
-        return Calibration(SearchEffort(0, 0), 1.0, 1.0, len(reporting))
+        return Calibration(SearchEffort(0, 0), 1.0, 1.0, len(reporting), floor)
     effort = _least_effort(index, choosing, k)
     queries = index.vectors(reporting)
     truth = _true_neighbours(index, reporting, queries, k)
@@ -52,6 +57,7 @@ def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Cali
         recall_raw=recall(truth, _without_self(listed[:, : k + 1], reporting, k), k),
         recall_reranked=recall(truth, listed, k),
         queries=len(reporting),
+        floor=floor,
     )
 
 
@@ -63,6 +69,13 @@ def recall(truth: Rows, found: Rows, k: int | None = None) -> float:
     k = k or truth.shape[1]
     hits = (truth[:, :, None] == found[:, None, :]).any(axis=2)
     return float((np.minimum(hits.sum(axis=1), k) / k).mean())
+
+
+def _floor(index: VectorIndex, rows: Rows) -> float:
+    """Return the score that all but a few of the gallery's own images reach with another one."""
+    found = index.search(index.vectors(rows), 2, exact=True)
+    best_other = np.where(found.rows[:, 0] == rows, found.scores[:, 1], found.scores[:, 0])
+    return round(float(np.percentile(best_other, _FLOOR_PERCENT)), 4)
 
 
 def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
