@@ -2,8 +2,8 @@
 
 A pane holds a reference and never the picture itself: {"kind": "file", "path": …} is a file that
 this visitor uploaded, {"kind": "image", "gallery": …, "id": …} an image of a gallery. With "src",
-where the browser gets the picture, "name", and "box" (four fractions) or null. The page keeps no
-state on the server.
+where the browser gets the picture, and "name"; perhaps "turns" (clockwise quarters), "mirrored"
+and "box" (four fractions of what is seen then). The page keeps no state on the server.
 """
 
 import secrets
@@ -13,10 +13,14 @@ from reprlib import repr as shortened
 from typing import Any
 
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
-from app.results import Box
+from app.page.answers import picture_url
+from app.results import Box, Edit, Example
 from app.service import SearchService
 
 Reference = dict[str, Any]
+
+_MOST_EXAMPLES = 50
+_MOST_WEIGHT = 10
 
 _SHOWN_BY_BROWSERS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
 
@@ -42,13 +46,13 @@ class Uploads:
             raise DecodeError(f"{name} is empty: choose a picture.")
         if not head.startswith(_SHOWN_BY_BROWSERS):
             shown = self._write(self._service.preview(file.read_bytes()), ".png")
-        return {"kind": "file", "path": str(file), "name": name, "src": _source(shown), "box": None}
+        return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 
     def keep(self, data: bytes, name: str) -> Reference:
         """Return the reference of a picture that came as bytes (from a URL, or a part cut out)."""
         return self.reference(str(self._write(data, "")), name)
 
-    def read(self, reference: Reference) -> bytes:
+    def read(self, reference: Mapping[str, Any]) -> bytes:
         """Return the bytes of a referenced upload."""
         return self._inside(str(reference.get("path"))).read_bytes()
 
@@ -77,32 +81,30 @@ class Uploads:
 
 def image_reference(gallery: str, image: int, name: str) -> Reference:
     """Return the reference of an image of a gallery."""
-    source = f"galleries/{gallery}/images/{image}"
     return {
         "kind": "image",
         "gallery": gallery,
         "id": image,
         "name": name,
-        "src": source,
-        "box": None,
+        "src": picture_url(gallery, image),
     }
 
 
 def question(
-    reference: Reference, gallery: str, service: SearchService, uploads: Uploads
-) -> tuple[bytes | int, Box | None]:
-    """Return the query and the box that the service is asked with, in `gallery`.
+    reference: Mapping[str, Any], gallery: str, service: SearchService, uploads: Uploads
+) -> tuple[bytes | int, Edit]:
+    """Return the query and the edit that the service is asked with, in `gallery`.
 
     An image of another gallery is asked as a file: its original, or its thumbnail.
     """
-    box = box_of(reference)
+    edit = edit_of(reference)
     if entry(reference, "kind") == "image" and entry(reference, "gallery") == gallery:
-        return whole_number(entry(reference, "id"), "An image's id"), box
-    return whole_picture(reference, service, uploads), box
+        return whole_number(entry(reference, "id"), "An image's id"), edit
+    return whole_picture(reference, service, uploads), edit
 
 
-def whole_picture(reference: Reference, service: SearchService, uploads: Uploads) -> bytes:
-    """Return the file that a reference means, its box left aside."""
+def whole_picture(reference: Mapping[str, Any], service: SearchService, uploads: Uploads) -> bytes:
+    """Return the file that a reference means, without its edits."""
     if entry(reference, "kind") == "image":
         image = whole_number(entry(reference, "id"), "An image's id")
         return picture_of(service, str(entry(reference, "gallery")), image)
@@ -129,8 +131,35 @@ def entry(value: object, key: str) -> Any:
     return entries(value).get(key)
 
 
-def box_of(reference: Reference) -> Box | None:
-    """Return the box of a reference, None for the whole picture; UsageError for nonsense."""
+def edit_of(reference: Mapping[str, Any]) -> Edit:
+    """Return the edits of a reference; UsageError for nonsense."""
+    return Edit(
+        quarter_turns=whole_number(entry(reference, "turns") or 0, "The number of turns") % 4,
+        mirrored=bool(entry(reference, "mirrored")),
+        box=_box_of(reference),
+    )
+
+
+def examples_of(value: object, gallery: str) -> list[Example]:
+    """Return further examples, [{"gallery", "id", "weight"}]; those of other galleries are left."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > _MOST_EXAMPLES:
+        raise UsageError(f"The page sent {shortened(value)} as examples: take some of them away.")
+    return [
+        Example(whole_number(entry(each, "id"), "An image's id"), _weight(entry(each, "weight")))
+        for each in value
+        if entry(each, "gallery") == gallery
+    ]
+
+
+def _weight(value: object) -> float:
+    if isinstance(value, int | float) and -_MOST_WEIGHT <= value <= _MOST_WEIGHT:
+        return float(value)
+    raise UsageError(f"The weight of an example is not {shortened(value)}, but from -10 to 10.")
+
+
+def _box_of(reference: Mapping[str, Any]) -> Box | None:
     sides = entry(reference, "box")
     if not sides:
         return None

@@ -1,0 +1,245 @@
+// The results: what was asked, filters, the grid, how sure it is, and what can be done with them.
+
+import { exportContactSheet, exportCsv, exportJson } from "./export.js";
+import { openDetail } from "./detail.js";
+import { button, make } from "./make.js";
+import * as session from "./session.js";
+import { shownSource } from "./turned.js";
+
+const { state } = session;
+const STEP = 50;
+
+// What the filters leave of the results, in the order that is asked for.
+export function chosenHits() {
+  const { least, label, sort, hideDuplicates } = state.filters;
+  const hits = (state.results?.hits || []).filter((hit) => hit.score >= least
+    && (!label || hit.labels.includes(label)) && !(hideDuplicates && hit.duplicateOf));
+  return sort === "name"
+    ? [...hits].sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other))
+      || one.rank - other.rank)
+    : hits;
+}
+
+export function start({ element }) {
+  const place = element.querySelector(".results");
+  const parts = {
+    asked: make("div", { class: "asked" }),
+    notice: make("p", { class: "notice", role: "status" }),
+    toolbar: make("div", { class: "toolbar" }),
+    grid: make("ol", { class: "hits", "aria-label": "Results" }),
+    more: make("div", { class: "more" }),
+    timing: make("p", { class: "timing" }),
+    save: make("div", { class: "save" }),
+  };
+  let shownResults = null;
+  let shownQuery = "";
+  session.onChange(() => {
+    place.classList.toggle("loading", state.busy);
+    place.setAttribute("aria-busy", state.busy);
+    const query = JSON.stringify([state.edit, state.examples, state.past.map(({ key }) => key)]);
+    if (query !== shownQuery) {
+      shownQuery = query;
+      showAsked(parts.asked);
+    }
+    if (!state.results) {
+      place.replaceChildren(parts.asked);
+      shownResults = null;
+      return;
+    }
+    if (shownResults !== state.results) {
+      shownResults = state.results;
+      showToolbar(parts.toolbar);
+      showNotice(parts.notice);
+      parts.timing.textContent = timing(state.results);
+      parts.grid = make("ol", { class: "hits", "aria-label": "Results" });
+      showSave(parts.save);
+      place.replaceChildren(...Object.values(parts));
+    }
+    showHits(parts);
+  });
+}
+
+// --- the query, its further examples, and earlier queries --------------------------------------
+
+async function showAsked(place) {
+  const { edit, examples, past } = state;
+  const pinned = edit ? [await thumbnailOf(edit, "The query")] : [];
+  place.replaceChildren(
+    ...pinned,
+    make("ul", { class: "chips", "aria-label": "Further examples" }, examples.map(chip)),
+    make("ul", { class: "past", "aria-label": "Earlier queries" }, past
+      .filter(({ key }) => edit && key !== session.keyOf(edit)).map((each) => make("li", {}, earlier(each)))),
+  );
+}
+
+async function thumbnailOf(edit, words) {
+  return make("img", { class: "pinned", src: await shownSource(edit), alt: `${words}: ${edit.name}` });
+}
+
+function chip({ id, weight, thumbnail, name }) {
+  const words = weight > 0 ? "More like" : "Less like";
+  return make(
+    "li", { class: `chip ${weight > 0 ? "more-like" : "less-like"}` },
+    make("img", { src: thumbnail, alt: "" }), `${words} ${name}`,
+    button("✕", () => session.removeExample(id), { "aria-label": `Remove: ${words} ${name}` }),
+  );
+}
+
+function earlier(each) {
+  const name = `Back to ${each.edit.name}${each.edit.box ? ", a part" : ""}`;
+  return make(
+    "button", { type: "button", title: name, onclick: () => session.goBackTo(each) },
+    make("img", { src: each.edit.src, alt: name }),
+  );
+}
+
+// --- filters -----------------------------------------------------------------------------------
+
+function showToolbar(place) {
+  const { hits } = state.results;
+  const { filters } = state;
+  const counts = new Map();
+  hits.forEach(({ labels }) => labels.forEach((label) => counts.set(label, (counts.get(label) || 0) + 1)));
+  if (filters.label && !counts.has(filters.label)) counts.set(filters.label, 0);
+  const labels = [...counts].sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
+  const copies = hits.filter(({ duplicateOf }) => duplicateOf).length;
+  const least = make("output", {}, filters.least.toFixed(2));
+  place.replaceChildren(
+    make("label", {}, "Least score ", make("input", {
+      type: "range", min: "0", max: "1", step: "0.01", value: `${filters.least}`, "aria-label": "Least score",
+      oninput: ({ target }) => {
+        least.textContent = Number(target.value).toFixed(2);
+        filter({ least: Number(target.value) });
+      },
+    }), least),
+    make("label", {}, "Label ", select(
+      "Label", [["", `all (${hits.length})`], ...labels.map(([label, count]) => [label, `${label} (${count})`])],
+      filters.label, (label) => filter({ label }),
+    )),
+    make("label", {}, "Sort by ", select(
+      "Sort by", [["score", "score"], ["name", "name"]], filters.sort, (sort) => filter({ sort }),
+    )),
+    make("label", {}, make("input", {
+      type: "checkbox", checked: filters.hideDuplicates,
+      onchange: ({ target }) => filter({ hideDuplicates: target.checked }),
+    }), ` Hide near duplicates (${copies})`),
+  );
+}
+
+function select(name, options, value, onChange) {
+  const made = make(
+    "select", { "aria-label": name, onchange: () => onChange(made.value) },
+    options.map(([each, text]) => make("option", { value: each, selected: each === value }, text)),
+  );
+  return made;
+}
+
+function filter(change) {
+  session.set({ filters: { ...state.filters, ...change } });
+  session.remember();
+}
+
+function showNotice(place) {
+  const { floor, similarEnough, notes } = state.results;
+  place.textContent = [
+    similarEnough ? "" : `Nothing in this gallery is really similar: its own images reach a score of ${
+      floor.toFixed(2)} with another one, these do not. The nearest are shown all the same.`,
+    ...notes,
+  ].filter(Boolean).join(" ");
+  place.hidden = !place.textContent;
+}
+
+// --- the grid ----------------------------------------------------------------------------------
+
+function showHits(parts) {
+  const hits = chosenHits();
+  const visible = hits.slice(0, state.shown);
+  const wanted = visible.map(({ id }) => id).join();
+  if (parts.grid.dataset.ids !== wanted) {
+    const there = new Map([...parts.grid.children].map((card) => [Number(card.dataset.id), card]));
+    parts.grid.replaceChildren(...visible.map((hit) => there.get(hit.id) || card(hit)));
+    parts.grid.dataset.ids = wanted;
+  }
+  const left = hits.length - visible.length;
+  parts.more.replaceChildren(
+    ...(hits.length ? [] : [make("p", {}, "No result is left by the filters.")]),
+    ...(left > 0 ? [button(
+      `Show ${Math.min(STEP, left)} more`, () => session.set({ shown: state.shown + STEP }), { class: "show-more" },
+    )] : []),
+  );
+}
+
+function card(hit) {
+  const name = session.nameOf(hit);
+  const query = { kind: "image", gallery: hit.gallery, id: hit.id };
+  return make(
+    "li", { class: "hit", "data-id": hit.id, "data-image": JSON.stringify(query) },
+    make(
+      "button", {
+        type: "button", class: "open", "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}`,
+        onclick: () => openDetail(hit),
+      },
+      make("img", { src: hit.thumbnail, alt: name, loading: "lazy", width: hit.width, height: hit.height }),
+    ),
+    make(
+      "div", { class: "caption" },
+      make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
+      hit.sameFile && make("span", { class: "mark same" }, "same file"),
+      hit.missed && make("span", { class: "mark missed", title: "The index alone did not find it" }, "missed"),
+      hit.duplicateOf && make("span", { class: "mark copy" }, `like no. ${hit.duplicateOf}`),
+      make("span", { class: "label", title: hit.path }, name),
+    ),
+    make(
+      "div", { class: "acts" },
+      button("Search with this", () => session.ask(query), { class: "reuse" }),
+      button("More", () => session.addExample(hit, session.MORE), {
+        title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
+      }),
+      button("Less", () => session.addExample(hit, session.LESS), {
+        title: "Less like this", "aria-label": `Less like ${name}, no. ${hit.rank}`,
+      }),
+    ),
+  );
+}
+
+// Arrow keys walk through the grid as they do through the cards on screen.
+document.addEventListener("keydown", (event) => {
+  const open = event.target.closest?.(".hit .open");
+  const steps = { ArrowLeft: -1, ArrowRight: 1 };
+  if (!open) return;
+  const cards = [...document.querySelectorAll(".hit .open")];
+  const columns = cards.filter((each) => each.getBoundingClientRect().top === cards[0].getBoundingClientRect().top).length;
+  const step = steps[event.key] ?? { ArrowUp: -columns, ArrowDown: columns }[event.key];
+  if (!step) return;
+  cards[cards.indexOf(open) + step]?.focus();
+  event.preventDefault();
+});
+
+// --- below the grid ----------------------------------------------------------------------------
+
+function timing({ hits, milliseconds, exact, approximate, candidates, recall }) {
+  const stages = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"]
+    .filter((stage) => milliseconds[stage])
+    .map((stage) => `${stage === "rerank" ? "re-rank" : stage} ${milliseconds[stage].toFixed(1)} ms`);
+  let how = `${candidates} candidates compared exactly; recall@10 of this index ${recall.toFixed(3)}`;
+  if (exact) {
+    const missed = hits.filter((hit) => hit.missed).length;
+    how = `exact search of all ${candidates} images${missed ? `; ${missed} of these the index misses` : ""}`;
+  }
+  if (approximate) how = "approximate: the gallery's vectors (its features folder) are not here";
+  return `${hits.length} results in ${milliseconds.total.toFixed(1)} ms (${stages.join(", ")}); ${how}.`;
+}
+
+function showSave(place) {
+  const visible = () => chosenHits().slice(0, state.shown);
+  place.replaceChildren(
+    make("span", {}, "Save these results as "),
+    button("JSON", () => exportJson(state.results, state.edit, visible())),
+    button("CSV", () => exportCsv(visible())),
+    button("Contact sheet", () => exportContactSheet(visible())),
+    button("Copy link", async ({ target }) => {
+      await navigator.clipboard.writeText(location.href);
+      target.textContent = "Link copied";
+    }),
+  );
+}
