@@ -151,6 +151,7 @@ class SearchService:
             # The file itself is an answer whether or not the shortlist holds it.
             own = index.scores(vector, np.array(same, np.int64))
             scores = dict(zip(same, own.tolist(), strict=True)) | scores
+            missed -= set(same)
         ids = list(scores)[:k]
         with clock.measure("lookup"):
             images = opened.gallery.images(ids)

@@ -1,6 +1,7 @@
 """What the page asks: each translates between the browser's values and the service."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,10 +74,11 @@ class Functions:
         The query is shown also where the search fails for a reason that is not its own: another
         gallery may take it.
         """
-        gallery = _chosen(entry(request, "gallery"))
-        reference = self._reference(entries(entry(request, "query")), gallery)
+        gallery = entry(request, "gallery")
+        reference = self._reference(entry(request, "query"), gallery)
         try:
-            return {"query": reference, "results": self._results(reference, gallery, request)}
+            results = self._results(reference, _chosen(gallery), request)
+            return {"query": reference, "results": results}
         except DecodeError:
             raise  # it would only show as a broken picture
         except AppError as exc:
@@ -84,16 +86,17 @@ class Functions:
 
     def cut(self, request: Mapping[str, Any]) -> Answer:
         """Return the reference of a picture made of what a query shows, its edits done."""
-        query = entries(entry(request, "query"))
-        edit = edit_of(query)
+        reference = self._reference(entry(request, "query"), None)
+        edit = edit_of(reference)
         if edit.is_nothing:
-            return {"query": dict(query)}
-        data = whole_picture(query, self._service, self._uploads)
+            return {"query": reference}
+        data = whole_picture(reference, self._service, self._uploads)
         part = self._service.preview(data, edit)
-        return {"query": self._uploads.keep(part, f"part of {query.get('name')}")}
+        return {"query": self._uploads.keep(part, f"part of {reference['name']}")}
 
-    def _reference(self, query: Mapping[str, Any], gallery: str) -> Reference:
-        kind = entry(query, "kind")
+    def _reference(self, query: Any, gallery: object) -> Reference:
+        """Return the checked reference of a query, of whatever kind; it keeps a link's edits."""
+        kind = entry(query or {}, "kind")
         if kind == "upload":
             name = str(entry(query, "name") or "The picture")
             return self._uploads.reference(str(entry(query, "path")), name)
@@ -109,26 +112,28 @@ class Functions:
             name = Path(urlsplit(url).path).name or url
             return self._uploads.keep(data, name) | {"url": url} | _edits(query)
         if kind == "random":
-            drawn = self._service.random_images(gallery, 1)[0]
-            return image_reference(gallery, drawn.id, drawn.path)
+            drawn_from = _chosen(gallery)
+            drawn = self._service.random_images(drawn_from, 1)[0]
+            return image_reference(drawn_from, drawn.id, drawn.path)
         if kind == "image":
-            shown_from = str(entry(query, "gallery") or gallery)
+            shown_from = _chosen(entry(query, "gallery") or gallery)
             image = self._service.image(
                 shown_from, whole_number(entry(query, "id"), "An image's id")
             )
             return image_reference(shown_from, image.id, image.path) | _edits(query)
         if kind == "file":
-            return dict(query)
+            return self._uploads.known(query) | _edits(query)
         raise UsageError("There is no picture to search with yet: drop or choose one.")
 
     def _results(
         self, reference: Reference, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         query, edit = question(reference, gallery, self._service, self._uploads)
+        k = entry(request, "k")
         result = self._service.search(
             gallery,
             query,
-            k=whole_number(entry(request, "k") or MAX_K, "The number of results"),
+            k=MAX_K if k is None else whole_number(k, "The number of results"),
             edit=edit,
             examples=examples_of(entry(request, "examples"), gallery),
             exact=bool(entry(request, "exact")),
@@ -151,7 +156,13 @@ def _telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any],
 
 
 def _edits(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: query[key] for key in ("box", "turns", "mirrored") if key in query}
+    edit = edit_of(query)
+    checked = {
+        "turns": edit.quarter_turns,
+        "mirrored": edit.mirrored,
+        "box": list(astuple(edit.box)) if edit.box else None,
+    }
+    return {key: value for key, value in checked.items() if key in query}
 
 
 def _chosen(gallery: object) -> str:

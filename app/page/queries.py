@@ -52,6 +52,14 @@ class Uploads:
         """Return the reference of a picture that came as bytes (from a URL, or a part cut out)."""
         return self.reference(str(self._write(data, "")), name)
 
+    def known(self, reference: Mapping[str, Any]) -> Reference:
+        """Return the reference of an upload as the page sent it back; UsageError if it is gone."""
+        self._inside(str(reference.get("path")))
+        kept = ("kind", "path", "name", "src", "photograph", "url")
+        return {"name": "The picture"} | {
+            key: reference[key] for key in kept if isinstance(reference.get(key), str)
+        }
+
     def read(self, reference: Mapping[str, Any]) -> bytes:
         """Return the bytes of a referenced upload."""
         return self._inside(str(reference.get("path"))).read_bytes()
