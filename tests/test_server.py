@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -249,6 +250,9 @@ def test_errors_are_one_sentence_of_json(
         "/galleries/%00/images/0",
         "/examples/..%2Ffunctions.py",
         "/examples/%2Fetc%2Fpasswd",
+        "/page/..%2Ffunctions.py",
+        "/assets/..%2Ffunctions.py",
+        "/assets/%2Fetc%2Fpasswd",
         "/gradio_api/file=/etc/passwd",
         f"/gradio_api/file={ROOT / 'requirements.txt'}",
     ],
@@ -338,6 +342,111 @@ def test_every_answer_tells_the_browser_to_ask_nobody_else(
     assert rules["object-src"] == "'none'"
     sources = {source for rule in rules.values() for source in rule.split()}
     assert sources <= {*("'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:")}
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+ASSETS = sorted((ROOT / "app" / "page" / "assets").iterdir())
+
+
+def session_of(client: httpx.Client) -> int:
+    """Return the id of the component that the page's questions go to."""
+    components = client.get("/config").json()["components"]
+    (session,) = [
+        component["id"]
+        for component in components
+        if component["props"].get("elem_id") == "session"
+    ]
+    return int(session)
+
+
+def call(client: httpx.Client, name: str, request: object) -> httpx.Response:
+    """Call one of the page's functions as its scripts do."""
+    body = {
+        "session_hash": "anybody",
+        "component_id": session_of(client),
+        "fn_name": name,
+        "data": request,
+    }
+    return client.post("/gradio_api/component_server", json=body)
+
+
+def ask(client: httpx.Client, query: object, **more: object) -> Any:
+    answer = call(client, "ask", {"gallery": "mine", "query": query, **more})
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_the_page_comes_with_every_script_and_style_that_it_names(client: httpx.Client) -> None:
+    page = client.get("/").text
+    named = set(re.findall(r"""(?:src|href)="\./(assets/[^"]+\.(?:js|css))\"""", page))
+    assert named
+    for name in named:
+        assert client.get(f"/{name}").status_code == 200, name
+
+
+def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.Client) -> None:
+    config = client.get("/config").json()
+    started = " ".join(str(each["props"].get("js_on_load")) for each in config["components"])
+    own = set(re.findall(r'import\("\./([^"]+)"\)', started))
+    assert any(name.endswith("/session.js") for name in own)
+    seen: set[str] = set()
+    while own - seen:
+        name = min(own - seen)
+        seen.add(name)
+        answer = client.get(f"/{name}")
+        assert answer.status_code == 200, name
+        assert "javascript" in answer.headers["content-type"], name  # else browsers refuse it
+        folder = name.rpartition("/")[0]
+        own |= {f"{folder}/{other}" for other in re.findall(r'from "\./([^"]+)"', answer.text)}
+    scripts = {path.name for path in ASSETS if path.suffix == ".js"}
+    assert {name.rpartition("/")[2] for name in seen} == scripts
+
+
+def test_the_scripts_call_the_functions_that_there_are(client: httpx.Client) -> None:
+    scripts = "\n".join(path.read_text() for path in ASSETS if path.suffix == ".js")
+    called = set(re.findall(r'\bcall\("(\w+)"', scripts))
+    assert called == {"open", "gallery", "ask", "cut"}
+    for name in called:
+        assert call(client, name, {}).status_code == 200
+    assert call(client, "fetch", {}).status_code == 404
+    assert call(client, "__init__", {}).status_code == 404
+
+
+def test_an_upload_is_searched_edited_and_cut_over_http(served: Served) -> None:
+    opened = call(served.client, "open", {}).json()
+    assert [gallery["name"] for gallery in opened["galleries"]] == ["broken", "mine"]
+    data = encoded(picture(300, (320, 240)), "PNG")
+    sent = served.client.post("/gradio_api/upload", files={"files": ("new.png", data)})
+    query = {"kind": "upload", "path": sent.json()[0], "name": "new.png"}
+    answer = ask(served.client, query, k=5)
+    assert len(answer["results"]["hits"]) == 5
+    best = answer["results"]["hits"][0]
+    assert served.client.get(f"/{best['thumbnail']}").headers["content-type"] == "image/webp"
+    assert served.client.get(f"/{best['picture']}").status_code == 200
+    assert served.client.get(f"/{answer['query']['src']}").content == data
+
+    edited = answer["query"] | {"turns": 1, "box": [0, 0, 0.5, 1]}
+    cut = call(served.client, "cut", {"query": edited}).json()["query"]
+    shown = Image.open(io.BytesIO(served.client.get(f"/{cut['src']}").content))
+    assert shown.size == (120, 320)
+    assert (
+        ask(served.client, cut)["results"]["hits"]
+        == (ask(served.client, edited)["results"]["hits"])
+    )
+
+
+def test_nonsense_is_answered_in_one_sentence_over_http_too(client: httpx.Client) -> None:
+    for name, request in (
+        ("open", None),
+        ("gallery", {"gallery": ["mine"]}),
+        ("ask", {"gallery": "mine", "query": {"kind": "image", "id": 10**30, "turns": 10**30}}),
+        ("ask", {"gallery": "mine", "query": {"kind": "upload", "path": "/etc/passwd"}}),
+        ("cut", {"query": [None]}),
+    ):
+        answer = call(client, name, request)
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"message"}
 
 
 # --- visitors ------------------------------------------------------------------------------------
