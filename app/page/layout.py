@@ -32,7 +32,7 @@ _EDIT = """<section class="pane" aria-label="Edit"><h2>Edit: drag a rectangle to
 
 def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
-    application.mount("/assets", StaticFiles(directory=_ASSETS))
+    application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     theme = gr.themes.Soft(
         primary_hue="indigo", font=_SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")
@@ -67,7 +67,7 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             elem_id="session",
             visible="hidden",
             server_functions=functions.all,
-            js_on_load=_script("session", "trigger, server"),
+            js_on_load=_script("session", 'server, setControls: () => trigger("set_controls", {})'),
         )
         with gr.Row(elem_id="gallery-row"):
             with gr.Column(scale=1, min_width=280):
@@ -118,13 +118,15 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             "inputs": controls,
             "js": "(...values) => { session.controlsChanged(...values) }",
         }
-        for control in (gallery.select, k.release, k.submit, exact.input, leave_out.input):
+        for control in (gallery.select, k.change, exact.change, leave_out.change):
             control(None, **changed, **quiet)
         for asks in (search.click, url.submit):
             asks(None, url, url, js="(url) => { session.search(url); return '' }", **quiet)
         others.click(None, js="() => { session.drawExamples() }", **quiet)
         session.set_controls(None, None, controls, js="() => session.controls()", **quiet)
-        page.load(lambda: gr.Dropdown([info.name for info in service.galleries()]), None, gallery)
+        page.load(
+            lambda: gr.Dropdown([info.name for info in service.galleries()]), None, gallery, **quiet
+        ).then(None, None, controls, js="() => session.controls()", **quiet)
     return page
 
 
@@ -140,4 +142,6 @@ def _part(name: str, template: str, script: str = "", arguments: str = "") -> gr
 
 def _script(name: str, arguments: str) -> str:
     words = ", ".join(filter(None, ["element", arguments]))
-    return f'import("./assets/{name}.js").then((part) => part.start({{ {words} }}));'
+    # Taken from the page's own address: Gradio's script, which runs this, lies elsewhere.
+    address = f'new URL("page/{name}.js", document.baseURI).href'
+    return f"import({address}).then((part) => part.start({{ {words} }}));"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -197,10 +198,10 @@ def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visi
     visitors: list[Visitor] = []
     already_logged = server.log.stat().st_size
 
-    def visit(**options: Any) -> Visitor:
+    def visit(*, at: str = "", ready: bool = True, **options: Any) -> Visitor:
         context = browser.new_context(**options)
         context.set_default_timeout(_WAIT_MILLISECONDS)
-        visitors.append(Visitor(context, server.url))
+        visitors.append(Visitor(context, urljoin(server.url, at), ready=ready))
         return visitors[-1]
 
     yield visit

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ALBUM
@@ -158,3 +159,63 @@ def test_a_button_without_a_picture_says_what_is_missing(visitor: Visitor):
     upload_both(visitor)
     expect(visitor.message).to_have_count(0)
     expect(visitor.hits).to_have_count(10)
+
+
+def test_the_rectangle_is_moved_and_resized_by_mouse(visitor: Visitor):
+    upload_both(visitor)
+    crop_rocket(visitor)
+    left, top, right, bottom = visitor.box()
+
+    with visitor.answer():
+        visitor.drag(((left + right) / 2, 0.5), ((left + right) / 2 - 0.3, 0.5))
+
+    assert visitor.box() == pytest.approx((left - 0.3, top, right - 0.3, bottom), abs=0.02)
+    moved = visitor.box()
+    with visitor.answer():
+        visitor.drag((moved[2], moved[3]), (moved[2] - 0.1, moved[3] - 0.2))
+    assert visitor.box() == pytest.approx(
+        (moved[0], moved[1], moved[2] - 0.1, moved[3] - 0.2), abs=0.02
+    )
+
+
+def test_the_rectangle_is_moved_resized_and_cleared_by_keys(visitor: Visitor):
+    upload_both(visitor)
+    whole = visitor.results()
+    crop_rocket(visitor)
+    before = visitor.box()
+    press = visitor.page.keyboard.press
+    visitor.edit.locator(".box").focus()
+
+    with visitor.answer():
+        for _ in range(5):
+            press("ArrowLeft")
+        press("Shift+ArrowUp")
+
+    assert visitor.box() == pytest.approx(
+        (before[0] - 0.05, before[1], before[2] - 0.05, before[3] - 0.01), abs=0.01
+    )
+    visitor.edit.locator(".box").focus()
+    with visitor.answer():
+        press("Delete")
+    assert visitor.box() is None
+    assert visitor.results() == whole
+
+
+def test_a_turned_and_mirrored_picture_is_shown_and_searched_so(visitor: Visitor):
+    picture = BOTH.convert("RGB")
+    visitor.upload(payload("both.png", encoded(picture, "PNG")))
+    with visitor.answer():
+        visitor.button("Rotate").click()
+    width, height = visitor.shown(visitor.edit)[1:]
+    assert (width, height) == picture.size[::-1]
+    with visitor.answer():
+        visitor.button("Mirror left to right").click()
+    edited = scores(visitor.results())
+    assert visitor.shown(visitor.original)[1:] == picture.size
+
+    turned = picture.transpose(Image.Transpose.ROTATE_270).transpose(
+        Image.Transpose.FLIP_LEFT_RIGHT
+    )
+    visitor.upload(payload("turned.png", encoded(turned, "PNG")))
+
+    assert scores(visitor.results()) == pytest.approx(edited, abs=0.002)

@@ -39,7 +39,7 @@ class Found:
 class Visitor:
     """A browser context with the page opened in it."""
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    def __init__(self, context: BrowserContext, url: str, *, ready: bool = True) -> None:
         self.context = context
         self.hosts: set[str] = set()
         self._problems: list[str] = []
@@ -50,7 +50,8 @@ class Visitor:
         self.page = context.new_page()
         self.page.on("websocket", lambda socket: self._problems.append(f"socket: {socket.url}"))
         self.page.goto(url)
-        self.examples.first.wait_for()
+        if ready:
+            self.examples.first.wait_for()
 
     # What is on the page
 
@@ -80,7 +81,7 @@ class Visitor:
 
     @property
     def timing(self) -> Locator:
-        return self.page.locator("#timing")
+        return self.page.locator("#results .timing")
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

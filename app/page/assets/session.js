@@ -35,6 +35,7 @@ export function set(part) {
 }
 
 export function say(message) {
+  set({ message: "" }); // so that the same sentence is announced again
   set({ message });
 }
 
@@ -274,9 +275,9 @@ async function open() {
 }
 
 // `controls` is what Gradio's own controls are set to when a place is come back to.
-export function start({ trigger, server: functions }) {
+export function start({ server: functions, setControls: setThem }) {
   server = functions;
-  setControls = () => trigger("set_controls", {});
+  setControls = setThem;
   window.session = {
     controlsChanged,
     search,

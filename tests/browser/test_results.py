@@ -1,0 +1,368 @@
+"""What can be done with results: filtered, opened, compared, refined, linked to, saved."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import ALBUM, COLOURS, PREBUILT, Site
+from tests.browser.pictures import seen_again
+from tests.browser.visitor import PHONE, Visitor, is_one_sentence, payload
+from tests.conftest import encoded
+
+pytestmark = pytest.mark.browser
+
+CAT = payload("cat.jpg", encoded(seen_again("chelsea")))
+
+
+def choose_photograph(visitor: Visitor, name: str) -> None:
+    with visitor.answer():
+        visitor.button(name).and_(visitor.page.locator("[data-photograph]")).click()
+
+
+def ids(visitor: Visitor) -> list[int]:
+    return [found.id for found in visitor.results()]
+
+
+@pytest.fixture
+def caltech(visitor: Visitor) -> Visitor:
+    """Somebody who looks at the cats of Caltech101."""
+    visitor.choose_gallery(PREBUILT)
+    expect(visitor.facts).to_contain_text("9,144 images")
+    choose_photograph(visitor, "chelsea")
+    expect(visitor.hits).to_have_count(10)
+    return visitor
+
+
+# --- the grid and its filters --------------------------------------------------------------------
+
+
+def test_more_results_are_shown_in_steps_up_to_two_hundred(caltech: Visitor):
+    first = ids(caltech)
+    for count in (60, 110, 160, 200):
+        caltech.page.get_by_role("button", name=re.compile("Show [0-9]+ more")).click()
+        expect(caltech.hits).to_have_count(count)
+    expect(caltech.page.get_by_role("button", name=re.compile("Show [0-9]+ more"))).to_have_count(0)
+    assert ids(caltech)[:10] == first
+    assert len(set(ids(caltech))) == 200
+    scores = [found.score for found in caltech.results()]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_results_are_filtered_by_score_label_and_copies_and_sorted_by_name(caltech: Visitor):
+    best = caltech.results()
+    label = caltech.page.get_by_label("Label")
+    option = label.locator("option", has_text="cougar_face")
+    count = int(re.search(r"\((\d+)\)", option.inner_text())[1])
+
+    label.select_option("cougar_face")
+
+    expect(caltech.hits).to_have_count(min(count, 10))
+    assert set(caltech.labels()) == {"cougar_face"}
+    label.select_option("")
+    assert caltech.results() == best
+
+    caltech.page.get_by_label("Least score").fill("0.5")
+    expect(caltech.hits).to_have_count(sum(found.score >= 0.5 for found in best))
+    caltech.page.get_by_label("Least score").fill("0.99")
+    expect(caltech.page.locator(".more")).to_contain_text("No result is left")
+    caltech.page.get_by_label("Least score").fill("0")
+
+    caltech.page.get_by_label("Sort by").select_option("name")
+    expect(caltech.hits).to_have_count(10)
+    assert caltech.labels() == sorted(caltech.labels(), key=str.lower)
+
+
+def test_near_duplicates_can_be_hidden(visitor: Visitor):
+    visitor.choose_gallery(COLOURS)
+    expect(visitor.facts).to_contain_text("40 images")
+    with visitor.answer():
+        visitor.page.locator("#examples [data-id]").first.click()
+    box = visitor.page.get_by_label("Hide near duplicates")
+    copies = int(re.search(r"\((\d+)\)", visitor.page.locator(".toolbar").inner_text())[1])
+    every = visitor.page.locator(".toolbar option").first.inner_text()
+    assert copies > 0, "mean colours are much alike"
+    visitor.choose_how_many(100)
+
+    box.check()
+
+    expect(visitor.hits).to_have_count(int(re.search(r"\((\d+)\)", every)[1]) - copies)
+
+
+def test_a_query_unlike_everything_is_told_first_and_the_nearest_shown(caltech: Visitor):
+    notice = caltech.page.locator(".notice")
+    expect(notice).to_be_hidden()
+
+    choose_photograph(caltech, "rocket")
+
+    expect(notice).to_contain_text("Nothing in this gallery is really similar")
+    expect(caltech.hits).to_have_count(10)
+
+
+def test_an_exact_search_marks_what_the_index_misses(caltech: Visitor):
+    caltech.page.get_by_label("Exact search").check()
+    expect(caltech.timing).to_contain_text("exact search of all 9144 images")
+    told = re.search(r"(\d+) of these the index misses", caltech.timing.inner_text())
+    marks = caltech.page.locator(".hit .missed")
+    caltech.choose_how_many(100)
+    for _ in range(2):
+        more = caltech.page.get_by_role("button", name=re.compile("Show [0-9]+ more"))
+        if more.count():
+            more.click()
+    expect(marks).to_have_count(int(told[1]) if told else 0)
+
+
+def test_the_line_below_tells_each_stage_and_how_sure_it_is(caltech: Visitor):
+    for part in ("embed", "shortlist", "re-rank", "candidates compared exactly", "recall@10"):
+        expect(caltech.timing).to_contain_text(part)
+
+
+# --- one result ----------------------------------------------------------------------------------
+
+
+def detail(visitor: Visitor) -> Locator:
+    return visitor.page.get_by_role("dialog")
+
+
+def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
+    visitor.upload(CAT)
+    first, second = visitor.results()[:2]
+
+    visitor.hits.first.locator(".open").click()
+
+    for part in (f"{first.score:.3f}", "no. 1", "Labels", "pixels", "kB"):
+        expect(detail(visitor)).to_contain_text(part)
+    large = detail(visitor).locator(".large img")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{first.id}")
+    assert large.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 160
+    visitor.button("Next").click()
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{second.id}")
+    with visitor.page.expect_download() as download:
+        detail(visitor).get_by_role("button", name="Download").click()
+    with Image.open(download.value.path()) as picture:
+        assert picture.format == "JPEG"
+    visitor.button("Close").click()
+    expect(detail(visitor)).to_be_hidden()
+
+
+def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
+    visitor.upload(CAT)
+    found = visitor.results()
+    press = visitor.page.keyboard.press
+    visitor.hits.first.locator(".open").focus()
+    press("ArrowRight")
+    press("ArrowRight")
+    press("Enter")
+    large = detail(visitor).locator(".large img")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}")
+    press("ArrowRight")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}")
+    press("ArrowLeft")
+    press("c")
+    expect(detail(visitor).locator(".comparison")).to_be_visible()
+    press("Escape")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}")
+    press("Escape")
+    expect(detail(visitor)).to_be_hidden()
+    assert visitor.page.evaluate("document.activeElement.closest('.hit').dataset.id") == str(
+        found[2].id
+    )
+    press("Enter")
+    with visitor.answer():
+        detail(visitor).evaluate("(dialog) => { dialog.focus(); document.activeElement.blur() }")
+        press("Enter")
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{found[2].id}"
+    assert visitor.results()[0].id == found[2].id
+
+
+def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
+    visitor.upload(CAT)
+    visitor.hits.first.locator(".open").click()
+    visitor.button("Compare").click()
+    pictures = detail(visitor).locator(".window img")
+    expect(pictures).to_have_count(2)
+    expect(pictures.first).to_have_attribute("alt", "Query")
+
+    def transforms() -> list[str]:
+        return pictures.evaluate_all("(all) => all.map((each) => each.style.transform)")
+
+    whole = transforms()
+    visitor.button("Zoom in").click()
+    one, other = transforms()
+    assert one == other != whole[0]
+    area = detail(visitor).locator(".stages").bounding_box()
+    x, y = area["x"] + area["width"] / 4, area["y"] + area["height"] / 2
+    visitor.page.mouse.move(x, y)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(x + 20, y + 10)
+    visitor.page.mouse.up()
+    assert transforms()[0] == transforms()[1] != one
+
+    visitor.button("Swap").click()
+    expect(pictures.last).to_have_attribute("alt", "Query")
+    visitor.button("One over the other").click()
+    slider = detail(visitor).get_by_label("How much of the query is shown")
+    slider.fill("20")
+    clip = detail(visitor).locator(".window").first.evaluate("(each) => each.style.clipPath")
+    assert "80%" in clip
+
+
+# --- refining ------------------------------------------------------------------------------------
+
+
+def test_more_and_less_like_a_result_move_the_search(visitor: Visitor):
+    visitor.upload(payload("both.jpg", encoded(seen_again("coffee"))))
+    visitor.choose_how_many(60)
+    before = {found.id: found.score for found in visitor.results()}
+    rocket = next(found for found in visitor.results() if found.label == "rocket")
+    card = visitor.page.locator(f".hit[data-id='{rocket.id}']")
+
+    with visitor.answer():
+        card.get_by_role("button", name="More like").click()
+
+    liked = {found.id: found.score for found in visitor.results()}
+    assert liked[rocket.id] > before[rocket.id] + 0.2
+    chip = visitor.page.get_by_role("list", name="Further examples").get_by_role("listitem")
+    expect(chip).to_have_count(1)
+    expect(chip).to_contain_text("More like rocket")
+    with visitor.answer():
+        visitor.page.locator(f".hit[data-id='{rocket.id}']").get_by_role(
+            "button", name="Less like"
+        ).click()
+    expect(chip).to_have_count(1)
+    expect(chip).to_contain_text("Less like rocket")
+    assert {found.id: found.score for found in visitor.results()}[rocket.id] < before[rocket.id]
+
+    with visitor.answer():
+        chip.get_by_role("button").click()
+
+    expect(chip).to_have_count(0)
+    assert {found.id: found.score for found in visitor.results()} == before
+
+
+# --- the way back, and links ---------------------------------------------------------------------
+
+
+def test_back_and_the_strip_bring_an_earlier_query_again(visitor: Visitor):
+    choose_photograph(visitor, "chelsea")
+    cats = visitor.results()
+    choose_photograph(visitor, "coffee")
+    cups = visitor.results()
+    assert cups != cats
+
+    with visitor.answer():
+        visitor.page.go_back()
+    assert visitor.results() == cats
+    assert visitor.original.get_by_alt_text("chelsea").is_visible()
+    with visitor.answer():
+        visitor.page.go_forward()
+    assert visitor.results() == cups
+
+    with visitor.answer():
+        visitor.page.get_by_role("button", name="Back to chelsea").click()
+    assert visitor.results() == cats
+
+
+def test_a_link_shows_the_same_results(
+    visitor: Visitor, new_visitor: Callable[..., Visitor], site: Site
+):
+    choose_photograph(visitor, "chelsea")
+    with visitor.answer():
+        visitor.hits.nth(1).get_by_role("button", name="Search with this").click()
+    with visitor.answer():
+        visitor.hits.nth(3).get_by_role("button", name="More like").click()
+    visitor.choose_how_many(7)
+    visitor.page.get_by_label("Label").select_option("chelsea")
+    expect(visitor.hits).to_have_count(7)
+    found = visitor.results()
+    assert f"gallery={ALBUM}" in visitor.page.url
+
+    other = new_visitor(at=visitor.page.url)
+
+    expect(other.hits).to_have_count(7)
+    assert other.results() == found
+    expect(other.page.get_by_label("Label")).to_have_value("chelsea")
+
+    visitor.ask_address(site.put("/cat.jpg", encoded(seen_again("chelsea"))))
+    assert "cat.jpg" in visitor.page.url
+    visitor.page.get_by_label("Label").select_option("")
+    found = visitor.results()
+    third = new_visitor(at=visitor.page.url)
+    expect(third.hits).to_have_count(7)
+    assert third.results() == found
+
+
+def test_an_uploaded_picture_is_never_put_into_a_link(visitor: Visitor):
+    visitor.upload(CAT)
+    query = visitor.page.url.partition("?")[2]
+    assert "cat" not in query
+    assert "file" not in query
+    assert "/" not in query
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        *("gallery=none", "image=abc", "image=99999999", "image=-1", "image=3&box=1,2"),
+        *("image=3&box=a,b,c,d", "image=3&more=x", "url=ftp://x", "photograph=..%2F..%2Fsecret"),
+        *("k=1e9&least=-4&sort=x", "image=%00&label=%3Cscript%3E"),
+    ],
+)
+def test_a_link_with_nonsense_in_it_gives_one_sentence_at_most(
+    new_visitor: Callable[..., Visitor], nonsense: str
+):
+    link = nonsense if "gallery=" in nonsense else f"gallery={ALBUM}&{nonsense}"
+    visitor = new_visitor(at=f"?{link}", ready=False)
+    harmless = nonsense.startswith("k=") or nonsense.endswith("more=x")
+    if not harmless:
+        visitor.message.wait_for()
+        assert is_one_sentence(visitor.message.inner_text())
+    visitor.examples.first.wait_for()
+    if "gallery=none" not in nonsense:
+        choose_photograph(visitor, "chelsea")
+        assert visitor.labels()[:5] == ["chelsea"] * 5
+
+
+# --- saved ---------------------------------------------------------------------------------------
+
+
+def test_results_are_saved_as_json_csv_and_a_contact_sheet(visitor: Visitor):
+    visitor.upload(CAT)
+    found = visitor.results()
+
+    def saved(name: str) -> Path:
+        with visitor.page.expect_download() as download:
+            visitor.button(name).click()
+        return Path(download.value.path())
+
+    as_json = json.loads(saved("JSON").read_text())
+    assert as_json["gallery"] == ALBUM
+    assert [hit["id"] for hit in as_json["results"]] == [each.id for each in found]
+    rows = list(csv.DictReader(io.StringIO(saved("CSV").read_text())))
+    assert [(int(row["id"]), row["labels"]) for row in rows] == [
+        (each.id, each.label) for each in found
+    ]
+    with Image.open(saved("Contact sheet")) as sheet:
+        assert sheet.format == "PNG"
+        assert sheet.width > 8 * 160
+        assert len(set(sheet.convert("L").getdata())) > 100, "there are pictures on it"
+
+
+def test_a_phone_opens_refines_and_compares_by_touch(new_visitor: Callable[..., Visitor]):
+    visitor = new_visitor(**PHONE)
+    visitor.upload(CAT)
+    visitor.hits.first.locator(".open").tap()
+    visitor.button("Compare").tap()
+    expect(detail(visitor).locator(".window img")).to_have_count(2)
+    widest = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+    assert visitor.page.evaluate(widest) <= 390
+    visitor.button("Close").tap()
+    with visitor.answer():
+        visitor.hits.nth(1).get_by_role("button", name="More like").tap()
+    expect(visitor.page.locator(".chip")).to_have_count(1)
