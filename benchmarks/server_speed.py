@@ -125,6 +125,7 @@ class Page:
         self._functions = {
             (target, event): function["id"]
             for function in config["dependencies"]
+            if function["backend_fn"]  # the others only cancel
             for target, event in function["targets"]
         }
         for target, event in self._functions:
