@@ -437,6 +437,8 @@ class Program:
                 env=os.environ | {"RIS_HOME": str(home.path)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                # Where the tests run in the background, Ctrl-C is ignored, and that is inherited.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self._said = b""
 
