@@ -42,7 +42,7 @@ def test_an_uploaded_file_is_shown_in_both_windows_and_searched(visitor: Visitor
     scores = [found.score for found in visitor.results()]
     assert scores == sorted(scores, reverse=True)
     assert 1 > scores[0] > 0.8
-    expect(visitor.timing).to_contain_text("10 results in")
+    expect(visitor.timing).to_contain_text("60 results in")
     expect(visitor.timing).to_contain_text("embed")
 
 
@@ -144,7 +144,7 @@ def test_the_webcam_fits_a_phone_and_can_be_closed(new_visitor: Callable[..., Vi
 
     visitor.button("Cancel").tap()
 
-    expect(visitor.original).to_contain_text("Drop a picture here")
+    expect(visitor.original).to_contain_text("Drop a picture anywhere")
     expect(video).to_have_count(0)
     assert track.evaluate("(track) => track.readyState") == "ended"
 
