@@ -1,5 +1,6 @@
 // The results: what was asked, filters, the grid, how sure it is, and what can be done with them.
 
+import "./double_click.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
 import { openDetail } from "./detail.js";
 import { button, make } from "./make.js";
