@@ -16,7 +16,8 @@ _ASSETS = Path(__file__).parent / "assets"
 _MAX_UPLOAD_BYTES = 50_000_000
 _MOST_SHOWN_AT_FIRST = 100
 _TITLE = "Reverse image search"
-_HEAD = """<meta name="description" content="Find the images of a gallery that look like yours.">
+_HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
+<meta name="description" content="Find the images of a gallery that look like yours.">
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
 """ + "".join(

@@ -42,6 +42,8 @@ def make_theme() -> gr.themes.Base:
         input_border_color_dark="#66758a",
         input_border_color_focus="*primary_700",
         input_border_color_focus_dark="*primary_300",
+        input_shadow_focus="0 0 0 2px *primary_700",
+        input_shadow_focus_dark="0 0 0 2px *primary_300",
         input_placeholder_color="*neutral_500",
         input_placeholder_color_dark="*neutral_400",
         checkbox_border_color="*neutral_500",

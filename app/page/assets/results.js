@@ -79,7 +79,7 @@ function invitation() {
 
 function skeleton() {
   return make(
-    "ol", { class: "hits waiting", "aria-label": "Searching" },
+    "ol", { class: "waiting", "aria-label": "Searching" },
     Array.from({ length: state.controls.k }, () => make("li", { class: "skeleton" })),
   );
 }
@@ -217,10 +217,10 @@ function card(hit) {
     make(
       "div", { class: "acts" },
       button("Search with this", () => session.ask(query), { class: "reuse" }),
-      button("More", () => session.addExample(hit, session.MORE), {
+      button("+", () => session.addExample(hit, session.MORE), {
         title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
       }),
-      button("Less", () => session.addExample(hit, session.LESS), {
+      button("−", () => session.addExample(hit, session.LESS), {
         title: "Less like this", "aria-label": `Less like ${name}, no. ${hit.rank}`,
       }),
     ),
