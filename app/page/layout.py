@@ -32,7 +32,8 @@ _ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
 <button type="button" data-action="mirror-to-edit">Mirror to edit →</button>
 <input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file"></div></section>"""
-_EDIT = """<section class="pane" aria-label="Edit"><h2>Edit <small>drag a rectangle to search for a part</small></h2>
+_EDIT = """<section class="pane" aria-label="Edit">
+<h2>Edit <small>drag a rectangle to search for a part</small></h2>
 <div class="stage"></div><div class="ways">
 <button type="button" data-action="mirror-to-original">← Mirror to original</button>
 <button type="button" data-action="turn" title="A quarter turn clockwise">Rotate</button>
