@@ -100,10 +100,11 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
                         "Search", variant="primary", elem_id="search", scale=1, min_width=90
                     )
                 _part("message", '<div class="place" role="alert"></div>')
-                _part("examples", '<div class="examples"></div>')
-                others = gr.Button("Other examples", size="sm", elem_id="others")
                 _part("edit", _EDIT, "query_pane", 'which: "edit", upload')
             with gr.Column(elem_id="results-column", scale=5, min_width=320):
+                with gr.Row(elem_id="examples-row"):
+                    _part("examples", '<div class="examples"></div>')
+                    others = gr.Button("Other examples", size="sm", elem_id="others", min_width=60)
                 with gr.Row(elem_id="how"):
                     k = gr.Slider(
                         1,

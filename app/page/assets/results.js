@@ -54,6 +54,7 @@ export function start({ element }) {
       parts.grid = make("ol", { class: "hits", "aria-label": "Results" });
       showSave(parts.save);
       place.replaceChildren(...Object.values(parts));
+      showHits(parts);
       comeIntoView(place);
     }
     showHits(parts);
