@@ -98,3 +98,21 @@ def test_what_has_the_keyboard_shows_it(visitor: Visitor) -> None:
         if focused:
             unseen.append(focused)
     assert unseen == []
+
+
+def test_nothing_moves_while_the_results_come(visitor: Visitor) -> None:
+    began = visitor.page.evaluate("performance.now()")
+    with visitor.answer():
+        visitor.examples.first.click()
+    visitor.sees_every_result()
+    moved = visitor.page.evaluate(
+        """(began) => new Promise((resolve) => {
+            const all = [];
+            const observer = new PerformanceObserver((list) => all.push(...list.getEntries()));
+            observer.observe({ type: "layout-shift", buffered: true });
+            const late = () => all.filter(({ startTime }) => startTime > began);
+            setTimeout(() => resolve(late().map(({ value }) => value)), 100);
+        })""",
+        began,
+    )
+    assert sum(moved) < 0.05
