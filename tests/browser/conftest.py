@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from app import layouts
 from app.build import build_gallery
@@ -171,6 +171,7 @@ def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         too_late.cancel()
         assert line.startswith("Open http://"), f"{line}{log.read_text()}"
         yield Server(line.removeprefix("Open ").strip(), log)
+        assert process.poll() is None, f"the server ended by itself: {process.returncode}"
         process.send_signal(signal.SIGINT)
         try:
             process.wait(_STOP_SECONDS)
@@ -188,9 +189,28 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(scope="package")
+def context_with(browser: Browser) -> Iterator[Callable[[dict[str, Any]], BrowserContext]]:
+    """Give a browser context with Playwright's options: one for all, so that its cache is warm."""
+    contexts: dict[str, BrowserContext] = {}
+
+    def give(options: dict[str, Any]) -> BrowserContext:
+        key = repr(sorted(options.items()))
+        if key not in contexts:
+            contexts[key] = browser.new_context(**options)
+            contexts[key].set_default_timeout(_WAIT_MILLISECONDS)
+        return contexts[key]
+
+    yield give
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture
-def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Let somebody open the page in a browser context of their own, with Playwright's options.
+def new_visitor(
+    server: Server, context_with: Callable[[dict[str, Any]], BrowserContext]
+) -> Iterator[Callable[..., Visitor]]:
+    """Let somebody open the page in a tab of their own, with Playwright's options.
 
     Afterwards: no error in the page or its console, no other host asked, no word in the server's
     log.
@@ -199,9 +219,7 @@ def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visi
     already_logged = server.log.stat().st_size
 
     def visit(*, at: str = "", ready: bool = True, **options: Any) -> Visitor:
-        context = browser.new_context(**options)
-        context.set_default_timeout(_WAIT_MILLISECONDS)
-        visitors.append(Visitor(context, urljoin(server.url, at), ready=ready))
+        visitors.append(Visitor(context_with(options), urljoin(server.url, at), ready=ready))
         return visitors[-1]
 
     yield visit

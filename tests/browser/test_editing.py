@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import ALBUM
 from tests.browser.pictures import part_of, side_by_side, turned_by_exif
@@ -61,6 +61,18 @@ def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
     assert visitor.labels()[:8] == ["chelsea"] * 8
     assert visitor.page.evaluate("scrollY") >= top  # the page did not move under the finger
 
+    with visitor.answer():
+        visitor.drag_with_finger((0.25, 0.5), (0.75, 0.5))
+    assert visitor.box() == pytest.approx((0.52, 0.04, 0.98, 0.96), abs=0.02)
+    assert visitor.labels()[:8] == ["rocket"] * 8
+    left, top, right, bottom = visitor.box()
+    with visitor.answer():
+        visitor.drag_with_finger((right, bottom), (right - 0.1, bottom - 0.3))
+    assert visitor.box() == pytest.approx((left, top, right - 0.1, bottom - 0.3), abs=0.02)
+    with visitor.answer():
+        visitor.button("Clear crop").tap()
+    assert visitor.box() is None
+
 
 def test_the_results_are_those_of_the_last_of_two_rectangles(visitor: Visitor):
     upload_both(visitor)
@@ -90,7 +102,7 @@ def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
     assert visitor.results() == part
 
     with visitor.answer():
-        visitor.button("Clear the crop").click()
+        visitor.button("Clear crop").click()
 
     expect(visitor.edit.locator(".box")).to_be_hidden()
     assert visitor.results() == whole
@@ -150,6 +162,23 @@ def test_a_part_of_an_image_of_the_gallery_is_searched_and_can_be_the_original(v
     assert visitor.shown(visitor.original)[1:] == pytest.approx((width / 2, height / 2), abs=3)
 
 
+def test_mirroring_overtakes_a_search_that_is_under_way(visitor: Visitor):
+    upload_both(visitor)
+    held: list[Route] = []
+    visitor.page.route("**/component_server", lambda route: held.append(route))
+    with visitor.page.expect_request("**/component_server"):
+        visitor.drag((0.02, 0.04), (0.48, 0.96))
+
+    visitor.button("Mirror to edit →").click()
+    with visitor.page.expect_response("**/component_server"):
+        held[0].continue_()
+    visitor.page.unroute("**/component_server")
+    visitor.search()
+
+    assert visitor.box() is None
+    assert len(set(visitor.labels())) > 1, "the whole picture is searched"
+
+
 def test_a_button_without_a_picture_says_what_is_missing(visitor: Visitor):
     for button in ("Mirror to edit →", "← Mirror to original", "Search"):
         with visitor.answer():
@@ -178,13 +207,15 @@ def test_the_rectangle_is_moved_and_resized_by_mouse(visitor: Visitor):
     )
 
 
-def test_the_rectangle_is_moved_resized_and_cleared_by_keys(visitor: Visitor):
+def test_the_rectangle_is_put_moved_resized_and_cleared_by_keys(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()
-    crop_rocket(visitor)
-    before = visitor.box()
     press = visitor.page.keyboard.press
-    visitor.edit.locator(".box").focus()
+    visitor.edit.get_by_role("group", name="The picture to search with").focus()
+    with visitor.answer():
+        press("Enter")
+    before = visitor.box()
+    assert before == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.01)
 
     with visitor.answer():
         for _ in range(5):
@@ -194,9 +225,8 @@ def test_the_rectangle_is_moved_resized_and_cleared_by_keys(visitor: Visitor):
     assert visitor.box() == pytest.approx(
         (before[0] - 0.05, before[1], before[2] - 0.05, before[3] - 0.01), abs=0.01
     )
-    visitor.edit.locator(".box").focus()
     with visitor.answer():
-        press("Delete")
+        press("Delete")  # the rectangle has kept the focus
     assert visitor.box() is None
     assert visitor.results() == whole
 
@@ -209,7 +239,7 @@ def test_a_turned_and_mirrored_picture_is_shown_and_searched_so(visitor: Visitor
     width, height = visitor.shown(visitor.edit)[1:]
     assert (width, height) == picture.size[::-1]
     with visitor.answer():
-        visitor.button("Mirror left to right").click()
+        visitor.button("Flip").click()
     edited = scores(visitor.results())
     assert visitor.shown(visitor.original)[1:] == picture.size
 

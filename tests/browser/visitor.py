@@ -37,17 +37,17 @@ class Found:
 
 
 class Visitor:
-    """A browser context with the page opened in it."""
+    """A tab of a browser context with the page opened in it."""
 
     def __init__(self, context: BrowserContext, url: str, *, ready: bool = True) -> None:
         self.context = context
         self.hosts: set[str] = set()
         self._problems: list[str] = []
         self._host = urlsplit(url).netloc
-        context.on("console", self._hear)
-        context.on("weberror", lambda error: self._problems.append(f"error: {error.error}"))
-        context.on("request", self._watch)
         self.page = context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self._problems.append(f"error: {error}"))
+        self.page.on("request", self._watch)
         self.page.on("websocket", lambda socket: self._problems.append(f"socket: {socket.url}"))
         self.page.goto(url)
         if ready:
@@ -214,8 +214,8 @@ class Visitor:
         return area["x"] + x * area["width"], area["y"] + y * area["height"]
 
     def leave(self) -> list[str]:
-        """Close the browser context; return whatever was wrong in it."""
-        self.context.close()
+        """Close the tab; return whatever was wrong in it."""
+        self.page.close()
         return self._problems
 
     def _hear(self, message: ConsoleMessage) -> None:

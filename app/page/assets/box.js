@@ -2,6 +2,7 @@
 
 const LEAST = 0.02; // of a side: anything smaller is a click
 const STEP = 0.01;
+const MIDDLE = [0.25, 0.25, 0.75, 0.75]; // of the picture: where keys begin
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const within = (value, least = 0, most = 1) => Math.min(most, Math.max(least, value));
 
@@ -21,6 +22,9 @@ export function makeBox(frame, value, onChange) {
     return handle;
   }));
   frame.append(box);
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "group");
+  frame.setAttribute("aria-label", "The picture to search with: Enter puts a rectangle on its middle");
   let current = value;
   draw(current);
 
@@ -90,6 +94,12 @@ export function makeBox(frame, value, onChange) {
   frame.addEventListener("pointercancel", () => {
     begun = null;
     draw(current);
+  });
+
+  frame.addEventListener("keydown", (event) => {
+    if (event.target !== frame || event.key !== "Enter") return;
+    event.preventDefault();
+    if (!current) finish([...MIDDLE]);
   });
 
   // Keys search once they rest, not at each step.

@@ -13,7 +13,7 @@ let comparing = false;
 
 export function openDetail(hit) {
   if (!dialog) {
-    dialog = make("dialog", { class: "detail", "aria-label": "A result" });
+    dialog = make("dialog", { class: "detail", "aria-label": "A result", tabindex: "-1" });
     dialog.addEventListener("keydown", onKey);
     dialog.addEventListener("cancel", (event) => {
       if (!comparing) return;
@@ -28,6 +28,15 @@ export function openDetail(hit) {
   }
   show(hit);
   dialog.showModal();
+  dialog.focus(); // not one of its buttons: Enter searches with the result
+}
+
+// Put in new content; the keys go on working, and a button of the same words keeps the focus.
+function fill(...content) {
+  const held = dialog.contains(document.activeElement) && document.activeElement.textContent;
+  dialog.replaceChildren(...content);
+  const again = [...dialog.querySelectorAll("button")].find(({ textContent }) => textContent === held);
+  (again || dialog).focus();
 }
 
 function show(hit) {
@@ -40,7 +49,7 @@ function show(hit) {
     ["File", hit.path],
     ["Size", `${hit.width} × ${hit.height} pixels, ${(hit.bytes / 1000).toFixed(1)} kB`],
   ];
-  dialog.replaceChildren(
+  fill(
     make("header", {},
       make("h2", {}, name),
       button("Previous", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" }),
@@ -96,7 +105,7 @@ async function compare() {
   comparing = true;
   const query = { src: await shownSource(edit), name: "Query" };
   const result = { src: current.picture, name: session.nameOf(current) };
-  dialog.replaceChildren(
+  fill(
     make("header", {},
       make("h2", {}, `Query and no. ${current.rank}`),
       button("Back", () => show(current), { "aria-keyshortcuts": "Escape" }),

@@ -8,12 +8,12 @@ import { mirroredBox, shownSource, turnedBox } from "./turned.js";
 export function start({ element, which, upload }) {
   const stage = element.querySelector(".stage");
   const webcam = which === "original" ? makeWebcam(stage, take, show) : null;
-  let shown = ""; // the JSON of what is in the stage
+  let shown = null; // what is in the stage
 
   async function show() {
     const value = session.state[which];
     stage.classList.toggle("busy", session.state.busy && which === "edit");
-    const wanted = JSON.stringify(value);
+    const wanted = value ? `${session.keyOf(value)} ${value.src}` : "";
     if (shown === wanted) return;
     shown = wanted;
     webcam?.stop();
@@ -31,7 +31,9 @@ export function start({ element, which, upload }) {
     frame.className = "frame";
     frame.append(image);
     if (which === "edit") makeBox(frame, value.box || null, (box) => edit({ box }));
+    const held = stage.contains(document.activeElement);
     stage.replaceChildren(frame);
+    if (held) [...frame.querySelectorAll(".box:not([hidden])"), frame][0].focus();
   }
 
   function invitation() {
@@ -51,11 +53,13 @@ export function start({ element, which, upload }) {
 
   async function take(file) {
     if (!file) return;
-    session.set({ busy: true, message: "" });
+    const number = session.begin();
     try {
       const { path } = await upload(file);
+      if (!session.isLatest(number)) return; // something else was asked meanwhile
       await session.ask({ kind: "upload", path, name: file.name || "picture" });
     } catch (error) {
+      if (!session.isLatest(number)) return;
       session.set({ busy: false });
       session.say(`${file.name || "The picture"} could not be uploaded: ${reasonOf(error)}`);
     }

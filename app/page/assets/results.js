@@ -1,5 +1,6 @@
 // The results: what was asked, filters, the grid, how sure it is, and what can be done with them.
 
+import "./double_click.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
 import { openDetail } from "./detail.js";
 import { button, make } from "./make.js";
@@ -12,7 +13,7 @@ const STEP = 50;
 // What the filters leave of the results, in the order that is asked for.
 export function chosenHits() {
   const { least, label, sort, hideDuplicates } = state.filters;
-  const hits = (state.results?.hits || []).filter((hit) => hit.score >= least
+  const hits = (state.results?.hits || []).filter((hit) => (!least || hit.score >= least)
     && (!label || hit.labels.includes(label)) && !(hideDuplicates && hit.duplicateOf));
   return sort === "name"
     ? [...hits].sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other))

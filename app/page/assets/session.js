@@ -22,6 +22,7 @@ const MOST_PAST = 20;
 const changes = new EventTarget();
 let server = null;
 let setControls = () => {};
+let opened = null; // a promise: the galleries are known
 let latest = 0; // the number of the last question: answers to earlier ones are dropped
 
 export function onChange(show) {
@@ -49,16 +50,27 @@ async function call(name, request) {
 
 // --- questions ---------------------------------------------------------------------------------
 
+// What is begun now overtakes whatever is under way; its number tells later whether it is overtaken.
+export function begin() {
+  set({ busy: true, message: "" });
+  latest += 1;
+  return latest;
+}
+
+export const isLatest = (number) => number === latest;
+
 // Search with `query`. It becomes the original too, unless it is an edit of what is there.
 export async function ask(query, { isEdit = false, remember = true } = {}) {
-  const number = ++latest;
-  set({ busy: true, message: "", ...(isEdit && { edit: query }) });
+  const number = begin();
+  if (isEdit) set({ edit: query });
+  await opened;
+  if (!isLatest(number)) return;
   const { exact, leaveOut } = state.controls;
   const examples = state.examples.map(({ gallery, id, weight }) => ({ gallery, id, weight }));
   const answer = await call("ask", {
     gallery: state.gallery?.name, query, exact, leaveOut, examples,
   });
-  if (number !== latest) return;
+  if (!isLatest(number)) return;
   const part = { busy: false, message: answer.message || "" };
   if (answer.query) {
     part.edit = answer.query;
@@ -82,7 +94,10 @@ export function search(url) {
 
 export function mirrorToEdit() {
   if (!state.original) say("There is no original picture yet: drop or choose one.");
-  else set({ edit: { ...state.original, box: null, turns: 0, mirrored: false }, message: "" });
+  else {
+    begin();
+    set({ edit: { ...state.original, box: null, turns: 0, mirrored: false }, busy: false });
+  }
 }
 
 export async function mirrorToOriginal() {
@@ -90,9 +105,10 @@ export async function mirrorToOriginal() {
     say("There is nothing in the edit window yet.");
     return;
   }
-  const number = ++latest;
+  const number = begin();
   const answer = await call("cut", { query: state.edit });
-  if (number !== latest) return;
+  if (!isLatest(number)) return;
+  set({ busy: false });
   if (answer.query) set({ original: answer.query, edit: answer.query, message: "" });
   else say(answer.message);
 }
@@ -120,13 +136,21 @@ export function nameOf(image) {
 
 // --- galleries and controls --------------------------------------------------------------------
 
-export async function chooseGallery(name, { search: searches = true } = {}) {
-  set({ results: null, examples: [], drawn: [], message: "" });
+// An answer from the gallery before is not wanted any more. The gallery is searched with the query
+// that is there, unless it is chosen as a part of something else, begun under `number`.
+export async function chooseGallery(name, { number: whole } = {}) {
+  const number = whole || begin();
+  const known = state.galleries.find((each) => each.name === name);
+  set({
+    gallery: known || { name, refused: "not asked yet" },
+    results: null, examples: [], drawn: [], busy: Boolean(whole),
+  });
   const answer = await call("gallery", { gallery: name });
-  if (answer.gallery) set({ gallery: answer.gallery, drawn: answer.examples });
-  else say(answer.message);
-  if (answer.gallery?.refused) say(answer.gallery.refused);
-  else if (answer.gallery && searches) askAgain();
+  if (state.gallery.name !== name) return; // another one was chosen meanwhile
+  const { gallery = { name, refused: answer.message }, examples: drawn = [] } = answer;
+  set({ gallery, drawn });
+  if (gallery.refused) say(gallery.refused);
+  else if (!whole && isLatest(number)) askAgain();
 }
 
 export async function drawExamples() {
@@ -248,29 +272,39 @@ function readAddress(address) {
 }
 
 async function comeBack({ gallery, original, edit, examples, controls, filters }) {
-  latest += 1; // whatever is under way is not wanted any more
-  if (gallery && gallery !== state.gallery?.name) await chooseGallery(gallery, { search: false });
+  const number = begin();
+  if (gallery && gallery !== state.gallery?.name) await chooseGallery(gallery, { number });
+  if (!isLatest(number)) return;
   set({ original, edit, examples, controls, filters, busy: false, ...(!edit && { results: null }) });
   setControls();
   if (edit) askAgain({ remember: false });
 }
 
-async function open() {
+// The galleries are asked for and one is chosen; what is asked before that waits for it.
+async function open(number) {
   const answer = await call("open", {});
-  if (answer.message) {
+  if (!answer.galleries) {
+    set({ busy: false });
     say(answer.message);
-    return;
+    return null;
   }
   const { galleries, photographs } = answer;
   set({ galleries, photographs });
   const link = readAddress(location.search);
   const usable = galleries.filter(({ refused }) => !refused);
-  const chosen = link.gallery || (usable[0] || galleries[0]).name;
-  state.controls = link.controls;
-  await chooseGallery(chosen, { search: false });
-  set({ examples: link.examples, filters: link.filters, shown: link.controls.k });
+  const known = galleries.some(({ name }) => name === link.gallery);
+  const chosen = known ? link.gallery : (usable[0] || galleries[0]).name;
+  await chooseGallery(chosen, { number });
+  set({ controls: link.controls, filters: link.filters, shown: link.controls.k });
   setControls();
-  if (link.query && state.gallery) await ask(link.query);
+  return { ...link, known };
+}
+
+async function follow(link, number) {
+  if (!link || !isLatest(number)) return; // a picture was brought before the page was open
+  set({ examples: link.examples, busy: false });
+  if (link.gallery && !link.known) say((await call("gallery", { gallery: link.gallery })).message);
+  else if (link.query) await ask(link.query);
   else if (!state.message) history.replaceState({ place: placeOf() }, "", location.search || "?");
 }
 
@@ -290,5 +324,7 @@ export function start({ server: functions, setControls: setThem }) {
   window.addEventListener("popstate", ({ state: kept }) => {
     if (kept?.place) comeBack(kept.place);
   });
-  open();
+  const number = begin();
+  opened = open(number);
+  opened.then((link) => follow(link, number));
 }
