@@ -8,7 +8,7 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import ALBUM
 from tests.browser.pictures import part_of, side_by_side, turned_by_exif
-from tests.browser.visitor import PHONE, Found, Visitor, payload
+from tests.browser.visitor import COMPONENT_SERVER, PHONE, Found, Visitor, payload
 from tests.conftest import encoded
 
 pytestmark = pytest.mark.browser
@@ -165,14 +165,14 @@ def test_a_part_of_an_image_of_the_gallery_is_searched_and_can_be_the_original(v
 def test_mirroring_overtakes_a_search_that_is_under_way(visitor: Visitor):
     upload_both(visitor)
     held: list[Route] = []
-    visitor.page.route("**/component_server", lambda route: held.append(route))
-    with visitor.page.expect_request("**/component_server"):
+    visitor.page.route(COMPONENT_SERVER, lambda route: held.append(route))
+    with visitor.page.expect_request(COMPONENT_SERVER):
         visitor.drag((0.02, 0.04), (0.48, 0.96))
 
     visitor.button("Mirror to edit →").click()
-    with visitor.page.expect_response("**/component_server"):
+    with visitor.page.expect_response(COMPONENT_SERVER):
         held[0].continue_()
-    visitor.page.unroute("**/component_server")
+    visitor.page.unroute(COMPONENT_SERVER)
     visitor.search()
 
     assert visitor.box() is None

@@ -17,7 +17,7 @@ from tests.browser.conftest import (
     UNRUNNABLE,
 )
 from tests.browser.pictures import seen_again
-from tests.browser.visitor import Visitor, is_one_sentence, payload
+from tests.browser.visitor import COMPONENT_SERVER, Visitor, is_one_sentence, payload
 from tests.conftest import Home, encoded, fill
 
 pytestmark = pytest.mark.browser
@@ -173,16 +173,16 @@ def test_two_tabs_search_two_galleries_at_once(
 def test_the_gallery_chosen_last_is_the_one_that_is_searched(visitor: Visitor):
     held: list[Route] = []
     visitor.upload(CAT)
-    visitor.page.route("**/component_server", lambda route: held.append(route))
-    with visitor.page.expect_request("**/component_server"):
+    visitor.page.route(COMPONENT_SERVER, lambda route: held.append(route))
+    with visitor.page.expect_request(COMPONENT_SERVER):
         visitor.choose_gallery(COLOURS)
     expect(visitor.hits).to_have_count(0)
-    visitor.page.unroute("**/component_server")
+    visitor.page.unroute(COMPONENT_SERVER)
     with visitor.answer():
         visitor.choose_gallery(ALBUM)
 
     for route in held:
-        with visitor.page.expect_response("**/component_server"):
+        with visitor.page.expect_response(COMPONENT_SERVER):
             route.continue_()
     visitor.search()
 

@@ -19,6 +19,9 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 
+# Where the page's questions go.
+COMPONENT_SERVER = re.compile("/component_server/?$")
+
 # A new answer replaces what it changes; what was there before carries this mark.
 _MARK_WHAT_IS_THERE = """() => document
     .querySelectorAll(".hits, p.timing, #message .message")
