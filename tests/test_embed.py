@@ -328,6 +328,14 @@ def test_a_second_start_imports_no_torch_and_converts_nothing(networks: Path) ->
     assert {path: path.stat().st_mtime_ns for path in (networks / "networks").iterdir()} == before
 
 
+@pytest.mark.parametrize("module", ["app.embed.convert", "app.embed.openvino_runtime"])
+def test_openvino_tells_nobody_that_it_is_used(module: str, tmp_path: Path) -> None:
+    code = f"import {module}, openvino, openvino.tools.ovc"
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}  # no CI: there it is quiet
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert not list(tmp_path.iterdir()), "it has made itself an identity to report under"
+
+
 def test_nothing_but_the_network_stays_in_the_cache(networks: Path) -> None:
     found = sorted(path.suffix for path in (networks / "networks").iterdir())
     assert found == [".bin", ".xml"]

@@ -9,40 +9,50 @@ from fastapi.staticfiles import StaticFiles
 
 from app.page.functions import EXAMPLES, Functions
 from app.page.queries import Uploads
+from app.page.theme import make_theme
 from app.service import SearchService
 
 _ASSETS = Path(__file__).parent / "assets"
 _MAX_UPLOAD_BYTES = 50_000_000
 _MOST_SHOWN_AT_FIRST = 100
-_SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_TITLE = "Reverse image search"
+_HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
+<meta name="description" content="Find the images of a gallery that look like yours.">
+<meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
+<meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
+""" + "".join(
+    # Linked, for Gradio would rewrite the selectors of styles that it is given.
+    f'<link rel="stylesheet" href="page/{name}.css">'
+    for name in ("page", "query", "results", "detail")
+)
 _ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
 <div class="stage"></div><div class="ways">
 <button type="button" data-action="choose">Choose a file</button>
-<button type="button" data-action="webcam">Use the webcam</button>
-<button type="button" data-action="random">Random picture</button>
+<button type="button" data-action="webcam">Webcam</button>
+<button type="button" data-action="random" title="A random picture of this gallery">Random</button>
 <button type="button" data-action="mirror-to-edit">Mirror to edit →</button>
 <input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file"></div></section>"""
-_EDIT = """<section class="pane" aria-label="Edit"><h2>Edit: drag a rectangle to search a part</h2>
+_EDIT = """<section class="pane" aria-label="Edit">
+<h2>Edit <small>drag a rectangle to search for a part</small></h2>
 <div class="stage"></div><div class="ways">
 <button type="button" data-action="mirror-to-original">← Mirror to original</button>
-<button type="button" data-action="turn">Rotate</button>
-<button type="button" data-action="flip">Mirror left to right</button>
-<button type="button" data-action="clear-box">Clear the crop</button></div></section>"""
+<button type="button" data-action="turn" title="A quarter turn clockwise">Rotate</button>
+<button type="button" data-action="flip" title="Mirror left to right">Flip</button>
+<button type="button" data-action="clear-box">Clear crop</button></div></section>"""
 
 
 def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
-    theme = gr.themes.Soft(
-        primary_hue="indigo", font=_SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")
-    )
     mounted: FastAPI = gr.mount_gradio_app(
         application,
         make_page(service, Functions(service, Uploads(uploads, service))),
         path="/",
-        theme=theme,
-        css=(_ASSETS / "page.css").read_text(),
+        theme=make_theme(),
+        head=_HEAD,
+        favicon_path=str(_ASSETS / "icon.svg"),
+        pwa=True,
         footer_links=[],
         run_history=False,
         show_error=True,
@@ -56,12 +66,7 @@ def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> F
 def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
     """Return the page; it keeps nothing of a visitor on the server."""
     page: gr.Blocks
-    with gr.Blocks(title="Reverse image search", analytics_enabled=False) as page:
-        gr.HTML(
-            "<h1>Reverse image search</h1><p>Find the images of a gallery that look like yours. "
-            "Nothing leaves this machine.</p>",
-            elem_id="title",
-        )
+    with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
         session = gr.HTML(
             "",
             elem_id="session",
@@ -69,45 +74,53 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             server_functions=functions.all,
             js_on_load=_script("session", 'server, setControls: () => trigger("set_controls", {})'),
         )
-        with gr.Row(elem_id="gallery-row"):
-            with gr.Column(scale=1, min_width=280):
+        with gr.Row(elem_id="top"):
+            gr.HTML(
+                f"<h1>{_TITLE}</h1><p>Find the images of a gallery that look like yours. "
+                "Nothing leaves this machine.</p>",
+                elem_id="title",
+                apply_default_css=False,
+            )
+            with gr.Column(elem_id="gallery-column", min_width=280):
                 gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
-            with gr.Column(scale=2, min_width=280):
                 _part("facts", '<div class="gallery-facts"></div>')
-        with gr.Row(elem_id="panes"):
-            with gr.Column(min_width=300):
+        with gr.Row(elem_id="columns"):
+            with gr.Column(elem_id="query-column", scale=2, min_width=320):
                 _part("original", _ORIGINAL, "query_pane", 'which: "original", upload')
-            with gr.Column(min_width=300):
+                with gr.Row(elem_id="address"):
+                    url = gr.Textbox(
+                        label="Address of a picture",
+                        placeholder="https://…",
+                        elem_id="url",
+                        max_lines=1,
+                        scale=3,
+                        min_width=160,
+                    )
+                    search = gr.Button(
+                        "Search", variant="primary", elem_id="search", scale=1, min_width=90
+                    )
+                _part("message", '<div class="place" role="alert"></div>')
                 _part("edit", _EDIT, "query_pane", 'which: "edit", upload')
-        _part("message", '<div class="place" role="alert"></div>')
-        with gr.Row(elem_id="examples-row"):
-            _part("examples", '<div class="examples"></div>')
-            others = gr.Button("Other examples", size="sm", elem_id="others", scale=0)
-        with gr.Row(elem_id="how", equal_height=True):
-            url = gr.Textbox(
-                label="Address of a picture",
-                placeholder="https://…",
-                elem_id="url",
-                max_lines=1,
-                scale=3,
-                min_width=240,
-            )
-            k = gr.Slider(
-                1,
-                _MOST_SHOWN_AT_FIRST,
-                10,
-                step=1,
-                label="How many results",
-                elem_id="k",
-                scale=2,
-                min_width=200,
-            )
-            leave_out = gr.Checkbox(
-                label="Leave out the query's own file", elem_id="leave-out", min_width=160
-            )
-            exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
-            search = gr.Button("Search", variant="primary", elem_id="search", min_width=140)
-        _part("results", '<div class="results"></div>')
+            with gr.Column(elem_id="results-column", scale=5, min_width=320):
+                with gr.Row(elem_id="examples-row"):
+                    _part("examples", '<div class="examples"></div>')
+                    others = gr.Button("Other examples", size="sm", elem_id="others", min_width=60)
+                with gr.Row(elem_id="how"):
+                    k = gr.Slider(
+                        1,
+                        _MOST_SHOWN_AT_FIRST,
+                        10,
+                        step=1,
+                        label="How many results",
+                        elem_id="k",
+                        scale=2,
+                        min_width=200,
+                    )
+                    leave_out = gr.Checkbox(
+                        label="Leave out the query's own file", elem_id="leave-out", min_width=160
+                    )
+                    exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
+                _part("results", '<div class="results"></div>')
 
         # Events. Gradio's controls tell the page's session what they are set to, and the other way
         # round; what is asked of the server goes through the session alone, so that an answer that
@@ -136,6 +149,7 @@ def _part(name: str, template: str, script: str = "", arguments: str = "") -> gr
         None,
         html_template=template,
         elem_id=name,
+        apply_default_css=False,
         js_on_load=_script(script or name, arguments),
     )
 

@@ -137,7 +137,7 @@ def watch_webcam(visitor: Visitor) -> None:
 def test_the_webcam_takes_a_picture(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(permissions=["camera"])
     watch_webcam(visitor)
-    visitor.button("Use the webcam").click()
+    visitor.button("Webcam").click()
     # A picture of no size is not taken: it has to be there.
     visitor.page.wait_for_function("document.querySelector('#original video')?.videoWidth > 0")
 
@@ -157,7 +157,7 @@ def test_the_webcam_takes_a_picture(new_visitor: Callable[..., Visitor]):
 
 def test_the_webcam_fits_a_phone_and_can_be_closed(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(**PHONE, permissions=["camera"])
-    visitor.button("Use the webcam").tap()
+    visitor.button("Webcam").tap()
     video = visitor.page.locator("#original video")
     visitor.page.wait_for_function("document.querySelector('#original video')?.videoWidth > 0")
     window = visitor.original.locator(".stage").bounding_box()
@@ -176,7 +176,7 @@ def test_the_webcam_fits_a_phone_and_can_be_closed(new_visitor: Callable[..., Vi
 
 def test_a_webcam_that_is_refused_gives_one_sentence(visitor: Visitor, cat: Path):
     with visitor.answer():
-        visitor.button("Use the webcam").click()
+        visitor.button("Webcam").click()
 
     expect(visitor.message).to_have_text(
         "The webcam cannot be used (NotAllowedError): allow it in the browser, or choose a file."
@@ -284,7 +284,7 @@ def test_a_random_picture_of_the_gallery_is_searched(visitor: Visitor):
     seen = set()
     for _ in range(3):
         with visitor.answer():
-            visitor.button("Random picture").click()
+            visitor.button("Random").click()
         first = visitor.results()[0]
         assert (first.score, first.same_file) == (1.0, True)
         assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{first.id}"
@@ -310,8 +310,8 @@ def test_a_webcam_is_off_as_soon_as_another_picture_is_shown(
 ):
     visitor = new_visitor(permissions=["camera"])
     watch_webcam(visitor)
-    visitor.button("Use the webcam").click()
-    visitor.button("Use the webcam").click()
+    visitor.button("Webcam").click()
+    visitor.button("Webcam").click()
     visitor.original.locator("video").wait_for()
     visitor.upload(cat)
     finds(visitor, "chelsea")

@@ -55,17 +55,20 @@ function show(hit) {
       button("Previous", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" }),
       button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
       button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
-    make("div", { class: "large" }, make("img", {
-      src: hit.picture, alt: name, width: hit.width, height: hit.height,
-    })),
-    make("dl", {}, facts.map(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]).flat()),
-    make("footer", {},
-      button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
-      button("Compare", compare, { "aria-keyshortcuts": "C" }),
-      make("a", { href: hit.picture, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
-      button("Copy link", copyLink),
-      button("More like this", () => more(session.MORE)),
-      button("Less like this", () => more(session.LESS))),
+    make("div", { class: "one" },
+      make("div", { class: "large" }, make("img", {
+        src: hit.picture, alt: name, width: hit.width, height: hit.height,
+      })),
+      make("div", {},
+        make("dl", {}, facts.map(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]).flat()),
+        make("div", { class: "acts" },
+          button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
+          button("Compare", compare, { "aria-keyshortcuts": "C" }),
+          make("a", { href: hit.picture, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
+          button("Copy link", copyLink),
+          button("More like this", () => more(session.MORE)),
+          button("Less like this", () => more(session.LESS))),
+        make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
   );
 }
 

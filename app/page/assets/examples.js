@@ -13,7 +13,6 @@ export function start({ element }) {
     shown = wanted;
     row.replaceChildren(
       ...photographs.map((name) => example({ kind: "photograph", name }, `examples/${name}.jpg`, name)),
-      make("span", { class: "divider" }),
       ...drawn.map((image) => example(
         { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail, session.nameOf(image),
       )),

@@ -9,6 +9,7 @@ export function start({ element }) {
   onChange(() => {
     if (state.message === shown) return;
     shown = state.message;
-    place.replaceChildren(...(shown ? [make("p", { class: "message error" }, shown)] : []));
+    place.replaceChildren(...(shown ? [make("p", { class: "message" }, shown)] : []));
+    if (shown) place.scrollIntoView({ block: "nearest" });
   });
 }

@@ -43,7 +43,7 @@ export function start({ element }) {
       showAsked(parts.asked);
     }
     if (!state.results) {
-      place.replaceChildren(parts.asked);
+      place.replaceChildren(parts.asked, state.busy ? skeleton() : invitation());
       shownResults = null;
       return;
     }
@@ -55,9 +55,35 @@ export function start({ element }) {
       parts.grid = make("ol", { class: "hits", "aria-label": "Results" });
       showSave(parts.save);
       place.replaceChildren(...Object.values(parts));
+      showHits(parts);
+      comeIntoView(place);
     }
     showHits(parts);
   });
+}
+
+// On a phone the results of a new picture lie below the window; while one edits it, it stays in view.
+function comeIntoView(place) {
+  const below = place.getBoundingClientRect().top > 0.6 * window.innerHeight;
+  if (below && state.original === state.edit) place.scrollIntoView();
+}
+
+function invitation() {
+  const { gallery, edit } = state;
+  const images = gallery?.images ? `the nearest of ${gallery.images.toLocaleString("en")} images` : "what is near";
+  return make(
+    "div", { class: "empty" },
+    make("h2", {}, edit ? "No results yet" : "Which picture are you looking for?"),
+    make("p", {}, `Drop a picture anywhere on this page, paste it or its address with Ctrl+V, or click an example: ${images} appear here.`),
+    make("p", {}, "Then drag a rectangle on it to search for that part."),
+  );
+}
+
+function skeleton() {
+  return make(
+    "ol", { class: "waiting", "aria-label": "Searching" },
+    Array.from({ length: state.controls.k }, () => make("li", { class: "skeleton" })),
+  );
 }
 
 // --- the query, its further examples, and earlier queries --------------------------------------
@@ -89,7 +115,7 @@ function chip({ id, weight, thumbnail, name }) {
 function earlier(each) {
   const name = `Back to ${each.edit.name}${each.edit.box ? ", a part" : ""}`;
   return make(
-    "button", { type: "button", title: name, onclick: () => session.goBackTo(each) },
+    "button", { type: "button", class: "bare", title: name, onclick: () => session.goBackTo(each) },
     make("img", { src: each.edit.src, alt: name }),
   );
 }
@@ -193,10 +219,10 @@ function card(hit) {
     make(
       "div", { class: "acts" },
       button("Search with this", () => session.ask(query), { class: "reuse" }),
-      button("More", () => session.addExample(hit, session.MORE), {
+      button("+", () => session.addExample(hit, session.MORE), {
         title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
       }),
-      button("Less", () => session.addExample(hit, session.LESS), {
+      button("−", () => session.addExample(hit, session.LESS), {
         title: "Less like this", "aria-label": `Less like ${name}, no. ${hit.rank}`,
       }),
     ),
@@ -220,7 +246,7 @@ document.addEventListener("keydown", (event) => {
 
 function timing({ hits, milliseconds, exact, approximate, candidates, recall }) {
   const stages = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"]
-    .filter((stage) => milliseconds[stage])
+    .filter((stage) => milliseconds[stage] || (stage === "rerank" && milliseconds.shortlist))
     .map((stage) => `${stage === "rerank" ? "re-rank" : stage} ${milliseconds[stage].toFixed(1)} ms`);
   let how = `${candidates} candidates compared exactly; recall@10 of this index ${recall.toFixed(3)}`;
   if (exact) {
