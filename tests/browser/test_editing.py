@@ -70,7 +70,7 @@ def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
         visitor.drag_with_finger((right, bottom), (right - 0.1, bottom - 0.3))
     assert visitor.box() == pytest.approx((left, top, right - 0.1, bottom - 0.3), abs=0.02)
     with visitor.answer():
-        visitor.button("Clear the crop").tap()
+        visitor.button("Clear crop").tap()
     assert visitor.box() is None
 
 
@@ -102,7 +102,7 @@ def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
     assert visitor.results() == part
 
     with visitor.answer():
-        visitor.button("Clear the crop").click()
+        visitor.button("Clear crop").click()
 
     expect(visitor.edit.locator(".box")).to_be_hidden()
     assert visitor.results() == whole
@@ -237,7 +237,7 @@ def test_a_turned_and_mirrored_picture_is_shown_and_searched_so(visitor: Visitor
     width, height = visitor.shown(visitor.edit)[1:]
     assert (width, height) == picture.size[::-1]
     with visitor.answer():
-        visitor.button("Mirror left to right").click()
+        visitor.button("Flip").click()
     edited = scores(visitor.results())
     assert visitor.shown(visitor.original)[1:] == picture.size
 
