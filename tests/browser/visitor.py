@@ -233,6 +233,7 @@ class Visitor:
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """Return a place on the edit pane's picture, in pixels of the window."""
+        self.page.bring_to_front()  # a tab behind another one is slow to hear of the mouse
         frame = self.edit.locator(".frame")
         self.shown(self.edit)
         frame.scroll_into_view_if_needed()
