@@ -118,7 +118,7 @@ class Visitor:
         """Scroll to each result in turn, until its picture has loaded."""
         self.page.wait_for_function(
             """() => [...document.querySelectorAll(".hit img")].every((each) => {
-                each.scrollIntoView();
+                each.scrollIntoView({ behavior: "instant" });
                 return each.naturalWidth > 0;
             })"""
         )
