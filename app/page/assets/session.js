@@ -1,5 +1,9 @@
-// The page's state in the browser, its questions to the server, and the address bar.
+// The page's state in the browser, its questions to the server, and the ways back.
 // Every part of the page shows `state` and changes it through the functions below.
+
+import { addressOf, readAddress } from "./address.js";
+
+export { LESS, MORE, addressOf } from "./address.js";
 
 export const state = {
   galleries: [], // [answers.gallery]
@@ -115,9 +119,6 @@ export async function mirrorToOriginal() {
 
 // --- further examples --------------------------------------------------------------------------
 
-export const MORE = 1;
-export const LESS = -0.5;
-
 export function addExample(hit, weight) {
   const others = state.examples.filter((each) => each.id !== hit.id);
   const { gallery, id, thumbnail } = hit;
@@ -202,73 +203,6 @@ export function keyOf({ kind, path, gallery, id, box, turns, mirrored }) {
 function placeOf() {
   const { original, edit, examples, controls, filters, gallery } = state;
   return { original, edit, examples, controls, filters, gallery: gallery?.name };
-}
-
-// The link to what is shown. An uploaded picture has none: it stays on this machine.
-export function addressOf({ edit, examples, controls, filters, gallery }) {
-  const parts = new URLSearchParams();
-  const put = (name, value) => { if (value) parts.set(name, value); };
-  put("gallery", gallery);
-  if (edit?.kind === "image") put("image", `${edit.id}`);
-  if (edit?.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
-  put("photograph", edit?.photograph);
-  put("url", edit?.url);
-  if (parts.has("image") || parts.has("url") || parts.has("photograph")) {
-    put("box", edit.box?.map((side) => +side.toFixed(4)).join());
-    put("turns", edit.turns);
-    put("mirrored", edit.mirrored ? "1" : "");
-    put("more", examples.filter(({ weight }) => weight > 0).map(({ id }) => id).join());
-    put("less", examples.filter(({ weight }) => weight < 0).map(({ id }) => id).join());
-  }
-  if (controls.k !== 10) put("k", controls.k);
-  put("exact", controls.exact ? "1" : "");
-  put("without", controls.leaveOut ? "1" : "");
-  put("least", filters.least);
-  put("label", filters.label);
-  if (filters.sort !== "score") put("sort", filters.sort);
-  put("hide", filters.hideDuplicates ? "1" : "");
-  return `?${parts}`;
-}
-
-function readAddress(address) {
-  const parts = new URLSearchParams(address);
-  const number = (name, least, most, otherwise) => {
-    const value = Number(parts.get(name) ?? NaN);
-    return value >= least && value <= most ? value : otherwise;
-  };
-  const ids = (name, weight) => (parts.get(name) || "").split(",").filter((id) => /^\d+$/.test(id))
-    .map((id) => ({
-      gallery: parts.get("gallery"), id: Number(id), weight, name: `image ${id}`,
-      thumbnail: `galleries/${encodeURIComponent(parts.get("gallery"))}/images/${id}/thumbnail`,
-    }));
-  const edits = {
-    box: parts.has("box") ? parts.get("box").split(",").map(Number) : null,
-    turns: number("turns", 0, 3, 0),
-    mirrored: parts.get("mirrored") === "1",
-  };
-  let query = null;
-  if (parts.has("image")) {
-    query = { kind: "image", gallery: parts.get("from") || parts.get("gallery"), id: parts.get("image"), ...edits };
-  } else if (parts.has("url")) query = { kind: "url", url: parts.get("url"), ...edits };
-  else if (parts.has("photograph")) {
-    query = { kind: "photograph", name: parts.get("photograph"), ...edits };
-  }
-  return {
-    gallery: parts.get("gallery"),
-    query,
-    examples: [...ids("more", MORE), ...ids("less", LESS)],
-    controls: {
-      k: Math.round(number("k", 1, 100, 10)),
-      exact: parts.get("exact") === "1",
-      leaveOut: parts.get("without") === "1",
-    },
-    filters: {
-      least: number("least", 0, 1, 0),
-      label: parts.get("label") || "",
-      sort: parts.get("sort") === "name" ? "name" : "score",
-      hideDuplicates: parts.get("hide") === "1",
-    },
-  };
 }
 
 async function comeBack({ gallery, original, edit, examples, controls, filters }) {
