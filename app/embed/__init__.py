@@ -1,6 +1,14 @@
 """RGB arrays → unit vectors: a model's preprocessing, then a runtime, then unit length."""
 
 from app.embed.embedder import Embedder, Runtime
-from app.embed.models import MODELS, Model, Preprocessing, model_named
+from app.embed.models import MODELS, NEEDS_NO_DOWNLOAD, Model, Preprocessing, model_named
 
-__all__ = ["MODELS", "Embedder", "Model", "Preprocessing", "Runtime", "model_named"]
+__all__ = [
+    "MODELS",
+    "NEEDS_NO_DOWNLOAD",
+    "Embedder",
+    "Model",
+    "Preprocessing",
+    "Runtime",
+    "model_named",
+]

@@ -1,5 +1,6 @@
 """The page's layout and its events; what it shows and asks is in `assets/` and `functions`."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,14 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from app.making import GalleryMaker
 from app.page.functions import EXAMPLES, Functions
-from app.page.queries import Uploads
+from app.page.making import MakingFunctions
+from app.page.queries import MOST_BYTES, Uploads
 from app.service import SearchService
 
 _ASSETS = Path(__file__).parent / "assets"
-_MAX_UPLOAD_BYTES = 50_000_000
+_MOST_BYTES_OF_A_ZIP = 4_000_000_000
 _MOST_SHOWN_AT_FIRST = 100
 _SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
@@ -30,30 +33,33 @@ _EDIT = """<section class="pane" aria-label="Edit"><h2>Edit: drag a rectangle to
 <button type="button" data-action="clear-box">Clear the crop</button></div></section>"""
 
 
-def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
+def mount_page(
+    application: FastAPI, service: SearchService, uploads: Path, maker: GalleryMaker
+) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     theme = gr.themes.Soft(
         primary_hue="indigo", font=_SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")
     )
+    kept = Uploads(uploads, service)
     mounted: FastAPI = gr.mount_gradio_app(
         application,
-        make_page(service, Functions(service, Uploads(uploads, service))),
+        make_page(service, Functions(service, kept), MakingFunctions(maker, kept)),
         path="/",
         theme=theme,
         css=(_ASSETS / "page.css").read_text(),
         footer_links=[],
         run_history=False,
         show_error=True,
-        max_file_size=_MAX_UPLOAD_BYTES,
+        max_file_size=MOST_BYTES if maker.off else _MOST_BYTES_OF_A_ZIP,
         ssr_mode=False,
         mcp_server=False,
     )
     return mounted
 
 
-def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
+def make_page(service: SearchService, functions: Functions, making: MakingFunctions) -> gr.Blocks:
     """Return the page; it keeps nothing of a visitor on the server."""
     page: gr.Blocks
     with gr.Blocks(title="Reverse image search", analytics_enabled=False) as page:
@@ -67,16 +73,24 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             elem_id="session",
             visible="hidden",
             server_functions=functions.all,
-            js_on_load=_script("session", 'server, setControls: () => trigger("set_controls", {})'),
+            js_on_load=_script(
+                "session",
+                'server, setControls: () => trigger("set_controls", {}), '
+                'listGalleries: () => trigger("list_galleries", {})',
+            ),
         )
         with gr.Row(elem_id="gallery-row"):
             with gr.Column(scale=1, min_width=280):
                 gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
             with gr.Column(scale=2, min_width=280):
                 _part("facts", '<div class="gallery-facts"></div>')
+                off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
+                gives = f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}"
+                _part("create", f'<div class="create">{off}</div>', "", gives, making.all)
         with gr.Row(elem_id="panes"):
             with gr.Column(min_width=300):
-                _part("original", _ORIGINAL, "query_pane", 'which: "original", upload')
+                takes = f'which: "original", upload, mostBytes: {MOST_BYTES}'
+                _part("original", _ORIGINAL, "query_pane", takes)
             with gr.Column(min_width=300):
                 _part("edit", _EDIT, "query_pane", 'which: "edit", upload')
         _part("message", '<div class="place" role="alert"></div>')
@@ -124,18 +138,29 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             asks(None, url, url, js="(url) => { session.search(url); return '' }", **quiet)
         others.click(None, js="() => { session.drawExamples() }", **quiet)
         session.set_controls(None, None, controls, js="() => session.controls()", **quiet)
-        page.load(
-            lambda: gr.Dropdown([info.name for info in service.galleries()]), None, gallery, **quiet
-        ).then(None, None, controls, js="() => session.controls()", **quiet)
+        for opened_or_more in (page.load, session.list_galleries):
+            opened_or_more(
+                lambda: gr.Dropdown([info.name for info in service.galleries()]),
+                None,
+                gallery,
+                **quiet,
+            ).then(None, None, controls, js="() => session.controls()", **quiet)
     return page
 
 
-def _part(name: str, template: str, script: str = "", arguments: str = "") -> gr.HTML:
+def _part(
+    name: str,
+    template: str,
+    script: str = "",
+    arguments: str = "",
+    server_functions: list[Any] | None = None,
+) -> gr.HTML:
     """Return a part of the page that a script of `assets/` fills."""
     return gr.HTML(
         None,
         html_template=template,
         elem_id=name,
+        server_functions=server_functions,
         js_on_load=_script(script or name, arguments),
     )
 

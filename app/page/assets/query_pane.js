@@ -5,7 +5,7 @@ import * as session from "./session.js";
 import { makeBox } from "./box.js";
 import { mirroredBox, shownSource, turnedBox } from "./turned.js";
 
-export function start({ element, which, upload }) {
+export function start({ element, which, upload, mostBytes }) {
   const stage = element.querySelector(".stage");
   const webcam = which === "original" ? makeWebcam(stage, take, show) : null;
   let shown = ""; // the JSON of what is in the stage
@@ -51,13 +51,20 @@ export function start({ element, which, upload }) {
 
   async function take(file) {
     if (!file) return;
+    if (file.size > mostBytes) {
+      session.say(`${file.name || "The picture"} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`);
+      return;
+    }
     session.set({ busy: true, message: "" });
     try {
       const { path } = await upload(file);
       await session.ask({ kind: "upload", path, name: file.name || "picture" });
-    } catch (error) {
+    } catch {
       session.set({ busy: false });
-      session.say(`${file.name || "The picture"} could not be uploaded: ${reasonOf(error)}`);
+      session.say(
+        `${file.name || "The picture"} could not be uploaded: the server did not take it; `
+        + "try again, or choose a smaller one.",
+      );
     }
   }
 
@@ -90,13 +97,6 @@ export function start({ element, which, upload }) {
     takeFromAnywhere(element, take);
   }
   session.onChange(show);
-}
-
-function reasonOf(error) {
-  const text = error?.message || "";
-  return /413|too large|exceed/i.test(text)
-    ? "it is larger than 50 MB; choose a smaller one."
-    : "the server did not take it; try again, or choose a smaller one.";
 }
 
 // Anywhere on the page: a missed drop must not make the browser leave it.

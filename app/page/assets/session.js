@@ -22,6 +22,7 @@ const MOST_PAST = 20;
 const changes = new EventTarget();
 let server = null;
 let setControls = () => {};
+let listGalleries = () => {};
 let latest = 0; // the number of the last question: answers to earlier ones are dropped
 
 export function onChange(show) {
@@ -127,6 +128,18 @@ export async function chooseGallery(name, { search: searches = true } = {}) {
   else say(answer.message);
   if (answer.gallery?.refused) say(answer.gallery.refused);
   else if (answer.gallery && searches) askAgain();
+}
+
+// A gallery was made: it can be chosen from now on.
+export async function galleriesChanged() {
+  const { galleries, photographs } = await call("open", {});
+  if (galleries) set({ galleries, photographs });
+  listGalleries();
+}
+
+export async function searchIn(name) {
+  await chooseGallery(name);
+  setControls();
 }
 
 export async function drawExamples() {
@@ -274,10 +287,12 @@ async function open() {
   else if (!state.message) history.replaceState({ place: placeOf() }, "", location.search || "?");
 }
 
-// `controls` is what Gradio's own controls are set to when a place is come back to.
-export function start({ server: functions, setControls: setThem }) {
+// `controls` is what Gradio's own controls are set to when a place is come back to; `listGalleries`
+// fills the one that holds the galleries' names.
+export function start({ server: functions, setControls: setThem, listGalleries: listThem }) {
   server = functions;
   setControls = setThem;
+  listGalleries = listThem;
   window.session = {
     controlsChanged,
     search,
