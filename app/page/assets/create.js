@@ -8,10 +8,10 @@ const POLL_MILLISECONDS = 500;
 const UPLOADS_AT_ONCE = 3;
 const NO_ANSWER = "The server does not answer: see whether it still runs, then try again.";
 const KINDS = [
-  ["folder", "a folder on this machine, by its path"],
-  ["files", "picture files"],
-  ["directory", "a folder of pictures, uploaded"],
-  ["zip", "a ZIP archive"],
+  ["folder", "Folder on this machine"],
+  ["files", "Picture files"],
+  ["directory", "Folder to upload"],
+  ["zip", "ZIP archive"],
 ];
 
 export function start({ element, server, upload, mostBytes }) {
@@ -52,7 +52,7 @@ async function makePanel(place, server, upload, mostBytes) {
     directory: make("input", { type: "file", multiple: true, webkitdirectory: "" }),
     zip: make("input", { type: "file", accept: ".zip" }),
   };
-  const labels = { folder: "Path of the folder", files: "Pictures", directory: "Folder", zip: "ZIP archive" };
+  const labels = { folder: "Path of the folder", files: "Files", directory: "Folder", zip: "Archive" };
   const sources = Object.fromEntries(
     Object.entries(inputs).map(([key, input]) => [key, field(labels[key], input)]),
   );
