@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -148,17 +149,17 @@ class Server:
     log: Path
 
 
-@pytest.fixture(scope="package")
-def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def serving(home: Home, log: Path, **settings: str) -> Iterator[Server]:
+    """Run `python -m app serve` over a home; what it writes to standard error is in `log`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "stderr"
     with (
         log.open("wb") as errors,
         subprocess.Popen(
             [sys.executable, "-m", "app", "serve"],
             cwd=ROOT,
-            env=_environment(galleries) | {"PORT": str(port)},
+            env=_environment(home) | settings | {"PORT": str(port)},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -180,6 +181,12 @@ def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="package")
+def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(galleries, tmp_path_factory.mktemp("server") / "stderr") as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         expect.set_options(timeout=_WAIT_MILLISECONDS)
@@ -188,9 +195,10 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Let somebody open the page in a browser context of their own, with Playwright's options.
+@contextmanager
+def visiting(server: Server, browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Let somebody open a server's page in a browser context of their own, with Playwright's
+    options.
 
     Afterwards: no error in the page or its console, no other host asked, no word in the server's
     log.
@@ -208,6 +216,12 @@ def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visi
     problems = [problem for visitor in visitors for problem in visitor.leave()]
     assert problems == []
     assert server.log.read_bytes()[already_logged:].decode() == ""
+
+
+@pytest.fixture
+def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    with visiting(server, browser) as visit:
+        yield visit
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ async function makePanel(place, server, upload, mostBytes) {
   );
   const fields = make(
     "fieldset", {},
-    field("Name of the gallery", name), field("Pictures from", kind), Object.values(sources),
+    field("Name", name), field("Pictures from", kind), Object.values(sources),
     field("Model", model), make("button", { type: "submit" }, "Start"),
   );
   const alert = make("div", { role: "alert" });
@@ -66,7 +66,7 @@ async function makePanel(place, server, upload, mostBytes) {
 
   // The progress and the outcome.
   const words = make("p", {});
-  const bar = make("progress", { "aria-label": "Making the gallery" });
+  const bar = make("progress", { "aria-label": "Progress" });
   const cancel = button("Cancel", stop);
   const running = make("div", { class: "running" }, bar, words, cancel);
   const outcome = make("div", { class: "outcome", role: "status" });
