@@ -20,7 +20,8 @@ pytestmark = pytest.mark.browser
 
 CAT = payload("cat.jpg", encoded(seen_again("chelsea")))
 FIRST = "first"
-SLOW = 300  # pictures, each a PNG of a million pixels: seconds of work, whatever the machine
+SLOW = 160  # pictures, each a PNG of a million pixels: seconds of work
+LONG = 120_000  # milliseconds that this may take on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +79,12 @@ class Form:
             self.part.get_by_label("Pictures from").select_option("Folder on this machine")
             self.part.get_by_label("Path of the folder").fill(folder)
 
-    def choose(self, kind: str, label: str, files: File | list[File]) -> None:
+    def choose(self, kind: str, label: str, files: File | list[File] | None) -> None:
         self.part.get_by_label("Pictures from").select_option(kind)
-        self.part.get_by_label(label, exact=True).set_input_files(files)
+        field = self.part.get_by_label(label, exact=True)
+        expect(field).to_be_visible()
+        if files is not None:
+            field.set_input_files(files)
 
     def start(self) -> None:
         self.button("Start").click()
@@ -124,7 +128,7 @@ def test_a_folder_becomes_a_gallery_that_is_searched_at_once(
     form.fill("of-a-folder", model="efficientnet_lite0", folder=str(tmp_path / "album"))
     form.button("Start").dblclick()
 
-    expect(form.outcome).to_contain_text("of-a-folder: 60 images in")
+    expect(form.outcome).to_contain_text("of-a-folder: 60 images in", timeout=LONG)
     expect(form.outcome).to_contain_text("recall@10 1.00")
     expect(form.problem).to_have_count(0)
     expect(visitor.page.get_by_label("Gallery")).to_have_value(FIRST)
@@ -152,7 +156,7 @@ def test_pictures_are_uploaded_and_a_file_of_the_same_content_twice(
 
     form.start()
 
-    expect(form.outcome).to_contain_text("of-files: 12 images in")
+    expect(form.outcome).to_contain_text("of-files: 12 images in", timeout=LONG)
     assert [path for path, _ in images_of(home, "of-files")][-2:] == ["a.jpg", "b.jpg"]
     visitor.search()  # the query of that name is still there
     expect(visitor.message).to_have_count(0)
@@ -175,7 +179,7 @@ def test_a_folder_is_uploaded_with_its_sub_folders_as_labels(
 
     form.start()
 
-    expect(form.outcome).to_contain_text("of-uploads: 6 images in")
+    expect(form.outcome).to_contain_text("of-uploads: 6 images in", timeout=LONG)
     assert images_of(home, "of-uploads")[0] == ("kind_0/00000.jpg", ("kind_0",))
 
 
@@ -193,7 +197,7 @@ def test_a_zip_becomes_a_gallery_and_what_was_skipped_is_listed(
 
     form.start()
 
-    expect(form.outcome).to_contain_text("of-a-zip: 8 images in")
+    expect(form.outcome).to_contain_text("of-a-zip: 8 images in", timeout=LONG)
     form.outcome.get_by_text("1 file was skipped").click()
     skipped = form.outcome.get_by_role("listitem")
     expect(skipped).to_have_count(1)
@@ -221,7 +225,7 @@ def test_a_build_is_cancelled_and_goes_on(
 
     form.button("Go on").dblclick()
 
-    expect(form.outcome).to_contain_text(f"cancelled: {SLOW} images in")
+    expect(form.outcome).to_contain_text(f"cancelled: {SLOW} images in", timeout=LONG)
     expect(form.problem).to_have_count(0)
 
 
@@ -241,7 +245,7 @@ def test_a_page_loaded_again_shows_the_build_and_so_does_another_one(
     expect(idle.problem).to_contain_text("watched is being made just now")
     expect(idle.running).to_contain_text("Embedding")
     for each in (form, idle):
-        expect(each.outcome).to_contain_text(f"watched: {SLOW} images in")
+        expect(each.outcome).to_contain_text(f"watched: {SLOW} images in", timeout=LONG)
         each.button("Search in it").click()
     for each in (visitor, other):
         expect(each.page.get_by_label("Gallery")).to_have_value("watched")
@@ -260,11 +264,11 @@ def test_the_server_is_asked_only_while_something_runs(
     visitor.page.wait_for_timeout(1500)
     assert asked == []
     form.starts("polled", many)
-    expect(form.outcome).to_contain_text(f"polled: {SLOW} images in")
+    expect(form.outcome).to_contain_text(f"polled: {SLOW} images in", timeout=LONG)
     expect(visitor.facts).to_be_visible()
     visitor.page.wait_for_timeout(1000)
     before = len(asked)
-    assert before > 4
+    assert before >= 3  # whether it may, the start, how far it is
     visitor.page.wait_for_timeout(1500)
     assert len(asked) == before
 
@@ -285,7 +289,7 @@ def test_a_server_that_is_stopped_stops_the_build_and_the_next_goes_on(
     ):
         form = Form(visit())
         form.starts("stopped", many)
-        expect(form.outcome).to_contain_text(f"stopped: {SLOW} images in")
+        expect(form.outcome).to_contain_text(f"stopped: {SLOW} images in", timeout=LONG)
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -316,16 +320,15 @@ def test_what_cannot_be_made_is_told_beside_the_form(
             expect(form.button("Start")).to_be_enabled()
     no_zip = payload("holiday.zip", b"Dear Sir or Madam,\n", "application/zip")
     form.fill("new")
+    (tmp_path / "empty" / "notes.txt").write_bytes(b"no picture")
     for kind, label, files, words in (
-        ("Picture files", "Files", [], "Choose the pictures first"),
-        ("ZIP archive", "Archive", [], "Choose a ZIP archive first"),
-        ("Folder to upload", "Folder", [], "Choose the pictures first"),
+        ("Picture files", "Files", None, "Choose the pictures first"),
+        ("ZIP archive", "Archive", None, "Choose a ZIP archive first"),
+        ("Folder to upload", "Folder", None, "Choose the pictures first"),
         ("Folder to upload", "Folder", tmp_path / "empty", "no picture"),
         ("ZIP archive", "Archive", no_zip, "holiday.zip is not a ZIP archive"),
     ):
         with subtests.test(f"{kind}: {words}"):
-            if kind == "Folder to upload" and files:
-                (tmp_path / "empty" / "notes.txt").write_bytes(b"no picture")
             form.choose(kind, label, files)
             form.start()
             expect(form.problem).to_contain_text(words)
@@ -342,12 +345,13 @@ def test_a_query_of_more_than_50_mb_is_refused_before_it_is_uploaded(
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url))
 
-    visitor.upload(large)
+    visitor.choose_file(large)
 
     expect(visitor.message).to_have_text("large.jpg is larger than 50 MB: choose a smaller one.")
     assert not [url for url in asked if "upload" in url]
-    visitor.upload(CAT)
+    visitor.choose_file(CAT)
     expect(visitor.message).to_have_count(0)
+    expect(visitor.hits).not_to_have_count(0)
 
 
 # --- on a phone, by keyboard ---------------------------------------------------------------------
@@ -367,5 +371,5 @@ def test_the_form_fits_a_phone_and_is_filled_by_keyboard(
             visitor.page.keyboard.type(words)
         visitor.page.keyboard.press("Tab")
     visitor.page.keyboard.press("Enter")
-    expect(form.outcome).to_contain_text("by-keyboard: 12 images in")
+    expect(form.outcome).to_contain_text("by-keyboard: 12 images in", timeout=LONG)
     assert visitor.page.evaluate(widest) <= 390
