@@ -27,6 +27,7 @@ const changes = new EventTarget();
 let server = null;
 let setControls = () => {};
 let opened = null; // a promise: the galleries are known
+let listGalleries = () => {};
 let latest = 0; // the number of the last question: answers to earlier ones are dropped
 
 export function onChange(show) {
@@ -154,6 +155,18 @@ export async function chooseGallery(name, { number: whole } = {}) {
   else if (!whole && isLatest(number)) askAgain();
 }
 
+// A gallery was made: it can be chosen from now on.
+export async function galleriesChanged() {
+  const { galleries, photographs } = await call("open", {});
+  if (galleries) set({ galleries, photographs });
+  listGalleries();
+}
+
+export async function searchIn(name) {
+  await chooseGallery(name);
+  setControls();
+}
+
 export async function drawExamples() {
   if (!state.gallery || state.gallery.refused) return;
   const answer = await call("gallery", { gallery: state.gallery.name });
@@ -242,10 +255,12 @@ async function follow(link, number) {
   else if (!state.message) history.replaceState({ place: placeOf() }, "", location.search || "?");
 }
 
-// `controls` is what Gradio's own controls are set to when a place is come back to.
-export function start({ server: functions, setControls: setThem }) {
+// `controls` is what Gradio's own controls are set to when a place is come back to; `listGalleries`
+// fills the one that holds the galleries' names.
+export function start({ server: functions, setControls: setThem, listGalleries: listThem }) {
   server = functions;
   setControls = setThem;
+  listGalleries = listThem;
   window.session = {
     controlsChanged,
     search,
