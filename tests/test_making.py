@@ -586,7 +586,7 @@ def test_a_zip_is_unpacked_without_what_is_no_picture(workshop: Workshop, home: 
         for name, data in pictures(6, "photos\\kind").items():  # as .NET once packed
             packed.writestr(zipfile.ZipInfo(name), data)
         packed.writestr("photos/kind_0/broken.jpg", b"Dear Sir or Madam,\n")
-        packed.writestr("__MACOSX/photos/._0.jpg", b"x")
+        packed.writestr("__MACOSX/photos/0.jpg", b"x")
         packed.writestr("photos/.hidden.jpg", JPEG)
         packed.writestr("photos/readme.txt", b"x" * 10_000)
 
