@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import (
     ALBUM,
@@ -17,7 +17,7 @@ from tests.browser.conftest import (
     UNRUNNABLE,
 )
 from tests.browser.pictures import seen_again
-from tests.browser.visitor import COMPONENT_SERVER, Visitor, is_one_sentence, payload
+from tests.browser.visitor import Visitor, is_one_sentence, payload
 from tests.conftest import Home, encoded, fill
 
 pytestmark = pytest.mark.browser
@@ -171,19 +171,14 @@ def test_two_tabs_search_two_galleries_at_once(
 
 
 def test_the_gallery_chosen_last_is_the_one_that_is_searched(visitor: Visitor):
-    held: list[Route] = []
     visitor.upload(CAT)
-    visitor.page.route(COMPONENT_SERVER, lambda route: held.append(route))
-    with visitor.page.expect_request(COMPONENT_SERVER):
+    with visitor.held_back("component_server") as let_through:
         visitor.choose_gallery(COLOURS)
     expect(visitor.hits).to_have_count(0)
-    visitor.page.unroute(COMPONENT_SERVER)
     with visitor.answer():
         visitor.choose_gallery(ALBUM)
 
-    for route in held:
-        with visitor.page.expect_response(COMPONENT_SERVER):
-            route.continue_()
+    let_through()
     visitor.search()
 
     expect(visitor.facts).to_contain_text("60 images")

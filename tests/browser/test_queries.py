@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import ALBUM, Site
 from tests.browser.pictures import NAMES, photograph, seen_again
@@ -256,16 +256,13 @@ def test_an_address_that_never_answers_is_given_up_in_one_sentence(visitor: Visi
 
 
 def test_a_slow_upload_never_overwrites_what_was_asked_since(visitor: Visitor, cat: Path):
-    held: list[Route] = []
-    visitor.page.route("**/gradio_api/upload**", lambda route: held.append(route))
-    with visitor.page.expect_request("**/gradio_api/upload**"):
+    with visitor.held_back("gradio_api/upload") as let_through:
         visitor.choose_file(cat)
     with visitor.answer():
         visitor.button("coffee").and_(visitor.page.locator("[data-photograph]")).click()
     finds(visitor, "coffee")
 
-    with visitor.page.expect_response("**/gradio_api/upload**"):
-        held[0].continue_()
+    let_through()
 
     # Another answer, asked after the slow upload has come through.
     visitor.search()

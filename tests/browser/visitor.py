@@ -1,14 +1,21 @@
 """Somebody who uses the page in a browser, and what they can see there."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Request,
+    Route,
+)
 
 File = Path | FilePayload
 
@@ -18,9 +25,6 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-
-# Where the page's questions go.
-COMPONENT_SERVER = re.compile("/component_server/?$")
 
 # A new answer replaces what it changes; what was there before carries this mark.
 _MARK_WHAT_IS_THERE = """() => document
@@ -144,6 +148,26 @@ class Visitor:
         self.page.evaluate(_MARK_WHAT_IS_THERE)
         yield
         self.page.locator(_NEW).first.wait_for()
+
+    @contextmanager
+    def held_back(self, address: str) -> Iterator[Callable[[], None]]:
+        """Hold back what is asked of an address meanwhile; what is given lets it through later."""
+        held: list[Route] = []
+        pattern = f"**/{address}**"
+
+        def let_through() -> None:
+            with self.page.expect_response(pattern):
+                held[0].continue_()
+
+        def hold(route: Route) -> None:
+            if held:
+                route.continue_()
+            else:
+                held.append(route)
+
+        self.page.route(pattern, hold)
+        with self.page.expect_request(pattern):
+            yield let_through
 
     def upload(self, file: File) -> None:
         with self.answer():

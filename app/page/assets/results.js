@@ -106,7 +106,7 @@ async function thumbnailOf(edit, words) {
 function chip({ id, weight, thumbnail, name }) {
   const words = weight > 0 ? "More like" : "Less like";
   return make(
-    "li", { class: `chip ${weight > 0 ? "more-like" : "less-like"}` },
+    "li", { class: `chip ${weight > 0 ? "more-like" : "less-like"}`, "data-id": id },
     make("img", { src: thumbnail, alt: "" }), `${words} ${name}`,
     button("✕", () => session.removeExample(id), { "aria-label": `Remove: ${words} ${name}` }),
   );
