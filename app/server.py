@@ -1,5 +1,6 @@
 """One web application: the routes, the error handler, and the page mounted on it."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import AppError, UsageError
+from app.making import GalleryMaker
 from app.service import SearchService
 from app.settings import Settings
-from app.wiring import make_service
+from app.wiring import make_maker, make_service
 
 # The browser itself is told to ask nobody else: no font, script or beacon from another host.
 # Gradio needs inline scripts and styles, and compiles the page's small scripts.
@@ -39,9 +41,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 await super().startup(sockets)
                 announce(address_of(settings.host, settings.port))
 
-        application = make_application(make_service(settings), Path(uploads))
+        maker = make_maker(settings)
+        application = make_application(make_service(settings), Path(uploads), maker)
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        AnnouncingServer(config).run(sockets=[listening])
+        with contextlib.closing(maker):  # a gallery being made stops before the uploads go
+            AnnouncingServer(config).run(sockets=[listening])
 
 
 def address_of(host: str, port: int) -> str:
@@ -50,7 +54,7 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def make_application(service: SearchService, uploads: Path) -> Any:
+def make_application(service: SearchService, uploads: Path, maker: GalleryMaker) -> Any:
     """Return the ASGI application: routes first, the page at /.
 
     The models are loaded beside, so that the page does not wait for them.
@@ -70,7 +74,7 @@ def make_application(service: SearchService, uploads: Path) -> Any:
 
     from app.page import mount_page
 
-    return _WithContentPolicy(mount_page(application, service, uploads))
+    return _WithContentPolicy(mount_page(application, service, uploads, maker))
 
 
 class _WithContentPolicy:

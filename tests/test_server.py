@@ -27,6 +27,7 @@ from app.results import GalleryInfo
 from app.server import address_of, make_application, serve
 from app.service import SearchService
 from app.settings import Settings, read_settings
+from app.wiring import make_maker
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, picture
 
 HEIC, TIFF, GONE = "kind_a/heic.heic", "kind_a/tiff.tiff", "kind_a/gone.jpg"
@@ -280,7 +281,8 @@ class Failing(SearchService):
 
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_application(Failing(), tmp_path_factory.mktemp("uploads"))
+    maker = make_maker(read_settings({}))
+    return make_application(Failing(), tmp_path_factory.mktemp("uploads"), maker)
 
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)

@@ -15,6 +15,7 @@ from app.gallery.manifest import (
     Folders,
     Manifest,
     StoredFile,
+    check_name,
     gallery_names,
     recipe_of,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Gallery",
     "Manifest",
     "StoredFile",
+    "check_name",
     "gallery_names",
     "recipe_of",
     "sha256_of",

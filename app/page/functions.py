@@ -42,7 +42,7 @@ class Functions:
     @property
     def all(self) -> list[Callable[[Any], Answer]]:
         """The functions, under the names that the scripts call them by."""
-        return [_telling(self.open), _telling(self.gallery), _telling(self.ask), _telling(self.cut)]
+        return [telling(self.open), telling(self.gallery), telling(self.ask), telling(self.cut)]
 
     def open(self, request: Mapping[str, Any]) -> Answer:
         """Return every gallery, for a page that was just opened."""
@@ -142,7 +142,7 @@ class Functions:
         return answers.results(result)
 
 
-def _telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:
+def telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:
     """Turn an AppError into the sentence that the page shows."""
 
     def told(request: Any) -> Answer:

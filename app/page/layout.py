@@ -1,5 +1,6 @@
 """The page's layout and its events; what it shows and asks is in `assets/` and `functions`."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,15 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from app.making import GalleryMaker
 from app.page.functions import EXAMPLES, Functions
-from app.page.queries import Uploads
+from app.page.making import MakingFunctions
+from app.page.queries import MOST_BYTES, Uploads
 from app.page.theme import make_theme
 from app.service import SearchService
 
 _ASSETS = Path(__file__).parent / "assets"
-_MAX_UPLOAD_BYTES = 50_000_000
+_MOST_BYTES_OF_A_ZIP = 4_000_000_000
 _MOST_SHOWN_AT_FIRST = 100
 _TITLE = "Reverse image search"
 _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
@@ -23,7 +26,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked, for Gradio would rewrite the selectors of styles that it is given.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "detail")
+    for name in ("page", "query", "results", "detail", "create")
 )
 _ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
 <div class="stage"></div><div class="ways">
@@ -41,13 +44,16 @@ _EDIT = """<section class="pane" aria-label="Edit">
 <button type="button" data-action="clear-box">Clear crop</button></div></section>"""
 
 
-def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
+def mount_page(
+    application: FastAPI, service: SearchService, uploads: Path, maker: GalleryMaker
+) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
+    kept = Uploads(uploads, service)
     mounted: FastAPI = gr.mount_gradio_app(
         application,
-        make_page(service, Functions(service, Uploads(uploads, service))),
+        make_page(service, Functions(service, kept), MakingFunctions(maker, kept)),
         path="/",
         theme=make_theme(),
         head=_HEAD,
@@ -56,14 +62,14 @@ def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> F
         footer_links=[],
         run_history=False,
         show_error=True,
-        max_file_size=_MAX_UPLOAD_BYTES,
+        max_file_size=MOST_BYTES if maker.off else _MOST_BYTES_OF_A_ZIP,
         ssr_mode=False,
         mcp_server=False,
     )
     return mounted
 
 
-def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
+def make_page(service: SearchService, functions: Functions, making: MakingFunctions) -> gr.Blocks:
     """Return the page; it keeps nothing of a visitor on the server."""
     page: gr.Blocks
     with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
@@ -72,7 +78,11 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             elem_id="session",
             visible="hidden",
             server_functions=functions.all,
-            js_on_load=_script("session", 'server, setControls: () => trigger("set_controls", {})'),
+            js_on_load=_script(
+                "session",
+                'server, setControls: () => trigger("set_controls", {}), '
+                'listGalleries: () => trigger("list_galleries", {})',
+            ),
         )
         with gr.Row(elem_id="top"):
             gr.HTML(
@@ -84,9 +94,13 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             with gr.Column(elem_id="gallery-column", min_width=280):
                 gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
                 _part("facts", '<div class="gallery-facts"></div>')
+                off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
+                gives = f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}"
+                _part("create", f'<div class="create">{off}</div>', "", gives, making.all)
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="query-column", scale=2, min_width=320):
-                _part("original", _ORIGINAL, "query_pane", 'which: "original", upload')
+                takes = f'which: "original", upload, mostBytes: {MOST_BYTES}'
+                _part("original", _ORIGINAL, "query_pane", takes)
                 with gr.Row(elem_id="address"):
                     url = gr.Textbox(
                         label="Address of a picture",
@@ -137,19 +151,30 @@ def make_page(service: SearchService, functions: Functions) -> gr.Blocks:
             asks(None, url, url, js="(url) => { session.search(url); return '' }", **quiet)
         others.click(None, js="() => { session.drawExamples() }", **quiet)
         session.set_controls(None, None, controls, js="() => session.controls()", **quiet)
-        page.load(
-            lambda: gr.Dropdown([info.name for info in service.galleries()]), None, gallery, **quiet
-        ).then(None, None, controls, js="() => session.controls()", **quiet)
+        for opened_or_more in (page.load, session.list_galleries):
+            opened_or_more(
+                lambda: gr.Dropdown([info.name for info in service.galleries()]),
+                None,
+                gallery,
+                **quiet,
+            ).then(None, None, controls, js="() => session.controls()", **quiet)
     return page
 
 
-def _part(name: str, template: str, script: str = "", arguments: str = "") -> gr.HTML:
+def _part(
+    name: str,
+    template: str,
+    script: str = "",
+    arguments: str = "",
+    server_functions: list[Any] | None = None,
+) -> gr.HTML:
     """Return a part of the page that a script of `assets/` fills."""
     return gr.HTML(
         None,
         html_template=template,
         elem_id=name,
         apply_default_css=False,
+        server_functions=server_functions,
         js_on_load=_script(script or name, arguments),
     )
 

@@ -19,6 +19,7 @@ from app.service import SearchService
 
 Reference = dict[str, Any]
 
+MOST_BYTES = 50_000_000
 _MOST_EXAMPLES = 50
 _MOST_WEIGHT = 10
 
@@ -26,19 +27,22 @@ _SHOWN_BY_BROWSERS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
 
 
 class Uploads:
-    """The folder of uploaded and fetched query pictures, which goes when the server stops."""
+    """The folder of what browsers uploaded and what was fetched; it goes when the server stops.
+
+    A query picture has at most `MOST_BYTES`; what galleries are made of may be larger.
+    """
 
     def __init__(self, folder: Path, service: SearchService) -> None:
-        self._folder = folder.resolve()
+        self.folder = folder.resolve()
         self._service = service
 
     def reference(self, path: str, name: str) -> Reference:
-        """Return the reference of an uploaded file; UsageError if it lies elsewhere.
+        """Return the reference of an uploaded file; UsageError for one elsewhere or too large.
 
         A picture that browsers cannot show (HEIC, TIFF) gets a PNG to look at; the search still
         reads the file itself. DecodeError if it is no picture.
         """
-        file = self._inside(path)
+        file = self._picture(path, name)
         shown = file
         with file.open("rb") as opened:
             head = opened.read(16)
@@ -54,7 +58,7 @@ class Uploads:
 
     def known(self, reference: Mapping[str, Any]) -> Reference:
         """Return the reference of an upload as the page sent it back; UsageError if it is gone."""
-        self._inside(str(reference.get("path")))
+        self._picture(str(reference.get("path")))
         kept = ("kind", "path", "name", "src", "photograph", "url")
         return {"name": "The picture"} | {
             key: reference[key] for key in kept if isinstance(reference.get(key), str)
@@ -62,29 +66,40 @@ class Uploads:
 
     def read(self, reference: Mapping[str, Any]) -> bytes:
         """Return the bytes of a referenced upload."""
-        return self._inside(str(reference.get("path"))).read_bytes()
+        return self._picture(str(reference.get("path"))).read_bytes()
+
+    def inside(self, path: str) -> Path:
+        """Return an uploaded file; UsageError if there is none of that path in the folder."""
+        try:
+            file = Path(path).resolve()
+            if file.is_relative_to(self.folder) and file.is_file():
+                return file
+        except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
+            pass
+        raise UsageError("That picture is not here any more: choose it again.")
+
+    def _picture(self, path: str, name: str = "The picture") -> Path:
+        """Return an uploaded file that may be a query; one that is too large is deleted."""
+        file = self.inside(path)
+        if file.stat().st_size > MOST_BYTES:
+            file.unlink(missing_ok=True)
+            raise UsageError(
+                f"{name} is larger than {MOST_BYTES / 1e6:.0f} MB: choose a smaller one."
+            )
+        return file
 
     def _write(self, data: bytes, suffix: str) -> Path:
         # A name that nobody can guess: another visitor must not find it.
-        folder = self._folder / secrets.token_hex(16)
+        folder = self.folder / secrets.token_hex(16)
         file = folder / f"picture{suffix}"
         try:
             folder.mkdir()
             file.write_bytes(data)
         except OSError as exc:
             raise StorageError(
-                f"The picture cannot be kept in {self._folder} ({exc.strerror}): make room there."
+                f"The picture cannot be kept in {self.folder} ({exc.strerror}): make room there."
             ) from exc
         return file
-
-    def _inside(self, path: str) -> Path:
-        try:
-            file = Path(path).resolve()
-            if file.is_relative_to(self._folder) and file.is_file():
-                return file
-        except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
-            pass
-        raise UsageError("That picture is not here any more: choose it again.")
 
 
 def image_reference(gallery: str, image: int, name: str) -> Reference:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +35,8 @@ COLOURS = "colours"
 DAMAGED = "damaged"
 UNRUNNABLE = "unrunnable"
 PREBUILT = "caltech101-efficientnet_lite0"
+
+Contexts = Callable[[dict[str, Any]], BrowserContext]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
@@ -148,17 +151,17 @@ class Server:
     log: Path
 
 
-@pytest.fixture(scope="package")
-def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def serving(home: Home, log: Path, **settings: str) -> Iterator[Server]:
+    """Run `python -m app serve` over a home; what it writes to standard error is in `log`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "stderr"
     with (
         log.open("wb") as errors,
         subprocess.Popen(
             [sys.executable, "-m", "app", "serve"],
             cwd=ROOT,
-            env=_environment(galleries) | {"PORT": str(port)},
+            env=_environment(home) | settings | {"PORT": str(port)},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -181,6 +184,12 @@ def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="package")
+def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(galleries, tmp_path_factory.mktemp("server") / "stderr") as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         expect.set_options(timeout=_WAIT_MILLISECONDS)
@@ -190,14 +199,15 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def context_with(browser: Browser) -> Iterator[Callable[[dict[str, Any]], BrowserContext]]:
+def context_with(browser: Browser) -> Iterator[Contexts]:
     """Give a browser context with Playwright's options: one for all, so that its cache is warm."""
     contexts: dict[str, BrowserContext] = {}
 
     def give(options: dict[str, Any]) -> BrowserContext:
         key = repr(sorted(options.items()))
         if key not in contexts:
-            contexts[key] = browser.new_context(**options)
+            # Without animations: what a test scrolls to is there at once.
+            contexts[key] = browser.new_context(**{"reduced_motion": "reduce"} | options)
             contexts[key].set_default_timeout(_WAIT_MILLISECONDS)
         return contexts[key]
 
@@ -206,11 +216,9 @@ def context_with(browser: Browser) -> Iterator[Callable[[dict[str, Any]], Browse
         context.close()
 
 
-@pytest.fixture
-def new_visitor(
-    server: Server, context_with: Callable[[dict[str, Any]], BrowserContext]
-) -> Iterator[Callable[..., Visitor]]:
-    """Let somebody open the page in a tab of their own, with Playwright's options.
+@contextmanager
+def visiting(server: Server, context_with: Contexts) -> Iterator[Callable[..., Visitor]]:
+    """Let somebody open a server's page in a tab of their own, with Playwright's options.
 
     Afterwards: no error in the page or its console, no other host asked, no word in the server's
     log.
@@ -226,6 +234,12 @@ def new_visitor(
     problems = [problem for visitor in visitors for problem in visitor.leave()]
     assert problems == []
     assert server.log.read_bytes()[already_logged:].decode() == ""
+
+
+@pytest.fixture
+def new_visitor(server: Server, context_with: Contexts) -> Iterator[Callable[..., Visitor]]:
+    with visiting(server, context_with) as visit:
+        yield visit
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def serious_findings(visitor: Visitor) -> list[str]:
 
 @pytest.mark.parametrize("at", AT)
 def test_axe_finds_nothing_serious_in_any_state_of_the_page(at: str, new_visitor: Visit) -> None:
-    visitor = new_visitor(reduced_motion="reduce", **AT[at])
+    visitor = new_visitor(**AT[at])
     found = {"just opened": serious_findings(visitor)}
     visitor.search()
     found["a message"] = serious_findings(visitor)

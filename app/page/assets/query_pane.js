@@ -5,7 +5,7 @@ import * as session from "./session.js";
 import { makeBox } from "./box.js";
 import { mirroredBox, shownSource, turnedBox } from "./turned.js";
 
-export function start({ element, which, upload }) {
+export function start({ element, which, upload, mostBytes }) {
   const stage = element.querySelector(".stage");
   const webcam = which === "original" ? makeWebcam(stage, take, show) : null;
   let shown = null; // what is in the stage
@@ -53,15 +53,22 @@ export function start({ element, which, upload }) {
 
   async function take(file) {
     if (!file) return;
+    if (file.size > mostBytes) {
+      session.say(`${file.name || "The picture"} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`);
+      return;
+    }
     const number = session.begin();
     try {
       const { path } = await upload(file);
       if (!session.isLatest(number)) return; // something else was asked meanwhile
       await session.ask({ kind: "upload", path, name: file.name || "picture" });
-    } catch (error) {
+    } catch {
       if (!session.isLatest(number)) return;
       session.set({ busy: false });
-      session.say(`${file.name || "The picture"} could not be uploaded: ${reasonOf(error)}`);
+      session.say(
+        `${file.name || "The picture"} could not be uploaded: the server did not take it; `
+        + "try again, or choose a smaller one.",
+      );
     }
   }
 
@@ -94,13 +101,6 @@ export function start({ element, which, upload }) {
     takeFromAnywhere(element, take);
   }
   session.onChange(show);
-}
-
-function reasonOf(error) {
-  const text = error?.message || "";
-  return /413|too large|exceed/i.test(text)
-    ? "it is larger than 50 MB; choose a smaller one."
-    : "the server did not take it; try again, or choose a smaller one.";
 }
 
 // Anywhere on the page: a missed drop must not make the browser leave it.

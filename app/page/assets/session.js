@@ -1,5 +1,9 @@
-// The page's state in the browser, its questions to the server, and the address bar.
+// The page's state in the browser, its questions to the server, and the ways back.
 // Every part of the page shows `state` and changes it through the functions below.
+
+import { addressOf, readAddress } from "./address.js";
+
+export { LESS, MORE, addressOf } from "./address.js";
 
 export const state = {
   galleries: [], // [answers.gallery]
@@ -23,6 +27,7 @@ const changes = new EventTarget();
 let server = null;
 let setControls = () => {};
 let opened = null; // a promise: the galleries are known
+let listGalleries = () => {};
 let latest = 0; // the number of the last question: answers to earlier ones are dropped
 
 export function onChange(show) {
@@ -115,9 +120,6 @@ export async function mirrorToOriginal() {
 
 // --- further examples --------------------------------------------------------------------------
 
-export const MORE = 1;
-export const LESS = -0.5;
-
 export function addExample(hit, weight) {
   const others = state.examples.filter((each) => each.id !== hit.id);
   const { gallery, id, thumbnail } = hit;
@@ -151,6 +153,18 @@ export async function chooseGallery(name, { number: whole } = {}) {
   set({ gallery, drawn });
   if (gallery.refused) say(gallery.refused);
   else if (!whole && isLatest(number)) askAgain();
+}
+
+// A gallery was made: it can be chosen from now on.
+export async function galleriesChanged() {
+  const { galleries, photographs } = await call("open", {});
+  if (galleries) set({ galleries, photographs });
+  listGalleries();
+}
+
+export async function searchIn(name) {
+  await chooseGallery(name);
+  setControls();
 }
 
 export async function drawExamples() {
@@ -204,73 +218,6 @@ function placeOf() {
   return { original, edit, examples, controls, filters, gallery: gallery?.name };
 }
 
-// The link to what is shown. An uploaded picture has none: it stays on this machine.
-export function addressOf({ edit, examples, controls, filters, gallery }) {
-  const parts = new URLSearchParams();
-  const put = (name, value) => { if (value) parts.set(name, value); };
-  put("gallery", gallery);
-  if (edit?.kind === "image") put("image", `${edit.id}`);
-  if (edit?.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
-  put("photograph", edit?.photograph);
-  put("url", edit?.url);
-  if (parts.has("image") || parts.has("url") || parts.has("photograph")) {
-    put("box", edit.box?.map((side) => +side.toFixed(4)).join());
-    put("turns", edit.turns);
-    put("mirrored", edit.mirrored ? "1" : "");
-    put("more", examples.filter(({ weight }) => weight > 0).map(({ id }) => id).join());
-    put("less", examples.filter(({ weight }) => weight < 0).map(({ id }) => id).join());
-  }
-  if (controls.k !== 10) put("k", controls.k);
-  put("exact", controls.exact ? "1" : "");
-  put("without", controls.leaveOut ? "1" : "");
-  put("least", filters.least);
-  put("label", filters.label);
-  if (filters.sort !== "score") put("sort", filters.sort);
-  put("hide", filters.hideDuplicates ? "1" : "");
-  return `?${parts}`;
-}
-
-function readAddress(address) {
-  const parts = new URLSearchParams(address);
-  const number = (name, least, most, otherwise) => {
-    const value = Number(parts.get(name) ?? NaN);
-    return value >= least && value <= most ? value : otherwise;
-  };
-  const ids = (name, weight) => (parts.get(name) || "").split(",").filter((id) => /^\d+$/.test(id))
-    .map((id) => ({
-      gallery: parts.get("gallery"), id: Number(id), weight, name: `image ${id}`,
-      thumbnail: `galleries/${encodeURIComponent(parts.get("gallery"))}/images/${id}/thumbnail`,
-    }));
-  const edits = {
-    box: parts.has("box") ? parts.get("box").split(",").map(Number) : null,
-    turns: number("turns", 0, 3, 0),
-    mirrored: parts.get("mirrored") === "1",
-  };
-  let query = null;
-  if (parts.has("image")) {
-    query = { kind: "image", gallery: parts.get("from") || parts.get("gallery"), id: parts.get("image"), ...edits };
-  } else if (parts.has("url")) query = { kind: "url", url: parts.get("url"), ...edits };
-  else if (parts.has("photograph")) {
-    query = { kind: "photograph", name: parts.get("photograph"), ...edits };
-  }
-  return {
-    gallery: parts.get("gallery"),
-    query,
-    examples: [...ids("more", MORE), ...ids("less", LESS)],
-    controls: {
-      k: Math.round(number("k", 1, 100, 10)),
-      exact: parts.get("exact") === "1",
-      leaveOut: parts.get("without") === "1",
-    },
-    filters: {
-      least: number("least", 0, 1, 0),
-      label: parts.get("label") || "",
-      sort: parts.get("sort") === "name" ? "name" : "score",
-      hideDuplicates: parts.get("hide") === "1",
-    },
-  };
-}
-
 async function comeBack({ gallery, original, edit, examples, controls, filters }) {
   const number = begin();
   if (gallery && gallery !== state.gallery?.name) await chooseGallery(gallery, { number });
@@ -308,10 +255,12 @@ async function follow(link, number) {
   else if (!state.message) history.replaceState({ place: placeOf() }, "", location.search || "?");
 }
 
-// `controls` is what Gradio's own controls are set to when a place is come back to.
-export function start({ server: functions, setControls: setThem }) {
+// `controls` is what Gradio's own controls are set to when a place is come back to; `listGalleries`
+// fills the one that holds the galleries' names.
+export function start({ server: functions, setControls: setThem, listGalleries: listThem }) {
   server = functions;
   setControls = setThem;
+  listGalleries = listThem;
   window.session = {
     controlsChanged,
     search,

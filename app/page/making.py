@@ -1,0 +1,175 @@
+"""What the page asks to make a gallery: JSON ↔ the maker, and who may ask at all."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from app.errors import AppError, UsageError
+from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded, models
+from app.page.functions import Answer, telling
+from app.page.queries import Uploads, entry, whole_number
+from app.settings import is_loopback
+
+_MOST_SKIPPED_SHOWN = 1_000
+
+
+class MakingFunctions:
+    """The functions that `create.js` calls: JSON in, JSON out; an AppError is {"message": …}."""
+
+    def __init__(self, maker: GalleryMaker, uploads: Uploads) -> None:
+        self._maker = maker
+        self._uploads = uploads
+
+    @property
+    def off(self) -> str:
+        """Why no gallery can be made; '' if one can."""
+        return self._maker.off
+
+    @property
+    def all(self) -> list[Callable[..., Answer]]:
+        """The functions, under the names that the script calls them by; none where it is off."""
+        if self._maker.off:
+            return []
+        functions = (
+            *(self.making, self.may_make, self.make_gallery),
+            *(self.go_on, self.cancel_making, self.forget_uploads),
+        )
+        return [_for_own_pages(function) for function in functions]
+
+    def making(self, request: Mapping[str, Any]) -> Answer:
+        """Return what can be chosen, and how far the build is."""
+        return {
+            "models": [{"name": name, "downloads": downloads} for name, downloads in models()],
+            "suffixes": sorted(SUFFIXES),
+            "progress": _shown(self._maker.progress()),
+        }
+
+    def may_make(self, request: Mapping[str, Any]) -> Answer:
+        """Answer before anything is uploaded whether it would be in vain."""
+        self._maker.check(
+            *_named(request),
+            needed_bytes=whole_number(entry(request, "bytes") or 0, "The number of bytes"),
+            arriving_in=self._uploads.folder,
+        )
+        return {}
+
+    def make_gallery(self, request: Mapping[str, Any]) -> Answer:
+        """Start to make a gallery."""
+        name, model = _named(request)
+        pictures = self._pictures(entry(request, "pictures") or {})
+        self._maker.start(MakeRequest(name, model, pictures))
+        return {"progress": _shown(self._maker.progress())}
+
+    def go_on(self, request: Mapping[str, Any]) -> Answer:
+        """Go on with what was stopped."""
+        self._maker.go_on()
+        return {"progress": _shown(self._maker.progress())}
+
+    def cancel_making(self, request: Mapping[str, Any]) -> Answer:
+        """Stop what runs."""
+        self._maker.cancel()
+        return {"progress": _shown(self._maker.progress())}
+
+    def forget_uploads(self, request: Mapping[str, Any]) -> Answer:
+        """Delete what was uploaded for a gallery that is not made after all."""
+        paths = entry(request, "paths")
+        for path in paths if isinstance(paths, list) else ():
+            self._uploads.inside(str(path)).unlink(missing_ok=True)
+        return {}
+
+    def _pictures(self, pictures: Any) -> Path | Uploaded | Archive:
+        kind = entry(pictures, "kind")
+        if kind == "folder":
+            return _folder(str(entry(pictures, "folder") or "").strip())
+        if kind == "zip":
+            file = self._uploads.inside(str(entry(pictures, "path")))
+            return Archive(file, str(entry(pictures, "name") or "The ZIP"))
+        files = entry(pictures, "files")
+        if kind == "files" and isinstance(files, list) and files:
+            return Uploaded(
+                tuple(
+                    (self._uploads.inside(str(entry(each, "path"))), str(entry(each, "name")))
+                    for each in files
+                )
+            )
+        raise UsageError("Choose the pictures first.")
+
+
+def _named(request: Mapping[str, Any]) -> tuple[str, str]:
+    return str(entry(request, "name") or "").strip(), str(entry(request, "model") or "")
+
+
+def _folder(path: str) -> Path:
+    if not path:
+        raise UsageError("Give the path of the folder that holds the pictures.")
+    if "\0" in path:
+        raise UsageError("A folder's path has no zero byte in it: type it again.")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as exc:  # ~name of nobody
+        raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
+
+
+def _for_own_pages(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[..., Answer]:
+    """Let a function be called by pages of this server alone.
+
+    The server listens at this machine only, but the machine's own browser may show any site: its
+    scripts could send requests here, or come under a name that leads here (DNS rebinding).
+    """
+    told = telling(function)
+
+    def called(request: Any, browser: gr.Request) -> Answer:
+        try:
+            _check_sender(browser.headers)
+        except AppError as exc:
+            return {"message": str(exc)}
+        return told(request)
+
+    called.__name__ = function.__name__
+    return called
+
+
+def _check_sender(headers: Mapping[str, str]) -> None:
+    host, origin = headers.get("host", ""), headers.get("origin")
+    try:
+        asked = urlsplit(f"//{host}").hostname or ""
+        own = is_loopback(asked) and (origin is None or urlsplit(origin).netloc == host)
+    except ValueError:
+        own = False
+    if not own:
+        raise UsageError(
+            "Galleries are made only from a page that was opened at this machine's own address: "
+            "open the one that the server printed."
+        )
+
+
+def _shown(progress: Progress) -> dict[str, Any]:
+    shown = {
+        "state": progress.state,
+        "name": progress.name,
+        "stage": progress.stage,
+        "done": progress.done,
+        "total": progress.total,
+        "rate": round(progress.rate, 1),
+        "secondsLeft": progress.seconds_left,
+        "stopping": progress.stopping,
+        "canGoOn": progress.can_go_on,
+        "told": progress.message,
+    }
+    if progress.report is not None:
+        report = progress.report
+        shown["report"] = {
+            "images": report.manifest.images,
+            "seconds": round(report.seconds, 1),
+            "recall": round(report.manifest.recall_reranked, 4),
+            "notes": list(report.manifest.notes),
+            "skipped": len(report.skipped),
+            "skippedFiles": [
+                {"path": skip.path, "reason": skip.reason}
+                for skip in report.skipped[:_MOST_SKIPPED_SHOWN]
+            ],
+        }
+    return shown
