@@ -262,10 +262,13 @@ def test_a_slow_upload_never_overwrites_what_was_asked_since(visitor: Visitor, c
         visitor.button("coffee").and_(visitor.page.locator("[data-photograph]")).click()
     finds(visitor, "coffee")
 
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
     let_through()
 
-    # Another answer, asked after the slow upload has come through.
-    visitor.search()
+    with visitor.page.expect_response("**/component_server**"):
+        visitor.button("Other examples").click()
+    assert len([url for url in asked if "component_server" in url]) == 1, "the examples alone"
     finds(visitor, "coffee")
 
 

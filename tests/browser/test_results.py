@@ -166,6 +166,12 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     press("ArrowRight")
     expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}")
     press("ArrowLeft")
+    visitor.button("Next").focus()
+    press("Enter")
+    press("Enter")  # the button has kept the focus
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[4].id}")
+    press("ArrowLeft")
+    press("ArrowLeft")
     press("c")
     expect(detail(visitor).locator(".comparison")).to_be_visible()
     press("Escape")
