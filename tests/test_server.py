@@ -400,7 +400,10 @@ def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.C
         assert answer.status_code == 200, name
         assert "javascript" in answer.headers["content-type"], name  # else browsers refuse it
         folder = name.rpartition("/")[0]
-        own |= {f"{folder}/{other}" for other in re.findall(r'from "\./([^"]+)"', answer.text)}
+        own |= {
+            f"{folder}/{other}"
+            for other in re.findall(r'(?:from|import) "\./([^"]+)"', answer.text)
+        }
     scripts = {path.name for path in ASSETS if path.suffix == ".js"}
     assert {name.rpartition("/")[2] for name in seen} == scripts
 
