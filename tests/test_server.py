@@ -390,7 +390,7 @@ def test_the_page_comes_with_every_script_and_style_that_it_names(client: httpx.
 def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.Client) -> None:
     config = client.get("/config").json()
     started = " ".join(str(each["props"].get("js_on_load")) for each in config["components"])
-    own = set(re.findall(r'import\("\./([^"]+)"\)', started))
+    own = set(re.findall(r'new URL\("([^"]+)", document', started))
     assert any(name.endswith("/session.js") for name in own)
     seen: set[str] = set()
     while own - seen:
@@ -400,7 +400,10 @@ def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.C
         assert answer.status_code == 200, name
         assert "javascript" in answer.headers["content-type"], name  # else browsers refuse it
         folder = name.rpartition("/")[0]
-        own |= {f"{folder}/{other}" for other in re.findall(r'from "\./([^"]+)"', answer.text)}
+        own |= {
+            f"{folder}/{other}"
+            for other in re.findall(r'(?:from|import) "\./([^"]+)"', answer.text)
+        }
     scripts = {path.name for path in ASSETS if path.suffix == ".js"}
     assert {name.rpartition("/")[2] for name in seen} == scripts
 
