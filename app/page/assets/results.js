@@ -88,9 +88,14 @@ function skeleton() {
 
 // --- the query, its further examples, and earlier queries --------------------------------------
 
+let times = 0; // that it was begun: a turned picture takes a moment, and another may come meanwhile
+
 async function showAsked(place) {
+  times += 1;
+  const time = times;
   const { edit, examples, past } = state;
   const pinned = edit ? [await thumbnailOf(edit, "The query")] : [];
+  if (time !== times) return;
   place.replaceChildren(
     ...pinned,
     make("ul", { class: "chips", "aria-label": "Further examples" }, examples.map(chip)),
