@@ -316,6 +316,29 @@ def test_a_link_shows_the_same_results(
     assert third.shown(third.edit)[1:] == visitor.shown(visitor.edit)[1:]
 
 
+def test_a_copied_link_leads_to_the_result_or_is_shown_where_there_is_no_clipboard(
+    new_visitor: Callable[..., Visitor],
+):
+    visitor = new_visitor(permissions=["clipboard-read", "clipboard-write"])
+    choose_photograph(visitor, "chelsea")
+    second = visitor.results()[1]
+    visitor.hits.nth(1).locator(".open").click()
+    detail(visitor).get_by_role("button", name="Copy link").click()
+    expect(detail(visitor).get_by_role("button", name="Link copied")).to_be_visible()
+    link = visitor.page.evaluate("navigator.clipboard.readText()")
+    visitor.button("Close").click()
+    shown: list[str] = []
+    visitor.page.on("dialog", lambda dialog: (shown.append(dialog.default_value), dialog.dismiss()))
+    visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    visitor.button("Copy link").click()
+    assert shown == [visitor.page.url]
+
+    visitor.page.goto(link)
+
+    expect(visitor.hits.first.locator(".same")).to_be_visible()
+    assert visitor.results()[0].id == second.id
+
+
 def test_an_uploaded_picture_is_never_put_into_a_link(visitor: Visitor):
     visitor.upload(CAT)
     with visitor.answer():

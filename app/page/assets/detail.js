@@ -2,7 +2,7 @@
 // Keys: arrows move, Enter searches with it, C compares, Esc closes (first the comparison).
 
 import { makeComparison } from "./compare.js";
-import { button, make } from "./make.js";
+import { button, copyButton, make } from "./make.js";
 import { chosenHits } from "./results.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
@@ -65,7 +65,7 @@ function show(hit) {
           button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
           button("Compare", compare, { "aria-keyshortcuts": "C" }),
           make("a", { href: hit.picture, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
-          button("Copy link", copyLink),
+          copyButton(link),
           button("More like this", () => more(session.MORE)),
           button("Less like this", () => more(session.LESS))),
         make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
@@ -90,13 +90,12 @@ function more(weight) {
   session.addExample(current, weight);
 }
 
-async function copyLink({ target }) {
+function link() {
   const { controls, filters } = session.state;
   const address = session.addressOf({
     edit: queryOf(current), examples: [], controls, filters, gallery: current.gallery,
   });
-  await navigator.clipboard.writeText(new URL(address, location.href).href);
-  target.textContent = "Link copied";
+  return new URL(address, location.href).href;
 }
 
 async function compare() {

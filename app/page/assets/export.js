@@ -39,7 +39,7 @@ export async function exportContactSheet(hits) {
   const pictures = await Promise.all(hits.map(async ({ thumbnail }) => {
     const image = new Image();
     image.src = thumbnail;
-    await image.decode();
+    await image.decode().catch(() => {}); // a picture that is gone leaves its place empty
     return image;
   }));
   pictures.forEach((image, place) => {
@@ -47,7 +47,7 @@ export async function exportContactSheet(hits) {
     const y = gap + Math.floor(place / columns) * (side + caption + gap);
     const scale = Math.min(side / image.naturalWidth, side / image.naturalHeight, 1);
     const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
-    context.drawImage(image, x + (side - width) / 2, y + (side - height) / 2, width, height);
+    if (image.naturalWidth) context.drawImage(image, x + (side - width) / 2, y + (side - height) / 2, width, height);
     context.fillStyle = "#111";
     context.fillText(`${hits[place].rank}.  ${hits[place].score.toFixed(3)}`, x, y + side + 15, side);
     context.fillStyle = "#444";

@@ -14,3 +14,16 @@ export function make(tag, attributes = {}, ...children) {
 export function button(text, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text);
 }
+
+// Only pages from this machine, or with https, may use the clipboard: elsewhere it is done by hand.
+export function copyButton(linkOf) {
+  return button("Copy link", async ({ target }) => {
+    const link = linkOf();
+    try {
+      await navigator.clipboard.writeText(link);
+      target.textContent = "Link copied";
+    } catch {
+      window.prompt("The link to copy:", link);
+    }
+  });
+}

@@ -3,7 +3,7 @@
 import "./double_click.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
 import { openDetail } from "./detail.js";
-import { button, make } from "./make.js";
+import { button, copyButton, make } from "./make.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
 
@@ -269,9 +269,6 @@ function showSave(place) {
     button("JSON", () => exportJson(state.results, state.edit, visible())),
     button("CSV", () => exportCsv(visible())),
     button("Contact sheet", () => exportContactSheet(visible())),
-    button("Copy link", async ({ target }) => {
-      await navigator.clipboard.writeText(location.href);
-      target.textContent = "Link copied";
-    }),
+    copyButton(() => location.href),
   );
 }
