@@ -24,6 +24,7 @@ PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
     "is_mobile": True,
+    "reduced_motion": "reduce",  # a finger put down while the page still scrolls misses its place
 }
 
 # A new answer replaces what it changes; what was there before carries this mark.
@@ -220,6 +221,8 @@ class Visitor:
         """Do the same on a touch screen."""
         devtools = self.context.new_cdp_session(self.page)
         (x, y), (to_x, to_y) = self.point(*start), self.point(*end)
+        # Where a finger draws rather than scrolls is known once the picture has been painted.
+        self.page.evaluate("new Promise((go) => requestAnimationFrame(() => setTimeout(go)))")
         steps = [(x + (to_x - x) * part / 4, y + (to_y - y) * part / 4) for part in range(5)]
         for number, (x, y) in enumerate(steps):
             devtools.send(
