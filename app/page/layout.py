@@ -79,9 +79,9 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
             visible="hidden",
             server_functions=functions.all,
             js_on_load=_script(
-                "session",
-                'server, setControls: () => trigger("set_controls", {}), '
-                'listGalleries: () => trigger("list_galleries", {})',
+                "places",
+                'server, controls: () => trigger("set_controls", {}), '
+                'galleryNames: () => trigger("list_galleries", {})',
             ),
         )
         with gr.Row(elem_id="top"):
@@ -148,16 +148,17 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
         for control in (gallery.select, k.change, exact.change, leave_out.change):
             control(None, **changed, **quiet)
         for asks in (search.click, url.submit):
-            asks(None, url, url, js="(url) => { session.search(url); return '' }", **quiet)
+            asks(None, url, None, js="(url) => { session.search(url) }", **quiet)
         others.click(None, js="() => { session.drawExamples() }", **quiet)
-        session.set_controls(None, None, controls, js="() => session.controls()", **quiet)
+        shown = {"outputs": [*controls, url], "js": "() => session.controlValues()"}
+        session.set_controls(None, None, **shown, **quiet)
         for opened_or_more in (page.load, session.list_galleries):
             opened_or_more(
                 lambda: gr.Dropdown([info.name for info in service.galleries()]),
                 None,
                 gallery,
                 **quiet,
-            ).then(None, None, controls, js="() => session.controls()", **quiet)
+            ).then(None, None, **shown, **quiet)
     return page
 
 

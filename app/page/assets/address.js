@@ -1,10 +1,13 @@
 // What is shown ↔ the address bar's text. Nothing of an uploaded picture goes into it.
 
-// How much an example weighs against the query.
-export const MORE = 1;
-export const LESS = -0.5;
+import { LESS, MORE } from "./session.js";
 
-// The link to what is shown. An uploaded picture has none: it stays on this machine.
+const GRADIOS_OWN = "__theme";
+
+// An uploaded picture is in none: it stays on this machine.
+export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
+
+// The link to what is shown.
 export function addressOf({ edit, examples, controls, filters, gallery }) {
   const parts = new URLSearchParams();
   const put = (name, value) => { if (value) parts.set(name, value); };
@@ -13,7 +16,7 @@ export function addressOf({ edit, examples, controls, filters, gallery }) {
   if (edit?.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
   put("photograph", edit?.photograph);
   put("url", edit?.url);
-  if (parts.has("image") || parts.has("url") || parts.has("photograph")) {
+  if (inLink(edit)) {
     put("box", edit.box?.map((side) => +side.toFixed(4)).join());
     put("turns", edit.turns);
     put("mirrored", edit.mirrored ? "1" : "");
@@ -27,6 +30,7 @@ export function addressOf({ edit, examples, controls, filters, gallery }) {
   put("label", filters.label);
   if (filters.sort !== "score") put("sort", filters.sort);
   put("hide", filters.hideDuplicates ? "1" : "");
+  put(GRADIOS_OWN, new URLSearchParams(location.search).get(GRADIOS_OWN));
   return `?${parts}`;
 }
 
@@ -37,11 +41,12 @@ export function readAddress(address) {
     const value = Number(parts.get(name) ?? NaN);
     return value >= least && value <= most ? value : otherwise;
   };
-  const ids = (name, weight) => (parts.get(name) || "").split(",").filter((id) => /^\d+$/.test(id))
-    .map((id) => ({
-      gallery: parts.get("gallery"), id: Number(id), weight, name: `image ${id}`,
-      thumbnail: `galleries/${encodeURIComponent(parts.get("gallery"))}/images/${id}/thumbnail`,
-    }));
+  const weights = new Map(); // an image is an example once
+  for (const [name, weight] of [["more", MORE], ["less", LESS]]) {
+    for (const id of (parts.get(name) || "").split(",")) {
+      if (/^\d{1,15}$/.test(id)) weights.set(Number(id), weight);
+    }
+  }
   const edits = {
     box: parts.has("box") ? parts.get("box").split(",").map(Number) : null,
     turns: number("turns", 0, 3, 0),
@@ -49,7 +54,8 @@ export function readAddress(address) {
   };
   let query = null;
   if (parts.has("image")) {
-    query = { kind: "image", gallery: parts.get("from") || parts.get("gallery"), id: parts.get("image"), ...edits };
+    const from = parts.get("from") || parts.get("gallery");
+    query = { kind: "image", id: parts.get("image"), ...(from && { gallery: from }), ...edits };
   } else if (parts.has("url")) query = { kind: "url", url: parts.get("url"), ...edits };
   else if (parts.has("photograph")) {
     query = { kind: "photograph", name: parts.get("photograph"), ...edits };
@@ -57,7 +63,7 @@ export function readAddress(address) {
   return {
     gallery: parts.get("gallery"),
     query,
-    examples: [...ids("more", MORE), ...ids("less", LESS)],
+    examples: [...weights].map(([id, weight]) => ({ id, weight })),
     controls: {
       k: Math.round(number("k", 1, 100, 10)),
       exact: parts.get("exact") === "1",

@@ -40,6 +40,7 @@ export function makeBox(frame, value, onChange) {
   function finish(sides) {
     const before = JSON.stringify(current);
     current = sides && sides[2] - sides[0] > LEAST && sides[3] - sides[1] > LEAST ? sides : null;
+    if (!current && document.activeElement === box) frame.focus(); // what is hidden holds no keys
     draw(current);
     if (JSON.stringify(current) !== before) onChange(current);
   }

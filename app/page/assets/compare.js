@@ -54,11 +54,12 @@ export function makeComparison(one, other) {
     place();
   }
 
-  function zoom(by) {
+  // What is at (x, y), in fractions of a frame from its middle, stays there.
+  function zoom(by, [x, y] = [0, 0]) {
     const before = view.zoom;
     view.zoom = Math.min(MOST, Math.max(LEAST, view.zoom * by));
-    view.x *= view.zoom / before;
-    view.y *= view.zoom / before;
+    view.x = x - (x - view.x) * (view.zoom / before);
+    view.y = y - (y - view.y) * (view.zoom / before);
     move(0, 0);
   }
 
@@ -69,7 +70,10 @@ export function makeComparison(one, other) {
 
   stage.addEventListener("wheel", (event) => {
     event.preventDefault();
-    zoom(event.deltaY < 0 ? STEP : 1 / STEP);
+    const frame = (event.target.closest(".window") || stage.querySelector(".window")).getBoundingClientRect();
+    zoom(event.deltaY < 0 ? STEP : 1 / STEP, [
+      (event.clientX - frame.left) / frame.width - 0.5, (event.clientY - frame.top) / frame.height - 0.5,
+    ]);
   }, { passive: false });
   let held = null;
   stage.addEventListener("pointerdown", (event) => {

@@ -1,12 +1,12 @@
 // Making a gallery: a form, the build's progress, and how it ended. Asked of the server every half
 // second while something runs, and never else.
 
-import { button, make } from "./make.js";
+import { callsTo } from "./call.js";
+import { button, make, panel } from "./make.js";
 import { galleriesChanged, searchIn } from "./session.js";
 
 const POLL_MILLISECONDS = 500;
 const UPLOADS_AT_ONCE = 3;
-const NO_ANSWER = "The server does not answer: see whether it still runs, then try again.";
 const KINDS = [
   ["folder", "Folder on this machine"],
   ["files", "Picture files"],
@@ -26,14 +26,7 @@ async function makePanel(place, server, upload, mostBytes) {
   let timer = null;
   let shown = "";
 
-  async function ask(name, request = {}) {
-    try {
-      return await server[name](request);
-    } catch {
-      return { message: NO_ANSWER };
-    }
-  }
-
+  const ask = callsTo(server);
   const { models = [], suffixes = [], progress: atFirst, message } = await ask("making");
   const isPicture = (file) => suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix));
 
@@ -70,13 +63,13 @@ async function makePanel(place, server, upload, mostBytes) {
   const cancel = button("Cancel", stop);
   const running = make("div", { class: "running" }, bar, words, cancel);
   const outcome = make("div", { class: "outcome", role: "status" });
-  const panel = make("details", {}, make("summary", {}, "Make a gallery"), form, alert, running, outcome);
-  place.replaceChildren(panel);
+  const whole = panel("Make a gallery", form, alert, running, outcome);
+  place.replaceChildren(whole);
   showKind();
   say(message);
   if (atFirst) take(atFirst);
   show();
-  panel.open = progress.state === "running";
+  whole.open = progress.state === "running";
 
   function showKind() {
     for (const [key, source] of Object.entries(sources)) source.hidden = key !== kind.value;
@@ -223,7 +216,10 @@ async function makePanel(place, server, upload, mostBytes) {
       return [
         make("p", {}, `${made}: ${images.toLocaleString("en")} images in ${seconds} s, recall@10 ${recall.toFixed(2)}`),
         ...remarks,
-        button("Search in it", () => searchIn(made)),
+        button("Search in it", () => {
+          whole.open = false;
+          searchIn(made);
+        }),
         ...(skipped ? [skippedFiles(report)] : []),
       ];
     }

@@ -1,15 +1,22 @@
 // One result, large, with all that is known of it; from here to the next search or to comparing.
 // Keys: arrows move, Enter searches with it, C compares, Esc closes (first the comparison).
 
+import { addressOf } from "./address.js";
 import { makeComparison } from "./compare.js";
+import { chosenHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
-import { chosenHits } from "./results.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
 
 let dialog = null;
 let current = null; // the hit that is shown
 let comparing = false;
+let results = null; // those that it is one of: when others come, it closes
+
+session.onChange(() => {
+  if (dialog?.open && session.state.results !== results) dialog.close();
+});
+window.addEventListener("popstate", () => dialog?.close());
 
 export function openDetail(hit) {
   if (!dialog) {
@@ -26,6 +33,7 @@ export function openDetail(hit) {
     });
     document.body.append(dialog);
   }
+  results = session.state.results;
   show(hit);
   dialog.showModal();
   dialog.focus(); // not one of its buttons: Enter searches with the result
@@ -92,7 +100,7 @@ function more(weight) {
 
 function link() {
   const { controls, filters } = session.state;
-  const address = session.addressOf({
+  const address = addressOf({
     edit: queryOf(current), examples: [], controls, filters, gallery: current.gallery,
   });
   return new URL(address, location.href).href;
@@ -102,7 +110,7 @@ async function compare() {
   const { edit } = session.state;
   if (!edit) return;
   comparing = true;
-  const query = { src: await shownSource(edit), name: "Query" };
+  const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
   const result = { src: current.picture, name: session.nameOf(current) };
   fill(
     make("header", {},
@@ -117,8 +125,8 @@ async function compare() {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const control = event.target.closest("button, a, input");
+  if (comparing) return; // its own keys
   if (event.key === "c" || event.key === "C") compare();
-  else if (comparing) return; // its own keys
   else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
   else if (event.key === "ArrowRight" || event.key === "ArrowDown") step(1);
   else if (event.key === "Enter" && !control) searchWithIt();

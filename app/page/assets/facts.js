@@ -1,6 +1,6 @@
 // What there is to say of the chosen gallery: one line, and all of it on request.
 
-import { make } from "./make.js";
+import { make, panel } from "./make.js";
 import { onChange, state } from "./session.js";
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -14,7 +14,9 @@ export function start({ element }) {
     const wanted = JSON.stringify(gallery);
     if (wanted === shown) return;
     shown = wanted;
-    place.replaceChildren(...(gallery && !gallery.refused ? [summary(gallery), all(gallery)] : []));
+    const known = gallery && !gallery.refused && gallery.images !== undefined;
+    place.replaceChildren(...(known ? [summary(gallery), all(gallery)] : []));
+    if (gallery?.refused) place.append(make("p", { class: "message", role: "alert" }, gallery.refused));
   });
 }
 
@@ -45,9 +47,8 @@ function all(gallery) {
     ["Similar from a score of", gallery.floor === null ? "not known" : gallery.floor.toFixed(3)],
     ["Notes", gallery.notes.join("; ") || "none"],
   ];
-  return make(
-    "details", {},
-    make("summary", {}, "About this gallery"),
+  return panel(
+    "About this gallery",
     make("dl", {}, facts.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat()),
   );
 }

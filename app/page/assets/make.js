@@ -16,14 +16,27 @@ export function button(text, onclick, attributes = {}) {
 }
 
 // Only pages from this machine, or with https, may use the clipboard: elsewhere it is done by hand.
-export function copyButton(linkOf) {
+export function copyButton(linkOf, saying = () => "Link copied") {
   return button("Copy link", async ({ target }) => {
     const link = linkOf();
     try {
       await navigator.clipboard.writeText(link);
-      target.textContent = "Link copied";
+      target.textContent = saying();
+      setTimeout(() => { target.textContent = "Copy link"; }, 3000);
     } catch {
       window.prompt("The link to copy:", link);
     }
   });
+}
+
+// A panel of the gallery: one is open at a time, and Esc closes it.
+export function panel(words, ...content) {
+  const summary = make("summary", {}, words);
+  const made = make("details", { class: "panel", name: "gallery-panel" }, summary, make("div", { class: "sheet" }, content));
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !made.open) return;
+    made.open = false;
+    summary.focus();
+  });
+  return made;
 }

@@ -13,7 +13,7 @@ export function start({ element, which, upload, mostBytes }) {
   async function show() {
     const value = session.state[which];
     stage.classList.toggle("busy", session.state.busy && which === "edit");
-    const wanted = value ? `${session.keyOf(value)} ${value.src}` : "";
+    const wanted = value ? JSON.stringify([value.src, value.box, value.turns, value.mirrored]) : "";
     if (shown === wanted) return;
     shown = wanted;
     webcam?.stop();
@@ -106,6 +106,7 @@ export function start({ element, which, upload, mostBytes }) {
 // Anywhere on the page: a missed drop must not make the browser leave it.
 function takeFromAnywhere(element, take) {
   document.addEventListener("dragover", (event) => {
+    if (event.target.closest("input[type=file]")) return;
     event.preventDefault();
     element.classList.add("dragging");
   });
@@ -118,6 +119,7 @@ function takeFromAnywhere(element, take) {
   });
   document.addEventListener("dragend", () => { own = null; });
   document.addEventListener("drop", (event) => {
+    if (event.target.closest("input[type=file]")) return; // of the form for a new gallery
     event.preventDefault();
     element.classList.remove("dragging");
     if (own) {
@@ -140,6 +142,15 @@ function takeFromAnywhere(element, take) {
   });
 }
 
+function whyNoWebcam({ name }) {
+  if (!navigator.mediaDevices) {
+    return "A webcam can only be used over https, or on the machine that serves this page: choose a file.";
+  }
+  if (name === "NotFoundError") return "No webcam was found: connect one, or choose a file.";
+  if (name === "NotAllowedError") return "The webcam was refused: allow it in the browser, or choose a file.";
+  return `The webcam cannot be used (${name}): close what else uses it, or choose a file.`;
+}
+
 function makeWebcam(stage, take, show) {
   let stream = null;
   let opening = false;
@@ -155,9 +166,7 @@ function makeWebcam(stage, take, show) {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
-      session.say(
-        `The webcam cannot be used (${error.name}): allow it in the browser, or choose a file.`,
-      );
+      session.say(whyNoWebcam(error));
       return;
     } finally {
       opening = false;

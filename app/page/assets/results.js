@@ -1,25 +1,16 @@
-// The results: what was asked, filters, the grid, how sure it is, and what can be done with them.
+// The results: the grid, how sure it is, and what can be done with them.
 
 import "./double_click.js";
-import { exportContactSheet, exportCsv, exportJson } from "./export.js";
+import { showAsked } from "./asked.js";
 import { openDetail } from "./detail.js";
+import { exportContactSheet, exportCsv, exportJson } from "./export.js";
+import { NONE, chosenHits, filter, showToolbar } from "./filters.js";
+import { inLink } from "./address.js";
 import { button, copyButton, make } from "./make.js";
 import * as session from "./session.js";
-import { shownSource } from "./turned.js";
 
 const { state } = session;
 const STEP = 50;
-
-// What the filters leave of the results, in the order that is asked for.
-export function chosenHits() {
-  const { least, label, sort, hideDuplicates } = state.filters;
-  const hits = (state.results?.hits || []).filter((hit) => (!least || hit.score >= least)
-    && (!label || hit.labels.includes(label)) && !(hideDuplicates && hit.duplicateOf));
-  return sort === "name"
-    ? [...hits].sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other))
-      || one.rank - other.rank)
-    : hits;
-}
 
 export function start({ element }) {
   const place = element.querySelector(".results");
@@ -37,7 +28,7 @@ export function start({ element }) {
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
     place.setAttribute("aria-busy", state.busy);
-    const query = JSON.stringify([state.edit, state.examples, state.past.map(({ key }) => key)]);
+    const query = JSON.stringify([state.edit, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
     if (query !== shownQuery) {
       shownQuery = query;
       showAsked(parts.asked);
@@ -52,14 +43,28 @@ export function start({ element }) {
       showToolbar(parts.toolbar);
       showNotice(parts.notice);
       parts.timing.textContent = timing(state.results);
-      parts.grid = make("ol", { class: "hits", "aria-label": "Results" });
+      const held = heldIn(parts.grid);
+      parts.grid = make("ol", { class: "hits", "aria-label": "Results", tabindex: "-1" });
       showSave(parts.save);
       place.replaceChildren(...Object.values(parts));
       showHits(parts);
+      if (held) giveBack(held, parts.grid);
       comeIntoView(place);
     }
     showHits(parts);
   });
+}
+
+// Who works with keys stays at the same button of the same result, or at least in the results.
+function heldIn(grid) {
+  const control = grid.contains(document.activeElement) && document.activeElement;
+  return control && { id: control.closest(".hit")?.dataset.id, what: control.className || control.textContent };
+}
+
+function giveBack({ id, what }, grid) {
+  const controls = [...grid.querySelectorAll(`.hit[data-id="${id}"] button`)];
+  const same = controls.find((each) => (each.className || each.textContent) === what);
+  (same || grid).focus({ preventScroll: true });
 }
 
 // On a phone the results of a new picture lie below the window; while one edits it, it stays in view.
@@ -86,90 +91,7 @@ function skeleton() {
   );
 }
 
-// --- the query, its further examples, and earlier queries --------------------------------------
-
-let times = 0; // that it was begun: a turned picture takes a moment, and another may come meanwhile
-
-async function showAsked(place) {
-  times += 1;
-  const time = times;
-  const { edit, examples, past } = state;
-  const pinned = edit ? [await thumbnailOf(edit, "The query")] : [];
-  if (time !== times) return;
-  place.replaceChildren(
-    ...pinned,
-    make("ul", { class: "chips", "aria-label": "Further examples" }, examples.map(chip)),
-    make("ul", { class: "past", "aria-label": "Earlier queries" }, past
-      .filter(({ key }) => edit && key !== session.keyOf(edit)).map((each) => make("li", {}, earlier(each)))),
-  );
-}
-
-async function thumbnailOf(edit, words) {
-  return make("img", { class: "pinned", src: await shownSource(edit), alt: `${words}: ${edit.name}` });
-}
-
-function chip({ id, weight, thumbnail, name }) {
-  const words = weight > 0 ? "More like" : "Less like";
-  return make(
-    "li", { class: `chip ${weight > 0 ? "more-like" : "less-like"}`, "data-id": id },
-    make("img", { src: thumbnail, alt: "" }), `${words} ${name}`,
-    button("✕", () => session.removeExample(id), { "aria-label": `Remove: ${words} ${name}` }),
-  );
-}
-
-function earlier(each) {
-  const name = `Back to ${each.edit.name}${each.edit.box ? ", a part" : ""}`;
-  return make(
-    "button", { type: "button", class: "bare", title: name, onclick: () => session.goBackTo(each) },
-    make("img", { src: each.edit.src, alt: name }),
-  );
-}
-
-// --- filters -----------------------------------------------------------------------------------
-
-function showToolbar(place) {
-  const { hits } = state.results;
-  const { filters } = state;
-  const counts = new Map();
-  hits.forEach(({ labels }) => labels.forEach((label) => counts.set(label, (counts.get(label) || 0) + 1)));
-  if (filters.label && !counts.has(filters.label)) counts.set(filters.label, 0);
-  const labels = [...counts].sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
-  const copies = hits.filter(({ duplicateOf }) => duplicateOf).length;
-  const least = make("output", {}, filters.least.toFixed(2));
-  place.replaceChildren(
-    make("label", {}, "Least score ", make("input", {
-      type: "range", min: "0", max: "1", step: "0.01", value: `${filters.least}`, "aria-label": "Least score",
-      oninput: ({ target }) => {
-        least.textContent = Number(target.value).toFixed(2);
-        filter({ least: Number(target.value) });
-      },
-    }), least),
-    make("label", {}, "Label ", select(
-      "Label", [["", `all (${hits.length})`], ...labels.map(([label, count]) => [label, `${label} (${count})`])],
-      filters.label, (label) => filter({ label }),
-    )),
-    make("label", {}, "Sort by ", select(
-      "Sort by", [["score", "score"], ["name", "name"]], filters.sort, (sort) => filter({ sort }),
-    )),
-    make("label", {}, make("input", {
-      type: "checkbox", checked: filters.hideDuplicates,
-      onchange: ({ target }) => filter({ hideDuplicates: target.checked }),
-    }), ` Hide near duplicates (${copies})`),
-  );
-}
-
-function select(name, options, value, onChange) {
-  const made = make(
-    "select", { "aria-label": name, onchange: () => onChange(made.value) },
-    options.map(([each, text]) => make("option", { value: each, selected: each === value }, text)),
-  );
-  return made;
-}
-
-function filter(change) {
-  session.set({ filters: { ...state.filters, ...change } });
-  session.remember();
-}
+// --- the notice ------------------------------------------------------------------------------
 
 function showNotice(place) {
   const { floor, similarEnough, notes } = state.results;
@@ -194,7 +116,13 @@ function showHits(parts) {
   }
   const left = hits.length - visible.length;
   parts.more.replaceChildren(
-    ...(hits.length ? [] : [make("p", {}, "No result is left by the filters.")]),
+    ...(hits.length ? [] : [
+      make("p", {}, "No result is left by the filters."),
+      button("Clear the filters", () => {
+        filter({ ...NONE, sort: state.filters.sort });
+        showToolbar(parts.toolbar);
+      }),
+    ]),
     ...(left > 0 ? [button(
       `Show ${Math.min(STEP, left)} more`, () => session.set({ shown: state.shown + STEP }), { class: "show-more" },
     )] : []),
@@ -269,6 +197,7 @@ function showSave(place) {
     button("JSON", () => exportJson(state.results, state.edit, visible())),
     button("CSV", () => exportCsv(visible())),
     button("Contact sheet", () => exportContactSheet(visible())),
-    copyButton(() => location.href),
+    copyButton(() => location.href, () => (inLink(state.edit)
+      ? "Link copied" : "Copied, without the picture: an uploaded one is never in a link")),
   );
 }

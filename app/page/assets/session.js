@@ -1,9 +1,7 @@
-// The page's state in the browser, its questions to the server, and the ways back.
-// Every part of the page shows `state` and changes it through the functions below.
+// What the page shows, and its questions about it. Every part of the page shows `state` and changes
+// it through the functions below; `places.js` keeps the ways back.
 
-import { addressOf, readAddress } from "./address.js";
-
-export { LESS, MORE, addressOf } from "./address.js";
+import { callsTo } from "./call.js";
 
 export const state = {
   galleries: [], // [answers.gallery]
@@ -19,20 +17,46 @@ export const state = {
   shown: 10, // how many results are shown
   controls: { k: 10, exact: false, leaveOut: false },
   filters: { least: 0, label: "", sort: "score", hideDuplicates: false },
-  past: [], // earlier queries, newest first
+  past: [], // earlier places, newest first
 };
 
-const MOST_PAST = 20;
+// How much an example weighs against the query.
+export const MORE = 1;
+export const LESS = -0.5;
+
+const MOST_RESULTS_AT_FIRST = 100;
 const changes = new EventTarget();
-let server = null;
-let setControls = () => {};
-let opened = null; // a promise: the galleries are known
-let listGalleries = () => {};
+let call = null;
+let fillControls = () => {};
+let fillGalleryNames = () => {};
+let typedAddress = ""; // one that gave no picture stays in its field
+let ready = Promise.resolve(); // until the galleries are known, questions wait
 let latest = 0; // the number of the last question: answers to earlier ones are dropped
+
+// Let Gradio's parts be reached: `controls` shows what the session holds, `galleryNames` what
+// galleries there are.
+export function connect(server, { controls, galleryNames }) {
+  call = callsTo(server);
+  fillControls = controls;
+  fillGalleryNames = galleryNames;
+}
+
+export function waitFor(opening) {
+  ready = opening;
+}
 
 export function onChange(show) {
   changes.addEventListener("change", show);
   show();
+}
+
+// Hear of a new place to come back to (`event.isNew`), or of a change to the one that is shown.
+export function onPlace(keep) {
+  changes.addEventListener("place", ({ detail }) => keep(detail));
+}
+
+export function keepPlace(isNew) {
+  changes.dispatchEvent(new CustomEvent("place", { detail: { isNew } }));
 }
 
 export function set(part) {
@@ -45,13 +69,13 @@ export function say(message) {
   set({ message });
 }
 
-async function call(name, request) {
-  try {
-    return await server[name](request);
-  } catch {
-    return { message: "The server does not answer: see whether it still runs, then try again." };
-  }
-}
+export const controlValues = () => [
+  state.gallery?.name, state.controls.k, state.controls.exact, state.controls.leaveOut, typedAddress,
+];
+
+export const showControls = () => fillControls();
+
+export const nameOf = (image) => image.labels.join(", ") || image.path;
 
 // --- questions ---------------------------------------------------------------------------------
 
@@ -64,45 +88,57 @@ export function begin() {
 
 export const isLatest = (number) => number === latest;
 
-// Search with `query`. It becomes the original too, unless it is an edit of what is there.
-export async function ask(query, { isEdit = false, remember = true } = {}) {
+// Search with `query`. A new one becomes the original too, and is asked without further examples;
+// an edit of what is there keeps both. Returns whether there was such a picture.
+export async function ask(query, { isEdit = false, keep = true, examples } = {}) {
   const number = begin();
+  const before = state.edit;
   if (isEdit) set({ edit: query });
-  await opened;
-  if (!isLatest(number)) return;
+  await ready;
+  if (!isLatest(number)) return false;
+  const asked = examples || (isEdit ? state.examples : []);
   const { exact, leaveOut } = state.controls;
-  const examples = state.examples.map(({ gallery, id, weight }) => ({ gallery, id, weight }));
   const answer = await call("ask", {
-    gallery: state.gallery?.name, query, exact, leaveOut, examples,
+    gallery: state.gallery?.name, query, exact, leaveOut,
+    examples: asked.map(({ gallery, id, weight }) => ({ gallery, id, weight })),
   });
-  if (!isLatest(number)) return;
-  const part = { busy: false, message: answer.message || "" };
-  if (answer.query) {
-    part.edit = answer.query;
-    part.original = isEdit ? state.original : answer.query;
-    part.results = answer.results || null;
-    part.shown = state.controls.k;
+  if (!isLatest(number)) return false;
+  if (!answer.query) {
+    set({ busy: false, message: answer.message, ...(isEdit && { edit: before }) });
+    return false;
   }
-  set(part);
-  if (answer.query && remember) record();
+  set({
+    busy: false,
+    message: answer.message || "",
+    edit: answer.query,
+    original: isEdit ? state.original : answer.query,
+    examples: asked,
+    results: answer.results || null,
+    shown: state.controls.k,
+  });
+  if (keep) keepPlace(true);
+  if (!answer.results) await noticeVanished();
+  return true;
 }
 
 export function askAgain(options = {}) {
   if (state.edit) ask(state.edit, { isEdit: true, ...options });
 }
 
-export function search(url) {
-  if (url?.trim()) ask({ kind: "url", url });
-  else if (state.edit) askAgain();
+export async function search(address) {
+  const url = address?.trim();
+  if (url) {
+    typedAddress = url;
+    if (!(await ask({ kind: "url", url }))) return;
+    typedAddress = "";
+    showControls();
+  } else if (state.edit) askAgain();
   else say("There is no picture to search with yet: drop or choose one.");
 }
 
 export function mirrorToEdit() {
   if (!state.original) say("There is no original picture yet: drop or choose one.");
-  else {
-    begin();
-    set({ edit: { ...state.original, box: null, turns: 0, mirrored: false }, busy: false });
-  }
+  else ask({ ...state.original, box: null, turns: 0, mirrored: false }, { isEdit: true });
 }
 
 export async function mirrorToOriginal() {
@@ -114,57 +150,71 @@ export async function mirrorToOriginal() {
   const answer = await call("cut", { query: state.edit });
   if (!isLatest(number)) return;
   set({ busy: false });
-  if (answer.query) set({ original: answer.query, edit: answer.query, message: "" });
-  else say(answer.message);
+  if (answer.query) {
+    set({ original: answer.query, edit: answer.query, message: "" });
+    keepPlace(true);
+  } else say(answer.message);
 }
 
 // --- further examples --------------------------------------------------------------------------
 
-export function addExample(hit, weight) {
-  const others = state.examples.filter((each) => each.id !== hit.id);
-  const { gallery, id, thumbnail } = hit;
-  set({ examples: [...others, { gallery, id, weight, thumbnail, name: nameOf(hit) }] });
-  askAgain();
+export function addExample({ gallery, id, thumbnail, ...hit }, weight) {
+  const example = { gallery, id, weight, thumbnail, name: nameOf(hit) };
+  askAgain({ examples: [...state.examples.filter((each) => each.id !== id), example] });
 }
 
 export function removeExample(id) {
-  set({ examples: state.examples.filter((each) => each.id !== id) });
-  askAgain();
-}
-
-export function nameOf(image) {
-  return image.labels.join(", ") || image.path;
+  askAgain({ examples: state.examples.filter((each) => each.id !== id) });
 }
 
 // --- galleries and controls --------------------------------------------------------------------
 
-// An answer from the gallery before is not wanted any more. The gallery is searched with the query
-// that is there, unless it is chosen as a part of something else, begun under `number`.
-export async function chooseGallery(name, { number: whole } = {}) {
-  const number = whole || begin();
+// Return the galleries that there are, or null, having said why none is known.
+export async function readGalleries() {
+  const { galleries, photographs, message } = await call("open");
+  if (!galleries) {
+    set({ busy: false });
+    say(message);
+    return null;
+  }
+  set({ galleries, photographs });
+  return galleries;
+}
+
+// Choose a gallery. An answer from the one before is not wanted any more. It is searched with the
+// query that is there, unless it is chosen as a part of what was begun under `partOf`.
+export async function chooseGallery(name, { partOf } = {}) {
+  const number = partOf || begin();
   const known = state.galleries.find((each) => each.name === name);
-  set({
-    gallery: known || { name, refused: "not asked yet" },
-    results: null, examples: [], drawn: [], busy: Boolean(whole),
-  });
+  set({ gallery: known || { name, refused: "" }, results: null, examples: [], drawn: [], busy: Boolean(partOf) });
   const answer = await call("gallery", { gallery: name });
   if (state.gallery.name !== name) return; // another one was chosen meanwhile
   const { gallery = { name, refused: answer.message }, examples: drawn = [] } = answer;
   set({ gallery, drawn });
-  if (gallery.refused) say(gallery.refused);
-  else if (!whole && isLatest(number)) askAgain();
+  if (partOf || !isLatest(number)) return;
+  if (state.edit && !gallery.refused) askAgain();
+  else keepPlace(false);
+}
+
+// A gallery that went while the page was open is told beside the galleries, and is no choice any more.
+async function noticeVanished() {
+  const { name } = state.gallery;
+  const answer = await call("gallery", { gallery: name });
+  if (answer.gallery || state.gallery.name !== name) return;
+  set({ gallery: { name, refused: answer.message }, drawn: [], message: "" });
+  fillGalleryNames();
 }
 
 // A gallery was made: it can be chosen from now on.
 export async function galleriesChanged() {
-  const { galleries, photographs } = await call("open", {});
+  const { galleries, photographs } = await call("open");
   if (galleries) set({ galleries, photographs });
-  listGalleries();
+  fillGalleryNames();
 }
 
 export async function searchIn(name) {
   await chooseGallery(name);
-  setControls();
+  showControls();
 }
 
 export async function drawExamples() {
@@ -174,106 +224,14 @@ export async function drawExamples() {
 }
 
 // Gradio's own controls tell their values here.
-export function controlsChanged(gallery, k, exact, leaveOut) {
+export function controlsChanged(gallery, number, exact, leaveOut) {
   const before = state.controls;
+  const k = Math.min(MOST_RESULTS_AT_FIRST, Math.max(1, Math.round(number) || before.k));
   state.controls = { k, exact, leaveOut };
   if (gallery && gallery !== state.gallery?.name) chooseGallery(gallery);
   else if (exact !== before.exact || leaveOut !== before.leaveOut) askAgain();
   else if (k !== before.k) {
     set({ shown: k });
-    remember();
+    keepPlace(false);
   }
-}
-
-// --- the address bar, Back, and the strip of earlier queries -----------------------------------
-
-function record() {
-  const { edit, original } = state;
-  const key = keyOf(edit);
-  const past = [{ edit, original, key }, ...state.past.filter((each) => each.key !== key)];
-  set({ past: past.slice(0, MOST_PAST) });
-  const place = placeOf();
-  const address = addressOf(place);
-  if (address === location.search && history.state?.place) history.replaceState({ place }, "", address);
-  else history.pushState({ place }, "", address);
-}
-
-// What is filtered changes the address of the same place.
-export function remember() {
-  const place = placeOf();
-  history.replaceState({ place }, "", addressOf(place));
-}
-
-export function goBackTo({ edit, original }) {
-  set({ original });
-  ask(edit, { isEdit: true });
-}
-
-export function keyOf({ kind, path, gallery, id, box, turns, mirrored }) {
-  return JSON.stringify([kind, path, gallery, id, box || null, turns || 0, Boolean(mirrored)]);
-}
-
-function placeOf() {
-  const { original, edit, examples, controls, filters, gallery } = state;
-  return { original, edit, examples, controls, filters, gallery: gallery?.name };
-}
-
-async function comeBack({ gallery, original, edit, examples, controls, filters }) {
-  const number = begin();
-  if (gallery && gallery !== state.gallery?.name) await chooseGallery(gallery, { number });
-  if (!isLatest(number)) return;
-  set({ original, edit, examples, controls, filters, busy: false, ...(!edit && { results: null }) });
-  setControls();
-  if (edit) askAgain({ remember: false });
-}
-
-// The galleries are asked for and one is chosen; what is asked before that waits for it.
-async function open(number) {
-  const answer = await call("open", {});
-  if (!answer.galleries) {
-    set({ busy: false });
-    say(answer.message);
-    return null;
-  }
-  const { galleries, photographs } = answer;
-  set({ galleries, photographs });
-  const link = readAddress(location.search);
-  const usable = galleries.filter(({ refused }) => !refused);
-  const known = galleries.some(({ name }) => name === link.gallery);
-  const chosen = known ? link.gallery : (usable[0] || galleries[0]).name;
-  await chooseGallery(chosen, { number });
-  set({ controls: link.controls, filters: link.filters, shown: link.controls.k });
-  setControls();
-  return { ...link, known };
-}
-
-async function follow(link, number) {
-  if (!link || !isLatest(number)) return; // a picture was brought before the page was open
-  set({ examples: link.examples, busy: false });
-  if (link.gallery && !link.known) say((await call("gallery", { gallery: link.gallery })).message);
-  else if (link.query) await ask(link.query);
-  else if (!state.message) history.replaceState({ place: placeOf() }, "", location.search || "?");
-}
-
-// `controls` is what Gradio's own controls are set to when a place is come back to; `listGalleries`
-// fills the one that holds the galleries' names.
-export function start({ server: functions, setControls: setThem, listGalleries: listThem }) {
-  server = functions;
-  setControls = setThem;
-  listGalleries = listThem;
-  window.session = {
-    controlsChanged,
-    search,
-    drawExamples,
-    random: () => ask({ kind: "random" }),
-    controls: () => [
-      state.gallery?.name, state.controls.k, state.controls.exact, state.controls.leaveOut,
-    ],
-  };
-  window.addEventListener("popstate", ({ state: kept }) => {
-    if (kept?.place) comeBack(kept.place);
-  });
-  const number = begin();
-  opened = open(number);
-  opened.then((link) => follow(link, number));
 }
