@@ -455,7 +455,7 @@ def test_a_phone_opens_compares_refines_and_goes_back_by_touch(
         visitor.hits.nth(3).get_by_role("button", name="Search with this").tap()
     assert visitor.results()[0].id == found[3].id
     with visitor.answer():
-        visitor.page.get_by_role("button", name="Back to cat.jpg").tap()
+        visitor.page.get_by_role("button", name="Back to cat.jpg", exact=True).tap()
     assert visitor.results() == found
 
 
@@ -492,7 +492,7 @@ def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
     press_on(visitor.page.get_by_role("button", name=re.compile("Show [0-9]+ more")))
     expect(visitor.hits).to_have_count(60)
     with visitor.answer():
-        press_on(visitor.page.get_by_role("button", name="Back to cat.jpg").last)
+        press_on(visitor.page.get_by_role("button", name="Back to cat.jpg", exact=True))
     assert visitor.results() == found
 
 
