@@ -19,7 +19,15 @@ from tests.browser.visitor import is_one_sentence
 from tests.conftest import Home, encoded, fill, picture
 
 OWN = {"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:7860"}
-NAMES = {"making", "may_make", "make_gallery", "go_on", "cancel_making", "forget_uploads"}
+NAMES = {
+    "making",
+    "may_make",
+    "make_gallery",
+    "go_on",
+    "cancel_making",
+    "discard_making",
+    "forget_uploads",
+}
 NEW = {"name": "new", "model": "mean_colour"}
 WAIT_SECONDS = 60
 
@@ -195,7 +203,7 @@ def test_what_is_not_wanted_after_all_is_deleted(page: Page) -> None:
 
 def test_going_on_and_cancelling_with_nothing_there_do_no_harm(page: Page) -> None:
     assert "nothing to go on with" in page.told("go_on", {})
-    assert page.call("cancel_making", {})["progress"]["state"] == "idle"
+    assert page.call("cancel_making", "discard_making", {})["progress"]["state"] == "idle"
 
 
 @pytest.mark.parametrize(
