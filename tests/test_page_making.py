@@ -203,7 +203,7 @@ def test_what_is_not_wanted_after_all_is_deleted(page: Page) -> None:
 
 def test_going_on_and_cancelling_with_nothing_there_do_no_harm(page: Page) -> None:
     assert "nothing to go on with" in page.told("go_on", {})
-    assert page.call("cancel_making", "discard_making", {})["progress"]["state"] == "idle"
+    assert page.call("cancel_making", {})["progress"]["state"] == "idle"
 
 
 @pytest.mark.parametrize(
