@@ -13,7 +13,7 @@ from app import collect, layouts
 from app.build import BuildReport, BuildRequest, command_for
 from app.embed import MODELS, NEEDS_NO_DOWNLOAD, model_named
 from app.errors import AppError, StorageError, UsageError
-from app.gallery import check_name, gallery_names
+from app.gallery import Folders, check_name, discard_draft, gallery_names
 
 SUFFIXES = layouts.IMAGE_SUFFIXES
 _INDEX = "IVF100,PQ8"
@@ -87,10 +87,12 @@ class GalleryMaker:
         build: Callable[..., BuildReport],
         *,
         uploaded_dir: Path,
+        features_dir: Path,
         indexes_dir: Path,
         off: str = "",
     ) -> None:
         self.off = off
+        self._features_dir = features_dir
         self._build = build
         self._uploaded_dir = uploaded_dir
         self._indexes_dir = indexes_dir
@@ -98,6 +100,7 @@ class GalleryMaker:
         self._stop = threading.Event()
         self._progress = Progress()
         self._last: MakeRequest | None = None
+        self._collected = False  # whether the pictures of the last one are uploads
         self._thread: threading.Thread | None = None
         self._stage_began = (0.0, 0)
 
@@ -148,14 +151,31 @@ class GalleryMaker:
             thread.start()
             # What the thread tells waits for the lock, and so comes after this.
             self._thread, self._last = thread, request
+            self._collected = not isinstance(request.pictures, Path)
             self._progress = Progress("running", request.name, "prepare")
 
     def go_on(self) -> None:
         """Begin once more what was stopped; UsageError if there is nothing."""
-        last = self._last
+        last, collected = self._last, self._collected
         if not self.progress().can_go_on or last is None:
             raise UsageError("There is nothing to go on with: start a new gallery.")
         self.start(last)
+        self._collected = collected
+
+    def discard(self) -> None:
+        """Delete what a stopped build has done, and what was uploaded for it.
+
+        UsageError if nothing was stopped.
+        """
+        with self._lock:
+            last = self._last
+            if not self._progress.can_go_on or last is None:
+                raise UsageError("There is nothing to delete: nothing was stopped.")
+            discard_draft(Folders.of(last.name, self._features_dir, self._indexes_dir))
+            _forget(last.pictures)
+            if self._collected:
+                shutil.rmtree(self._uploaded_dir / last.name, ignore_errors=True)
+            self._progress, self._last = Progress(), None
 
     def progress(self) -> Progress:
         """Return how far it is."""

@@ -55,6 +55,7 @@ def make_maker(settings: Settings) -> GalleryMaker:
     return GalleryMaker(
         make_builder(settings),
         uploaded_dir=settings.datasets_dir / "uploaded",
+        features_dir=settings.features_dir,
         indexes_dir=settings.indexes_dir,
         off=settings.creating_off,
     )

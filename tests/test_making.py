@@ -80,6 +80,7 @@ class Workshop:
                 **folders,
             ),
             uploaded_dir=self.home.path / "datasets" / "uploaded",
+            features_dir=self.home.path / "features",
             indexes_dir=self.home.path / "indexes",
         )
         return self.maker
@@ -248,6 +249,26 @@ def test_a_cancelled_build_goes_on_from_what_is_done(
     assert gate.ran < 10 + before
 
 
+@pytest.mark.parametrize("came", [True, False], ids=["uploaded", "a folder"])
+def test_what_was_stopped_can_be_deleted_and_the_name_taken_again(
+    workshop: Workshop, home: Home, came: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.build._TOLD_EVERY_SECONDS", 0)
+    gate = Gate(2)
+    folder = fill(tmp_path / "pictures", 10 * gate.batch)
+    stop_midway(workshop, gate, workshop.uploaded(pictures(10 * gate.batch)) if came else folder)
+
+    workshop.maker.discard()
+
+    assert workshop.maker.progress() == Progress()
+    assert not workshop.left()
+    assert not list((home.path / "indexes").iterdir())
+    assert len(list(folder.rglob("*.jpg"))) == 10 * gate.batch, "a visitor's own folder stays"
+    with pytest.raises(UsageError, match="nothing was stopped"):
+        workshop.maker.discard()
+    assert workshop.made(workshop.uploaded(pictures(12))).state == "done"
+
+
 def test_there_is_nothing_to_go_on_with_before_and_after(
     workshop: Workshop, tmp_path: Path
 ) -> None:
@@ -407,7 +428,9 @@ def test_where_it_is_off_nothing_is_made(home: Home, tmp_path: Path) -> None:
         raise AssertionError("it builds")
 
     off = "Not here."
-    maker = GalleryMaker(never, uploaded_dir=home.path, indexes_dir=home.path, off=off)
+    maker = GalleryMaker(
+        never, uploaded_dir=home.path, features_dir=home.path, indexes_dir=home.path, off=off
+    )
     for ask in (
         lambda: maker.check("new", "mean_colour"),
         lambda: maker.start(MakeRequest("new", "mean_colour", fill(tmp_path / "pictures", 3))),

@@ -19,7 +19,15 @@ from tests.browser.visitor import is_one_sentence
 from tests.conftest import Home, encoded, fill, picture
 
 OWN = {"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:7860"}
-NAMES = {"making", "may_make", "make_gallery", "go_on", "cancel_making", "forget_uploads"}
+NAMES = {
+    "making",
+    "may_make",
+    "make_gallery",
+    "go_on",
+    "cancel_making",
+    "discard_making",
+    "forget_uploads",
+}
 NEW = {"name": "new", "model": "mean_colour"}
 WAIT_SECONDS = 60
 

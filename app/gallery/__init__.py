@@ -7,7 +7,7 @@ before or as after. It holds the SHA-256 of every other file, and ends with its 
 bytes, which SQLite, going by the page count in its header, does not read.
 """
 
-from app.gallery.draft import Draft
+from app.gallery.draft import Draft, discard_draft
 from app.gallery.files import sha256_of, writing_to
 from app.gallery.manifest import (
     DATABASE,
@@ -30,6 +30,7 @@ __all__ = [
     "Manifest",
     "StoredFile",
     "check_name",
+    "discard_draft",
     "gallery_names",
     "recipe_of",
     "sha256_of",

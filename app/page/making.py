@@ -35,7 +35,7 @@ class MakingFunctions:
             return []
         functions = (
             *(self.making, self.may_make, self.make_gallery),
-            *(self.go_on, self.cancel_making, self.forget_uploads),
+            *(self.go_on, self.cancel_making, self.discard_making, self.forget_uploads),
         )
         return [_for_own_pages(function) for function in functions]
 
@@ -71,6 +71,11 @@ class MakingFunctions:
     def cancel_making(self, request: Mapping[str, Any]) -> Answer:
         """Stop what runs."""
         self._maker.cancel()
+        return {"progress": _shown(self._maker.progress())}
+
+    def discard_making(self, request: Mapping[str, Any]) -> Answer:
+        """Delete what was stopped."""
+        self._maker.discard()
         return {"progress": _shown(self._maker.progress())}
 
     def forget_uploads(self, request: Mapping[str, Any]) -> Answer:

@@ -29,9 +29,9 @@ PHONE: dict[str, Any] = {
 
 # A new answer replaces what it changes; what was there before carries this mark.
 _MARK_WHAT_IS_THERE = """() => document
-    .querySelectorAll(".hits, p.timing, #message .message")
+    .querySelectorAll(".hits, p.timing, #message .message, #facts .message")
     .forEach((each) => each.setAttribute("data-before", ""))"""
-_NEW = ":is(.hits, p.timing, #message .message):not([data-before])"
+_NEW = ":is(.hits, p.timing, #message .message, #facts .message):not([data-before])"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Visitor:
 
     @property
     def message(self) -> Locator:
-        return self.page.locator("#message .message")
+        return self.page.locator(":is(#message, #facts) .message")
 
     @property
     def facts(self) -> Locator:

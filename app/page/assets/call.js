@@ -1,6 +1,6 @@
 // Questions to the page's functions on the server.
 
-const NO_ANSWER = "The server does not answer: see whether it still runs, then try again.";
+export const NO_ANSWER = "The server does not answer: see whether it still runs, then try again.";
 
 // Return a function that asks and always gives an answer: where there is none, a message says so.
 // Gradio gives nothing, or an error's body, where the server is gone, busy or broken.

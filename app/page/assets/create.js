@@ -1,7 +1,7 @@
 // Making a gallery: a form, the build's progress, and how it ended. Asked of the server every half
 // second while something runs, and never else.
 
-import { callsTo } from "./call.js";
+import { NO_ANSWER, callsTo } from "./call.js";
 import { button, make, panel } from "./make.js";
 import { galleriesChanged, searchIn } from "./session.js";
 
@@ -225,7 +225,10 @@ async function makePanel(place, server, upload, mostBytes) {
     }
     return [
       ...(state === "stopped" ? [make("p", {}, `${made}: ${told}`)] : []),
-      ...(canGoOn ? [button("Go on", goOn)] : []),
+      ...(canGoOn ? [
+        button("Go on", goOn),
+        button("Delete what is done", async () => { await change("discard_making"); show(); }),
+      ] : []),
     ];
   }
 }
