@@ -1,9 +1,8 @@
-"""What the page asks to make a gallery: JSON answers, who may ask, files that are uploads only."""
+"""What the page asks to make a gallery: JSON answers, files that are uploads only."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -18,7 +17,6 @@ from app.wiring import make_maker
 from tests.browser.visitor import is_one_sentence
 from tests.conftest import Home, encoded, fill, picture
 
-OWN = {"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:7860"}
 NAMES = {"making", "may_make", "make_gallery", "go_on", "cancel_making", "forget_uploads"}
 NEW = {"name": "new", "model": "mean_colour"}
 WAIT_SECONDS = 60
@@ -37,14 +35,11 @@ class Page:
         functions = MakingFunctions(self.maker, Uploads(self.folder, home.service())).all
         self.functions = {function.__name__: function for function in functions}
 
-    def call(self, name: str, request: Any, headers: dict[str, str] | None = None) -> Any:
-        browser = SimpleNamespace(headers=OWN if headers is None else headers)
-        return json.loads(
-            orjson.dumps(self.functions[name](json.loads(json.dumps(request)), browser))
-        )
+    def call(self, name: str, request: Any) -> Any:
+        return json.loads(orjson.dumps(self.functions[name](json.loads(json.dumps(request)))))
 
-    def told(self, name: str, request: Any, headers: dict[str, str] | None = None) -> str:
-        got = self.call(name, request, headers)
+    def told(self, name: str, request: Any) -> str:
+        got = self.call(name, request)
         assert set(got) == {"message"}
         assert is_one_sentence(got["message"])
         return str(got["message"])
@@ -196,34 +191,6 @@ def test_what_is_not_wanted_after_all_is_deleted(page: Page) -> None:
 def test_going_on_and_cancelling_with_nothing_there_do_no_harm(page: Page) -> None:
     assert "nothing to go on with" in page.told("go_on", {})
     assert page.call("cancel_making", {})["progress"]["state"] == "idle"
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"host": "127.0.0.1:7860", "origin": "https://elsewhere.example"},
-        {"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:8000"},
-        {"host": "127.0.0.1:7860", "origin": "null"},
-        {"host": "127.0.0.1:7860", "origin": "http://["},
-        {"host": "rebound.example:7860", "origin": "http://rebound.example:7860"},
-        {"host": "rebound.example"},
-        {"host": "["},
-        {},
-    ],
-)
-def test_pages_of_other_sites_cannot_ask(
-    page: Page, headers: dict[str, str], tmp_path: Path
-) -> None:
-    folder = {"kind": "folder", "folder": str(fill(tmp_path / "pictures", 3))}
-    for name in NAMES:
-        assert "own address" in page.told(name, NEW | {"pictures": folder}, headers)
-    assert page.maker.progress().state == "idle"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860", "localhost"])
-def test_pages_of_this_machine_can_ask(page: Page, host: str) -> None:
-    for headers in ({"host": host}, {"host": host, "origin": f"http://{host}"}):
-        assert "progress" in page.call("making", {}, headers)
 
 
 @pytest.mark.parametrize("environ", [{"RIS_CREATE_GALLERIES": "0"}, {"HOST": "0.0.0.0"}])

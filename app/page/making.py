@@ -1,17 +1,13 @@
-"""What the page asks to make a gallery: JSON ↔ the maker, and who may ask at all."""
+"""What the page asks to make a gallery: JSON ↔ the maker."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import gradio as gr
-
-from app.errors import AppError, UsageError
+from app.errors import UsageError
 from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded, models
 from app.page.functions import Answer, telling
 from app.page.queries import Uploads, entry, whole_number
-from app.settings import is_loopback
 
 _MOST_SKIPPED_SHOWN = 1_000
 
@@ -37,7 +33,7 @@ class MakingFunctions:
             *(self.making, self.may_make, self.make_gallery),
             *(self.go_on, self.cancel_making, self.forget_uploads),
         )
-        return [_for_own_pages(function) for function in functions]
+        return [telling(function) for function in functions]
 
     def making(self, request: Mapping[str, Any]) -> Answer:
         """Return what can be chosen, and how far the build is."""
@@ -111,39 +107,6 @@ def _folder(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as exc:  # ~name of nobody
         raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
-
-
-def _for_own_pages(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[..., Answer]:
-    """Let a function be called by pages of this server alone.
-
-    The server listens at this machine only, but the machine's own browser may show any site: its
-    scripts could send requests here, or come under a name that leads here (DNS rebinding).
-    """
-    told = telling(function)
-
-    def called(request: Any, browser: gr.Request) -> Answer:
-        try:
-            _check_sender(browser.headers)
-        except AppError as exc:
-            return {"message": str(exc)}
-        return told(request)
-
-    called.__name__ = function.__name__
-    return called
-
-
-def _check_sender(headers: Mapping[str, str]) -> None:
-    host, origin = headers.get("host", ""), headers.get("origin")
-    try:
-        asked = urlsplit(f"//{host}").hostname or ""
-        own = is_loopback(asked) and (origin is None or urlsplit(origin).netloc == host)
-    except ValueError:
-        own = False
-    if not own:
-        raise UsageError(
-            "Galleries are made only from a page that was opened at this machine's own address: "
-            "open the one that the server printed."
-        )
 
 
 def _shown(progress: Progress) -> dict[str, Any]:
