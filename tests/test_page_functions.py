@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,23 @@ def test_a_photograph_of_the_row_is_searched(page: Page, uploads: Uploads, photo
     assert (got["query"]["kind"], got["query"]["name"]) == ("file", photograph)
     assert got["query"]["photograph"] == photograph
     assert uploads.read(got["query"]) == (EXAMPLES / f"{photograph}.jpg").read_bytes()
+
+
+def test_a_photograph_is_kept_once_however_often_it_is_clicked(
+    page: Page, uploads: Uploads
+) -> None:
+    def click(name: str) -> Any:
+        return page.ask({"kind": "photograph", "name": name, "turns": 1})["query"]
+
+    with ThreadPoolExecutor(8) as threads:
+        rockets = list(threads.map(click, ["rocket"] * 24))
+    assert all(query == rockets[0] for query in rockets)
+    assert click("coffee")["path"] != rockets[0]["path"]
+    assert len(list(uploads.folder.iterdir())) == 2
+    assert "turns" not in page.ask({"kind": "photograph", "name": "rocket"})["query"]
+    Path(rockets[0]["path"]).unlink()
+    again = click("rocket")
+    assert uploads.read(again) == (EXAMPLES / "rocket.jpg").read_bytes()
 
 
 def test_an_image_of_the_gallery_is_searched_by_its_id(page: Page, service: SearchService) -> None:

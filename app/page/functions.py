@@ -101,9 +101,8 @@ class Functions:
             name = str(entry(query, "name") or "The picture")
             return self._uploads.reference(str(entry(query, "path")), name)
         if kind == "photograph" and entry(query, "name") in PHOTOGRAPHS:
-            name = str(entry(query, "name"))
-            data = (EXAMPLES / f"{name}.jpg").read_bytes()
-            return self._uploads.keep(data, name) | {"photograph": name} | _edits(query)
+            file = EXAMPLES / f"{entry(query, 'name')}.jpg"
+            return self._uploads.photograph(file) | _edits(query)
         if kind == "url":
             url = str(entry(query, "url") or "").strip()
             if not url:

@@ -7,6 +7,7 @@ and "box" (four fractions of what is seen then). The page keeps no state on the 
 """
 
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shortened
@@ -35,6 +36,8 @@ class Uploads:
     def __init__(self, folder: Path, service: SearchService) -> None:
         self.folder = folder.resolve()
         self._service = service
+        self._photographs: dict[str, Reference] = {}
+        self._keeping = threading.Lock()
 
     def reference(self, path: str, name: str) -> Reference:
         """Return the reference of an uploaded file; UsageError for one elsewhere or too large.
@@ -55,6 +58,15 @@ class Uploads:
     def keep(self, data: bytes, name: str) -> Reference:
         """Return the reference of a picture that came as bytes (from a URL, or a part cut out)."""
         return self.reference(str(self._write(data, "")), name)
+
+    def photograph(self, file: Path) -> Reference:
+        """Return the reference of a photograph of the program's own, kept once for all visitors."""
+        with self._keeping:
+            kept = self._photographs.get(file.stem)
+            if kept is None or not Path(kept["path"]).is_file():
+                kept = self.keep(file.read_bytes(), file.stem) | {"photograph": file.stem}
+                self._photographs[file.stem] = kept
+        return dict(kept)
 
     def known(self, reference: Mapping[str, Any]) -> Reference:
         """Return the reference of an upload as the page sent it back; UsageError if it is gone."""
