@@ -179,8 +179,10 @@ def examples_of(value: object, gallery: str) -> list[Example]:
     """Return further examples, [{"gallery", "id", "weight"}]; those of other galleries are left."""
     if value is None:
         return []
-    if not isinstance(value, list) or len(value) > _MOST_EXAMPLES:
-        raise UsageError(f"The page sent {shortened(value)} as examples: take some of them away.")
+    if not isinstance(value, list):
+        raise UsageError("The page sent further examples that are no list: load it again.")
+    if len(value) > _MOST_EXAMPLES:
+        raise UsageError(f"At most {_MOST_EXAMPLES} further examples are taken: take some away.")
     return [
         Example(whole_number(entry(each, "id"), "An image's id"), _weight(entry(each, "weight")))
         for each in value
@@ -202,7 +204,7 @@ def _box_of(reference: Mapping[str, Any]) -> Box | None:
         left, top, right, bottom = map(float, sides if isinstance(sides, list) else ())
     except (TypeError, ValueError, OverflowError) as exc:
         raise UsageError(
-            f"The box {shortened(sides)} is not four fractions of a picture: draw it once more."
+            "The box of this query is not four fractions of a picture: draw it once more."
         ) from exc
     return Box(left, top, right, bottom)
 
