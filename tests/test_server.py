@@ -435,8 +435,8 @@ def test_an_upload_is_searched_edited_and_cut_over_http(served: Served) -> None:
     data = encoded(picture(300, (320, 240)), "PNG")
     sent = served.client.post("/gradio_api/upload", files={"files": ("new.png", data)})
     query = {"kind": "upload", "path": sent.json()[0], "name": "new.png"}
-    answer = ask(served.client, query, k=5)
-    assert len(answer["results"]["hits"]) == 5
+    answer = ask(served.client, query)
+    assert len(answer["results"]["hits"]) == 23
     best = answer["results"]["hits"][0]
     assert served.client.get(f"/{best['thumbnail']}").headers["content-type"] == "image/webp"
     assert served.client.get(f"/{best['picture']}").status_code == 200

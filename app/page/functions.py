@@ -55,7 +55,6 @@ class Functions:
         return {
             "galleries": [answers.gallery(info) for info in infos],
             "photographs": PHOTOGRAPHS,
-            "most": MAX_K,
         }
 
     def gallery(self, request: Mapping[str, Any]) -> Answer:
@@ -128,11 +127,10 @@ class Functions:
         self, reference: Reference, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         query, edit = question(reference, gallery, self._service, self._uploads)
-        k = entry(request, "k")
         result = self._service.search(
             gallery,
             query,
-            k=MAX_K if k is None else whole_number(k, "The number of results"),
+            k=MAX_K,
             edit=edit,
             examples=examples_of(entry(request, "examples"), gallery),
             exact=bool(entry(request, "exact")),
