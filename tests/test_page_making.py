@@ -137,8 +137,8 @@ def test_the_home_folder_can_be_written_short(
         ({"kind": "files", "files": []}, "Choose the pictures first"),
         ({"kind": "files", "files": "ab"}, "Choose the pictures first"),
         ({"kind": "files", "files": ["a"]}, "means nothing"),
-        ({"kind": "files", "files": [{}]}, "not here any more"),
-        ({"kind": "zip"}, "not here any more"),
+        ({"kind": "files", "files": [{}]}, "uploaded files are not here any more: choose them"),
+        ({"kind": "zip"}, "uploaded files are not here any more: choose them"),
         ({"kind": "folder"}, "Give the path"),
         ({"kind": "folder", "folder": " "}, "Give the path"),
         ({"kind": "folder", "folder": "/no/such/folder"}, "does not exist"),
@@ -174,10 +174,10 @@ def test_only_uploads_become_galleries_or_are_deleted(page: Page, tmp_path: Path
     secret.write_bytes(encoded(picture(1)))
     (page.folder / "link.jpg").symlink_to(secret)
     for path in (str(secret), f"{page.folder}/../../secret.jpg", f"{page.folder}/link.jpg", "/"):
-        assert "not here any more" in page.told_of(kind="zip", path=path, name="a.zip")
+        assert "files are not here any more" in page.told_of(kind="zip", path=path, name="a.zip")
         files = [{"path": path, "name": "a.jpg"}]
-        assert "not here any more" in page.told_of(kind="files", files=files)
-        assert "not here any more" in page.told("forget_uploads", {"paths": [path]})
+        assert "files are not here any more" in page.told_of(kind="files", files=files)
+        assert "files are not here any more" in page.told("forget_uploads", {"paths": [path]})
     assert secret.exists()
 
 

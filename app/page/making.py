@@ -10,6 +10,7 @@ from app.page.functions import Answer, telling
 from app.page.queries import Uploads, entry, whole_number
 
 _MOST_SKIPPED_SHOWN = 1_000
+_GONE = "The uploaded files are not here any more: choose them again."
 
 
 class MakingFunctions:
@@ -73,7 +74,7 @@ class MakingFunctions:
         """Delete what was uploaded for a gallery that is not made after all."""
         paths = entry(request, "paths")
         for path in paths if isinstance(paths, list) else ():
-            self._uploads.inside(str(path)).unlink(missing_ok=True)
+            self._uploads.inside(str(path), _GONE).unlink(missing_ok=True)
         return {}
 
     def _pictures(self, pictures: Any) -> Path | Uploaded | Archive:
@@ -81,17 +82,17 @@ class MakingFunctions:
         if kind == "folder":
             return _folder(str(entry(pictures, "folder") or "").strip())
         if kind == "zip":
-            file = self._uploads.inside(str(entry(pictures, "path")))
+            file = self._uploaded(pictures)
             return Archive(file, str(entry(pictures, "name") or "The ZIP"))
         files = entry(pictures, "files")
         if kind == "files" and isinstance(files, list) and files:
             return Uploaded(
-                tuple(
-                    (self._uploads.inside(str(entry(each, "path"))), str(entry(each, "name")))
-                    for each in files
-                )
+                tuple((self._uploaded(each), str(entry(each, "name"))) for each in files)
             )
         raise UsageError("Choose the pictures first.")
+
+    def _uploaded(self, file: Any) -> Path:
+        return self._uploads.inside(str(entry(file, "path")), _GONE)
 
 
 def _named(request: Mapping[str, Any]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from app.service import SearchService
 Reference = dict[str, Any]
 
 MOST_BYTES = 50_000_000
+_GONE = "That picture is not here any more: choose it again."
 _MOST_EXAMPLES = 50
 _MOST_WEIGHT = 10
 
@@ -80,15 +81,15 @@ class Uploads:
         """Return the bytes of a referenced upload."""
         return self._picture(str(reference.get("path"))).read_bytes()
 
-    def inside(self, path: str) -> Path:
-        """Return an uploaded file; UsageError if there is none of that path in the folder."""
+    def inside(self, path: str, gone: str = _GONE) -> Path:
+        """Return an uploaded file; UsageError(gone) if there is none of that path in the folder."""
         try:
             file = Path(path).resolve()
             if file.is_relative_to(self.folder) and file.is_file():
                 return file
         except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
             pass
-        raise UsageError("That picture is not here any more: choose it again.")
+        raise UsageError(gone)
 
     def _picture(self, path: str, name: str = "The picture") -> Path:
         """Return an uploaded file that may be a query; one that is too large is deleted."""
