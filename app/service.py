@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -39,6 +39,26 @@ class _Embedding:
     vector: NDArray[np.float32]
     sha256: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Scores by id, best first; the ids that the index would have missed; how it was searched."""
+
+    scores: dict[int, float]
+    missed: set[int]
+    exact: bool
+    candidates: int
+
+    def without(self, ids: Sequence[int]) -> "_Found":
+        left_out = set(ids)
+        scores = {image: score for image, score in self.scores.items() if image not in left_out}
+        return replace(self, scores=scores, missed=self.missed - left_out)
+
+    def led_by(self, ids: Sequence[int], scores: NDArray[np.float32]) -> "_Found":
+        """Return the same after `ids`, which count as not missed, with their scores."""
+        first = dict(zip(ids, scores.tolist(), strict=True))
+        return replace(self, scores=first | self.scores, missed=self.missed - set(ids))
 
 
 @dataclass(frozen=True)
@@ -132,40 +152,29 @@ class SearchService:
             raise UsageError(f"k must be from 1 to {MAX_K}, not {k}.")
         clock = _Clock()
         opened = self._open(gallery)
-        query_vector = self._embed_query(opened, query, edit, clock)
+        embedding = self._embed_query(opened, query, edit, clock)
         index, manifest = opened.index, opened.gallery.manifest
-        vector = _moved(query_vector.vector, examples, opened)
-        same = opened.gallery.ids_of_content(query_vector.sha256)
+        vector = _moved(embedding.vector, examples, opened)
+        same = opened.gallery.ids_of_content(embedding.sha256)
         asked = k + len(same) if leave_out_same_file else k
-        with clock.measure("rerank"):
-            found = index.search(vector[None], asked, exact=exact)
-        scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
-        exact = (exact or index.exact_only) and not index.approximate
-        missed: set[int] = set()
-        if exact and not index.exact_only:
-            missed = set(scores) - set(index.search(vector[None], asked).rows[0].tolist())
+        found = _nearest(index, vector, asked, clock, exact=exact)
         if leave_out_same_file:
-            for row in same:
-                scores.pop(row, None)
+            found = found.without(same)
         elif same and edit.is_nothing and not examples:
             # The file itself is an answer whether or not the shortlist holds it.
-            own = index.scores(vector, np.array(same, np.int64))
-            scores = dict(zip(same, own.tolist(), strict=True)) | scores
-            missed -= set(same)
-        ids = list(scores)[:k]
+            found = found.led_by(same, index.scores(vector, np.array(same, np.int64)))
+        ids = list(found.scores)[:k]
         with clock.measure("lookup"):
             images = opened.gallery.images(ids)
         copies = _near_duplicates(index, ids)
-        if not exact:
-            clock.take("rerank", "shortlist", index.shortlist_seconds(vector, asked))
         hits = tuple(
             Hit(
                 image,
-                scores[image.id],
+                found.scores[image.id],
                 rank,
                 same_file=image.id in same,
                 duplicate_of=copies.get(rank),
-                missed=image.id in missed,
+                missed=image.id in found.missed,
             )
             for rank, image in enumerate(images, 1)
         )
@@ -174,11 +183,11 @@ class SearchService:
             gallery=gallery,
             hits=hits,
             approximate=index.approximate,
-            exact=exact,
-            candidates=index.rows if exact else found.candidates,
-            recall=1.0 if exact else recall,
+            exact=found.exact,
+            candidates=found.candidates,
+            recall=1.0 if found.exact else recall,
             timings=clock.timings(),
-            notes=query_vector.notes,
+            notes=embedding.notes,
             floor=None if index.approximate else manifest.floor,
         )
 
@@ -383,6 +392,22 @@ def _moved(
         raise UsageError("The examples cancel the query out: take one of them away.")
     moved: NDArray[np.float32] = (total / length).astype(np.float32)
     return moved
+
+
+def _nearest(
+    index: VectorIndex, vector: NDArray[np.float32], k: int, clock: "_Clock", *, exact: bool
+) -> _Found:
+    """Return the k images nearest to a vector; an exact search asks the index too, to compare."""
+    with clock.measure("rerank"):
+        found = index.search(vector[None], k, exact=exact)
+    scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
+    if index.approximate or not (exact or index.exact_only):
+        clock.take("rerank", "shortlist", index.shortlist_seconds(vector, k))
+        return _Found(scores, set(), exact=False, candidates=found.candidates)
+    missed: set[int] = set()
+    if not index.exact_only:
+        missed = set(scores) - set(index.search(vector[None], k).rows[0].tolist())
+    return _Found(scores, missed, exact=True, candidates=index.rows)
 
 
 def _near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:

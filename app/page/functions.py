@@ -55,7 +55,6 @@ class Functions:
         return {
             "galleries": [answers.gallery(info) for info in infos],
             "photographs": PHOTOGRAPHS,
-            "most": MAX_K,
         }
 
     def gallery(self, request: Mapping[str, Any]) -> Answer:
@@ -101,9 +100,8 @@ class Functions:
             name = str(entry(query, "name") or "The picture")
             return self._uploads.reference(str(entry(query, "path")), name)
         if kind == "photograph" and entry(query, "name") in PHOTOGRAPHS:
-            name = str(entry(query, "name"))
-            data = (EXAMPLES / f"{name}.jpg").read_bytes()
-            return self._uploads.keep(data, name) | {"photograph": name} | _edits(query)
+            file = EXAMPLES / f"{entry(query, 'name')}.jpg"
+            return self._uploads.photograph(file) | _edits(query)
         if kind == "url":
             url = str(entry(query, "url") or "").strip()
             if not url:
@@ -129,11 +127,10 @@ class Functions:
         self, reference: Reference, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         query, edit = question(reference, gallery, self._service, self._uploads)
-        k = entry(request, "k")
         result = self._service.search(
             gallery,
             query,
-            k=MAX_K if k is None else whole_number(k, "The number of results"),
+            k=MAX_K,
             edit=edit,
             examples=examples_of(entry(request, "examples"), gallery),
             exact=bool(entry(request, "exact")),

@@ -1,19 +1,16 @@
-"""What the page asks to make a gallery: JSON ↔ the maker, and who may ask at all."""
+"""What the page asks to make a gallery: JSON ↔ the maker."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import gradio as gr
-
-from app.errors import AppError, UsageError
+from app.errors import UsageError
 from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded, models
 from app.page.functions import Answer, telling
 from app.page.queries import Uploads, entry, whole_number
-from app.settings import is_loopback
 
 _MOST_SKIPPED_SHOWN = 1_000
+_GONE = "The uploaded files are not here any more: choose them again."
 
 
 class MakingFunctions:
@@ -37,7 +34,7 @@ class MakingFunctions:
             *(self.making, self.may_make, self.make_gallery),
             *(self.go_on, self.cancel_making, self.discard_making, self.forget_uploads),
         )
-        return [_for_own_pages(function) for function in functions]
+        return [telling(function) for function in functions]
 
     def making(self, request: Mapping[str, Any]) -> Answer:
         """Return what can be chosen, and how far the build is."""
@@ -82,7 +79,7 @@ class MakingFunctions:
         """Delete what was uploaded for a gallery that is not made after all."""
         paths = entry(request, "paths")
         for path in paths if isinstance(paths, list) else ():
-            self._uploads.inside(str(path)).unlink(missing_ok=True)
+            self._uploads.inside(str(path), _GONE).unlink(missing_ok=True)
         return {}
 
     def _pictures(self, pictures: Any) -> Path | Uploaded | Archive:
@@ -90,17 +87,17 @@ class MakingFunctions:
         if kind == "folder":
             return _folder(str(entry(pictures, "folder") or "").strip())
         if kind == "zip":
-            file = self._uploads.inside(str(entry(pictures, "path")))
+            file = self._uploaded(pictures)
             return Archive(file, str(entry(pictures, "name") or "The ZIP"))
         files = entry(pictures, "files")
         if kind == "files" and isinstance(files, list) and files:
             return Uploaded(
-                tuple(
-                    (self._uploads.inside(str(entry(each, "path"))), str(entry(each, "name")))
-                    for each in files
-                )
+                tuple((self._uploaded(each), str(entry(each, "name"))) for each in files)
             )
         raise UsageError("Choose the pictures first.")
+
+    def _uploaded(self, file: Any) -> Path:
+        return self._uploads.inside(str(entry(file, "path")), _GONE)
 
 
 def _named(request: Mapping[str, Any]) -> tuple[str, str]:
@@ -116,39 +113,6 @@ def _folder(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as exc:  # ~name of nobody
         raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
-
-
-def _for_own_pages(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[..., Answer]:
-    """Let a function be called by pages of this server alone.
-
-    The server listens at this machine only, but the machine's own browser may show any site: its
-    scripts could send requests here, or come under a name that leads here (DNS rebinding).
-    """
-    told = telling(function)
-
-    def called(request: Any, browser: gr.Request) -> Answer:
-        try:
-            _check_sender(browser.headers)
-        except AppError as exc:
-            return {"message": str(exc)}
-        return told(request)
-
-    called.__name__ = function.__name__
-    return called
-
-
-def _check_sender(headers: Mapping[str, str]) -> None:
-    host, origin = headers.get("host", ""), headers.get("origin")
-    try:
-        asked = urlsplit(f"//{host}").hostname or ""
-        own = is_loopback(asked) and (origin is None or urlsplit(origin).netloc == host)
-    except ValueError:
-        own = False
-    if not own:
-        raise UsageError(
-            "Galleries are made only from a page that was opened at this machine's own address: "
-            "open the one that the server printed."
-        )
 
 
 def _shown(progress: Progress) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and "box" (four fractions of what is seen then). The page keeps no state on the 
 """
 
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shortened
@@ -20,6 +21,7 @@ from app.service import SearchService
 Reference = dict[str, Any]
 
 MOST_BYTES = 50_000_000
+_GONE = "That picture is not here any more: choose it again."
 _MOST_EXAMPLES = 50
 _MOST_WEIGHT = 10
 
@@ -35,6 +37,8 @@ class Uploads:
     def __init__(self, folder: Path, service: SearchService) -> None:
         self.folder = folder.resolve()
         self._service = service
+        self._photographs: dict[str, Reference] = {}
+        self._keeping = threading.Lock()
 
     def reference(self, path: str, name: str) -> Reference:
         """Return the reference of an uploaded file; UsageError for one elsewhere or too large.
@@ -56,6 +60,15 @@ class Uploads:
         """Return the reference of a picture that came as bytes (from a URL, or a part cut out)."""
         return self.reference(str(self._write(data, "")), name)
 
+    def photograph(self, file: Path) -> Reference:
+        """Return the reference of a photograph of the program's own, kept once for all visitors."""
+        with self._keeping:
+            kept = self._photographs.get(file.stem)
+            if kept is None or not Path(kept["path"]).is_file():
+                kept = self.keep(file.read_bytes(), file.stem) | {"photograph": file.stem}
+                self._photographs[file.stem] = kept
+        return dict(kept)
+
     def known(self, reference: Mapping[str, Any]) -> Reference:
         """Return the reference of an upload as the page sent it back; UsageError if it is gone."""
         self._picture(str(reference.get("path")))
@@ -68,15 +81,15 @@ class Uploads:
         """Return the bytes of a referenced upload."""
         return self._picture(str(reference.get("path"))).read_bytes()
 
-    def inside(self, path: str) -> Path:
-        """Return an uploaded file; UsageError if there is none of that path in the folder."""
+    def inside(self, path: str, gone: str = _GONE) -> Path:
+        """Return an uploaded file; UsageError(gone) if there is none of that path in the folder."""
         try:
             file = Path(path).resolve()
             if file.is_relative_to(self.folder) and file.is_file():
                 return file
         except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
             pass
-        raise UsageError("That picture is not here any more: choose it again.")
+        raise UsageError(gone)
 
     def _picture(self, path: str, name: str = "The picture") -> Path:
         """Return an uploaded file that may be a query; one that is too large is deleted."""
@@ -167,8 +180,10 @@ def examples_of(value: object, gallery: str) -> list[Example]:
     """Return further examples, [{"gallery", "id", "weight"}]; those of other galleries are left."""
     if value is None:
         return []
-    if not isinstance(value, list) or len(value) > _MOST_EXAMPLES:
-        raise UsageError(f"The page sent {shortened(value)} as examples: take some of them away.")
+    if not isinstance(value, list):
+        raise UsageError("The page sent further examples that are no list: load it again.")
+    if len(value) > _MOST_EXAMPLES:
+        raise UsageError(f"At most {_MOST_EXAMPLES} further examples are taken: take some away.")
     return [
         Example(whole_number(entry(each, "id"), "An image's id"), _weight(entry(each, "weight")))
         for each in value
@@ -190,7 +205,7 @@ def _box_of(reference: Mapping[str, Any]) -> Box | None:
         left, top, right, bottom = map(float, sides if isinstance(sides, list) else ())
     except (TypeError, ValueError, OverflowError) as exc:
         raise UsageError(
-            f"The box {shortened(sides)} is not four fractions of a picture: draw it once more."
+            "The box of this query is not four fractions of a picture: draw it once more."
         ) from exc
     return Box(left, top, right, bottom)
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ALBUM, COLOURS, Site
 from tests.browser.pictures import seen_again
-from tests.browser.visitor import COMPONENT_SERVER, PHONE, Visitor, payload
+from tests.browser.visitor import PHONE, Visitor, payload
 from tests.conftest import encoded
 
 pytestmark = pytest.mark.browser
@@ -117,7 +117,7 @@ def test_an_address_that_gave_no_picture_can_be_corrected(visitor: Visitor, site
 
 
 def test_a_server_that_does_not_answer_is_told(visitor: Visitor) -> None:
-    visitor.page.route(COMPONENT_SERVER, lambda route: route.fulfill(json=None))
+    visitor.page.route(re.compile("/component_server/?$"), lambda route: route.fulfill(json=None))
     click_example(visitor, "coffee")
     expect(visitor.message).to_contain_text("The server does not answer")
     expect(visitor.page.locator(".results.loading")).to_have_count(0)
