@@ -33,6 +33,9 @@ _MARK_WHAT_IS_THERE = """() => document
     .forEach((each) => each.setAttribute("data-before", ""))"""
 _NEW = ":is(.hits, p.timing, #message .message, #facts .message):not([data-before])"
 
+# Gradio's word in the console, now and then, on a page that is left for another.
+_SAID_WHEN_LEFT = "AbortError: signal is aborted without reason"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -250,6 +253,8 @@ class Visitor:
         return self._problems
 
     def _hear(self, message: ConsoleMessage) -> None:
+        if message.text.startswith(_SAID_WHEN_LEFT):
+            return
         if message.type in ("error", "assert"):
             self._problems.append(f"console: {message.text} ({message.location})")
 
