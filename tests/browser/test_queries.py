@@ -179,7 +179,7 @@ def test_a_webcam_that_is_refused_gives_one_sentence(visitor: Visitor, cat: Path
         visitor.button("Webcam").click()
 
     expect(visitor.message).to_have_text(
-        "The webcam cannot be used (NotAllowedError): allow it in the browser, or choose a file."
+        "The webcam was refused: allow it in the browser, or choose a file."
     )
     visitor.upload(cat)
     finds(visitor, "chelsea")

@@ -41,7 +41,7 @@ function chip({ id, weight, thumbnail, name }) {
 async function earlier({ place }) {
   const { edit, examples, gallery } = place;
   const more = [
-    edit.box && "a part", examples.length && "with further examples",
+    edit.box && "a part", edit.turns && "turned", edit.mirrored && "flipped", examples.length && "with further examples",
     gallery !== state.gallery?.name && `in ${gallery}`,
   ].filter(Boolean);
   const name = ["Back to " + edit.name, ...more].join(", ");

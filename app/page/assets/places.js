@@ -65,7 +65,7 @@ async function follow(link, number) {
   const gallery = state.gallery.name;
   if (place) goTo(place); // loaded again, or come back to from elsewhere
   else if (link.gallery && !link.known) {
-    session.say(`There is no gallery ${JSON.stringify(link.gallery)}: choose another.`);
+    session.say(await session.whyNoGallery(link.gallery));
   } else if (link.query) {
     const examples = link.examples.map(({ id, weight }) => ({
       id, weight, gallery, name: `image ${id}`,

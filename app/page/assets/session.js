@@ -196,6 +196,10 @@ export async function chooseGallery(name, { partOf } = {}) {
   else keepPlace(false);
 }
 
+export async function whyNoGallery(name) {
+  return (await call("gallery", { gallery: name })).message;
+}
+
 // A gallery that went while the page was open is told beside the galleries, and is no choice any more.
 async function noticeVanished() {
   const { name } = state.gallery;
