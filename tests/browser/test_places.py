@@ -45,6 +45,16 @@ def test_further_examples_in_a_link_are_of_the_gallery_that_is_shown(new_visitor
     assert chips.first.locator("img").evaluate("(image) => image.decode().then(() => true)")
 
 
+def test_a_link_with_an_example_that_is_not_there_is_told_and_the_search_goes_on(
+    new_visitor: Visit,
+) -> None:
+    visitor = new_visitor(at="?image=5&more=999999")
+    expect(visitor.message).to_contain_text("999999")
+    expect(visitor.page.locator(".chip")).to_have_count(0)
+    visitor.search()
+    expect(visitor.hits).to_have_count(10)
+
+
 def test_opening_a_link_leaves_nothing_to_go_back_to(new_visitor: Visit) -> None:
     visitor = new_visitor()
     before = length_of_history(visitor)

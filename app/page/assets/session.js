@@ -112,7 +112,7 @@ export async function ask(query, { isEdit = false, keep = true, examples } = {})
     message: answer.message || "",
     edit: answer.query,
     original: isEdit ? state.original : answer.query,
-    examples: asked,
+    examples: answer.results ? asked : [],
     results: answer.results || null,
     shown: state.controls.k,
   });
