@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import expect
@@ -58,7 +59,7 @@ def test_a_link_with_an_example_that_is_not_there_is_told_and_the_search_goes_on
 def test_opening_a_link_leaves_nothing_to_go_back_to(new_visitor: Visit) -> None:
     visitor = new_visitor()
     before = length_of_history(visitor)
-    visitor.page.goto(f"{visitor.page.url}?gallery={ALBUM}&image=3")
+    visitor.page.goto(urljoin(visitor.page.url, f"?gallery={ALBUM}&image=3"))
     visitor.hits.first.wait_for()
     assert length_of_history(visitor) == before + 1
 
