@@ -8,7 +8,7 @@ RUN_READY := $(VENV)/.requirements-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check format evaluate bench clean
+.PHONY: help run install test check format evaluate bench screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,8 +35,11 @@ format: $(DEV_READY) ## put the code into its one format
 evaluate: $(DEV_READY) ## measure quality and search times on Caltech101 (REAL_DATA=folder that holds it)
 	$(BIN)/python -m benchmarks.evaluate
 
-bench: $(DEV_READY) ## measure the build, the server's memory, its start and a query (REAL_DATA=folder)
+bench: $(DEV_READY) ## measure the build, the server's memory and start, a query, the page (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed
+
+screenshots: $(DEV_READY) ## make the README's pictures of the page anew (needs Chromium)
+	$(BIN)/python -m docs.screenshots
 
 clean: ## remove .venv and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -1,6 +1,7 @@
 """The build, start to end: a folder of pictures → a gallery that can be searched."""
 
 import hashlib
+import shlex
 import shutil
 import time
 from collections import deque
@@ -73,6 +74,31 @@ class _Embedded:
     thumbnails: list[bytes]
     vectors: NDArray[np.float32]
     skipped: list[Skipped]
+
+
+def command_for(
+    *,
+    data: str | None = None,
+    images: Path | None = None,
+    name: str | None = None,
+    model: str | None = None,
+    index: str | None = None,
+    limit: int | None = None,
+) -> str:
+    """Return what a person types to have a gallery built, for the messages of later days."""
+    words = ["python3", "create_index.py"]
+    options = {
+        "data": data,
+        "images": images and images.resolve(),
+        "name": name,
+        "model": model,
+        "index": index,
+        "limit": limit,
+    }
+    for key, value in options.items():
+        if value is not None:
+            words += [f"--{key}", str(value)]
+    return shlex.join(words)
 
 
 def build(

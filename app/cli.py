@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -101,7 +100,7 @@ def _galleries(options: argparse.Namespace) -> int:
 
 
 def _create_index(options: argparse.Namespace) -> int:
-    from app.build import BuildRequest
+    from app.build import BuildRequest, command_for
     from app.settings import read_settings
     from app.wiring import make_builder
 
@@ -113,21 +112,18 @@ def _create_index(options: argparse.Namespace) -> int:
         index=options.index,
         limit=options.limit,
         force=options.force,
-        command=_command(options),
+        command=command_for(
+            data=options.data,
+            images=options.images,
+            name=options.name,
+            model=options.model,
+            index=options.index,
+            limit=options.limit,
+        ),
     )
     with _Progress() as progress:
         _print_report(make_builder(read_settings())(request, tell=progress.tell))
     return 0
-
-
-def _command(options: argparse.Namespace) -> str:
-    """Return the command that builds this gallery again, for the messages of later days."""
-    words = ["python3", "create_index.py"]
-    for key in ("data", "images", "name", "model", "index", "limit"):
-        value = getattr(options, key)
-        if value is not None:
-            words += [f"--{key}", str(value.resolve() if key == "images" else value)]
-    return shlex.join(words)
 
 
 class _Progress:

@@ -3,7 +3,8 @@
 AppError
 ├── UsageError            what was asked for does not exist or is out of range
 │   ├── SettingsError     an environment variable has a value that cannot be used
-│   └── NotFoundError     no gallery, picture or data set of that name or id
+│   ├── NotFoundError     no gallery, picture or data set of that name or id
+│   └── SenderError       another site's page may have asked for it
 ├── QueryError            the query picture cannot be used
 │   ├── DecodeError       bytes that are not a picture that can be read
 │   └── FetchError        an address that gave no picture
@@ -41,6 +42,12 @@ class NotFoundError(UsageError):
     """There is no gallery, picture or data set of that name or id."""
 
     http_status = 404
+
+
+class SenderError(UsageError):
+    """The page of another site may have asked for it."""
+
+    http_status = 403
 
 
 class QueryError(AppError):

@@ -26,6 +26,32 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """What is done to an upright picture before it is searched, in this order.
+
+    Turned clockwise by `quarter_turns` × 90°, mirrored left to right, cut to `box` (in fractions of
+    what is seen then).
+    """
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+    box: Box | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """True where the picture stays as it is."""
+        return self.quarter_turns % 4 == 0 and not self.mirrored and self.box is None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A further image of the gallery that results should be like (weight > 0) or unlike (< 0)."""
+
+    image: int
+    weight: float
+
+
+@dataclass(frozen=True)
 class ImageRecord:
     """One image of a gallery: `id` is its row, `path` is relative to its data set's folder."""
 
@@ -48,12 +74,18 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Hit:
-    """One result: image, cosine to the query, place from 1, and whether it is the same file."""
+    """One result: image, cosine to the query, place from 1, and whether it is the same file.
+
+    `duplicate_of` is the rank of a better result that it nearly equals, or None; `missed` says that
+    the index would not have found it (known only where the search was exact).
+    """
 
     image: ImageRecord
     score: float
     rank: int
     same_file: bool
+    duplicate_of: int | None = None
+    missed: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,13 +95,19 @@ class Timings:
     fetch: float = 0.0
     decode: float = 0.0
     embed: float = 0.0
-    search: float = 0.0
+    shortlist: float = 0.0
+    rerank: float = 0.0
+    lookup: float = 0.0
     total: float = 0.0
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The answer to one query."""
+    """The answer to one query.
+
+    `floor` is the score that nearly all of the gallery's own images reach with another one, None
+    where it is not known; `similar_enough` whether the best result reaches it.
+    """
 
     gallery: str
     hits: tuple[Hit, ...]
@@ -79,6 +117,13 @@ class SearchResult:
     recall: float
     timings: Timings
     notes: tuple[str, ...] = ()
+    floor: float | None = None
+
+    @property
+    def similar_enough(self) -> bool:
+        """False where nothing in the gallery is really like the query."""
+        best = max((hit.score for hit in self.hits), default=0.0)
+        return self.floor is None or best >= self.floor
 
 
 @dataclass(frozen=True)
@@ -104,4 +149,7 @@ class GalleryInfo:
     recall_raw: float = 0.0
     recall_reranked: float = 0.0
     created: str = ""
+    skipped: int = 0
+    floor: float | None = None
+    disk_bytes: int = 0
     notes: tuple[str, ...] = field(default=())

@@ -1,5 +1,6 @@
-"""One web application: the routes, the error handler, and the page mounted on it."""
+"""One web application: routes, error handler, the page mounted on it, and who may ask it."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -8,11 +9,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from app.errors import AppError, UsageError
+from app.errors import AppError, SenderError, UsageError
+from app.making import GalleryMaker
 from app.service import SearchService
-from app.settings import Settings
-from app.wiring import make_service
+from app.settings import Settings, is_loopback
+from app.wiring import make_maker, make_service
 
 # The browser itself is told to ask nobody else: no font, script or beacon from another host.
 # Gradio needs inline scripts and styles, and compiles the page's small scripts.
@@ -22,6 +25,7 @@ _CONTENT_POLICY = (
     "style-src 'self' 'unsafe-inline'; font-src 'self' data:; connect-src 'self' data: blob:; "
     "object-src 'none'; base-uri 'self'"
 )
+_CHANGE_NOTHING = {"GET", "HEAD", "OPTIONS"}
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -39,9 +43,13 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 await super().startup(sockets)
                 announce(address_of(settings.host, settings.port))
 
-        application = make_application(make_service(settings), Path(uploads))
+        maker = make_maker(settings)
+        application = make_application(
+            make_service(settings), Path(uploads), maker, host=settings.host
+        )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        AnnouncingServer(config).run(sockets=[listening])
+        with contextlib.closing(maker):  # a gallery being made stops before the uploads go
+            AnnouncingServer(config).run(sockets=[listening])
 
 
 def address_of(host: str, port: int) -> str:
@@ -50,13 +58,15 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def make_application(service: SearchService, uploads: Path) -> Any:
-    """Return the ASGI application: routes first, the page at /.
+def make_application(
+    service: SearchService, uploads: Path, maker: GalleryMaker, *, host: str
+) -> Any:
+    """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
     The models are loaded beside, so that the page does not wait for them.
     """
     from fastapi import FastAPI, Request
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import Response
 
     from app import __version__, rest
 
@@ -65,12 +75,70 @@ def make_application(service: SearchService, uploads: Path) -> Any:
     application.include_router(rest.routes(service))
 
     @application.exception_handler(AppError)
-    def tell(request: Request, error: AppError) -> JSONResponse:
-        return JSONResponse(rest.error_body(error), error.http_status)
+    def tell(request: Request, error: AppError) -> Response:
+        answer: Response = _told(error)
+        return answer
 
     from app.page import mount_page
 
-    return _WithContentPolicy(mount_page(application, service, uploads))
+    mounted = mount_page(application, service, uploads, maker)
+    return _WithContentPolicy(_ForOwnPages(mounted, host=host))
+
+
+class _ForOwnPages:
+    """Refuses what the page of another site may have asked for, through its visitor's browser.
+
+    Such a page can post to any address. Under a name of its own that it lets lead to this machine
+    (DNS rebinding) it could read the answers too, so a server that listens at a loopback address
+    answers to the names of those alone.
+    """
+
+    def __init__(self, application: Any, *, host: str) -> None:
+        self._application = application
+        self._loopback = is_loopback(host)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        answer = self._application
+        if scope["type"] != "lifespan":
+            try:
+                self._check_sender(scope.get("method"), dict(scope["headers"]))
+            except SenderError as exc:
+                answer = _told(exc)
+        await answer(scope, receive, send)
+
+    def _check_sender(self, method: str | None, headers: dict[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if self._loopback and not is_loopback(_without_port(host)):
+            raise SenderError(
+                f"This server is not asked as {host!r}, but at this machine's own address alone: "
+                "open the one that it printed."
+            )
+        if b"origin" not in headers or method in _CHANGE_NOTHING:
+            return
+        # Not X-Forwarded-Host: the page of another site can send that as it likes.
+        place = origin.partition("://")[2]
+        if not place or place.lower() != host.lower():
+            raise SenderError(
+                f"The page that asks is of {origin!r}, not of this server at {host!r}: "
+                "ask from the page of the address that the server printed."
+            )
+
+
+def _without_port(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # a bracket that is not closed
+        return ""
+
+
+def _told(error: AppError) -> Any:
+    """Return the answer that tells an error."""
+    from fastapi.responses import JSONResponse
+
+    from app import rest
+
+    return JSONResponse(rest.error_body(error), error.http_status)
 
 
 class _WithContentPolicy:

@@ -4,9 +4,9 @@ import hashlib
 import mimetypes
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,10 +17,13 @@ from app.embed import Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
 from app.gallery import Folders, Gallery, gallery_names
 from app.index import SearchEffort, VectorIndex
-from app.results import Box, GalleryInfo, Hit, ImageRecord, SearchResult, Timings
+from app.results import Edit, Example, GalleryInfo, Hit, ImageRecord, SearchResult, Timings
 
-MAX_K = 100
+MAX_K = 200
 DISPLAY_SIDE = 1024
+AS_IT_IS = Edit()
+_NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
+_LEAST_LENGTH = 1e-3
 _TRY_AGAIN_SECONDS = 10
 _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
@@ -36,6 +39,26 @@ class _Embedding:
     vector: NDArray[np.float32]
     sha256: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Scores by id, best first; the ids that the index would have missed; how it was searched."""
+
+    scores: dict[int, float]
+    missed: set[int]
+    exact: bool
+    candidates: int
+
+    def without(self, ids: Sequence[int]) -> "_Found":
+        left_out = set(ids)
+        scores = {image: score for image, score in self.scores.items() if image not in left_out}
+        return replace(self, scores=scores, missed=self.missed - left_out)
+
+    def led_by(self, ids: Sequence[int], scores: NDArray[np.float32]) -> "_Found":
+        """Return the same after `ids`, which count as not missed, with their scores."""
+        first = dict(zip(ids, scores.tolist(), strict=True))
+        return replace(self, scores=first | self.scores, missed=self.missed - set(ids))
 
 
 @dataclass(frozen=True)
@@ -99,6 +122,9 @@ class SearchService:
             recall_raw=manifest.recall_raw,
             recall_reranked=manifest.recall_reranked,
             created=manifest.created,
+            skipped=manifest.skipped,
+            floor=manifest.floor,
+            disk_bytes=sum(file.bytes for file in manifest.files.values()),
             notes=manifest.notes,
         )
 
@@ -108,50 +134,61 @@ class SearchService:
         query: bytes | str | int,
         *,
         k: int = 10,
-        box: Box | None = None,
+        edit: Edit = AS_IT_IS,
+        examples: Sequence[Example] = (),
         exact: bool = False,
         leave_out_same_file: bool = False,
     ) -> SearchResult:
         """Return the k images nearest to `query`: a picture's bytes, its URL, or an image's id.
 
-        With `box` only that part of the query is searched. Images whose file is the query's own
-        file come first, marked; or are left out. A whole image of the gallery is searched by its
-        stored vector. Raises an AppError whose message is for people.
+        `edit` is done to the query first. With `examples`, images of the same gallery, the score is
+        the cosine to the unit vector along the query's own plus each example's, times its weight
+        (Rocchio, Relevance Feedback in Information Retrieval, 1971). Images whose file is the
+        query's own file come first, marked; or are left out. An `exact` search marks what the index
+        would have missed. A whole image of the gallery is searched by its stored vector. Raises an
+        AppError whose message is for people.
         """
         if not 1 <= k <= MAX_K:
             raise UsageError(f"k must be from 1 to {MAX_K}, not {k}.")
         clock = _Clock()
         opened = self._open(gallery)
-        query_vector = self._embed_query(opened, query, box, clock)
-        with clock.measure("search"):
-            same = opened.gallery.ids_of_content(query_vector.sha256)
-            asked = k + len(same) if leave_out_same_file else k
-            found = opened.index.search(query_vector.vector[None], asked, exact=exact)
-            scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
-            if leave_out_same_file:
-                for row in same:
-                    scores.pop(row, None)
-            elif same and box is None:
-                # The file itself is an answer whether or not the shortlist holds it.
-                own = opened.index.scores(query_vector.vector, np.array(same, np.int64))
-                scores = dict(zip(same, own.tolist(), strict=True)) | scores
-            ids = list(scores)[:k]
-            hits = tuple(
-                Hit(image, scores[image.id], rank, image.id in same)
-                for rank, image in enumerate(opened.gallery.images(ids), 1)
-            )
+        embedding = self._embed_query(opened, query, edit, clock)
         index, manifest = opened.index, opened.gallery.manifest
-        exact = (exact or index.exact_only) and not index.approximate
+        vector = _moved(embedding.vector, examples, opened)
+        same = opened.gallery.ids_of_content(embedding.sha256)
+        asked = k + len(same) if leave_out_same_file else k
+        found = _nearest(index, vector, asked, clock, exact=exact)
+        if leave_out_same_file:
+            found = found.without(same)
+        elif same and edit.is_nothing and not examples:
+            # The file itself is an answer whether or not the shortlist holds it.
+            found = found.led_by(same, index.scores(vector, np.array(same, np.int64)))
+        ids = list(found.scores)[:k]
+        with clock.measure("lookup"):
+            images = opened.gallery.images(ids)
+        copies = _near_duplicates(index, ids)
+        hits = tuple(
+            Hit(
+                image,
+                found.scores[image.id],
+                rank,
+                same_file=image.id in same,
+                duplicate_of=copies.get(rank),
+                missed=image.id in found.missed,
+            )
+            for rank, image in enumerate(images, 1)
+        )
         recall = manifest.recall_raw if index.approximate else manifest.recall_reranked
         return SearchResult(
             gallery=gallery,
             hits=hits,
             approximate=index.approximate,
-            exact=exact,
-            candidates=index.rows if exact else found.candidates,
-            recall=1.0 if exact else recall,
+            exact=found.exact,
+            candidates=found.candidates,
+            recall=1.0 if found.exact else recall,
             timings=clock.timings(),
-            notes=query_vector.notes,
+            notes=embedding.notes,
+            floor=None if index.approximate else manifest.floor,
         )
 
     def image(self, gallery: str, image: int) -> ImageRecord:
@@ -183,16 +220,15 @@ class SearchService:
         """Return the picture at a URL, within the limits of `app.fetch`."""
         return self._fetch(url)
 
-    def preview(self, data: bytes, box: Box | None = None) -> bytes:
-        """Return a PNG of a picture, or of its part in `box`, where browsers cannot show the file.
+    def preview(self, data: bytes, edit: Edit = AS_IT_IS) -> bytes:
+        """Return a PNG of an edited picture, for browsers that cannot show the file itself.
 
         A whole picture is made no larger than needed to look at; a part keeps every pixel.
         """
-        if box:
-            return decode.encode_png(decode.crop(decode.decode(data), box))
-        return decode.encode_png(
-            decode.decode(data, min_side=DISPLAY_SIDE), longer_side=DISPLAY_SIDE
-        )
+        if edit.box:
+            return decode.encode_png(_edited(decode.decode(data), edit))
+        image = decode.decode(data, min_side=DISPLAY_SIDE)
+        return decode.encode_png(_edited(image, edit), longer_side=DISPLAY_SIDE)
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
@@ -204,10 +240,10 @@ class SearchService:
                 continue  # `galleries` says why
 
     def _embed_query(
-        self, opened: _Open, query: bytes | str | int, box: Box | None, clock: "_Clock"
+        self, opened: _Open, query: bytes | str | int, edit: Edit, clock: "_Clock"
     ) -> _Embedding:
         notes: tuple[str, ...] = ()
-        if isinstance(query, int) and box is None:
+        if isinstance(query, int) and edit.is_nothing:
             record = opened.gallery.images([query])[0]
             return _Embedding(opened.index.vector(query), record.sha256)
         off = self._uploads_off(opened.gallery, wait=True)
@@ -218,7 +254,7 @@ class SearchService:
             data = _file_of(record, self._folder_of(opened.gallery))
             if data is None:
                 data = opened.gallery.thumbnail(query)
-                notes = ("The part was cut from the thumbnail: the original is not here.",)
+                notes = ("The thumbnail was edited: the original is not here.",)
             sha256 = record.sha256
         elif isinstance(query, str):
             with clock.measure("fetch"):
@@ -229,10 +265,8 @@ class SearchService:
         embedder = self._embedder(opened.gallery.manifest.model)
         with clock.measure("decode"):
             # Decoded like the gallery's own images, so that the same file has the same vector.
-            side = None if box else embedder.decoded_side
-            image = decode.decode(data, min_side=side)
-            if box:
-                image = decode.crop(image, box)
+            side = None if edit.box else embedder.decoded_side
+            image = _edited(decode.decode(data, min_side=side), edit)
         with clock.measure("embed"):
             vector = embedder.embed([image])[0]
         return _Embedding(vector, sha256, notes)
@@ -335,6 +369,60 @@ class SearchService:
         )
 
 
+def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
+    if edit.quarter_turns % 4:
+        image = decode.rotate(image, edit.quarter_turns)
+    if edit.mirrored:
+        image = decode.mirror(image)
+    return decode.crop(image, edit.box) if edit.box else image
+
+
+def _moved(
+    vector: NDArray[np.float32], examples: Sequence[Example], opened: _Open
+) -> NDArray[np.float32]:
+    """Return the unit vector along the query's own and the weighted examples'."""
+    if not examples:
+        return vector
+    opened.gallery.images([example.image for example in examples])  # NotFoundError if one is not
+    total = vector + sum(
+        np.float32(example.weight) * opened.index.vector(example.image) for example in examples
+    )
+    length = np.linalg.norm(total)
+    if not np.isfinite(length) or length < _LEAST_LENGTH:
+        raise UsageError("The examples cancel the query out: take one of them away.")
+    moved: NDArray[np.float32] = (total / length).astype(np.float32)
+    return moved
+
+
+def _nearest(
+    index: VectorIndex, vector: NDArray[np.float32], k: int, clock: "_Clock", *, exact: bool
+) -> _Found:
+    """Return the k images nearest to a vector; an exact search asks the index too, to compare."""
+    with clock.measure("rerank"):
+        found = index.search(vector[None], k, exact=exact)
+    scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
+    if index.approximate or not (exact or index.exact_only):
+        clock.take("rerank", "shortlist", index.shortlist_seconds(vector, k))
+        return _Found(scores, set(), exact=False, candidates=found.candidates)
+    missed: set[int] = set()
+    if not index.exact_only:
+        missed = set(scores) - set(index.search(vector[None], k).rows[0].tolist())
+    return _Found(scores, missed, exact=True, candidates=index.rows)
+
+
+def _near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:
+    """Return, by rank, the rank of a better result that an image nearly equals.
+
+    Nothing where the vectors are not here: many images share a code.
+    """
+    if index.approximate or not ids:
+        return {}
+    vectors = index.vectors(np.array(ids, np.int64))
+    alike = vectors @ vectors.T >= _NEARLY_EQUAL
+    first = alike.argmax(axis=1)  # the best result that each one equals, or itself
+    return {rank: int(of) + 1 for rank, of in enumerate(first, 1) if of + 1 < rank}
+
+
 def _to_try_again(found: Embedder | _Failure) -> bool:
     """Tell a failure that somebody may have mended meanwhile."""
     return isinstance(found, _Failure) and time.monotonic() - found.tried > _TRY_AGAIN_SECONDS
@@ -366,6 +454,11 @@ class _Clock:
         before = time.perf_counter()
         yield
         self._spent[stage] = self._spent.get(stage, 0.0) + 1000 * (time.perf_counter() - before)
+
+    def take(self, stage: str, part: str, seconds: float) -> None:
+        """Say that `part` of what was measured as `stage` took so long."""
+        self._spent[part] = min(1000 * seconds, self._spent[stage])
+        self._spent[stage] -= self._spent[part]
 
     def timings(self) -> Timings:
         return Timings(**self._spent, total=1000 * (time.perf_counter() - self._started))

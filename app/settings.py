@@ -3,6 +3,7 @@
 docs/architecture.md lists them; an error names the variable and its value.
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -29,6 +30,21 @@ class Settings:
     cache_dir: Path
     weights_dir: Path | None
     allow_loopback_urls: bool
+    create_galleries: bool
+
+    @property
+    def creating_off(self) -> str:
+        """Why nobody may create a gallery in the page, in one sentence; '' if everybody may."""
+        if not self.create_galleries:
+            return (
+                "To make a gallery here in the page, start the server with RIS_CREATE_GALLERIES=1."
+            )
+        if not is_loopback(self.host):
+            return (
+                "No gallery can be made in the page while the server listens at a public address "
+                f"({self.host}): start it with HOST=127.0.0.1 for that."
+            )
+        return ""
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -43,7 +59,16 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         cache_dir=_folder(environ, "RIS_CACHE_DIR", user_cache_path("reverse-image-search")),
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
+        create_galleries=_switch(environ, "RIS_CREATE_GALLERIES"),
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:

@@ -7,6 +7,7 @@ from functools import partial
 from app.build import BuildReport, build
 from app.embed.load import load_embedder
 from app.fetch import FetchLimits, fetch
+from app.making import GalleryMaker
 from app.service import SearchService
 from app.settings import Settings
 
@@ -46,6 +47,17 @@ def make_builder(settings: Settings) -> Callable[..., BuildReport]:
             download=True,
         ),
         workers=_cores(),
+    )
+
+
+def make_maker(settings: Settings) -> GalleryMaker:
+    """Return what makes galleries for the page, or says why it does not."""
+    return GalleryMaker(
+        make_builder(settings),
+        uploaded_dir=settings.datasets_dir / "uploaded",
+        features_dir=settings.features_dir,
+        indexes_dir=settings.indexes_dir,
+        off=settings.creating_off,
     )
 
 

@@ -1,29 +1,31 @@
-"""The build, the server's start and memory, and a query over HTTP → how fast they are, as a table.
+"""The build, the server's start and memory, a query, the page → how fast they are, as a table.
 
 Run by `make bench`; README.md beside this file says how each figure is measured.
 """
 
 import sys
 
-from benchmarks import build_speed, server_speed
+from benchmarks import build_speed, page_speed, server_speed
 from benchmarks.report import Report, arguments, real_data
 
 
 def main() -> int:
     """Measure, print, and return 1 if something expected is not reached."""
-    parser = arguments("Measure the build, the server's start and memory, and a query.")
+    parser = arguments("Measure the build, the server's start and memory, a query, the page.")
     parser.add_argument("--images", type=int, help="build from the first so many images only")
     parser.add_argument("--rounds", type=int, default=3, help="builds that are timed (default: 3)")
-    parser.add_argument("--only", choices=("build", "server"), help="measure one of the two")
+    parser.add_argument("--only", choices=("build", "server", "page"), help="measure one of them")
     options = parser.parse_args()
     data = real_data()
     if data is None:
         parser.error("REAL_DATA must name the folder that holds caltech101/")
     report = Report("Speed and memory on Caltech101", "make bench")
-    if options.only != "server":
+    if options.only in (None, "build"):
         build_speed.measure(data, options.images, options.rounds, report)
-    if options.only != "build":
+    if options.only in (None, "server"):
         server_speed.measure(data, report)
+    if options.only in (None, "page"):
+        page_speed.measure(report)
     return report.finish(options.save)
 
 

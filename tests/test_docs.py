@@ -106,9 +106,11 @@ def test_every_option_of_create_index_is_in_the_readme_and_the_other_way_round()
 
 
 def test_the_routes_of_the_pictures_are_those_that_the_page_uses(home: Home) -> None:
-    from app.page import markup
+    from app.page import answers
     from app.page.queries import image_reference
 
     paths = {route.path for route in rest.routes(home.service()).routes}  # type: ignore[attr-defined]
     filled = {path.replace("{gallery}", "g").replace("{image}", "7").lstrip("/") for path in paths}
-    assert {markup.thumbnail_url("g", 7), image_reference("g", 7, "x")["src"], "healthz"} == filled
+    thumbnail, picture = answers.thumbnail_url("g", 7), answers.picture_url("g", 7)
+    assert {thumbnail, picture, "healthz"} == filled
+    assert image_reference("g", 7, "x")["src"] == picture

@@ -322,6 +322,36 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "torc
 """
 
 
+FIRST_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from app.embed.load import load_embedder
+embedder = load_embedder(
+    "efficientnet_lite0", weights_dir=None, cache_dir=Path(sys.argv[1]), purpose="build"
+)
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(4)
+def embed():
+    together.wait()
+    embedder.embed_prepared([np.zeros((224, 224, 3), np.uint8)])
+threads = [threading.Thread(target=embed, daemon=True) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_embed_first_at_once_do_not_wait_for_each_other_for_ever(
+    networks: Path,
+) -> None:
+    for _ in range(4):  # without care about half of the processes hang, until the timeout
+        subprocess.run(
+            [sys.executable, "-c", FIRST_AT_ONCE, str(networks)], cwd=ROOT, check=True, timeout=60
+        )
+
+
 def test_a_second_start_imports_no_torch_and_converts_nothing(networks: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (networks / "networks").iterdir()}
     assert python(LOADED_AGAIN, networks).split() == ["openvino"]

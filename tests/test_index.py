@@ -254,6 +254,32 @@ def test_a_larger_k_takes_candidates_in_proportion(tmp_path):
     assert index.search(queries, 300).candidates == 400
 
 
+@pytest.mark.parametrize("factory", ["IVF100,SQ8", "HNSW8", "SQ8"])
+def test_the_shortlists_part_of_a_search_is_timed_by_itself(tmp_path, factory, monkeypatch):
+    index = make(tmp_path, clustered(400), factory, SearchEffort(10, 30))
+    query = clustered(1, seed=1)[0]
+    for each in (index, without_vectors(tmp_path, SearchEffort(10, 30))):
+        assert 0 < each.shortlist_seconds(query, 10) < 60
+    asked = []
+    shortlist = VectorIndex.shortlist
+
+    def remember(self, queries, effort):
+        asked.append((len(queries), effort))
+        return shortlist(self, queries, effort)
+
+    monkeypatch.setattr(VectorIndex, "shortlist", remember)
+    for k in (1, 10, 20, 300):
+        index.shortlist_seconds(query, k)
+    # the effort of a real search for that many
+    candidates = [index.search(query[None], k).candidates for k in (1, 10, 20, 300)]
+    assert asked == [(1, SearchEffort(10, number)) for number in candidates]
+
+
+def test_without_a_shortlist_none_is_timed(tmp_path):
+    index = make(tmp_path, clustered(50), "Flat")
+    assert index.shortlist_seconds(clustered(1, seed=1)[0], 10) == 0
+
+
 # Without the vectors
 
 

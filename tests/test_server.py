@@ -1,10 +1,11 @@
-"""The application over real HTTP on loopback: routes, errors, content policy, start and stop."""
+"""The application over real HTTP on loopback: routes, errors, who may ask, start and stop."""
 
 import asyncio
 import contextlib
 import inspect
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from app.results import GalleryInfo
 from app.server import address_of, make_application, serve
 from app.service import SearchService
 from app.settings import Settings, read_settings
+from app.wiring import make_maker
+from tests.browser.visitor import is_one_sentence
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, picture
 
 HEIC, TIFF, GONE = "kind_a/heic.heic", "kind_a/tiff.tiff", "kind_a/gone.jpg"
@@ -54,6 +58,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "PORT": str(free_port()),
             "RIS_HOME": str(home.path),
             "RIS_CACHE_DIR": str(home.path / "cache"),
+            "RIS_CREATE_GALLERIES": "1",
         }
     )
 
@@ -249,6 +254,9 @@ def test_errors_are_one_sentence_of_json(
         "/galleries/%00/images/0",
         "/examples/..%2Ffunctions.py",
         "/examples/%2Fetc%2Fpasswd",
+        "/page/..%2Ffunctions.py",
+        "/assets/..%2Ffunctions.py",
+        "/assets/%2Fetc%2Fpasswd",
         "/gradio_api/file=/etc/passwd",
         f"/gradio_api/file={ROOT / 'requirements.txt'}",
     ],
@@ -276,7 +284,10 @@ class Failing(SearchService):
 
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_application(Failing(), tmp_path_factory.mktemp("uploads"))
+    """An application for a public address, over the service whose thumbnails fail."""
+    maker = make_maker(read_settings({}))
+    uploads = tmp_path_factory.mktemp("uploads")
+    return make_application(Failing(), uploads, maker, host="0.0.0.0")
 
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
@@ -284,19 +295,21 @@ def test_every_error_of_the_tree_is_answered_with_its_status(
     failing: Any, kind: type[AppError]
 ) -> None:
     path = f"/galleries/{kind.__name__}/images/7/thumbnail"
-    answer = asgi_get(failing, path)
+    answer = asgi(failing, "GET", path)
     assert answer.status_code == kind.http_status
     assert answer.json() == {"error": f"{kind.__name__} of 7."}
     assert "content-security-policy" in answer.headers
 
 
-def asgi_get(application: Any, path: str) -> httpx.Response:
-    async def get() -> httpx.Response:
+def asgi(
+    application: Any, method: str, path: str, headers: dict[str, str] | None = None
+) -> httpx.Response:
+    async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.get(path)
+            return await client.request(method, path, headers=headers)
 
-    return asyncio.run(get())
+    return asyncio.run(ask())
 
 
 def test_every_error_is_in_the_tree_that_is_drawn_first() -> None:
@@ -338,6 +351,216 @@ def test_every_answer_tells_the_browser_to_ask_nobody_else(
     assert rules["object-src"] == "'none'"
     sources = {source for rule in rules.values() for source in rule.split()}
     assert sources <= {*("'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:")}
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+ASSETS = sorted((ROOT / "app" / "page" / "assets").iterdir())
+
+
+def component_of(client: httpx.Client, part: str) -> int:
+    """Return the id of the component that a part of the page sends its questions to."""
+    components = client.get("/config").json()["components"]
+    (found,) = [
+        component["id"] for component in components if component["props"].get("elem_id") == part
+    ]
+    return int(found)
+
+
+def call(
+    client: httpx.Client,
+    name: str,
+    request: object,
+    headers: dict[str, str] | None = None,
+    part: str = "session",
+) -> httpx.Response:
+    """Call one of the page's functions as its scripts do."""
+    body = {
+        "session_hash": "anybody",
+        "component_id": component_of(client, part),
+        "fn_name": name,
+        "data": request,
+    }
+    return client.post("/gradio_api/component_server", json=body, headers=headers)
+
+
+def ask(client: httpx.Client, query: object, **more: object) -> Any:
+    answer = call(client, "ask", {"gallery": "mine", "query": query, **more})
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_the_page_comes_with_every_script_and_style_that_it_names(client: httpx.Client) -> None:
+    page = client.get("/").text
+    named = set(re.findall(r"""(?:src|href)="\./(assets/[^"]+\.(?:js|css))\"""", page))
+    assert named
+    for name in named:
+        assert client.get(f"/{name}").status_code == 200, name
+
+
+def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.Client) -> None:
+    config = client.get("/config").json()
+    started = " ".join(str(each["props"].get("js_on_load")) for each in config["components"])
+    own = set(re.findall(r'new URL\("([^"]+)", document', started))
+    assert any(name.endswith("/session.js") for name in own)
+    seen: set[str] = set()
+    while own - seen:
+        name = min(own - seen)
+        seen.add(name)
+        answer = client.get(f"/{name}")
+        assert answer.status_code == 200, name
+        assert "javascript" in answer.headers["content-type"], name  # else browsers refuse it
+        folder = name.rpartition("/")[0]
+        own |= {
+            f"{folder}/{other}"
+            for other in re.findall(r'(?:from|import) "\./([^"]+)"', answer.text)
+        }
+    scripts = {path.name for path in ASSETS if path.suffix == ".js"}
+    assert {name.rpartition("/")[2] for name in seen} == scripts
+
+
+def test_the_scripts_call_the_functions_that_there_are(client: httpx.Client) -> None:
+    scripts = "\n".join(path.read_text() for path in ASSETS if path.suffix == ".js")
+    called = set(re.findall(r'\bcall\("(\w+)"', scripts))
+    assert called == {"open", "gallery", "ask", "cut"}
+    for name in called:
+        assert call(client, name, {}).status_code == 200
+    assert call(client, "fetch", {}).status_code == 404
+    assert call(client, "__init__", {}).status_code == 404
+
+
+def test_an_upload_is_searched_edited_and_cut_over_http(served: Served) -> None:
+    opened = call(served.client, "open", {}).json()
+    assert [gallery["name"] for gallery in opened["galleries"]] == ["broken", "mine"]
+    data = encoded(picture(300, (320, 240)), "PNG")
+    sent = served.client.post("/gradio_api/upload", files={"files": ("new.png", data)})
+    query = {"kind": "upload", "path": sent.json()[0], "name": "new.png"}
+    answer = ask(served.client, query)
+    assert len(answer["results"]["hits"]) == 23
+    best = answer["results"]["hits"][0]
+    assert served.client.get(f"/{best['thumbnail']}").headers["content-type"] == "image/webp"
+    assert served.client.get(f"/{best['picture']}").status_code == 200
+    assert served.client.get(f"/{answer['query']['src']}").content == data
+
+    edited = answer["query"] | {"turns": 1, "box": [0, 0, 0.5, 1]}
+    cut = call(served.client, "cut", {"query": edited}).json()["query"]
+    shown = Image.open(io.BytesIO(served.client.get(f"/{cut['src']}").content))
+    assert shown.size == (120, 320)
+    assert (
+        ask(served.client, cut)["results"]["hits"]
+        == (ask(served.client, edited)["results"]["hits"])
+    )
+
+
+def test_nonsense_is_answered_in_one_sentence_over_http_too(client: httpx.Client) -> None:
+    for name, request in (
+        ("open", None),
+        ("gallery", {"gallery": ["mine"]}),
+        ("ask", {"gallery": "mine", "query": {"kind": "image", "id": 10**30, "turns": 10**30}}),
+        ("ask", {"gallery": "mine", "query": {"kind": "upload", "path": "/etc/passwd"}}),
+        ("cut", {"query": [None]}),
+    ):
+        answer = call(client, name, request)
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"message"}
+
+
+# --- pages of other sites ------------------------------------------------------------------------
+
+ELSEWHERE = (
+    "https://elsewhere.example",
+    "http://127.0.0.1:1",
+    "http://127.0.0.1",
+    "null",
+    "",
+    "http://[",
+    "127.0.0.1:{port}",
+    "http://127.0.0.1:{port}.elsewhere.example",
+)
+REBOUND = (
+    "elsewhere.example",
+    "elsewhere.example:{port}",
+    "127.0.0.1.elsewhere.example",
+    "localhost.elsewhere.example:{port}",
+    "127.0.0.1@elsewhere.example",
+    "192.0.2.1",
+    "0.0.0.0:{port}",
+    "[2001:db8::1]:{port}",
+    "[",
+    "",
+)
+
+
+def is_refused(answer: httpx.Response) -> bool:
+    if answer.status_code != 403:
+        return False
+    assert "content-security-policy" in answer.headers
+    (told,) = answer.json().items()
+    assert told[0] == "error"
+    assert is_one_sentence(told[1])
+    assert "the server printed" in told[1] or "that it printed" in told[1]
+    return True
+
+
+@pytest.mark.parametrize("name", REBOUND)
+def test_a_name_of_another_site_that_leads_here_gets_nothing(
+    served: Served, settings: Settings, name: str
+) -> None:
+    headers = {"Host": name.format(port=settings.port)}
+    for path in ("/", "/healthz", "/config", "/galleries/mine/images/1", "/page/page.css"):
+        assert is_refused(served.client.get(path, headers=headers)), path
+        assert served.client.head(path, headers=headers).status_code == 403
+    assert is_refused(served.client.options("/healthz", headers=headers))
+    own = headers | {"Origin": f"http://{headers['Host']}"}  # as a page under that name has it
+    assert is_refused(call(served.client, "open", {}, own))
+
+
+@pytest.mark.parametrize("origin", ELSEWHERE)
+def test_the_page_of_another_site_can_store_and_change_nothing(
+    served: Served, settings: Settings, tmp_path: Path, origin: str
+) -> None:
+    headers = {"Origin": origin.format(port=settings.port)}
+    stored = sorted(served.uploads.rglob("*"))
+    sent = {"files": ("x.jpg", encoded(picture(7)))}
+    assert is_refused(served.client.post("/gradio_api/upload", files=sent, headers=headers))
+    assert sorted(served.uploads.rglob("*")) == stored
+    assert is_refused(call(served.client, "open", {}, headers))
+    folder = {"kind": "folder", "folder": str(fill(tmp_path / "pictures", 3))}
+    new = {"name": "new", "model": "mean_colour", "pictures": folder}
+    for name in ("making", "may_make", "make_gallery", "go_on", "cancel_making", "forget_uploads"):
+        assert is_refused(call(served.client, name, new, headers, part="create"))
+    making = call(served.client, "making", {}, part="create").json()
+    assert making["progress"]["state"] == "idle"
+    forwarded = headers | {"X-Forwarded-Host": headers["Origin"].partition("://")[2]}
+    assert is_refused(call(served.client, "open", {}, forwarded))
+    assert served.client.get("/healthz", headers=headers).status_code == 200  # as a link does
+
+
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1:{port}", "localhost:{port}", "LocalHost:1", "[::1]:{port}", "127.0.0.2"]
+)
+def test_every_name_of_this_machine_is_answered_with_and_without_a_page(
+    client: httpx.Client, settings: Settings, name: str
+) -> None:
+    host = name.format(port=settings.port)
+    for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host.lower()}"}):
+        assert client.get("/galleries/mine/images/1", headers=headers).status_code == 200
+        assert "galleries" in call(client, "open", {}, headers).json()
+        assert "progress" in call(client, "making", {}, headers, part="create").json()
+
+
+def test_a_public_server_answers_to_any_name_but_not_to_pages_of_others(failing: Any) -> None:
+    post = partial(asgi, failing, "POST", "/gradio_api/reset")
+    for host in ("pictures.example", "192.0.2.1:7860", "127.0.0.1:7860"):
+        assert asgi(failing, "GET", "/page/page.css", {"Host": host}).status_code == 200
+        assert not is_refused(post({"Host": host}))
+        assert not is_refused(post({"Host": host, "Origin": f"https://{host}"}))
+        for origin in ("https://elsewhere.example", f"https://{host}.example", "null", ""):
+            assert is_refused(post({"Host": host, "Origin": origin}))
+            assert is_refused(
+                post({"Host": host, "Origin": origin, "X-Forwarded-Host": "elsewhere.example"})
+            )
+    assert is_refused(post({"Host": "", "Origin": "null"}))
 
 
 # --- visitors ------------------------------------------------------------------------------------

@@ -9,14 +9,14 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.build import build_gallery
 from app.decode import decode
@@ -33,8 +33,9 @@ from app.errors import (
     StorageError,
     UsageError,
 )
+from app.index import SearchEffort, VectorIndex
 from app.layouts import Caltech101, Picture
-from app.results import Box, SearchResult, Timings
+from app.results import Box, Edit, Example, SearchResult, Timings
 from app.service import DISPLAY_SIDE, MAX_K, SearchService
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, mean_colour, picture
 from tests.test_fetch import Site, answer
@@ -42,6 +43,7 @@ from tests.test_fetch import Site, answer
 COPIES = ("copies/again.jpg", "copies/once_more.jpg")  # of kind_0/00000.jpg
 TWIN = "a_twin/00123.jpg"  # the pixels of kind_3/00123.jpg in another file, in an earlier row
 PART = Box(0.125, 0.25, 0.75, 1.0)
+IN_PART = Edit(box=PART)
 
 
 def not_to_be_loaded(name: str) -> Embedder:
@@ -90,6 +92,22 @@ def site() -> Iterator[Site]:
 
 def file_of(shop: Home, path: str) -> bytes:
     return (shop.path / "pictures" / path).read_bytes()
+
+
+def stored_vectors(home: Home) -> NDArray[np.float32]:
+    """Return the vectors of "mine" as its file keeps them."""
+    index = VectorIndex(
+        vectors=home.path / "features" / "mine" / "vectors.faiss",
+        shortlist=None,
+        effort=SearchEffort(0, 0),
+    )
+    return index.vectors(np.arange(index.rows))
+
+
+def vector_of(data: bytes) -> NDArray[np.float32]:
+    """Return the vector that a query has."""
+    vector: NDArray[np.float32] = mean_colour().embed([decode(data, min_side=8)])[0]
+    return vector
 
 
 def id_of(service: SearchService, shop: Home, path: str) -> int:
@@ -215,12 +233,68 @@ def pixels_in(data: bytes, box: Box) -> bytes:
     return encoded(image.crop(sides), "PNG")
 
 
+def edited_by_pillow(data: bytes, edit: Edit) -> bytes:
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    for _ in range(edit.quarter_turns):
+        image = image.transpose(Image.Transpose.ROTATE_270)  # Pillow turns the other way
+    if edit.mirrored:
+        image = ImageOps.mirror(image)
+    whole = encoded(image, "PNG")
+    return pixels_in(whole, edit.box) if edit.box else whole
+
+
+@pytest.mark.parametrize("box", [None, PART])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_query_is_turned_then_mirrored_then_cut(
+    service: SearchService, turns: int, mirrored: bool, box: Box | None
+) -> None:
+    edit, data = Edit(turns, mirrored, box), encoded(picture(9_000), "PNG")
+    found = service.search("mine", data, k=20, edit=edit)
+    expected = service.search("mine", edited_by_pillow(data, edit), k=20)
+    assert paths(found) == paths(expected)
+    for one, other in zip(found.hits, expected.hits, strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-6)
+    as_it_is = service.search("mine", data, k=20)
+    assert (paths(found) == paths(as_it_is)) == edit.is_nothing
+
+
+def test_a_photo_that_says_how_it_was_held_is_turned_from_upright(service: SearchService) -> None:
+    edit, data = Edit(quarter_turns=1, box=PART), turned_by_exif()
+    found = service.search("mine", data, edit=edit)
+    assert paths(found) == paths(service.search("mine", edited_by_pillow(data, edit)))
+    stored_pixels = Image.open(io.BytesIO(data)).transpose(Image.Transpose.ROTATE_270)
+    as_held = service.search("mine", pixels_in(encoded(stored_pixels, "PNG"), PART))
+    assert paths(found) != paths(as_held)
+
+
+def test_four_quarter_turns_are_none_and_five_are_one(service: SearchService, shop: Home) -> None:
+    data = file_of(shop, "kind_0/00010.jpg")
+    as_it_is = service.search("mine", data)
+    for turns in (4, -4, 8):
+        assert service.search("mine", data, edit=Edit(quarter_turns=turns)).hits == as_it_is.hits
+    once = service.search("mine", data, edit=Edit(quarter_turns=1))
+    assert once.hits != as_it_is.hits
+    for turns in (5, -3):
+        assert service.search("mine", data, edit=Edit(quarter_turns=turns)).hits == once.hits
+
+
+def test_an_image_of_the_gallery_is_turned_and_mirrored_too(
+    service: SearchService, shop: Home
+) -> None:
+    path = "photographs/chelsea.jpg"
+    for edit in (Edit(quarter_turns=1), Edit(mirrored=True)):
+        by_id = service.search("mine", id_of(service, shop, path), edit=edit)
+        assert by_id.hits == service.search("mine", file_of(shop, path), edit=edit).hits
+        assert not by_id.notes
+
+
 @pytest.mark.parametrize("path", ["kind_0/00010.jpg", "photographs/astronaut.jpg"])
 def test_a_box_searches_what_its_pixels_alone_would(
     service: SearchService, shop: Home, path: str
 ) -> None:
     data = file_of(shop, path)
-    by_box = service.search("mine", data, k=20, box=PART)
+    by_box = service.search("mine", data, k=20, edit=IN_PART)
     by_pixels = service.search("mine", pixels_in(data, PART), k=20)
     assert paths(by_box) == paths(by_pixels)
     for one, other in zip(by_box.hits, by_pixels.hits, strict=True):
@@ -232,23 +306,23 @@ def test_a_part_of_a_file_marks_the_file_where_it_is_found_and_puts_it_nowhere(
     service: SearchService, shop: Home
 ) -> None:
     data = file_of(shop, "kind_0/00000.jpg")
-    result = service.search("mine", data, k=MAX_K, box=Box(0.4, 0.4, 1.0, 1.0))
+    result = service.search("mine", data, k=MAX_K, edit=Edit(box=Box(0.4, 0.4, 1.0, 1.0)))
     scores = [hit.score for hit in result.hits]
     assert scores == sorted(scores, reverse=True)
     assert not result.hits[0].same_file
     marked = {hit.image.path for hit in result.hits if hit.same_file}
     assert marked <= {"kind_0/00000.jpg", *COPIES}
-    nearly_all = service.search("mine", data, box=Box(0.0, 0.0, 0.9, 0.9))
+    nearly_all = service.search("mine", data, edit=Edit(box=Box(0.0, 0.0, 0.9, 0.9)))
     assert nearly_all.hits[0].same_file
-    left = service.search("mine", data, k=MAX_K, box=PART, leave_out_same_file=True)
+    left = service.search("mine", data, k=MAX_K, edit=IN_PART, leave_out_same_file=True)
     assert not {"kind_0/00000.jpg", *COPIES} & set(paths(left))
     assert len(left.hits) == MAX_K
 
 
 def test_a_part_of_an_image_is_cut_from_its_original(service: SearchService, shop: Home) -> None:
     path = "photographs/chelsea.jpg"
-    by_id = service.search("mine", id_of(service, shop, path), box=PART)
-    assert by_id.hits == service.search("mine", file_of(shop, path), box=PART).hits
+    by_id = service.search("mine", id_of(service, shop, path), edit=IN_PART)
+    assert by_id.hits == service.search("mine", file_of(shop, path), edit=IN_PART).hits
     assert not by_id.notes
 
 
@@ -259,12 +333,12 @@ def test_without_the_original_a_part_is_cut_from_the_thumbnail_and_said_so(
     image = id_of(service, shop, path)
     (shop.path / "pictures" / path).rename(mine.path / "moved.jpg")
     try:
-        result = service.search("mine", image, box=PART)
+        result = service.search("mine", image, edit=IN_PART)
         thumbnail = service.thumbnail("mine", image)
-        expected = service.search("mine", thumbnail, box=PART)
+        expected = service.search("mine", thumbnail, edit=IN_PART)
     finally:
         (mine.path / "moved.jpg").rename(shop.path / "pictures" / path)
-    assert result.notes == ("The part was cut from the thumbnail: the original is not here.",)
+    assert result.notes == ("The thumbnail was edited: the original is not here.",)
     assert paths(result) == paths(expected)
 
 
@@ -277,7 +351,7 @@ def test_an_original_that_may_not_be_read_counts_as_missing(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert service.search("mine", image, box=PART).notes
+    assert service.search("mine", image, edit=IN_PART).notes
     with pytest.raises(NotFoundError):
         service.picture("mine", image)
 
@@ -285,13 +359,13 @@ def test_an_original_that_may_not_be_read_counts_as_missing(
 # --- how many, and how exactly -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("k", [0, -1, MAX_K + 1, 10**9])
+@pytest.mark.parametrize("k", [0, -1, 201, 10**9])
 def test_a_k_out_of_range_is_told_with_the_range(service: SearchService, k: int) -> None:
-    with pytest.raises(UsageError, match=f"from 1 to {MAX_K}, not {k}"):
+    with pytest.raises(UsageError, match=f"from 1 to 200, not {k}"):
         service.search("mine", 0, k=k)
 
 
-@pytest.mark.parametrize("k", [1, 2, 50, MAX_K])
+@pytest.mark.parametrize("k", [1, 2, 50, 200])
 def test_k_images_are_returned(service: SearchService, k: int) -> None:
     result = service.search("mine", encoded(picture(6_000)), k=k)
     assert len(result.hits) == k
@@ -319,7 +393,8 @@ def test_exact_search_sees_every_image_and_the_index_agrees_on_every_score(
     for seed in range(7_000, 7_030):
         data = encoded(picture(seed))
         quick, exact = (service.search("mine", data, exact=flag) for flag in (False, True))
-        assert exact.hits == flat.search("flat", data).hits
+        unmarked = tuple(replace(hit, missed=False) for hit in exact.hits)
+        assert unmarked == flat.search("flat", data).hits
         truth = {hit.image.id: hit.score for hit in exact.hits}
         for hit in quick.hits:
             if hit.image.id in truth:
@@ -333,13 +408,70 @@ def test_exact_search_sees_every_image_and_the_index_agrees_on_every_score(
     assert 0.9 * 300 <= agreed < 300  # the index would not show its worth if it missed nothing
 
 
+@pytest.mark.parametrize("leave_out", [False, True])
+@pytest.mark.parametrize("k", [5, 50])
+def test_an_exact_search_marks_just_what_the_index_would_not_show(
+    service: SearchService, shop: Home, k: int, leave_out: bool
+) -> None:
+    queries: list[bytes | int] = [encoded(picture(seed)) for seed in range(7_000, 7_040)]
+    queries += [3, 77, file_of(shop, COPIES[0])]
+    marked = 0
+    for query in queries:
+        quick, exact = (
+            service.search("mine", query, k=k, exact=flag, leave_out_same_file=leave_out)
+            for flag in (False, True)
+        )
+        missed = {hit.image.id for hit in exact.hits if hit.missed}
+        assert missed == {hit.image.id for hit in exact.hits} - {hit.image.id for hit in quick.hits}
+        assert not any(hit.missed for hit in quick.hits)
+        marked += len(missed)
+    assert marked > 0
+
+
+def test_the_querys_own_file_is_never_marked_as_missed_for_it_is_always_shown(home: Home) -> None:
+    images = fill(home.path / "many", 260)
+    for copy in range(60):
+        shutil.copy(images / "kind_0" / "00000.jpg", images / f"copy_{copy:02}.jpg")
+    home.build(images, index="IVF8,PQ8")
+    result = home.service().search("mine", (images / "copy_00.jpg").read_bytes(), k=40, exact=True)
+    assert result.exact
+    assert all(hit.same_file and not hit.missed for hit in result.hits)
+
+
+def test_a_gallery_that_is_always_searched_exactly_misses_nothing(home: Home) -> None:
+    home.build(fill(home.path / "few", 30), index="Flat")
+    for exact in (False, True):
+        result = home.service().search("mine", encoded(picture(7_000)), exact=exact)
+        assert result.exact
+        assert not any(hit.missed for hit in result.hits)
+
+
+def test_an_answer_tells_whether_anything_in_the_gallery_is_really_like_the_query(
+    service: SearchService, shop: Home
+) -> None:
+    floor = service.gallery("mine").floor
+    assert floor is not None
+    y, x = np.mgrid[:48, :64] // [[[12]], [[16]]]
+    squares = np.stack([(x + y) % 2, (x + y + 1) % 2, (x + y) % 2], -1).astype(np.uint8) * 255
+    like = service.search("mine", file_of(shop, "kind_0/00010.jpg"))
+    unlike = service.search("mine", encoded(Image.fromarray(squares), "PNG"))
+    assert like.floor == unlike.floor == floor
+    assert like.similar_enough
+    assert unlike.hits[0].score < floor
+    assert not unlike.similar_enough
+    assert replace(unlike, floor=unlike.hits[0].score).similar_enough
+    assert not replace(like, hits=()).similar_enough
+
+
+def test_a_gallery_too_small_to_tell_has_no_floor_and_calls_nothing_unlike(home: Home) -> None:
+    home.build(fill(home.path / "few", 7))
+    result = home.service().search("mine", encoded(picture(9_000)))
+    assert result.floor is None
+    assert result.similar_enough
+    assert replace(result, hits=()).similar_enough
+
+
 def test_exact_scores_are_cosines(service: SearchService, shop: Home) -> None:
-    embedder = mean_colour()
-
-    def vector_of(data: bytes) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = embedder.embed([decode(data, min_side=8)])[0]
-        return vector
-
     data = encoded(picture(8_000))
     for hit in service.search("mine", data, exact=True).hits:
         cosine = float(vector_of(file_of(shop, hit.image.path)) @ vector_of(data))
@@ -374,6 +506,156 @@ def test_every_answer_says_how_sure_it_is(service: SearchService) -> None:
     assert service.search("mine", data, exact=True).recall == 1
 
 
+# --- further examples ----------------------------------------------------------------------------
+
+MIXES = {
+    "more like one": [Example(3, 1.0)],
+    "more like two": [Example(3, 1.0), Example(200, 0.7)],
+    "less like one": [Example(3, -0.5)],
+    "both": [Example(3, 1.0), Example(77, -0.5), Example(200, 2.0)],
+    "the same twice": [Example(3, 0.5), Example(3, 0.5)],
+}
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_examples_move_the_query_by_their_weights(
+    service: SearchService, shop: Home, mix: str, by_id: bool
+) -> None:
+    vectors, data = stored_vectors(shop), encoded(picture(8_000))
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    total = (units[42] if by_id else vector_of(data)).astype(np.float64)
+    for example in MIXES[mix]:
+        total += example.weight * units[example.image]
+    cosines = vectors @ (total / np.linalg.norm(total))
+    query = 42 if by_id else data
+    exact, quick = (
+        service.search("mine", query, k=20, examples=MIXES[mix], exact=flag)
+        for flag in (True, False)
+    )
+    for result in (exact, quick):
+        for hit in result.hits:
+            assert hit.score == pytest.approx(float(cosines[hit.image.id]), abs=1e-5)
+    best = np.sort(cosines)[::-1][:20]
+    assert [hit.score for hit in exact.hits] == pytest.approx(best.tolist(), abs=1e-5)
+    assert paths(exact) != paths(service.search("mine", query, k=20, exact=True))
+
+
+def test_an_example_of_no_weight_changes_nothing(service: SearchService) -> None:
+    data = encoded(picture(8_000))
+    result = service.search("mine", data, examples=[Example(3, 0.0)])
+    assert paths(result) == paths(service.search("mine", data))
+
+
+def test_examples_are_weighed_against_the_query_as_it_is_edited(
+    service: SearchService, shop: Home
+) -> None:
+    data, edit = encoded(picture(9_000), "PNG"), Edit(1, True, PART)
+    result = service.search("mine", data, edit=edit, examples=MIXES["both"])
+    by_pillow = edited_by_pillow(data, edit)
+    assert paths(result) == paths(service.search("mine", by_pillow, examples=MIXES["both"]))
+
+
+def test_with_examples_the_querys_own_file_is_marked_where_it_is_found_and_can_be_left_out(
+    service: SearchService, shop: Home
+) -> None:
+    data, towards = file_of(shop, "kind_0/00000.jpg"), [Example(200, 3.0)]
+    result = service.search("mine", data, k=MAX_K, examples=towards)
+    scores = [hit.score for hit in result.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert not result.hits[0].same_file
+    marked = {hit.image.path for hit in result.hits if hit.same_file}
+    assert marked
+    assert marked <= {"kind_0/00000.jpg", *COPIES}
+    left = service.search("mine", data, k=MAX_K, examples=towards, leave_out_same_file=True)
+    assert len(left.hits) == MAX_K
+    assert not {"kind_0/00000.jpg", *COPIES} & set(paths(left))
+
+
+@pytest.mark.parametrize(
+    "examples",
+    [
+        [Example(42, -1.0)],
+        [Example(42, 1.0), Example(42, -2.0)],
+        [Example(3, float("nan"))],
+    ],
+)
+def test_examples_that_leave_nothing_of_the_query_are_told(
+    service: SearchService, examples: list[Example]
+) -> None:
+    with pytest.raises(UsageError, match="cancel the query out"):
+        service.search("mine", 42, examples=examples)
+
+
+@pytest.mark.parametrize("image", [-1, 308, 2**63])
+def test_an_example_that_is_not_in_the_gallery_is_told(service: SearchService, image: int) -> None:
+    with pytest.raises(NotFoundError, match=f"no image {image}"):
+        service.search("mine", 42, examples=[Example(3, 1.0), Example(image, 1.0)])
+
+
+# --- near duplicates -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def doubles(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with "mine": 300 pictures, five of them also larger, recompressed and faded."""
+    home = Home(tmp_path_factory.mktemp("doubles"))
+    images = fill(home.path / "pictures", 300)
+    for seed in range(5):
+        larger = picture(seed).resize((160, 120))
+        (images / f"larger_{seed}.png").write_bytes(encoded(larger, "PNG"))
+        (images / f"coarser_{seed}.jpg").write_bytes(encoded(picture(seed), quality=40))
+    home.build(images)
+    return home
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_resized_and_recompressed_copies_name_the_better_one(doubles: Home, seed: int) -> None:
+    query = file_of(doubles, f"kind_{seed}/{seed:05}.jpg")
+    result = doubles.service().search("mine", query)
+    assert set(paths(result)[:3]) == {
+        *(f"kind_{seed}/{seed:05}.jpg", f"larger_{seed}.png", f"coarser_{seed}.jpg"),
+    }
+    assert [hit.duplicate_of for hit in result.hits[:3]] == [None, 1, 1]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_near_duplicate_names_the_best_result_that_it_equals(doubles: Home, exact: bool) -> None:
+    vectors, service = stored_vectors(doubles), doubles.service()
+    named = 0
+    for query in (encoded(picture(2), quality=60), encoded(picture(9_100)), 17):
+        hits = service.search("mine", query, k=200, exact=exact).hits
+        found = vectors[[hit.image.id for hit in hits]]
+        for hit, cosines in zip(hits, found @ found.T, strict=True):
+            better = [rank for rank in range(1, hit.rank) if cosines[rank - 1] >= 0.95]
+            assert hit.duplicate_of == min(better, default=None)
+            named += hit.duplicate_of is not None
+    assert named >= 10
+
+
+def test_without_the_vectors_no_near_duplicates_are_named(doubles: Home, home: Home) -> None:
+    shutil.copytree(doubles.path / "indexes", home.path / "indexes")
+    result = home.service().search("mine", file_of(doubles, "kind_2/00002.jpg"))
+    assert result.approximate
+    assert {hit.duplicate_of for hit in result.hits} == {None}
+    assert not any(hit.missed for hit in result.hits)
+    assert result.floor is None
+    assert result.similar_enough
+
+
+def test_a_gallery_of_nothing_but_the_querys_file_has_no_result_left(home: Home) -> None:
+    images = fill(home.path / "one", 1)
+    shutil.copy(images / "kind_0" / "00000.jpg", images / "again.jpg")
+    home.build(images)
+    for query in (0, (images / "again.jpg").read_bytes()):
+        for exact in (False, True):
+            result = home.service().search(
+                "mine", query, exact=exact, leave_out_same_file=True, k=MAX_K
+            )
+            assert result.hits == ()
+            assert result.similar_enough
+
+
 # --- models that cannot run ----------------------------------------------------------------------
 
 
@@ -395,7 +677,7 @@ def test_a_gallery_whose_model_cannot_run_is_searched_by_its_own_images_only(
     assert "weights of mean_colour are not on this machine" in info.uploads_off
     for query, box in ((file_of(shop, "kind_0/00010.jpg"), None), (3, PART)):
         with pytest.raises(ModelError) as told:
-            crippled.search("mine", query, box=box)
+            crippled.search("mine", query, edit=Edit(box=box))
         assert str(told.value) == info.uploads_off
     image = id_of(service, shop, "kind_2/00042.jpg")
     assert crippled.search("mine", image).hits == service.search("mine", image).hits
@@ -734,7 +1016,7 @@ def test_without_any_gallery_the_command_that_makes_one_is_told(home: Home) -> N
 def test_an_unknown_image_is_told(service: SearchService, image: int) -> None:
     for ask in (
         lambda: service.search("mine", image),
-        lambda: service.search("mine", image, box=PART),
+        lambda: service.search("mine", image, edit=IN_PART),
         lambda: service.image("mine", image),
         lambda: service.thumbnail("mine", image),
         lambda: service.picture("mine", image),
@@ -798,7 +1080,7 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
         assert service.image("mine", image).sha256 == hashlib.sha256(secret).hexdigest()
         with pytest.raises(NotFoundError):
             service.picture("mine", image)
-        assert service.search("mine", image, box=PART).notes  # cut from the thumbnail
+        assert service.search("mine", image, edit=IN_PART).notes  # cut from the thumbnail
     for image in (2, 3):  # links that the folder's owner made, and that the build followed
         assert service.picture("mine", image)[0] == secret
     assert service.picture("mine", 4)[0] == (inside / "good.jpg").read_bytes()
@@ -869,31 +1151,53 @@ def test_a_preview_is_a_png_that_a_browser_can_show(service: SearchService) -> N
     large = encoded(picture(1, (5000, 4600)))
     for data in (large, heic(picture(1, (2500, 2300)))):
         assert max(Image.open(io.BytesIO(service.preview(data))).size) == DISPLAY_SIDE
-    part = Image.open(io.BytesIO(service.preview(large, PART)))
+    part = Image.open(io.BytesIO(service.preview(large, IN_PART)))
     assert part.size == (3125, 3450)
+    turned = Image.open(io.BytesIO(service.preview(large, Edit(quarter_turns=3))))
+    assert turned.size == (942, DISPLAY_SIDE)
+    turned_part = Image.open(io.BytesIO(service.preview(large, Edit(quarter_turns=1, box=PART))))
+    assert turned_part.size == (2875, 3750)
 
 
 # --- timings -------------------------------------------------------------------------------------
 
 
 def stages(timings: Timings) -> float:
-    return timings.fetch + timings.decode + timings.embed + timings.search
+    return sum(asdict(timings).values()) - timings.total
 
 
 def test_the_stages_add_up_to_no_more_than_the_total(
     service: SearchService, shop: Home, site: Site
 ) -> None:
-    site.pages["/picture"] = answer(file_of(shop, "kind_1/00101.jpg"))
-    by_file = service.search("mine", file_of(shop, "kind_1/00101.jpg")).timings
+    data = file_of(shop, "kind_1/00101.jpg")
+    site.pages["/picture"] = answer(data)
+    by_file = service.search("mine", data).timings
     by_address = service.search("mine", f"{site.url}/picture").timings
     by_id = service.search("mine", 5).timings
-    for spent in (by_file, by_address, by_id):
-        assert spent.search > 0
-        assert stages(spent) <= spent.total
+    exact = service.search("mine", data, exact=True).timings
+    edited = service.search("mine", 5, edit=IN_PART, examples=MIXES["both"], k=MAX_K).timings
+    for spent in (by_file, by_address, by_id, exact, edited):
+        assert min(asdict(spent).values()) >= 0
+        assert spent.lookup > 0
+        assert 0 < stages(spent) <= spent.total
+    for spent in (by_file, by_address, by_id, edited):
+        assert spent.shortlist > 0
+    assert exact.shortlist == 0
+    assert exact.rerank > 0
     assert by_file.fetch == 0
     assert by_file.decode > 0
     assert by_file.embed > 0
     assert by_address.fetch > 0
+    assert (by_id.fetch, by_id.decode, by_id.embed) == (0, 0, 0)
+
+
+def test_a_shortlist_that_takes_longer_the_second_time_takes_no_more_than_was_measured(
+    service: SearchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VectorIndex, "shortlist_seconds", lambda *_: 60.0)
+    spent = service.search("mine", 5).timings
+    assert spent.rerank == 0
+    assert 0 < spent.shortlist <= stages(spent) <= spent.total
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -973,7 +1277,7 @@ def test_what_is_no_picture_is_refused_in_one_sentence_and_the_service_goes_on(
     make, words = REFUSED[kind]
     for box in (None, PART):
         with pytest.raises(DecodeError) as told:
-            service.search("mine", make(), box=box)
+            service.search("mine", make(), edit=Edit(box=box))
         message = str(told.value)
         assert words in message
         assert "\n" not in message

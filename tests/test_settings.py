@@ -11,6 +11,7 @@ from app.embed.load import load_embedder
 from app.errors import AddressError, ModelError, SettingsError
 from app.settings import Settings, read_settings
 from app.wiring import make_builder, make_service
+from tests.browser.visitor import is_one_sentence
 from tests.conftest import ROOT, Home, fill
 
 
@@ -23,6 +24,7 @@ def test_without_any_variable_everything_has_its_place() -> None:
     assert settings.cache_dir.is_absolute()
     assert settings.weights_dir is None
     assert settings.allow_loopback_urls is False
+    assert settings.create_galleries is False
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -35,6 +37,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "RIS_CACHE_DIR": str(tmp_path / "cache"),
             "RIS_WEIGHTS_DIR": str(tmp_path / "weights"),
             "RIS_ALLOW_LOOPBACK_URLS": "1",
+            "RIS_CREATE_GALLERIES": "1",
         }
     )
     assert settings == Settings(
@@ -46,6 +49,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         cache_dir=tmp_path / "cache",
         weights_dir=tmp_path / "weights",
         allow_loopback_urls=True,
+        create_galleries=True,
     )
 
 
@@ -55,7 +59,7 @@ def test_data_sets_lie_in_the_home_unless_they_have_a_folder_of_their_own(tmp_pa
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
     names = ["HOST", "PORT", "RIS_HOME", "RIS_DATASETS_DIR", "RIS_CACHE_DIR", "RIS_WEIGHTS_DIR"]
-    names.append("RIS_ALLOW_LOOPBACK_URLS")
+    names += ["RIS_ALLOW_LOOPBACK_URLS", "RIS_CREATE_GALLERIES"]
     assert read_settings(dict.fromkeys(names, "")) == read_settings({})
 
 
@@ -112,6 +116,23 @@ def test_the_home_of_an_unknown_user_is_told_by_key_and_value(key: str) -> None:
         read_settings({key: "~nobody-of-that-name/pictures"})
     assert key in str(told.value)
     assert "~nobody-of-that-name/pictures" in str(told.value)
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "127.8.9.10", "::1", "localhost", "LocalHost"])
+def test_galleries_can_be_made_where_only_this_machine_comes(host: str) -> None:
+    assert read_settings({"HOST": host, "RIS_CREATE_GALLERIES": "1"}).creating_off == ""
+    told = read_settings({"HOST": host}).creating_off
+    assert "RIS_CREATE_GALLERIES=1" in told
+    assert is_one_sentence(told)
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.2", "8.8.8.8", "pictures.example", "localhost.example"]
+)
+def test_galleries_can_not_be_made_where_others_come(host: str) -> None:
+    told = read_settings({"HOST": host, "RIS_CREATE_GALLERIES": "1"}).creating_off
+    assert f"public address ({host})" in told
+    assert is_one_sentence(told)
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -3,9 +3,17 @@
 import sys
 
 from app.embed.embedder import Embedder, Runtime
-from app.embed.models import MODELS, Model, Preprocessing, model_named
+from app.embed.models import MODELS, NEEDS_NO_DOWNLOAD, Model, Preprocessing, model_named
 
-__all__ = ["MODELS", "Embedder", "Model", "Preprocessing", "Runtime", "model_named"]
+__all__ = [
+    "MODELS",
+    "NEEDS_NO_DOWNLOAD",
+    "Embedder",
+    "Model",
+    "Preprocessing",
+    "Runtime",
+    "model_named",
+]
 
 # With this package OpenVINO tells its maker of each import and conversion, over the network.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

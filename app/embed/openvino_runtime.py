@@ -19,6 +19,9 @@ import app
 from app.embed.models import Model
 from app.errors import ModelError, StorageError
 
+# OpenVINO's binding prepares itself at the first inference of a process, and two threads that are
+# there at once wait for each other for ever, the interpreter's lock in hand.
+_first_inference = threading.Lock()
 _CONVERSION = 1  # goes up when `convert` would write something else for the same weights
 
 
@@ -54,6 +57,8 @@ class OpenVinoRuntime:
         self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
+        with _first_inference:
+            self.run(np.zeros(tuple(compiled.input(0).shape), np.uint8))
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs."""

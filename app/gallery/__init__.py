@@ -7,7 +7,7 @@ before or as after. It holds the SHA-256 of every other file, and ends with its 
 bytes, which SQLite, going by the page count in its header, does not read.
 """
 
-from app.gallery.draft import Draft
+from app.gallery.draft import Draft, discard_draft
 from app.gallery.files import sha256_of, writing_to
 from app.gallery.manifest import (
     DATABASE,
@@ -15,6 +15,7 @@ from app.gallery.manifest import (
     Folders,
     Manifest,
     StoredFile,
+    check_name,
     gallery_names,
     recipe_of,
 )
@@ -28,6 +29,8 @@ __all__ = [
     "Gallery",
     "Manifest",
     "StoredFile",
+    "check_name",
+    "discard_draft",
     "gallery_names",
     "recipe_of",
     "sha256_of",

@@ -257,6 +257,24 @@ class Draft:
                     path.unlink()
 
 
+def discard_draft(folders: Folders) -> None:
+    """Delete what an unfinished build has done; the gallery that was there before stays.
+
+    UsageError if a build is at work on it.
+    """
+    guard = FileLock(folders.indexes / "lock", timeout=0)
+    try:
+        with writing_to(folders.indexes), guard:
+            for folder in (folders.features, folders.indexes):
+                shutil.rmtree(folder / DRAFT, ignore_errors=True)
+    except Timeout as exc:
+        raise UsageError(f"A build of {folders.indexes.name} is running: stop it first.") from exc
+    if not (folders.indexes / DATABASE).exists():
+        shutil.rmtree(folders.indexes, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folders.features.rmdir()
+
+
 def _manifest_or_none(folders: Folders) -> Manifest | None:
     path = folders.indexes / DATABASE
     if not path.is_file():

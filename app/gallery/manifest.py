@@ -80,15 +80,20 @@ class Folders:
     @classmethod
     def of(cls, name: str, features_dir: Path, indexes_dir: Path) -> "Folders":
         """Return the folders of the gallery `name`; UsageError if it is no plain file name."""
-        if not _is_name(name):
-            raise UsageError(
-                f"A gallery cannot be called {name!r}: use letters, digits, '.', '_' and '-'."
-            )
+        check_name(name)
         return cls(features_dir / name, indexes_dir / name)
 
     def path_of(self, kind: str, file: StoredFile) -> Path:
         """Return where a stored file lies: vectors under features, all else under indexes."""
         return (self.features if kind == "vectors" else self.indexes) / file.name
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError unless a gallery can be called `name`: a plain file name, not hidden."""
+    if not _is_name(name):
+        raise UsageError(
+            f"A gallery cannot be called {name!r}: use letters, digits, '.', '_' and '-'."
+        )
 
 
 def gallery_names(indexes_dir: Path) -> list[str]:

@@ -3,6 +3,8 @@
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"
 
+import math
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -121,8 +123,7 @@ class VectorIndex:
             return self._search_flat(queries, k)
         if self._short is None:
             return self._search_flat(queries, k)
-        wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
-        candidates = min(self.rows, max(k, int(np.ceil(wanted))))
+        candidates = self._candidates(k)
         if self._flat is None:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
         parameters = self._refine_parameters(candidates)
@@ -147,6 +148,21 @@ class VectorIndex:
         )
         result: Rows = rows
         return result
+
+    def shortlist_seconds(self, query: Vectors, k: int) -> float:
+        """Return how long the shortlist's part of such a search of a (dim,) query takes.
+
+        FAISS re-ranks in the same call, so the shortlist is asked once more by itself.
+        """
+        if self._short is None:
+            return 0.0
+        started = time.perf_counter()
+        self.shortlist(query[None], SearchEffort(self.effort.probes, self._candidates(k)))
+        return time.perf_counter() - started
+
+    def _candidates(self, k: int) -> int:
+        wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
+        return min(self.rows, max(k, math.ceil(wanted)))
 
     def _search_flat(self, queries: Vectors, k: int) -> Neighbours:
         # Rows that tie with the last one asked for must all be seen before the lowest are taken.

@@ -1,191 +1,165 @@
-"""What the page's events call: each translates between the browser's values and the service."""
+"""What the page asks: each translates between the browser's values and the service."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import gradio as gr
-
 from app.errors import AppError, DecodeError, UsageError
-from app.page import markup
+from app.page import answers
 from app.page.queries import (
     Reference,
     Uploads,
-    box_of,
+    edit_of,
     entries,
     entry,
+    examples_of,
     image_reference,
     question,
     whole_number,
     whole_picture,
 )
-from app.service import SearchService
+from app.service import MAX_K, SearchService
 
 EXAMPLES = Path(__file__).parent / "examples"
 PHOTOGRAPHS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.jpg")))
 RANDOM_EXAMPLES = 7
 
-Answer = tuple[Any, ...]
-UNCHANGED: Any = gr.skip()
-
-
-def telling(function: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Turn an AppError into the message beside the query; all else on the page stays as it is."""
-
-    @functools.wraps(function)
-    def told(*arguments: Any) -> Answer:
-        try:
-            return function(*arguments)
-        except AppError as exc:
-            return UNCHANGED, UNCHANGED, markup.message(str(exc)), UNCHANGED, UNCHANGED
-
-    return told
-
-
-def emptying(function: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Answer for the address field too: empty once its picture is shown, else as it is."""
-
-    @functools.wraps(function)
-    def emptied(*arguments: Any) -> Answer:
-        answer = function(*arguments)
-        return *answer, "" if answer[2] == "" else UNCHANGED
-
-    return emptied
+Answer = dict[str, Any]
 
 
 class Functions:
-    """The page's functions. An answer is (original, edit, message, results, timing)."""
+    """The page's functions, called by its scripts: JSON in, JSON out.
+
+    An AppError becomes {"message": its sentence}; the page keeps the rest as it is.
+    """
 
     def __init__(self, service: SearchService, uploads: Uploads) -> None:
         self._service = service
         self._uploads = uploads
 
-    def opened(self, current: str | None) -> Answer:
-        """Return the gallery choice, its facts and examples for a page that was just opened."""
+    @property
+    def all(self) -> list[Callable[[Any], Answer]]:
+        """The functions, under the names that the scripts call them by."""
+        return [telling(self.open), telling(self.gallery), telling(self.ask), telling(self.cut)]
+
+    def open(self, request: Mapping[str, Any]) -> Answer:
+        """Return every gallery, for a page that was just opened."""
         infos = self._service.galleries()
-        names = [info.name for info in infos]
-        usable = [info.name for info in infos if not info.refused]
-        chosen = current if current in names else next(iter(usable or names), None)
-        return gr.Dropdown(choices=names, value=chosen), *self.described(chosen)
-
-    def described(self, gallery: str | None) -> Answer:
-        """Return the facts and examples of a gallery, and its refusal if it has one."""
-        if not gallery:
-            return (
-                markup.message(
-                    "There is no gallery yet: make one with "
-                    "python3 create_index.py --images DIR --name NAME, then load this page again."
-                ),
-                markup.examples(PHOTOGRAPHS, "", []),
+        if not infos:
+            raise UsageError(
+                "There is no gallery yet: make one with "
+                "python3 create_index.py --images DIR --name NAME, then load this page again."
             )
-        gallery = str(gallery)
-        try:
-            info = self._service.gallery(gallery)
-            drawn = [] if info.refused else self._service.random_images(gallery, RANDOM_EXAMPLES)
-        except AppError as exc:
-            return markup.message(str(exc)), markup.examples(PHOTOGRAPHS, gallery, [])
-        return markup.gallery(info), markup.examples(PHOTOGRAPHS, gallery, drawn)
+        return {
+            "galleries": [answers.gallery(info) for info in infos],
+            "photographs": PHOTOGRAPHS,
+        }
 
-    def example_row(self, gallery: str | None) -> str:
-        """Return a fresh row of examples."""
-        return str(self.described(gallery)[1])
+    def gallery(self, request: Mapping[str, Any]) -> Answer:
+        """Return what there is to say of a gallery, and a fresh row of its images."""
+        name = _chosen(entry(request, "gallery"))
+        info = self._service.gallery(name)
+        drawn = [] if info.refused else self._service.random_images(name, RANDOM_EXAMPLES)
+        return {
+            "gallery": answers.gallery(info),
+            "examples": [answers.image(name, image) for image in drawn],
+        }
 
-    def uploaded(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
-        """Search with a file that the browser has just uploaded."""
-        path, name = str(entry(event, "path")), str(entry(event, "name") or "The picture")
-        return self._arrived(self._uploads.reference(path, name), gallery, k, leave_out)
+    def ask(self, request: Mapping[str, Any]) -> Answer:
+        """Return the query's reference, and the results of searching with it.
 
-    def addressed(self, gallery: str, k: int, leave_out: bool, url: str) -> Answer:
-        """Search with the picture at an address."""
-        url = str(url or "").strip()
-        if not url:
-            raise UsageError("Type or paste the address of a picture first.")
-        data = self._service.fetch(url)
-        name = Path(urlsplit(url).path).name or url
-        return self._arrived(self._uploads.keep(data, name), gallery, k, leave_out)
-
-    def exemplified(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
-        """Search with an example that was clicked: a photograph's name, or an image's id."""
-        name = entry(event, "photograph")
-        if name in PHOTOGRAPHS:
-            data = (EXAMPLES / f"{name}.jpg").read_bytes()
-            return self._arrived(self._uploads.keep(data, name), gallery, k, leave_out)
-        return self.reused(gallery, k, leave_out, event)
-
-    def reused(self, gallery: str, k: int, leave_out: bool, event: Any) -> Answer:
-        """Search with an image of a gallery: the one it was shown from, whichever is chosen now."""
-        shown_from = str(entry(event, "gallery") or _chosen(gallery))
-        number = whole_number(entry(event, "id"), "An image's id")
-        image = self._service.image(shown_from, number)
-        reference = image_reference(shown_from, image.id, image.path)
-        return self._arrived(reference, gallery, k, leave_out)
-
-    def asked(
-        self, gallery: str, k: int, leave_out: bool, edit: Reference | None, url: str
-    ) -> Answer:
-        """Search with the address that was typed, or else with what the edit pane holds."""
-        if str(url or "").strip():
-            return self.addressed(gallery, k, leave_out, url)
-        return self.searched(gallery, k, leave_out, edit)
-
-    def searched(self, gallery: str, k: int, leave_out: bool, edit: Reference | None) -> Answer:
-        """Search with what the edit pane holds, its box included."""
-        if not edit:
-            raise UsageError("There is no picture to search with yet: drop or choose one.")
-        return UNCHANGED, UNCHANGED, *self._found(edit, gallery, k, leave_out)
-
-    def searched_again(
-        self, gallery: str, k: int, leave_out: bool, edit: Reference | None
-    ) -> Answer:
-        """Search with what the edit pane holds in another gallery; nothing yet is no error."""
-        if not edit:
-            return (UNCHANGED,) * 5
-        return self.searched(gallery, k, leave_out, edit)
-
-    def mirrored_to_edit(self, original: Reference | None) -> Answer:
-        """Put the original into the edit pane, whole."""
-        if not original:
-            raise UsageError("There is no original picture yet: drop or choose one.")
-        return UNCHANGED, {**entries(original), "box": None}, "", UNCHANGED, UNCHANGED
-
-    def mirrored_to_original(self, edit: Reference | None) -> Answer:
-        """Make what the edit pane shows, cut to its box, the original."""
-        if not edit:
-            raise UsageError("There is nothing in the edit window yet.")
-        box = box_of(edit)
-        if box is None:
-            return edit, UNCHANGED, "", UNCHANGED, UNCHANGED
-        data = whole_picture(edit, self._service, self._uploads)
-        cut = self._uploads.keep(self._service.preview(data, box), f"part of {edit.get('name')}")
-        return cut, cut, "", UNCHANGED, UNCHANGED
-
-    def _arrived(self, reference: Reference, gallery: str, k: int, leave_out: bool) -> Answer:
-        """Show a new query in both panes and search with it.
-
-        It is also shown where the search fails for a reason that is not its own: another gallery
-        may take it.
+        The query is shown also where the search fails for a reason that is not its own: another
+        gallery may take it.
         """
+        gallery = entry(request, "gallery")
+        reference = self._reference(entry(request, "query"), gallery)
         try:
-            found = self._found(reference, gallery, k, leave_out)
+            results = self._results(reference, _chosen(gallery), request)
+            return {"query": reference, "results": results}
         except DecodeError:
             raise  # it would only show as a broken picture
         except AppError as exc:
-            return reference, reference, markup.message(str(exc)), UNCHANGED, UNCHANGED
-        return reference, reference, *found
+            return {"query": reference, "message": str(exc)}
 
-    def _found(self, reference: Reference, gallery: str, k: int, leave_out: bool) -> Answer:
-        gallery = _chosen(gallery)
-        query, box = question(reference, gallery, self._service, self._uploads)
+    def cut(self, request: Mapping[str, Any]) -> Answer:
+        """Return the reference of a picture made of what a query shows, its edits done."""
+        reference = self._reference(entry(request, "query"), None)
+        edit = edit_of(reference)
+        if edit.is_nothing:
+            return {"query": reference}
+        data = whole_picture(reference, self._service, self._uploads)
+        part = self._service.preview(data, edit)
+        return {"query": self._uploads.keep(part, f"part of {reference['name']}")}
+
+    def _reference(self, query: Any, gallery: object) -> Reference:
+        """Return the checked reference of a query, of whatever kind; it keeps a link's edits."""
+        kind = entry(query or {}, "kind")
+        if kind == "upload":
+            name = str(entry(query, "name") or "The picture")
+            return self._uploads.reference(str(entry(query, "path")), name)
+        if kind == "photograph" and entry(query, "name") in PHOTOGRAPHS:
+            file = EXAMPLES / f"{entry(query, 'name')}.jpg"
+            return self._uploads.photograph(file) | _edits(query)
+        if kind == "url":
+            url = str(entry(query, "url") or "").strip()
+            if not url:
+                raise UsageError("Type or paste the address of a picture first.")
+            data = self._service.fetch(url)
+            name = Path(urlsplit(url).path).name or url
+            return self._uploads.keep(data, name) | {"url": url} | _edits(query)
+        if kind == "random":
+            drawn_from = _chosen(gallery)
+            drawn = self._service.random_images(drawn_from, 1)[0]
+            return image_reference(drawn_from, drawn.id, drawn.path)
+        if kind == "image":
+            shown_from = _chosen(entry(query, "gallery") or gallery)
+            image = self._service.image(
+                shown_from, whole_number(entry(query, "id"), "An image's id")
+            )
+            return image_reference(shown_from, image.id, image.path) | _edits(query)
+        if kind == "file":
+            return self._uploads.known(query) | _edits(query)
+        raise UsageError("There is no picture to search with yet: drop or choose one.")
+
+    def _results(
+        self, reference: Reference, gallery: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        query, edit = question(reference, gallery, self._service, self._uploads)
         result = self._service.search(
             gallery,
             query,
-            k=whole_number(k, "The number of results"),
-            box=box,
-            leave_out_same_file=bool(leave_out),
+            k=MAX_K,
+            edit=edit,
+            examples=examples_of(entry(request, "examples"), gallery),
+            exact=bool(entry(request, "exact")),
+            leave_out_same_file=bool(entry(request, "leaveOut")),
         )
-        return "", markup.results(result), markup.timing(result)
+        return answers.results(result)
+
+
+def telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:
+    """Turn an AppError into the sentence that the page shows."""
+
+    def told(request: Any) -> Answer:
+        try:
+            return function(entries(request))
+        except AppError as exc:
+            return {"message": str(exc)}
+
+    told.__name__ = function.__name__
+    return told
+
+
+def _edits(query: Mapping[str, Any]) -> dict[str, Any]:
+    edit = edit_of(query)
+    checked = {
+        "turns": edit.quarter_turns,
+        "mirrored": edit.mirrored,
+        "box": list(astuple(edit.box)) if edit.box else None,
+    }
+    return {key: value for key, value in checked.items() if key in query}
 
 
 def _chosen(gallery: object) -> str:

@@ -1,5 +1,6 @@
-"""The page's layout and its events, in that order; the functions are in `functions`."""
+"""The page's layout and its events; what it shows and asks is in `assets/` and `functions`."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -7,154 +8,180 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from app.page import markup
-from app.page.functions import EXAMPLES, Functions, emptying, telling
-from app.page.queries import Uploads
-from app.service import MAX_K, SearchService
+from app.making import GalleryMaker
+from app.page.functions import EXAMPLES, Functions
+from app.page.making import MakingFunctions
+from app.page.queries import MOST_BYTES, Uploads
+from app.page.theme import make_theme
+from app.service import SearchService
 
-_HERE = Path(__file__).parent
-_MAX_UPLOAD_BYTES = 50_000_000
-_SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
-_PANE = """<section class="pane" aria-label="{{title}}"><h2>{{title}}</h2><div class="stage"></div>
-<div class="ways">{{#if takes_pictures}}
+_ASSETS = Path(__file__).parent / "assets"
+_MOST_BYTES_OF_A_ZIP = 4_000_000_000
+_MOST_SHOWN_AT_FIRST = 100
+_TITLE = "Reverse image search"
+_HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
+<meta name="description" content="Find the images of a gallery that look like yours.">
+<meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
+<meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
+""" + "".join(
+    # Linked, for Gradio would rewrite the selectors of styles that it is given.
+    f'<link rel="stylesheet" href="page/{name}.css">'
+    for name in ("page", "query", "results", "detail", "create")
+)
+_ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
+<div class="stage"></div><div class="ways">
 <button type="button" data-action="choose">Choose a file</button>
-<button type="button" data-action="webcam">Use the webcam</button>
-<button type="button" data-action="mirror">Mirror to edit →</button>
-<input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file">
-{{else}}<button type="button" data-action="mirror">← Mirror to original</button>
-<button type="button" data-action="clear-box">Clear the crop</button>{{/if}}</div></section>"""
+<button type="button" data-action="webcam">Webcam</button>
+<button type="button" data-action="random" title="A random picture of this gallery">Random</button>
+<button type="button" data-action="mirror-to-edit">Mirror to edit →</button>
+<input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file"></div></section>"""
+_EDIT = """<section class="pane" aria-label="Edit">
+<h2>Edit <small>drag a rectangle to search for a part</small></h2>
+<div class="stage"></div><div class="ways">
+<button type="button" data-action="mirror-to-original">← Mirror to original</button>
+<button type="button" data-action="turn" title="A quarter turn clockwise">Rotate</button>
+<button type="button" data-action="flip" title="Mirror left to right">Flip</button>
+<button type="button" data-action="clear-box">Clear crop</button></div></section>"""
 
 
-def mount_page(application: FastAPI, service: SearchService, uploads: Path) -> FastAPI:
+def mount_page(
+    application: FastAPI, service: SearchService, uploads: Path, maker: GalleryMaker
+) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
+    application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
-    theme = gr.themes.Soft(
-        primary_hue="indigo", font=_SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")
-    )
+    kept = Uploads(uploads, service)
     mounted: FastAPI = gr.mount_gradio_app(
         application,
-        make_page(Functions(service, Uploads(uploads, service))),
+        make_page(service, Functions(service, kept), MakingFunctions(maker, kept)),
         path="/",
-        theme=theme,
-        css=(_HERE / "page.css").read_text(),
+        theme=make_theme(),
+        head=_HEAD,
+        favicon_path=str(_ASSETS / "icon.svg"),
+        pwa=True,
         footer_links=[],
         run_history=False,
         show_error=True,
-        max_file_size=_MAX_UPLOAD_BYTES,
+        max_file_size=MOST_BYTES if maker.off else _MOST_BYTES_OF_A_ZIP,
         ssr_mode=False,
         mcp_server=False,
     )
     return mounted
 
 
-def make_page(functions: Functions) -> gr.Blocks:
+def make_page(service: SearchService, functions: Functions, making: MakingFunctions) -> gr.Blocks:
     """Return the page; it keeps nothing of a visitor on the server."""
     page: gr.Blocks
-    with gr.Blocks(title="Reverse image search", analytics_enabled=False) as page:
-        gr.HTML(
-            "<h1>Reverse image search</h1><p>Find the images of a gallery that look like yours. "
-            "Nothing leaves this machine.</p>",
-            elem_id="title",
+    with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
+        session = gr.HTML(
+            "",
+            elem_id="session",
+            visible="hidden",
+            server_functions=functions.all,
+            js_on_load=_script(
+                "places",
+                'server, controls: () => trigger("set_controls", {}), '
+                'galleryNames: () => trigger("list_galleries", {})',
+            ),
         )
-        with gr.Row(elem_id="gallery-row"):
-            with gr.Column(scale=1, min_width=280):
+        with gr.Row(elem_id="top"):
+            gr.HTML(
+                f"<h1>{_TITLE}</h1><p>Find the images of a gallery that look like yours. "
+                "Nothing leaves this machine.</p>",
+                elem_id="title",
+                apply_default_css=False,
+            )
+            with gr.Column(elem_id="gallery-column", min_width=280):
                 gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
-            with gr.Column(scale=2, min_width=280):
-                facts = gr.HTML(elem_id="facts")
-        with gr.Row(elem_id="panes"):
-            with gr.Column(min_width=300):
-                original = _pane("Original", takes_pictures=True)
-            with gr.Column(min_width=300):
-                edit = _pane("Edit: drag a rectangle to search with a part", takes_pictures=False)
-        message = gr.HTML(elem_id="message")
-        with gr.Row(elem_id="examples-row"):
-            examples = gr.HTML(elem_id="examples", js_on_load=_script("clicks.js"))
-            others = gr.Button("Other examples", size="sm", elem_id="others", scale=0)
-        with gr.Row(elem_id="how", equal_height=True):
-            url = gr.Textbox(
-                label="Address of a picture",
-                placeholder="https://…",
-                elem_id="url",
-                max_lines=1,
-                scale=3,
-                min_width=240,
-            )
-            k = gr.Slider(
-                1, MAX_K, 10, step=1, label="How many results", elem_id="k", scale=2, min_width=200
-            )
-            leave_out = gr.Checkbox(
-                label="Leave out the query's own file", elem_id="leave-out", min_width=160
-            )
-            search = gr.Button("Search", variant="primary", elem_id="search", min_width=140)
-        results = gr.HTML(elem_id="results", js_on_load=_script("clicks.js"))
-        timing = gr.HTML(elem_id="timing")
+                _part("facts", '<div class="gallery-facts"></div>')
+                off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
+                gives = f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}"
+                _part("create", f'<div class="create">{off}</div>', "", gives, making.all)
+        with gr.Row(elem_id="columns"):
+            with gr.Column(elem_id="query-column", scale=2, min_width=320):
+                takes = f'which: "original", upload, mostBytes: {MOST_BYTES}'
+                _part("original", _ORIGINAL, "query_pane", takes)
+                with gr.Row(elem_id="address"):
+                    url = gr.Textbox(
+                        label="Address of a picture",
+                        placeholder="https://…",
+                        elem_id="url",
+                        max_lines=1,
+                        scale=3,
+                        min_width=160,
+                    )
+                    search = gr.Button(
+                        "Search", variant="primary", elem_id="search", scale=1, min_width=90
+                    )
+                _part("message", '<div class="place" role="alert"></div>')
+                _part("edit", _EDIT, "query_pane", 'which: "edit", upload')
+            with gr.Column(elem_id="results-column", scale=5, min_width=320):
+                with gr.Row(elem_id="examples-row"):
+                    _part("examples", '<div class="examples"></div>')
+                    others = gr.Button("Other examples", size="sm", elem_id="others", min_width=60)
+                with gr.Row(elem_id="how"):
+                    k = gr.Slider(
+                        1,
+                        _MOST_SHOWN_AT_FIRST,
+                        10,
+                        step=1,
+                        label="How many results",
+                        elem_id="k",
+                        scale=2,
+                        min_width=200,
+                    )
+                    leave_out = gr.Checkbox(
+                        label="Leave out the query's own file", elem_id="leave-out", min_width=160
+                    )
+                    exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
+                _part("results", '<div class="results"></div>')
 
-        # Events: everything that brings a query shows it, searches, and answers in one step.
-        how = [gallery, k, leave_out]
-        answer = [original, edit, message, results, timing]
-
-        @telling
-        def uploaded(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
-            return functions.uploaded(gallery, k, leave_out, event._data)
-
-        @telling
-        def addressed(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
-            return functions.addressed(gallery, k, leave_out, event._data["url"])
-
-        @telling
-        def exemplified(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
-            return functions.exemplified(gallery, k, leave_out, event._data)
-
-        @telling
-        def reused(gallery: str, k: int, leave_out: bool, event: gr.EventData) -> Any:
-            return functions.reused(gallery, k, leave_out, event._data)
-
-        def changed(gallery: str) -> Any:
-            return *functions.described(gallery), "", ""
-
-        def refused(event: gr.EventData) -> str:
-            return markup.message(str(event._data["message"]))
-
-        quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-        # Without these a second click, while the first is being answered, would be lost.
-        each = {**quiet, "trigger_mode": "multiple"}
-        last = {**quiet, "trigger_mode": "always_last"}
-        # A slow site must not keep other visitors waiting, nor overwrite what was asked since.
-        fetching = {"concurrency_limit": 4, "concurrency_id": "fetching"}
-        typed = emptying(telling(functions.addressed)), [*how, url], [*answer, url]
-        asked = emptying(telling(functions.asked)), [*how, edit, url], [*answer, url]
-        dropped = original.addressed(addressed, how, answer, **each, **fetching)
-        submitted = url.submit(*typed, **last, **fetching, cancels=[dropped])
-        clicked = search.click(*asked, **last, **fetching, cancels=[dropped, submitted])
-        original.addressed(None, cancels=[submitted, clicked], **each)
-        slow = [dropped, submitted, clicked]
-        original.arrived(uploaded, how, answer, **each, cancels=slow)
-        examples.picked(exemplified, how, answer, **each, cancels=slow)
-        results.picked(reused, how, answer, **each, cancels=slow)
-        edit.cropped(telling(functions.searched), [*how, edit], answer, **last, cancels=slow)
-        original.refused(refused, None, message, **each)
-        original.mirrored(telling(functions.mirrored_to_edit), original, answer, **quiet)
-        edit.mirrored(telling(functions.mirrored_to_original), edit, answer, **quiet)
-        # `input` would also fire when the keyboard passes by. The other gallery's results go, since
-        # their ids mean other pictures in this one.
-        gallery.select(changed, gallery, [facts, examples, results, timing], **last).then(
-            telling(functions.searched_again), [*how, edit], answer, **quiet
-        )
-        others.click(functions.example_row, gallery, examples, **quiet)
-        page.load(functions.opened, gallery, [gallery, facts, examples], **quiet)
+        # Events. Gradio's controls tell the page's session what they are set to, and the other way
+        # round; what is asked of the server goes through the session alone, so that an answer that
+        # was overtaken by a newer question is dropped.
+        controls = [gallery, k, exact, leave_out]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        changed = {
+            "inputs": controls,
+            "js": "(...values) => { session.controlsChanged(...values) }",
+        }
+        for control in (gallery.select, k.change, exact.change, leave_out.change):
+            control(None, **changed, **quiet)
+        for asks in (search.click, url.submit):
+            asks(None, url, None, js="(url) => { session.search(url) }", **quiet)
+        others.click(None, js="() => { session.drawExamples() }", **quiet)
+        shown = {"outputs": [*controls, url], "js": "() => session.controlValues()"}
+        session.set_controls(None, None, **shown, **quiet)
+        for opened_or_more in (page.load, session.list_galleries):
+            opened_or_more(
+                lambda: gr.Dropdown([info.name for info in service.galleries()]),
+                None,
+                gallery,
+                **quiet,
+            ).then(None, None, **shown, **quiet)
     return page
 
 
-def _pane(title: str, *, takes_pictures: bool) -> gr.HTML:
+def _part(
+    name: str,
+    template: str,
+    script: str = "",
+    arguments: str = "",
+    server_functions: list[Any] | None = None,
+) -> gr.HTML:
+    """Return a part of the page that a script of `assets/` fills."""
     return gr.HTML(
-        value=None,
-        html_template=_PANE,
-        js_on_load=_script("query_pane.js"),
-        title=title,
-        takes_pictures=takes_pictures,
-        elem_id="original" if takes_pictures else "edit",
+        None,
+        html_template=template,
+        elem_id=name,
+        apply_default_css=False,
+        server_functions=server_functions,
+        js_on_load=_script(script or name, arguments),
     )
 
 
-def _script(name: str) -> str:
-    return (_HERE / name).read_text()
+def _script(name: str, arguments: str) -> str:
+    words = ", ".join(filter(None, ["element", arguments]))
+    # Taken from the page's own address: Gradio's script, which runs this, lies elsewhere.
+    address = f'new URL("page/{name}.js", document.baseURI).href'
+    return f"import({address}).then((part) => part.start({{ {words} }}));"

@@ -2,39 +2,51 @@
 
 A pane holds a reference and never the picture itself: {"kind": "file", "path": …} is a file that
 this visitor uploaded, {"kind": "image", "gallery": …, "id": …} an image of a gallery. With "src",
-where the browser gets the picture, "name", and "box" (four fractions) or null. The page keeps no
-state on the server.
+where the browser gets the picture, and "name"; perhaps "turns" (clockwise quarters), "mirrored"
+and "box" (four fractions of what is seen then). The page keeps no state on the server.
 """
 
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
-from app.results import Box
+from app.page.answers import picture_url
+from app.results import Box, Edit, Example
 from app.service import SearchService
 
 Reference = dict[str, Any]
+
+MOST_BYTES = 50_000_000
+_GONE = "That picture is not here any more: choose it again."
+_MOST_EXAMPLES = 50
+_MOST_WEIGHT = 10
 
 _SHOWN_BY_BROWSERS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
 
 
 class Uploads:
-    """The folder of uploaded and fetched query pictures, which goes when the server stops."""
+    """The folder of what browsers uploaded and what was fetched; it goes when the server stops.
+
+    A query picture has at most `MOST_BYTES`; what galleries are made of may be larger.
+    """
 
     def __init__(self, folder: Path, service: SearchService) -> None:
-        self._folder = folder.resolve()
+        self.folder = folder.resolve()
         self._service = service
+        self._photographs: dict[str, Reference] = {}
+        self._keeping = threading.Lock()
 
     def reference(self, path: str, name: str) -> Reference:
-        """Return the reference of an uploaded file; UsageError if it lies elsewhere.
+        """Return the reference of an uploaded file; UsageError for one elsewhere or too large.
 
         A picture that browsers cannot show (HEIC, TIFF) gets a PNG to look at; the search still
         reads the file itself. DecodeError if it is no picture.
         """
-        file = self._inside(path)
+        file = self._picture(path, name)
         shown = file
         with file.open("rb") as opened:
             head = opened.read(16)
@@ -42,67 +54,93 @@ class Uploads:
             raise DecodeError(f"{name} is empty: choose a picture.")
         if not head.startswith(_SHOWN_BY_BROWSERS):
             shown = self._write(self._service.preview(file.read_bytes()), ".png")
-        return {"kind": "file", "path": str(file), "name": name, "src": _source(shown), "box": None}
+        return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 
     def keep(self, data: bytes, name: str) -> Reference:
         """Return the reference of a picture that came as bytes (from a URL, or a part cut out)."""
         return self.reference(str(self._write(data, "")), name)
 
-    def read(self, reference: Reference) -> bytes:
+    def photograph(self, file: Path) -> Reference:
+        """Return the reference of a photograph of the program's own, kept once for all visitors."""
+        with self._keeping:
+            kept = self._photographs.get(file.stem)
+            if kept is None or not Path(kept["path"]).is_file():
+                kept = self.keep(file.read_bytes(), file.stem) | {"photograph": file.stem}
+                self._photographs[file.stem] = kept
+        return dict(kept)
+
+    def known(self, reference: Mapping[str, Any]) -> Reference:
+        """Return the reference of an upload as the page sent it back; UsageError if it is gone."""
+        self._picture(str(reference.get("path")))
+        kept = ("kind", "path", "name", "src", "photograph", "url")
+        return {"name": "The picture"} | {
+            key: reference[key] for key in kept if isinstance(reference.get(key), str)
+        }
+
+    def read(self, reference: Mapping[str, Any]) -> bytes:
         """Return the bytes of a referenced upload."""
-        return self._inside(str(reference.get("path"))).read_bytes()
+        return self._picture(str(reference.get("path"))).read_bytes()
+
+    def inside(self, path: str, gone: str = _GONE) -> Path:
+        """Return an uploaded file; UsageError(gone) if there is none of that path in the folder."""
+        try:
+            file = Path(path).resolve()
+            if file.is_relative_to(self.folder) and file.is_file():
+                return file
+        except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
+            pass
+        raise UsageError(gone)
+
+    def _picture(self, path: str, name: str = "The picture") -> Path:
+        """Return an uploaded file that may be a query; one that is too large is deleted."""
+        file = self.inside(path)
+        if file.stat().st_size > MOST_BYTES:
+            file.unlink(missing_ok=True)
+            raise UsageError(
+                f"{name} is larger than {MOST_BYTES / 1e6:.0f} MB: choose a smaller one."
+            )
+        return file
 
     def _write(self, data: bytes, suffix: str) -> Path:
         # A name that nobody can guess: another visitor must not find it.
-        folder = self._folder / secrets.token_hex(16)
+        folder = self.folder / secrets.token_hex(16)
         file = folder / f"picture{suffix}"
         try:
             folder.mkdir()
             file.write_bytes(data)
         except OSError as exc:
             raise StorageError(
-                f"The picture cannot be kept in {self._folder} ({exc.strerror}): make room there."
+                f"The picture cannot be kept in {self.folder} ({exc.strerror}): make room there."
             ) from exc
         return file
-
-    def _inside(self, path: str) -> Path:
-        try:
-            file = Path(path).resolve()
-            if file.is_relative_to(self._folder) and file.is_file():
-                return file
-        except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
-            pass
-        raise UsageError("That picture is not here any more: choose it again.")
 
 
 def image_reference(gallery: str, image: int, name: str) -> Reference:
     """Return the reference of an image of a gallery."""
-    source = f"galleries/{gallery}/images/{image}"
     return {
         "kind": "image",
         "gallery": gallery,
         "id": image,
         "name": name,
-        "src": source,
-        "box": None,
+        "src": picture_url(gallery, image),
     }
 
 
 def question(
-    reference: Reference, gallery: str, service: SearchService, uploads: Uploads
-) -> tuple[bytes | int, Box | None]:
-    """Return the query and the box that the service is asked with, in `gallery`.
+    reference: Mapping[str, Any], gallery: str, service: SearchService, uploads: Uploads
+) -> tuple[bytes | int, Edit]:
+    """Return the query and the edit that the service is asked with, in `gallery`.
 
     An image of another gallery is asked as a file: its original, or its thumbnail.
     """
-    box = box_of(reference)
+    edit = edit_of(reference)
     if entry(reference, "kind") == "image" and entry(reference, "gallery") == gallery:
-        return whole_number(entry(reference, "id"), "An image's id"), box
-    return whole_picture(reference, service, uploads), box
+        return whole_number(entry(reference, "id"), "An image's id"), edit
+    return whole_picture(reference, service, uploads), edit
 
 
-def whole_picture(reference: Reference, service: SearchService, uploads: Uploads) -> bytes:
-    """Return the file that a reference means, its box left aside."""
+def whole_picture(reference: Mapping[str, Any], service: SearchService, uploads: Uploads) -> bytes:
+    """Return the file that a reference means, without its edits."""
     if entry(reference, "kind") == "image":
         image = whole_number(entry(reference, "id"), "An image's id")
         return picture_of(service, str(entry(reference, "gallery")), image)
@@ -129,8 +167,37 @@ def entry(value: object, key: str) -> Any:
     return entries(value).get(key)
 
 
-def box_of(reference: Reference) -> Box | None:
-    """Return the box of a reference, None for the whole picture; UsageError for nonsense."""
+def edit_of(reference: Mapping[str, Any]) -> Edit:
+    """Return the edits of a reference; UsageError for nonsense."""
+    return Edit(
+        quarter_turns=whole_number(entry(reference, "turns") or 0, "The number of turns") % 4,
+        mirrored=bool(entry(reference, "mirrored")),
+        box=_box_of(reference),
+    )
+
+
+def examples_of(value: object, gallery: str) -> list[Example]:
+    """Return further examples, [{"gallery", "id", "weight"}]; those of other galleries are left."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise UsageError("The page sent further examples that are no list: load it again.")
+    if len(value) > _MOST_EXAMPLES:
+        raise UsageError(f"At most {_MOST_EXAMPLES} further examples are taken: take some away.")
+    return [
+        Example(whole_number(entry(each, "id"), "An image's id"), _weight(entry(each, "weight")))
+        for each in value
+        if entry(each, "gallery") == gallery
+    ]
+
+
+def _weight(value: object) -> float:
+    if isinstance(value, int | float) and -_MOST_WEIGHT <= value <= _MOST_WEIGHT:
+        return float(value)
+    raise UsageError(f"The weight of an example is not {shortened(value)}, but from -10 to 10.")
+
+
+def _box_of(reference: Mapping[str, Any]) -> Box | None:
     sides = entry(reference, "box")
     if not sides:
         return None
@@ -138,7 +205,7 @@ def box_of(reference: Reference) -> Box | None:
         left, top, right, bottom = map(float, sides if isinstance(sides, list) else ())
     except (TypeError, ValueError, OverflowError) as exc:
         raise UsageError(
-            f"The box {shortened(sides)} is not four fractions of a picture: draw it once more."
+            "The box of this query is not four fractions of a picture: draw it once more."
         ) from exc
     return Box(left, top, right, bottom)
 

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from app import layouts
 from app.build import build_gallery
@@ -33,6 +35,8 @@ COLOURS = "colours"
 DAMAGED = "damaged"
 UNRUNNABLE = "unrunnable"
 PREBUILT = "caltech101-efficientnet_lite0"
+
+Contexts = Callable[[dict[str, Any]], BrowserContext]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
@@ -147,17 +151,17 @@ class Server:
     log: Path
 
 
-@pytest.fixture(scope="package")
-def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def serving(home: Home, log: Path, **settings: str) -> Iterator[Server]:
+    """Run `python -m app serve` over a home; what it writes to standard error is in `log`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "stderr"
     with (
         log.open("wb") as errors,
         subprocess.Popen(
             [sys.executable, "-m", "app", "serve"],
             cwd=ROOT,
-            env=_environment(galleries) | {"PORT": str(port)},
+            env=_environment(home) | settings | {"PORT": str(port)},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -170,12 +174,19 @@ def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         too_late.cancel()
         assert line.startswith("Open http://"), f"{line}{log.read_text()}"
         yield Server(line.removeprefix("Open ").strip(), log)
+        assert process.poll() is None, f"the server ended by itself: {process.returncode}"
         process.send_signal(signal.SIGINT)
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
+
+
+@pytest.fixture(scope="package")
+def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(galleries, tmp_path_factory.mktemp("server") / "stderr") as server:
+        yield server
 
 
 @pytest.fixture(scope="package")
@@ -187,9 +198,27 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Let somebody open the page in a browser context of their own, with Playwright's options.
+@pytest.fixture(scope="package")
+def context_with(browser: Browser) -> Iterator[Contexts]:
+    """Give a browser context with Playwright's options: one for all, so that its cache is warm."""
+    contexts: dict[str, BrowserContext] = {}
+
+    def give(options: dict[str, Any]) -> BrowserContext:
+        key = repr(sorted(options.items()))
+        if key not in contexts:
+            # Without animations: what a test scrolls to is there at once.
+            contexts[key] = browser.new_context(**{"reduced_motion": "reduce"} | options)
+            contexts[key].set_default_timeout(_WAIT_MILLISECONDS)
+        return contexts[key]
+
+    yield give
+    for context in contexts.values():
+        context.close()
+
+
+@contextmanager
+def visiting(server: Server, context_with: Contexts) -> Iterator[Callable[..., Visitor]]:
+    """Let somebody open a server's page in a tab of their own, with Playwright's options.
 
     Afterwards: no error in the page or its console, no other host asked, no word in the server's
     log.
@@ -197,16 +226,20 @@ def new_visitor(server: Server, browser: Browser) -> Iterator[Callable[..., Visi
     visitors: list[Visitor] = []
     already_logged = server.log.stat().st_size
 
-    def visit(**options: Any) -> Visitor:
-        context = browser.new_context(**options)
-        context.set_default_timeout(_WAIT_MILLISECONDS)
-        visitors.append(Visitor(context, server.url))
+    def visit(*, at: str = "", ready: bool = True, **options: Any) -> Visitor:
+        visitors.append(Visitor(context_with(options), urljoin(server.url, at), ready=ready))
         return visitors[-1]
 
     yield visit
     problems = [problem for visitor in visitors for problem in visitor.leave()]
     assert problems == []
     assert server.log.read_bytes()[already_logged:].decode() == ""
+
+
+@pytest.fixture
+def new_visitor(server: Server, context_with: Contexts) -> Iterator[Callable[..., Visitor]]:
+    with visiting(server, context_with) as visit:
+        yield visit
 
 
 @pytest.fixture

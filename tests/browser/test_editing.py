@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ALBUM
@@ -51,6 +52,8 @@ def test_only_the_part_in_the_rectangle_is_searched(visitor: Visitor, file: byte
 def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(**PHONE)
     upload_both(visitor)
+    expect(visitor.hits).to_have_count(10)
+    visitor.point(0, 0)  # scrolls there, from the results
     top = visitor.page.evaluate("scrollY")
 
     with visitor.answer():
@@ -58,7 +61,19 @@ def test_a_part_is_cut_out_by_touch(new_visitor: Callable[..., Visitor]):
 
     assert visitor.box() == pytest.approx((0.02, 0.04, 0.48, 0.96), abs=0.02)
     assert visitor.labels()[:8] == ["chelsea"] * 8
-    assert visitor.page.evaluate("scrollY") >= top  # the page did not move under the finger
+    assert visitor.page.evaluate("scrollY") == top  # the page did not move under the finger
+
+    with visitor.answer():
+        visitor.drag_with_finger((0.25, 0.5), (0.75, 0.5))
+    assert visitor.box() == pytest.approx((0.52, 0.04, 0.98, 0.96), abs=0.02)
+    assert visitor.labels()[:8] == ["rocket"] * 8
+    left, top, right, bottom = visitor.box()
+    with visitor.answer():
+        visitor.drag_with_finger((right, bottom), (right - 0.1, bottom - 0.3))
+    assert visitor.box() == pytest.approx((left, top, right - 0.1, bottom - 0.3), abs=0.02)
+    with visitor.answer():
+        visitor.button("Clear crop").tap()
+    assert visitor.box() is None
 
 
 def test_the_results_are_those_of_the_last_of_two_rectangles(visitor: Visitor):
@@ -89,7 +104,7 @@ def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
     assert visitor.results() == part
 
     with visitor.answer():
-        visitor.button("Clear the crop").click()
+        visitor.button("Clear crop").click()
 
     expect(visitor.edit.locator(".box")).to_be_hidden()
     assert visitor.results() == whole
@@ -149,6 +164,21 @@ def test_a_part_of_an_image_of_the_gallery_is_searched_and_can_be_the_original(v
     assert visitor.shown(visitor.original)[1:] == pytest.approx((width / 2, height / 2), abs=3)
 
 
+def test_mirroring_overtakes_a_search_that_is_under_way(visitor: Visitor):
+    upload_both(visitor)
+    whole = visitor.results()
+    with visitor.held_back("component_server") as let_through:
+        visitor.drag((0.02, 0.04), (0.48, 0.96))
+
+    visitor.button("Mirror to edit →").click()
+    let_through()
+
+    expect(visitor.page.locator(".results.loading")).to_have_count(0)
+    assert visitor.box() is None
+    visitor.search()
+    assert visitor.results() == whole
+
+
 def test_a_button_without_a_picture_says_what_is_missing(visitor: Visitor):
     for button in ("Mirror to edit →", "← Mirror to original", "Search"):
         with visitor.answer():
@@ -158,3 +188,64 @@ def test_a_button_without_a_picture_says_what_is_missing(visitor: Visitor):
     upload_both(visitor)
     expect(visitor.message).to_have_count(0)
     expect(visitor.hits).to_have_count(10)
+
+
+def test_the_rectangle_is_moved_and_resized_by_mouse(visitor: Visitor):
+    upload_both(visitor)
+    crop_rocket(visitor)
+    left, top, right, bottom = visitor.box()
+
+    with visitor.answer():
+        visitor.drag(((left + right) / 2, 0.5), ((left + right) / 2 - 0.3, 0.5))
+
+    assert visitor.box() == pytest.approx((left - 0.3, top, right - 0.3, bottom), abs=0.02)
+    moved = visitor.box()
+    with visitor.answer():
+        visitor.drag((moved[2], moved[3]), (moved[2] - 0.1, moved[3] - 0.2))
+    assert visitor.box() == pytest.approx(
+        (moved[0], moved[1], moved[2] - 0.1, moved[3] - 0.2), abs=0.02
+    )
+
+
+def test_the_rectangle_is_put_moved_resized_and_cleared_by_keys(visitor: Visitor):
+    upload_both(visitor)
+    whole = visitor.results()
+    press = visitor.page.keyboard.press
+    visitor.edit.get_by_role("group", name="The picture to search with").focus()
+    with visitor.answer():
+        press("Enter")
+    before = visitor.box()
+    assert before == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.01)
+
+    with visitor.answer():
+        for _ in range(5):
+            press("ArrowLeft")
+        press("Shift+ArrowUp")
+
+    assert visitor.box() == pytest.approx(
+        (before[0] - 0.05, before[1], before[2] - 0.05, before[3] - 0.01), abs=0.01
+    )
+    with visitor.answer():
+        press("Delete")  # the rectangle has kept the focus
+    assert visitor.box() is None
+    assert visitor.results() == whole
+
+
+def test_a_turned_and_mirrored_picture_is_shown_and_searched_so(visitor: Visitor):
+    picture = BOTH.convert("RGB")
+    visitor.upload(payload("both.png", encoded(picture, "PNG")))
+    with visitor.answer():
+        visitor.button("Rotate").click()
+    width, height = visitor.shown(visitor.edit)[1:]
+    assert (width, height) == picture.size[::-1]
+    with visitor.answer():
+        visitor.button("Flip").click()
+    edited = scores(visitor.results())
+    assert visitor.shown(visitor.original)[1:] == picture.size
+
+    turned = picture.transpose(Image.Transpose.ROTATE_270).transpose(
+        Image.Transpose.FLIP_LEFT_RIGHT
+    )
+    visitor.upload(payload("turned.png", encoded(turned, "PNG")))
+
+    assert scores(visitor.results()) == pytest.approx(edited, abs=0.002)

@@ -1,6 +1,9 @@
 """Galleries of every kind: chosen, searched, or refused with the reason."""
 
 import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -14,8 +17,8 @@ from tests.browser.conftest import (
     UNRUNNABLE,
 )
 from tests.browser.pictures import seen_again
-from tests.browser.visitor import Visitor, payload
-from tests.conftest import Home, encoded
+from tests.browser.visitor import Visitor, is_one_sentence, payload
+from tests.conftest import Home, encoded, fill
 
 pytestmark = pytest.mark.browser
 
@@ -78,7 +81,7 @@ def test_passing_by_the_gallery_with_the_keyboard_changes_nothing(visitor: Visit
     visitor.page.keyboard.press("Tab")
     visitor.search()
 
-    assert len([url for url in asked if "queue/join" in url]) == 1
+    assert len([url for url in asked if "component_server" in url]) == 1
     assert row.evaluate_all("(row) => row.map((each) => each.dataset.id)") == before
 
 
@@ -117,10 +120,10 @@ def test_a_damaged_gallery_names_the_file_and_the_command(visitor: Visitor, gall
     visitor.choose_gallery(DAMAGED)
 
     vectors = galleries.folders(DAMAGED).features / "vectors.faiss"
-    expect(visitor.facts.get_by_role("alert")).to_contain_text(str(vectors))
-    expect(visitor.facts).to_contain_text("create_index.py --images")
-    expect(visitor.facts).to_contain_text(f"--name {DAMAGED} --force")
-    expect(visitor.message).to_contain_text(str(vectors))  # the query could not be asked again
+    expect(visitor.message).to_contain_text(str(vectors))
+    expect(visitor.message).to_contain_text("create_index.py --images")
+    expect(visitor.message).to_contain_text(f"--name {DAMAGED} --force")
+    expect(visitor.facts.locator(".panel")).to_have_count(0)  # nothing of the gallery before
     expect(visitor.hits).to_have_count(0)  # the other gallery's would mean other images here
 
     with visitor.answer():
@@ -128,6 +131,58 @@ def test_a_damaged_gallery_names_the_file_and_the_command(visitor: Visitor, gall
 
     expect(visitor.message).to_have_count(0)
     expect(visitor.hits).to_have_count(10)
+
+
+def test_a_gallery_that_vanishes_while_it_is_open_is_told_in_one_sentence(
+    new_visitor: Callable[..., Visitor], galleries: Home, tmp_path: Path
+):
+    galleries.build(fill(tmp_path / "images", 12, first=4000), name="vanishing")
+    visitor = new_visitor(at="?gallery=vanishing")
+    visitor.upload(CAT)
+    expect(visitor.hits).to_have_count(10)
+    visitor.sees_every_result()
+    folders = galleries.folders("vanishing")
+    for folder in (folders.indexes, folders.features):
+        shutil.rmtree(folder)
+
+    visitor.search()
+
+    expect(visitor.message).to_contain_text("There is no gallery 'vanishing'")
+    assert is_one_sentence(visitor.message.inner_text())
+    visitor.button("Other examples").click()
+    with visitor.answer():
+        visitor.choose_gallery(ALBUM)
+    expect(visitor.message).to_have_count(0)
+    assert visitor.labels()[:5] == ["chelsea"] * 5
+
+
+def test_two_tabs_search_two_galleries_at_once(
+    visitor: Visitor, new_visitor: Callable[..., Visitor]
+):
+    tab = new_visitor(at=f"?gallery={COLOURS}")
+    for each in (visitor, tab, visitor, tab):
+        with each.answer():
+            each.button("coffee").and_(each.page.locator("[data-photograph]")).click()
+
+    assert visitor.labels()[:5] == ["coffee"] * 5
+    assert all(label.startswith("kind_") for label in tab.labels())
+    expect(visitor.page.get_by_label("Gallery")).to_have_value(ALBUM)
+    expect(tab.page.get_by_label("Gallery")).to_have_value(COLOURS)
+
+
+def test_the_gallery_chosen_last_is_the_one_that_is_searched(visitor: Visitor):
+    visitor.upload(CAT)
+    with visitor.held_back("component_server") as let_through:
+        visitor.choose_gallery(COLOURS)
+    expect(visitor.hits).to_have_count(0)
+    with visitor.answer():
+        visitor.choose_gallery(ALBUM)
+
+    let_through()
+    visitor.search()
+
+    expect(visitor.facts).to_contain_text("60 images")
+    assert visitor.labels()[:5] == ["chelsea"] * 5
 
 
 def test_a_gallery_without_its_vectors_says_that_it_is_approximate(visitor: Visitor):

@@ -71,7 +71,7 @@ def test_every_result_shows_a_thumbnail_by_its_id(visitor: Visitor):
 def test_two_visitors_at_once_do_not_see_each_others_query(
     visitor: Visitor, new_visitor: Callable[..., Visitor]
 ):
-    other = new_visitor()
+    other = new_visitor(locale="de")  # another browser
     with visitor.answer(), other.answer():
         visitor.choose_file(CAT)
         other.choose_file(ROCKET)
@@ -139,7 +139,7 @@ def test_the_keyboard_reaches_every_button_and_chooses_an_example(visitor: Visit
         reached.add(visitor.page.evaluate("document.activeElement.dataset.at ?? null"))
 
     assert reached - {None} == {str(at) for at in range(buttons.count())}
-    assert visitor.hits.get_by_role("button").count() == 3
+    assert visitor.hits.get_by_role("button", name="Search with this").count() == 3
 
     visitor.page.locator("#examples [data-photograph=coffee]").focus()
     with visitor.answer():

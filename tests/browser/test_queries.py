@@ -42,7 +42,7 @@ def test_an_uploaded_file_is_shown_in_both_windows_and_searched(visitor: Visitor
     scores = [found.score for found in visitor.results()]
     assert scores == sorted(scores, reverse=True)
     assert 1 > scores[0] > 0.8
-    expect(visitor.timing).to_contain_text("10 results in")
+    expect(visitor.timing).to_contain_text("60 results in")
     expect(visitor.timing).to_contain_text("embed")
 
 
@@ -102,10 +102,13 @@ def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor]
         }"""
     )
 
+    visitor.page.get_by_label("Address of a picture").focus()
+
     with visitor.answer():
-        visitor.page.keyboard.press("Control+v")
+        visitor.page.keyboard.press("Control+v")  # anywhere, a text field too
 
     finds(visitor, "coffee")
+    visitor.page.get_by_role("button", name="Rotate").focus()
     url = site.put("/rocket.jpg", encoded(seen_again("rocket")))
     visitor.page.evaluate("(url) => navigator.clipboard.writeText(url)", url)
 
@@ -115,11 +118,33 @@ def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor]
     finds(visitor, "rocket")
 
 
+def watch_webcam(visitor: Visitor) -> None:
+    """Keep in the page what is wished of a webcam, and its tracks."""
+    visitor.page.evaluate(
+        """() => {
+            const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+            Object.assign(window, { wishes: [], tracks: [] });
+            devices.getUserMedia = async (wish) => {
+                window.wishes.push(wish);
+                const stream = await open(wish);
+                window.tracks.push(...stream.getTracks());
+                return stream;
+            };
+        }"""
+    )
+
+
 def test_the_webcam_takes_a_picture(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(permissions=["camera"])
-    visitor.button("Use the webcam").click()
+    watch_webcam(visitor)
+    visitor.button("Webcam").click()
     # A picture of no size is not taken: it has to be there.
     visitor.page.wait_for_function("document.querySelector('#original video')?.videoWidth > 0")
+
+    # The camera that looks away from the visitor, so not a mirror.
+    assert visitor.page.evaluate("wishes") == [{"video": {"facingMode": "environment"}}]
+    turned = "getComputedStyle(document.querySelector('#original video')).transform"
+    assert visitor.page.evaluate(turned) == "none"
 
     with visitor.answer():
         visitor.button("Take picture").click()
@@ -132,7 +157,7 @@ def test_the_webcam_takes_a_picture(new_visitor: Callable[..., Visitor]):
 
 def test_the_webcam_fits_a_phone_and_can_be_closed(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(**PHONE, permissions=["camera"])
-    visitor.button("Use the webcam").tap()
+    visitor.button("Webcam").tap()
     video = visitor.page.locator("#original video")
     visitor.page.wait_for_function("document.querySelector('#original video')?.videoWidth > 0")
     window = visitor.original.locator(".stage").bounding_box()
@@ -144,17 +169,17 @@ def test_the_webcam_fits_a_phone_and_can_be_closed(new_visitor: Callable[..., Vi
 
     visitor.button("Cancel").tap()
 
-    expect(visitor.original).to_contain_text("Drop a picture here")
+    expect(visitor.original).to_contain_text("Drop a picture anywhere")
     expect(video).to_have_count(0)
     assert track.evaluate("(track) => track.readyState") == "ended"
 
 
 def test_a_webcam_that_is_refused_gives_one_sentence(visitor: Visitor, cat: Path):
     with visitor.answer():
-        visitor.button("Use the webcam").click()
+        visitor.button("Webcam").click()
 
     expect(visitor.message).to_have_text(
-        "The webcam cannot be used (NotAllowedError): allow it in the browser, or choose a file."
+        "The webcam was refused: allow it in the browser, or choose a file."
     )
     visitor.upload(cat)
     finds(visitor, "chelsea")
@@ -223,6 +248,53 @@ def test_a_slow_address_never_overwrites_what_was_asked_since(
     finds(visitor, "coffee")
 
 
+def test_an_address_that_never_answers_is_given_up_in_one_sentence(visitor: Visitor, site: Site):
+    visitor.ask_address(site.put("/slow/rocket.jpg", b""))
+
+    expect(visitor.message).to_contain_text("took longer than 10 seconds")
+    assert is_one_sentence(visitor.message.inner_text())
+
+
+def test_a_slow_upload_never_overwrites_what_was_asked_since(visitor: Visitor, cat: Path):
+    with visitor.held_back("gradio_api/upload") as let_through:
+        visitor.choose_file(cat)
+    with visitor.answer():
+        visitor.button("coffee").and_(visitor.page.locator("[data-photograph]")).click()
+    finds(visitor, "coffee")
+
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    let_through()
+
+    with visitor.page.expect_response("**/component_server**"):
+        visitor.button("Other examples").click()
+    assert len([url for url in asked if "component_server" in url]) == 1, "the examples alone"
+    finds(visitor, "coffee")
+
+
+def test_a_file_that_is_too_large_is_refused_in_one_sentence(visitor: Visitor, tmp_path: Path):
+    large = tmp_path / "large.tif"
+    with large.open("wb") as file:
+        file.truncate(200_000_000)
+
+    visitor.upload(large)
+
+    expect(visitor.message).to_contain_text("larger than 50 MB")
+    assert is_one_sentence(visitor.message.inner_text())
+
+
+def test_a_random_picture_of_the_gallery_is_searched(visitor: Visitor):
+    seen = set()
+    for _ in range(3):
+        with visitor.answer():
+            visitor.button("Random").click()
+        first = visitor.results()[0]
+        assert (first.score, first.same_file) == (1.0, True)
+        assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{first.id}"
+        seen.add(first.id)
+    assert len(seen) > 1, "all three are the same once in 3,600 times"
+
+
 def test_the_search_button_takes_an_address_that_was_typed(visitor: Visitor, site: Site, cat: Path):
     visitor.upload(cat)
     field = visitor.page.get_by_label("Address of a picture")
@@ -240,19 +312,9 @@ def test_a_webcam_is_off_as_soon_as_another_picture_is_shown(
     new_visitor: Callable[..., Visitor], cat: Path
 ):
     visitor = new_visitor(permissions=["camera"])
-    visitor.page.evaluate(
-        """() => {
-            const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
-            window.tracks = [];
-            devices.getUserMedia = async (wish) => {
-                const stream = await open(wish);
-                window.tracks.push(...stream.getTracks());
-                return stream;
-            };
-        }"""
-    )
-    visitor.button("Use the webcam").click()
-    visitor.button("Use the webcam").click()
+    watch_webcam(visitor)
+    visitor.button("Webcam").click()
+    visitor.button("Webcam").click()
     visitor.original.locator("video").wait_for()
     visitor.upload(cat)
     finds(visitor, "chelsea")

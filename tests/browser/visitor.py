@@ -1,14 +1,21 @@
 """Somebody who uses the page in a browser, and what they can see there."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Request,
+    Route,
+)
 
 File = Path | FilePayload
 
@@ -17,13 +24,17 @@ PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
     "is_mobile": True,
+    "reduced_motion": "reduce",  # a finger put down while the page still scrolls misses its place
 }
 
 # A new answer replaces what it changes; what was there before carries this mark.
 _MARK_WHAT_IS_THERE = """() => document
-    .querySelectorAll(".hits, p.timing, #message .message")
+    .querySelectorAll(".hits, p.timing, #message .message, #facts .message")
     .forEach((each) => each.setAttribute("data-before", ""))"""
-_NEW = ":is(.hits, p.timing, #message .message):not([data-before])"
+_NEW = ":is(.hits, p.timing, #message .message, #facts .message):not([data-before])"
+
+# Gradio's word in the console, now and then, on a page that is left for another.
+_SAID_WHEN_LEFT = "AbortError: signal is aborted without reason"
 
 
 @dataclass(frozen=True)
@@ -37,20 +48,21 @@ class Found:
 
 
 class Visitor:
-    """A browser context with the page opened in it."""
+    """A tab of a browser context with the page opened in it."""
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    def __init__(self, context: BrowserContext, url: str, *, ready: bool = True) -> None:
         self.context = context
         self.hosts: set[str] = set()
         self._problems: list[str] = []
         self._host = urlsplit(url).netloc
-        context.on("console", self._hear)
-        context.on("weberror", lambda error: self._problems.append(f"error: {error.error}"))
-        context.on("request", self._watch)
         self.page = context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self._problems.append(f"error: {error}"))
+        self.page.on("request", self._watch)
         self.page.on("websocket", lambda socket: self._problems.append(f"socket: {socket.url}"))
         self.page.goto(url)
-        self.examples.first.wait_for()
+        if ready:
+            self.examples.first.wait_for()
 
     # What is on the page
 
@@ -72,7 +84,7 @@ class Visitor:
 
     @property
     def message(self) -> Locator:
-        return self.page.locator("#message .message")
+        return self.page.locator(":is(#message, #facts) .message")
 
     @property
     def facts(self) -> Locator:
@@ -80,7 +92,7 @@ class Visitor:
 
     @property
     def timing(self) -> Locator:
-        return self.page.locator("#timing")
+        return self.page.locator("#results .timing")
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
@@ -110,7 +122,7 @@ class Visitor:
         """Scroll to each result in turn, until its picture has loaded."""
         self.page.wait_for_function(
             """() => [...document.querySelectorAll(".hit img")].every((each) => {
-                each.scrollIntoView();
+                each.scrollIntoView({ behavior: "instant" });
                 return each.naturalWidth > 0;
             })"""
         )
@@ -140,6 +152,26 @@ class Visitor:
         self.page.evaluate(_MARK_WHAT_IS_THERE)
         yield
         self.page.locator(_NEW).first.wait_for()
+
+    @contextmanager
+    def held_back(self, address: str) -> Iterator[Callable[[], None]]:
+        """Hold back what is asked of an address meanwhile; what is given lets it through later."""
+        held: list[Route] = []
+        pattern = f"**/{address}**"
+
+        def let_through() -> None:
+            with self.page.expect_response(pattern):
+                held[0].continue_()
+
+        def hold(route: Route) -> None:
+            if held:
+                route.continue_()
+            else:
+                held.append(route)
+
+        self.page.route(pattern, hold)
+        with self.page.expect_request(pattern):
+            yield let_through
 
     def upload(self, file: File) -> None:
         with self.answer():
@@ -192,6 +224,8 @@ class Visitor:
         """Do the same on a touch screen."""
         devtools = self.context.new_cdp_session(self.page)
         (x, y), (to_x, to_y) = self.point(*start), self.point(*end)
+        # Where a finger draws rather than scrolls is known once the picture has been painted.
+        self.page.evaluate("new Promise((go) => requestAnimationFrame(() => setTimeout(go)))")
         steps = [(x + (to_x - x) * part / 4, y + (to_y - y) * part / 4) for part in range(5)]
         for number, (x, y) in enumerate(steps):
             devtools.send(
@@ -205,6 +239,7 @@ class Visitor:
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """Return a place on the edit pane's picture, in pixels of the window."""
+        self.page.bring_to_front()  # a tab behind another one is slow to hear of the mouse
         frame = self.edit.locator(".frame")
         self.shown(self.edit)
         frame.scroll_into_view_if_needed()
@@ -213,11 +248,13 @@ class Visitor:
         return area["x"] + x * area["width"], area["y"] + y * area["height"]
 
     def leave(self) -> list[str]:
-        """Close the browser context; return whatever was wrong in it."""
-        self.context.close()
+        """Close the tab; return whatever was wrong in it."""
+        self.page.close()
         return self._problems
 
     def _hear(self, message: ConsoleMessage) -> None:
+        if message.text.startswith(_SAID_WHEN_LEFT):
+            return
         if message.type in ("error", "assert"):
             self._problems.append(f"console: {message.text} ({message.location})")
 

@@ -1,0 +1,82 @@
+"""Results and galleries → the JSON that the page's scripts show; they put all of it in as text."""
+
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from app.results import GalleryInfo, Hit, ImageRecord, SearchResult
+
+
+def picture_url(gallery: str, image: int) -> str:
+    """Return the address of an image's picture, relative to the page."""
+    return f"galleries/{quote(gallery)}/images/{image}"
+
+
+def thumbnail_url(gallery: str, image: int) -> str:
+    """Return the address of an image's thumbnail, relative to the page."""
+    return f"{picture_url(gallery, image)}/thumbnail"
+
+
+def image(gallery: str, record: ImageRecord) -> dict[str, Any]:
+    """Return what the page shows of an image of a gallery."""
+    return {
+        "gallery": gallery,
+        "id": record.id,
+        "path": record.path,
+        "labels": list(record.labels),
+        "width": record.width,
+        "height": record.height,
+        "bytes": record.bytes,
+        "picture": picture_url(gallery, record.id),
+        "thumbnail": thumbnail_url(gallery, record.id),
+    }
+
+
+def results(result: SearchResult) -> dict[str, Any]:
+    """Return the answer to one query."""
+    return {
+        "gallery": result.gallery,
+        "hits": [_hit(result.gallery, hit) for hit in result.hits],
+        "approximate": result.approximate,
+        "exact": result.exact,
+        "candidates": result.candidates,
+        "recall": round(result.recall, 4),
+        "floor": result.floor,
+        "similarEnough": result.similar_enough,
+        "milliseconds": {stage: round(value, 2) for stage, value in asdict(result.timings).items()},
+        "notes": list(result.notes),
+    }
+
+
+def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
+    return image(gallery, hit.image) | {
+        "rank": hit.rank,
+        "score": round(hit.score, 4),
+        "sameFile": hit.same_file,
+        "duplicateOf": hit.duplicate_of,
+        "missed": hit.missed,
+    }
+
+
+def gallery(info: GalleryInfo) -> dict[str, Any]:
+    """Return what the page shows of a gallery."""
+    return {
+        "name": info.name,
+        "refused": info.refused,
+        "uploadsOff": info.uploads_off,
+        "picturesMissing": info.pictures_missing,
+        "approximate": info.approximate,
+        "images": info.images,
+        "skipped": info.skipped,
+        "model": info.model,
+        "dim": info.dim,
+        "index": info.index,
+        "probes": info.probes,
+        "candidates": info.candidates,
+        "recallRaw": round(info.recall_raw, 4),
+        "recall": round(info.recall_reranked, 4),
+        "floor": info.floor,
+        "bytes": info.disk_bytes,
+        "created": info.created,
+        "notes": list(info.notes),
+    }

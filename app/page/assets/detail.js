@@ -1,0 +1,135 @@
+// One result, large, with all that is known of it; from here to the next search or to comparing.
+// Keys: arrows move, Enter searches with it, C compares, Esc closes (first the comparison).
+
+import { addressOf } from "./address.js";
+import { makeComparison } from "./compare.js";
+import { chosenHits } from "./filters.js";
+import { button, copyButton, make } from "./make.js";
+import * as session from "./session.js";
+import { shownSource } from "./turned.js";
+
+let dialog = null;
+let current = null; // the hit that is shown
+let comparing = false;
+let results = null; // those that it is one of: when others come, it closes
+
+session.onChange(() => {
+  if (dialog?.open && session.state.results !== results) dialog.close();
+});
+window.addEventListener("popstate", () => dialog?.close());
+
+export function openDetail(hit) {
+  if (!dialog) {
+    dialog = make("dialog", { class: "detail", "aria-label": "A result", tabindex: "-1" });
+    dialog.addEventListener("keydown", onKey);
+    dialog.addEventListener("cancel", (event) => {
+      if (!comparing) return;
+      event.preventDefault();
+      show(current);
+    });
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener("close", () => {
+      document.querySelector(`.hit[data-id="${current.id}"] .open`)?.focus();
+    });
+    document.body.append(dialog);
+  }
+  results = session.state.results;
+  show(hit);
+  dialog.showModal();
+  dialog.focus(); // not one of its buttons: Enter searches with the result
+}
+
+// Put in new content; the keys go on working, and a button of the same words keeps the focus.
+function fill(...content) {
+  const held = dialog.contains(document.activeElement) && document.activeElement.textContent;
+  dialog.replaceChildren(...content);
+  const again = [...dialog.querySelectorAll("button")].find(({ textContent }) => textContent === held);
+  (again || dialog).focus();
+}
+
+function show(hit) {
+  current = hit;
+  comparing = false;
+  const name = session.nameOf(hit);
+  const facts = [
+    ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
+    ["Labels", hit.labels.join(", ") || "none"],
+    ["File", hit.path],
+    ["Size", `${hit.width} × ${hit.height} pixels, ${(hit.bytes / 1000).toFixed(1)} kB`],
+  ];
+  fill(
+    make("header", {},
+      make("h2", {}, name),
+      button("Previous", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" }),
+      button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
+      button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
+    make("div", { class: "one" },
+      make("div", { class: "large" }, make("img", {
+        src: hit.picture, alt: name, width: hit.width, height: hit.height,
+      })),
+      make("div", {},
+        make("dl", {}, facts.map(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]).flat()),
+        make("div", { class: "acts" },
+          button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
+          button("Compare", compare, { "aria-keyshortcuts": "C" }),
+          make("a", { href: hit.picture, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
+          copyButton(link),
+          button("More like this", () => more(session.MORE)),
+          button("Less like this", () => more(session.LESS))),
+        make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
+  );
+}
+
+function step(by) {
+  const hits = chosenHits().slice(0, session.state.shown);
+  const next = hits[hits.findIndex(({ id }) => id === current.id) + by];
+  if (next) show(next);
+}
+
+const queryOf = (hit) => ({ kind: "image", gallery: hit.gallery, id: hit.id });
+
+function searchWithIt() {
+  dialog.close();
+  session.ask(queryOf(current));
+}
+
+function more(weight) {
+  dialog.close();
+  session.addExample(current, weight);
+}
+
+function link() {
+  const { controls, filters } = session.state;
+  const address = addressOf({
+    edit: queryOf(current), examples: [], controls, filters, gallery: current.gallery,
+  });
+  return new URL(address, location.href).href;
+}
+
+async function compare() {
+  const { edit } = session.state;
+  if (!edit) return;
+  comparing = true;
+  const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
+  const result = { src: current.picture, name: session.nameOf(current) };
+  fill(
+    make("header", {},
+      make("h2", {}, `Query and no. ${current.rank}`),
+      button("Back", () => show(current), { "aria-keyshortcuts": "Escape" }),
+      button("Close", () => dialog.close())),
+    makeComparison(query, result),
+  );
+  dialog.querySelector(".comparison").focus();
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const control = event.target.closest("button, a, input");
+  if (comparing) return; // its own keys
+  if (event.key === "c" || event.key === "C") compare();
+  else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
+  else if (event.key === "ArrowRight" || event.key === "ArrowDown") step(1);
+  else if (event.key === "Enter" && !control) searchWithIt();
+  else return;
+  event.preventDefault();
+}

@@ -1,0 +1,17 @@
+// A double click counts as one click where the first one changed what lies under the pointer.
+
+const controlOf = (target) => target.closest("button, a, summary, label, dialog") || target;
+
+const nameOf = (control) => [
+  control.closest("[data-id]")?.dataset.id, control.getAttribute("aria-label") || control.textContent,
+].join(" ");
+
+let first = "";
+document.addEventListener("click", (event) => {
+  const name = nameOf(controlOf(event.target));
+  if (event.detail <= 1) first = name;
+  else if (name !== first) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}, true);

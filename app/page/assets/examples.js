@@ -1,0 +1,33 @@
+// The row of example queries: photographs that come with the page, then images of the gallery.
+
+import { make } from "./make.js";
+import * as session from "./session.js";
+
+export function start({ element }) {
+  const row = element.querySelector(".examples");
+  let shown = "";
+  session.onChange(() => {
+    const { photographs, drawn } = session.state;
+    const wanted = JSON.stringify([photographs, drawn]);
+    if (wanted === shown) return;
+    shown = wanted;
+    row.replaceChildren(
+      ...photographs.map((name) => example({ kind: "photograph", name }, `examples/${name}.jpg`, name)),
+      ...drawn.map((image) => example(
+        { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail, session.nameOf(image),
+      )),
+    );
+  });
+}
+
+function example(query, source, name) {
+  return make(
+    "button",
+    {
+      type: "button", class: "example", title: name, "data-image": JSON.stringify(query),
+      "data-photograph": query.kind === "photograph" ? name : null, "data-id": query.id,
+      onclick: () => session.ask(query),
+    },
+    make("img", { src: source, alt: name, width: 72, height: 72 }),
+  );
+}

@@ -1,0 +1,54 @@
+// What there is to say of the chosen gallery: one line, and all of it on request.
+
+import { make, panel } from "./make.js";
+import { onChange, state } from "./session.js";
+
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+export function start({ element }) {
+  const place = element.querySelector(".gallery-facts");
+  let shown = "";
+  onChange(() => {
+    const { gallery } = state;
+    const wanted = JSON.stringify(gallery);
+    if (wanted === shown) return;
+    shown = wanted;
+    const known = gallery && !gallery.refused && gallery.images !== undefined;
+    place.replaceChildren(...(known ? [summary(gallery), all(gallery)] : []));
+    if (gallery?.refused) place.append(make("p", { class: "message", role: "alert" }, gallery.refused));
+  });
+}
+
+function summary(gallery) {
+  const remarks = [gallery.uploadsOff, gallery.picturesMissing];
+  if (gallery.approximate) {
+    remarks.push("Scores are approximate: the gallery's features folder is not here.");
+  }
+  return make(
+    "div", {},
+    make("p", {}, `${gallery.images.toLocaleString("en")} images, ${gallery.model}, ${gallery.index}`),
+    remarks.filter(Boolean).map((remark) => make("p", { class: "remark" }, remark)),
+  );
+}
+
+function all(gallery) {
+  const facts = [
+    ["Name", gallery.name],
+    ["Images", gallery.images.toLocaleString("en")],
+    ["Files that could not be read", `${gallery.skipped}`],
+    ["Model", `${gallery.model}, ${gallery.dim} numbers an image`],
+    ["Index", gallery.probes
+      ? `${gallery.index}, ${gallery.probes} probes, ${gallery.candidates} candidates`
+      : gallery.index],
+    ["Size on disk", megabytes(gallery.bytes)],
+    ["Built", new Date(gallery.created).toLocaleString()],
+    ["Recall@10 when built", `${percent(gallery.recall)}; of the index alone ${percent(gallery.recallRaw)}`],
+    ["Similar from a score of", gallery.floor === null ? "not known" : gallery.floor.toFixed(3)],
+    ["Notes", gallery.notes.join("; ") || "none"],
+  ];
+  return panel(
+    "About this gallery",
+    make("dl", {}, facts.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat()),
+  );
+}

@@ -1,0 +1,42 @@
+// Elements from values. Text is always put in as text, never as HTML.
+
+export function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name in made && typeof value !== "string") made[name] = value;
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+export function button(text, onclick, attributes = {}) {
+  return make("button", { type: "button", onclick, ...attributes }, text);
+}
+
+// Only pages from this machine, or with https, may use the clipboard: elsewhere it is done by hand.
+export function copyButton(linkOf, saying = () => "Link copied") {
+  return button("Copy link", async ({ target }) => {
+    const link = linkOf();
+    try {
+      await navigator.clipboard.writeText(link);
+      target.textContent = saying();
+      setTimeout(() => { target.textContent = "Copy link"; }, 3000);
+    } catch {
+      window.prompt("The link to copy:", link);
+    }
+  });
+}
+
+// A panel of the gallery: one is open at a time, and Esc closes it.
+export function panel(words, ...content) {
+  const summary = make("summary", {}, words);
+  const made = make("details", { class: "panel", name: "gallery-panel" }, summary, make("div", { class: "sheet" }, content));
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !made.open) return;
+    made.open = false;
+    summary.focus();
+  });
+  return made;
+}

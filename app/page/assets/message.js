@@ -1,0 +1,15 @@
+// The sentence about what went wrong, beside the query; announced to screen readers.
+
+import { make } from "./make.js";
+import { onChange, state } from "./session.js";
+
+export function start({ element }) {
+  const place = element.querySelector(".place");
+  let shown = "";
+  onChange(() => {
+    if (state.message === shown) return;
+    shown = state.message;
+    place.replaceChildren(...(shown ? [make("p", { class: "message" }, shown)] : []));
+    if (shown) place.scrollIntoView({ block: "nearest" });
+  });
+}

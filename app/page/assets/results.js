@@ -1,0 +1,203 @@
+// The results: the grid, how sure it is, and what can be done with them.
+
+import "./double_click.js";
+import { showAsked } from "./asked.js";
+import { openDetail } from "./detail.js";
+import { exportContactSheet, exportCsv, exportJson } from "./export.js";
+import { NONE, chosenHits, filter, showToolbar } from "./filters.js";
+import { inLink } from "./address.js";
+import { button, copyButton, make } from "./make.js";
+import * as session from "./session.js";
+
+const { state } = session;
+const STEP = 50;
+
+export function start({ element }) {
+  const place = element.querySelector(".results");
+  const parts = {
+    asked: make("div", { class: "asked" }),
+    notice: make("p", { class: "notice", role: "status" }),
+    toolbar: make("div", { class: "toolbar" }),
+    grid: make("ol", { class: "hits", "aria-label": "Results" }),
+    more: make("div", { class: "more" }),
+    timing: make("p", { class: "timing" }),
+    save: make("div", { class: "save" }),
+  };
+  let shownResults = null;
+  let shownQuery = "";
+  session.onChange(() => {
+    place.classList.toggle("loading", state.busy);
+    place.setAttribute("aria-busy", state.busy);
+    const query = JSON.stringify([state.edit, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
+    if (query !== shownQuery) {
+      shownQuery = query;
+      showAsked(parts.asked);
+    }
+    if (!state.results) {
+      place.replaceChildren(parts.asked, state.busy ? skeleton() : invitation());
+      shownResults = null;
+      return;
+    }
+    if (shownResults !== state.results) {
+      shownResults = state.results;
+      showToolbar(parts.toolbar);
+      showNotice(parts.notice);
+      parts.timing.textContent = timing(state.results);
+      const held = heldIn(parts.grid);
+      parts.grid = make("ol", { class: "hits", "aria-label": "Results", tabindex: "-1" });
+      showSave(parts.save);
+      place.replaceChildren(...Object.values(parts));
+      showHits(parts);
+      if (held) giveBack(held, parts.grid);
+      comeIntoView(place);
+    }
+    showHits(parts);
+  });
+}
+
+// Who works with keys stays at the same button of the same result, or at least in the results.
+function heldIn(grid) {
+  const control = grid.contains(document.activeElement) && document.activeElement;
+  return control && { id: control.closest(".hit")?.dataset.id, what: control.className || control.textContent };
+}
+
+function giveBack({ id, what }, grid) {
+  const controls = [...grid.querySelectorAll(`.hit[data-id="${id}"] button`)];
+  const same = controls.find((each) => (each.className || each.textContent) === what);
+  (same || grid).focus({ preventScroll: true });
+}
+
+// On a phone the results of a new picture lie below the window; while one edits it, it stays in view.
+function comeIntoView(place) {
+  const below = place.getBoundingClientRect().top > 0.6 * window.innerHeight;
+  if (below && state.original === state.edit) place.scrollIntoView();
+}
+
+function invitation() {
+  const { gallery, edit } = state;
+  const images = gallery?.images ? `the nearest of ${gallery.images.toLocaleString("en")} images` : "what is near";
+  return make(
+    "div", { class: "empty" },
+    make("h2", {}, edit ? "No results yet" : "Which picture are you looking for?"),
+    make("p", {}, `Drop a picture anywhere on this page, paste it or its address with Ctrl+V, or click an example: ${images} appear here.`),
+    make("p", {}, "Then drag a rectangle on it to search for that part."),
+  );
+}
+
+function skeleton() {
+  return make(
+    "ol", { class: "waiting", "aria-label": "Searching" },
+    Array.from({ length: state.controls.k }, () => make("li", { class: "skeleton" })),
+  );
+}
+
+// --- the notice ------------------------------------------------------------------------------
+
+function showNotice(place) {
+  const { floor, similarEnough, notes } = state.results;
+  place.textContent = [
+    similarEnough ? "" : `Nothing in this gallery is really similar: its own images reach a score of ${
+      floor.toFixed(2)} with another one, these do not. The nearest are shown all the same.`,
+    ...notes,
+  ].filter(Boolean).join(" ");
+  place.hidden = !place.textContent;
+}
+
+// --- the grid ----------------------------------------------------------------------------------
+
+function showHits(parts) {
+  const hits = chosenHits();
+  const visible = hits.slice(0, state.shown);
+  const wanted = visible.map(({ id }) => id).join();
+  if (parts.grid.dataset.ids !== wanted) {
+    const there = new Map([...parts.grid.children].map((card) => [Number(card.dataset.id), card]));
+    parts.grid.replaceChildren(...visible.map((hit) => there.get(hit.id) || card(hit)));
+    parts.grid.dataset.ids = wanted;
+  }
+  const left = hits.length - visible.length;
+  parts.more.replaceChildren(
+    ...(hits.length ? [] : [
+      make("p", {}, "No result is left by the filters."),
+      button("Clear the filters", () => {
+        filter({ ...NONE, sort: state.filters.sort });
+        showToolbar(parts.toolbar);
+      }),
+    ]),
+    ...(left > 0 ? [button(
+      `Show ${Math.min(STEP, left)} more`, () => session.set({ shown: state.shown + STEP }), { class: "show-more" },
+    )] : []),
+  );
+}
+
+function card(hit) {
+  const name = session.nameOf(hit);
+  const query = { kind: "image", gallery: hit.gallery, id: hit.id };
+  return make(
+    "li", { class: "hit", "data-id": hit.id, "data-image": JSON.stringify(query) },
+    make(
+      "button", {
+        type: "button", class: "open", "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}`,
+        onclick: () => openDetail(hit),
+      },
+      make("img", { src: hit.thumbnail, alt: name, loading: "lazy", width: hit.width, height: hit.height }),
+    ),
+    make(
+      "div", { class: "caption" },
+      make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
+      hit.sameFile && make("span", { class: "mark same" }, "same file"),
+      hit.missed && make("span", { class: "mark missed", title: "The index alone did not find it" }, "missed"),
+      hit.duplicateOf && make("span", { class: "mark copy" }, `like no. ${hit.duplicateOf}`),
+      make("span", { class: "label", title: hit.path }, name),
+    ),
+    make(
+      "div", { class: "acts" },
+      button("Search with this", () => session.ask(query), { class: "reuse" }),
+      button("+", () => session.addExample(hit, session.MORE), {
+        title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
+      }),
+      button("−", () => session.addExample(hit, session.LESS), {
+        title: "Less like this", "aria-label": `Less like ${name}, no. ${hit.rank}`,
+      }),
+    ),
+  );
+}
+
+// Arrow keys walk through the grid as they do through the cards on screen.
+document.addEventListener("keydown", (event) => {
+  const open = event.target.closest?.(".hit .open");
+  const steps = { ArrowLeft: -1, ArrowRight: 1 };
+  if (!open) return;
+  const cards = [...document.querySelectorAll(".hit .open")];
+  const columns = cards.filter((each) => each.getBoundingClientRect().top === cards[0].getBoundingClientRect().top).length;
+  const step = steps[event.key] ?? { ArrowUp: -columns, ArrowDown: columns }[event.key];
+  if (!step) return;
+  cards[cards.indexOf(open) + step]?.focus();
+  event.preventDefault();
+});
+
+// --- below the grid ----------------------------------------------------------------------------
+
+function timing({ hits, milliseconds, exact, approximate, candidates, recall }) {
+  const stages = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"]
+    .filter((stage) => milliseconds[stage] || (stage === "rerank" && milliseconds.shortlist))
+    .map((stage) => `${stage === "rerank" ? "re-rank" : stage} ${milliseconds[stage].toFixed(1)} ms`);
+  let how = `${candidates} candidates compared exactly; recall@10 of this index ${recall.toFixed(3)}`;
+  if (exact) {
+    const missed = hits.filter((hit) => hit.missed).length;
+    how = `exact search of all ${candidates} images${missed ? `; ${missed} of these the index misses` : ""}`;
+  }
+  if (approximate) how = "approximate: the gallery's vectors (its features folder) are not here";
+  return `${hits.length} results in ${milliseconds.total.toFixed(1)} ms (${stages.join(", ")}); ${how}.`;
+}
+
+function showSave(place) {
+  const visible = () => chosenHits().slice(0, state.shown);
+  place.replaceChildren(
+    make("span", {}, "Save these results as "),
+    button("JSON", () => exportJson(state.results, state.edit, visible())),
+    button("CSV", () => exportCsv(visible())),
+    button("Contact sheet", () => exportContactSheet(visible())),
+    copyButton(() => location.href, () => (inLink(state.edit)
+      ? "Link copied" : "Copied, without the picture: an uploaded one is never in a link")),
+  );
+}

@@ -1,0 +1,34 @@
+// A picture as its edits show it: turned and mirrored in the browser, for the eye only; the server
+// does the same to the file itself.
+
+const made = new Map(); // key → object URL
+
+export async function shownSource({ src, turns = 0, mirrored = false, box = null }, { cut = false } = {}) {
+  const part = cut && box;
+  if (!turns && !mirrored && !part) return src;
+  const key = JSON.stringify([src, turns, mirrored, part]);
+  if (!made.has(key)) made.set(key, await draw(src, turns, mirrored, part || [0, 0, 1, 1]));
+  return made.get(key);
+}
+
+async function draw(src, turns, mirrored, [left, top, right, bottom]) {
+  const image = new Image();
+  image.src = src;
+  await image.decode();
+  const { naturalWidth, naturalHeight } = image;
+  const [width, height] = turns % 2 === 1 ? [naturalHeight, naturalWidth] : [naturalWidth, naturalHeight];
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round((right - left) * width));
+  canvas.height = Math.max(1, Math.round((bottom - top) * height));
+  const context = canvas.getContext("2d");
+  context.translate((0.5 - left) * width, (0.5 - top) * height);
+  if (mirrored) context.scale(-1, 1); // after the turn, as on the server
+  context.rotate((turns * Math.PI) / 2);
+  context.drawImage(image, -naturalWidth / 2, -naturalHeight / 2);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  return URL.createObjectURL(blob);
+}
+
+// The same part of the picture after one more quarter turn clockwise, or after mirroring.
+export const turnedBox = ([left, top, right, bottom]) => [1 - bottom, left, 1 - top, right];
+export const mirroredBox = ([left, top, right, bottom]) => [1 - right, top, 1 - left, bottom];
