@@ -19,7 +19,7 @@ run: $(RUN_READY) ## install what is needed, then serve the page at HOST and POR
 install: $(RUN_READY) ## install what the application needs into .venv
 
 test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen them)
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 check: $(DEV_READY) ## check style, types, imports and documents
 	$(BIN)/ruff format --check .

@@ -81,7 +81,8 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
             js_on_load=_script(
                 "places",
                 'server, controls: () => trigger("set_controls", {}), '
-                'galleryNames: () => trigger("list_galleries", {})',
+                'galleryNames: () => trigger("list_galleries", {}), '
+                'noAddress: () => trigger("clear_address", {})',
             ),
         )
         with gr.Row(elem_id="top"):
@@ -150,8 +151,9 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
         for asks in (search.click, url.submit):
             asks(None, url, None, js="(url) => { session.search(url) }", **quiet)
         others.click(None, js="() => { session.drawExamples() }", **quiet)
-        shown = {"outputs": [*controls, url], "js": "() => session.controlValues()"}
+        shown = {"outputs": controls, "js": "() => session.controlValues()"}
         session.set_controls(None, None, **shown, **quiet)
+        session.clear_address(None, None, url, js="() => ''", **quiet)
         for opened_or_more in (page.load, session.list_galleries):
             opened_or_more(
                 lambda: gr.Dropdown([info.name for info in service.galleries()]),

@@ -76,8 +76,8 @@ async function follow(link, number) {
 }
 
 // Gradio's parts are reached by the events that layout.py gives them.
-export function start({ server, controls, galleryNames }) {
-  session.connect(server, { controls, galleryNames });
+export function start({ server, ...gradio }) {
+  session.connect(server, gradio);
   session.onPlace(keep);
   const { controlsChanged, search, drawExamples, controlValues } = session;
   window.session = { controlsChanged, search, drawExamples, controlValues };

@@ -29,16 +29,17 @@ const changes = new EventTarget();
 let call = null;
 let fillControls = () => {};
 let fillGalleryNames = () => {};
-let typedAddress = ""; // one that gave no picture stays in its field
+let clearAddress = () => {};
 let ready = Promise.resolve(); // until the galleries are known, questions wait
 let latest = 0; // the number of the last question: answers to earlier ones are dropped
 
 // Let Gradio's parts be reached: `controls` shows what the session holds, `galleryNames` what
-// galleries there are.
-export function connect(server, { controls, galleryNames }) {
+// galleries there are, `noAddress` empties the field of an address.
+export function connect(server, { controls, galleryNames, noAddress }) {
   call = callsTo(server);
   fillControls = controls;
   fillGalleryNames = galleryNames;
+  clearAddress = noAddress;
 }
 
 export function waitFor(opening) {
@@ -70,7 +71,7 @@ export function say(message) {
 }
 
 export const controlValues = () => [
-  state.gallery?.name, state.controls.k, state.controls.exact, state.controls.leaveOut, typedAddress,
+  state.gallery?.name, state.controls.k, state.controls.exact, state.controls.leaveOut,
 ];
 
 export const showControls = () => fillControls();
@@ -128,10 +129,7 @@ export function askAgain(options = {}) {
 export async function search(address) {
   const url = address?.trim();
   if (url) {
-    typedAddress = url;
-    if (!(await ask({ kind: "url", url }))) return;
-    typedAddress = "";
-    showControls();
+    if (await ask({ kind: "url", url })) clearAddress(); // else it stays, to be corrected
   } else if (state.edit) askAgain();
   else say("There is no picture to search with yet: drop or choose one.");
 }
