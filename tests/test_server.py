@@ -402,7 +402,7 @@ def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.C
     config = client.get("/config").json()
     started = " ".join(str(each["props"].get("js_on_load")) for each in config["components"])
     own = set(re.findall(r'new URL\("([^"]+)", document', started))
-    assert any(name.endswith("/session.js") for name in own)
+    assert any(name.endswith("/places.js") for name in own)
     seen: set[str] = set()
     while own - seen:
         name = min(own - seen)

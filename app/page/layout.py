@@ -156,7 +156,7 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
         session.clear_address(None, None, url, js="() => ''", **quiet)
         for opened_or_more in (page.load, session.list_galleries):
             opened_or_more(
-                lambda: gr.Dropdown([info.name for info in service.galleries()]),
+                lambda: gr.Dropdown([info.name for info in service.galleries()], value=None),
                 None,
                 gallery,
                 **quiet,

@@ -351,8 +351,8 @@ def test_an_uploaded_picture_is_never_put_into_a_link(visitor: Visitor):
 
 # What a link may hold, and what is told of it; nothing for what is passed over.
 NONSENSE = {
-    "gallery=none": 'There is no gallery "none"',
-    "gallery=%3Cb%3Enone&image=3": 'There is no gallery "<b>none"',
+    "gallery=none": "There is no gallery 'none'",
+    "gallery=%3Cb%3Enone&image=3": "There is no gallery '<b>none'",
     "image=abc": "must be a whole number",
     "image=-1": "-1",
     "image=1000000000000": "1000000000000",

@@ -70,8 +70,10 @@ export function say(message) {
   set({ message });
 }
 
+// Gradio's list of galleries takes no name that it does not hold.
 export const controlValues = () => [
-  state.gallery?.name, state.controls.k, state.controls.exact, state.controls.leaveOut,
+  state.galleries.some(({ name }) => name === state.gallery?.name) ? state.gallery.name : null,
+  state.controls.k, state.controls.exact, state.controls.leaveOut,
 ];
 
 export const showControls = () => fillControls();
@@ -203,7 +205,8 @@ async function noticeVanished() {
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
   if (answer.gallery || state.gallery.name !== name) return;
-  set({ gallery: { name, refused: answer.message }, drawn: [], message: "" });
+  const galleries = state.galleries.filter((each) => each.name !== name);
+  set({ galleries, gallery: { name, refused: answer.message }, drawn: [], message: "" });
   fillGalleryNames();
 }
 
