@@ -104,23 +104,10 @@ def _create_index(options: argparse.Namespace) -> int:
     from app.settings import read_settings
     from app.wiring import make_builder
 
-    request = BuildRequest(
-        data=options.data,
-        images=options.images,
-        name=options.name,
-        model=options.model,
-        index=options.index,
-        limit=options.limit,
-        force=options.force,
-        command=command_for(
-            data=options.data,
-            images=options.images,
-            name=options.name,
-            model=options.model,
-            index=options.index,
-            limit=options.limit,
-        ),
-    )
+    asked = {
+        key: getattr(options, key) for key in ("data", "images", "name", "model", "index", "limit")
+    }
+    request = BuildRequest(**asked, force=options.force, command=command_for(**asked))
     with _Progress() as progress:
         _print_report(make_builder(read_settings())(request, tell=progress.tell))
     return 0
