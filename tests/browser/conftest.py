@@ -172,15 +172,14 @@ def serving(home: Home, log: Path, **settings: str) -> Iterator[Server]:
         assert process.stdout is not None
         line = process.stdout.readline()
         too_late.cancel()
-        assert line.startswith("Open http://"), f"{line}{log.read_text()}"
-        yield Server(line.removeprefix("Open ").strip(), log)
-        assert process.poll() is None, f"the server ended by itself: {process.returncode}"
-        process.send_signal(signal.SIGINT)
         try:
+            assert line.startswith("Open http://"), f"{line}{log.read_text()}"
+            yield Server(line.removeprefix("Open ").strip(), log)
+            assert process.poll() is None, f"the server ended by itself: {process.returncode}"
+            process.send_signal(signal.SIGINT)
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        finally:
+            process.kill()  # does nothing if it has ended; a test that failed must not wait for it
 
 
 @pytest.fixture(scope="package")

@@ -16,7 +16,9 @@ const KINDS = [
 
 export function start({ element, server, upload, mostBytes }) {
   const place = element.querySelector(".create");
-  if (!place.querySelector(".off")) makePanel(place, server, upload, mostBytes);
+  const off = place.querySelector(".off");
+  if (off) place.replaceChildren(panel("Make a gallery", off));
+  else makePanel(place, server, upload, mostBytes);
 }
 
 async function makePanel(place, server, upload, mostBytes) {
