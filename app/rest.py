@@ -26,20 +26,22 @@ def routes(service: SearchService) -> APIRouter:
         galleries = [asdict(gallery) for gallery in service.galleries()]
         return {"status": "ok", "version": app.__version__, "galleries": galleries}
 
-    @router.get("/galleries/{gallery}/images/{image}/thumbnail")
-    def thumbnail(request: Request, gallery: str, image: int) -> Response:
+    @router.get("/galleries/{gallery}/images/{image:path}/thumbnail")
+    def thumbnail(request: Request, gallery: str, image: str) -> Response:
         """Send the small WebP picture of an image."""
-        return _picture(request, service.thumbnail(gallery, image), "image/webp")
+        row = service.id_of(gallery, image)
+        return _picture(request, service.thumbnail(gallery, row), "image/webp")
 
-    @router.get("/galleries/{gallery}/images/{image}")
-    def picture(request: Request, gallery: str, image: int) -> Response:
+    @router.get("/galleries/{gallery}/images/{image:path}/image")
+    def picture(request: Request, gallery: str, image: str) -> Response:
         """Send the original picture, as a PNG where browsers cannot show it, or its thumbnail."""
+        row = service.id_of(gallery, image)
         try:
-            data, media_type = service.picture(gallery, image)
+            data, media_type = service.picture(gallery, row)
             if media_type not in _SHOWN_BY_BROWSERS:
                 data, media_type = service.preview(data), "image/png"
         except NotFoundError:
-            data, media_type = service.thumbnail(gallery, image), "image/webp"
+            data, media_type = service.thumbnail(gallery, row), "image/webp"
         return _picture(request, data, media_type)
 
     return router

@@ -53,7 +53,10 @@ class Example:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of a gallery: `id` is its row, `path` is relative to its data set's folder."""
+    """One image of a gallery: `id` is its row, `path` is relative to its data set's folder.
+
+    `key` is the name that a list of pictures gave it (a CSV's own id), '' where there was none.
+    """
 
     id: int
     path: str
@@ -62,6 +65,12 @@ class ImageRecord:
     height: int
     bytes: int
     labels: tuple[str, ...] = ()
+    key: str = ""
+
+    @property
+    def public_id(self) -> int | str:
+        """What people know the image by: its key, or its row where it has none."""
+        return self.key or self.id
 
 
 @dataclass(frozen=True)

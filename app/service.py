@@ -17,6 +17,7 @@ from app.embed import Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
 from app.gallery import Folders, Gallery, gallery_names
 from app.index import SearchEffort, VectorIndex
+from app.loading import Models
 from app.results import Edit, Example, GalleryInfo, Hit, ImageRecord, SearchResult, Timings
 
 MAX_K = 200
@@ -24,7 +25,6 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
-_TRY_AGAIN_SECONDS = 10
 _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
 
@@ -61,14 +61,6 @@ class _Found:
         return replace(self, scores=first | self.scores, missed=self.missed - set(ids))
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """A model that could not be loaded: why, and when that was tried, in monotonic seconds."""
-
-    message: str
-    tried: float
-
-
 class SearchService:
     """Every door of the application asks this. For many threads; keeps no visitor's data."""
 
@@ -84,13 +76,11 @@ class SearchService:
         self._datasets_dir = datasets_dir
         self._features_dir = features_dir
         self._indexes_dir = indexes_dir
-        self._load_embedder = load_embedder
+        self._models = Models(load_embedder)
         self._fetch = fetch
         self._opened: dict[str, _Open] = {}
-        self._embedders: dict[str, Embedder | _Failure] = {}
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
-        self._loading = threading.Lock()
 
     def galleries(self) -> list[GalleryInfo]:
         """Return every gallery on disk, the refused ones with the reason."""
@@ -137,6 +127,8 @@ class SearchService:
         edit: Edit = AS_IT_IS,
         examples: Sequence[Example] = (),
         exact: bool = False,
+        label: str = "",
+        min_score: float = -1.0,
         leave_out_same_file: bool = False,
     ) -> SearchResult:
         """Return the k images nearest to `query`: a picture's bytes, its URL, or an image's id.
@@ -145,25 +137,31 @@ class SearchService:
         the cosine to the unit vector along the query's own plus each example's, times its weight
         (Rocchio, Relevance Feedback in Information Retrieval, 1971). Images whose file is the
         query's own file come first, marked; or are left out. An `exact` search marks what the index
-        would have missed. A whole image of the gallery is searched by its stored vector. Raises an
-        AppError whose message is for people.
+        would have missed. With a `label` every image that has it is compared, and no other. A whole
+        image of the gallery is searched by its stored vector. Raises an AppError whose message is
+        for people.
         """
         if not 1 <= k <= MAX_K:
             raise UsageError(f"k must be from 1 to {MAX_K}, not {k}.")
+        if not -1 <= min_score <= 1:  # nor is NaN
+            raise UsageError(f"The least score is a cosine, from -1 to 1, not {min_score}.")
         clock = _Clock()
         opened = self._open(gallery)
         embedding = self._embed_query(opened, query, edit, clock)
         index, manifest = opened.index, opened.gallery.manifest
         vector = _moved(embedding.vector, examples, opened)
         same = opened.gallery.ids_of_content(embedding.sha256)
+        among = opened.gallery.ids_of_label(label) if label else None
+        if among is not None:
+            same = sorted(set(same) & set(among))
         asked = k + len(same) if leave_out_same_file else k
-        found = _nearest(index, vector, asked, clock, exact=exact)
+        found = _nearest(index, vector, asked, clock, exact=exact, among=among)
         if leave_out_same_file:
             found = found.without(same)
         elif same and edit.is_nothing and not examples:
             # The file itself is an answer whether or not the shortlist holds it.
             found = found.led_by(same, index.scores(vector, np.array(same, np.int64)))
-        ids = list(found.scores)[:k]
+        ids = [image for image, score in found.scores.items() if score >= min_score][:k]
         with clock.measure("lookup"):
             images = opened.gallery.images(ids)
         copies = _near_duplicates(index, ids)
@@ -190,6 +188,19 @@ class SearchService:
             notes=embedding.notes,
             floor=None if index.approximate else manifest.floor,
         )
+
+    def embed(
+        self, gallery: str, query: bytes | str | int, *, edit: Edit = AS_IT_IS
+    ) -> NDArray[np.float32]:
+        """Return the (dim,) unit vector of a query, as `search` compares it; see there."""
+        return self._embed_query(self._open(gallery), query, edit, _Clock()).vector
+
+    def id_of(self, gallery: str, public_id: str) -> int:
+        """Return the id of the image that people know by `public_id`; NotFoundError if none is.
+
+        That is the key from the list of pictures that the gallery was made of, or the id itself.
+        """
+        return self._open(gallery).gallery.id_of(public_id)
 
     def image(self, gallery: str, image: int) -> ImageRecord:
         """Return one image of a gallery; NotFoundError if there is none of that id."""
@@ -235,7 +246,7 @@ class SearchService:
         for name in gallery_names(self._indexes_dir):
             try:
                 manifest = self._open(name).gallery.manifest
-                self._embedder(manifest.model)
+                self._models.get(manifest.model)
             except AppError:
                 continue  # `galleries` says why
 
@@ -262,7 +273,7 @@ class SearchService:
             sha256 = hashlib.sha256(data).hexdigest()
         else:
             data, sha256 = query, hashlib.sha256(query).hexdigest()
-        embedder = self._embedder(opened.gallery.manifest.model)
+        embedder = self._models.get(opened.gallery.manifest.model)
         with clock.measure("decode"):
             # Decoded like the gallery's own images, so that the same file has the same vector.
             side = None if edit.box else embedder.decoded_side
@@ -305,33 +316,17 @@ class SearchService:
             opened = self._opened[name] = _Open(gallery, index)
             return opened
 
-    def _embedder(self, model: str) -> Embedder:
-        # A model that is there already must not wait for another that is being loaded.
-        found = self._embedders.get(model)
-        if found is None or _to_try_again(found):
-            with self._loading:
-                found = self._embedders.get(model)
-                if found is None or _to_try_again(found):
-                    try:
-                        found = self._load_embedder(model)
-                    except AppError as exc:
-                        found = _Failure(str(exc), time.monotonic())
-                    self._embedders[model] = found
-        if isinstance(found, _Failure):
-            raise ModelError(found.message)
-        return found
-
     def _uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
         """Return why this gallery takes no new pictures as queries; '' if it does.
 
         Without `wait` a model that is still being loaded counts as one that will run.
         """
         manifest = gallery.manifest
-        if not wait and manifest.model not in self._embedders:
+        if not wait and manifest.model not in self._models:
             return ""
         only = f"Only images of {gallery.name} can be searched with: "
         try:
-            embedder = self._embedder(manifest.model)
+            embedder = self._models.get(manifest.model)
         except AppError as exc:
             return only + str(exc)
         if embedder.weights_sha256 != manifest.weights_sha256 or (
@@ -395,9 +390,23 @@ def _moved(
 
 
 def _nearest(
-    index: VectorIndex, vector: NDArray[np.float32], k: int, clock: "_Clock", *, exact: bool
+    index: VectorIndex,
+    vector: NDArray[np.float32],
+    k: int,
+    clock: "_Clock",
+    *,
+    exact: bool,
+    among: Sequence[int] | None = None,
 ) -> _Found:
-    """Return the k images nearest to a vector; an exact search asks the index too, to compare."""
+    """Return the k images nearest to a vector; an exact search asks the index too, to compare.
+
+    `among` some images each is compared, whatever the index would have found.
+    """
+    if among is not None:
+        with clock.measure("rerank"):
+            found = index.search_among(vector, k, np.array(among, np.int64))
+        scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
+        return _Found(scores, set(), exact=not index.approximate, candidates=len(among))
     with clock.measure("rerank"):
         found = index.search(vector[None], k, exact=exact)
     scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
@@ -421,11 +430,6 @@ def _near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:
     alike = vectors @ vectors.T >= _NEARLY_EQUAL
     first = alike.argmax(axis=1)  # the best result that each one equals, or itself
     return {rank: int(of) + 1 for rank, of in enumerate(first, 1) if of + 1 < rank}
-
-
-def _to_try_again(found: Embedder | _Failure) -> bool:
-    """Tell a failure that somebody may have mended meanwhile."""
-    return isinstance(found, _Failure) and time.monotonic() - found.tried > _TRY_AGAIN_SECONDS
 
 
 def _file_of(record: ImageRecord, folder: Path | None) -> bytes | None:

@@ -175,7 +175,7 @@ def test_a_thumbnail_is_a_small_webp(client: httpx.Client) -> None:
 
 def test_a_picture_is_the_original_file(client: httpx.Client, settings: Settings) -> None:
     image = ids(settings)["kind_2/00002.jpg"]
-    answer = client.get(f"/galleries/mine/images/{image}")
+    answer = client.get(f"/galleries/mine/images/{image}/image")
     assert answer.headers["content-type"] == "image/jpeg"
     original = settings.indexes_dir.parent / "pictures" / "kind_2" / "00002.jpg"
     assert answer.content == original.read_bytes()
@@ -185,14 +185,14 @@ def test_a_picture_is_the_original_file(client: httpx.Client, settings: Settings
 def test_a_picture_that_browsers_cannot_show_is_sent_as_png(
     client: httpx.Client, settings: Settings, path: str
 ) -> None:
-    answer = client.get(f"/galleries/mine/images/{ids(settings)[path]}")
+    answer = client.get(f"/galleries/mine/images/{ids(settings)[path]}/image")
     assert answer.headers["content-type"] == "image/png"
     shown = Image.open(io.BytesIO(answer.content))
     assert (shown.format, shown.size) == ("PNG", (64, 48))
 
 
 def test_a_picture_is_sent_again_only_when_it_is_another(client: httpx.Client) -> None:
-    for path in ("/galleries/mine/images/0/thumbnail", "/galleries/mine/images/0"):
+    for path in ("/galleries/mine/images/0/thumbnail", "/galleries/mine/images/0/image"):
         first = client.get(path)
         assert first.headers["cache-control"] == "private, no-cache"
         again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
@@ -204,7 +204,7 @@ def test_a_missing_original_is_replaced_by_its_thumbnail(
     client: httpx.Client, settings: Settings
 ) -> None:
     image = ids(settings)[GONE]
-    answer = client.get(f"/galleries/mine/images/{image}")
+    answer = client.get(f"/galleries/mine/images/{image}/image")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/webp"
     assert answer.content == client.get(f"/galleries/mine/images/{image}/thumbnail").content
@@ -222,16 +222,16 @@ def test_the_photographs_of_the_example_row_are_served(client: httpx.Client) -> 
 # --- errors --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["", "/thumbnail"])
+@pytest.mark.parametrize("what", ["/image", "/thumbnail"])
 @pytest.mark.parametrize(
     ("place", "status", "words"),
     [
         ("nothing/images/0", 404, "There is no gallery 'nothing'"),
         ("mine/images/23", 404, "no image 23"),
-        ("mine/images/-1", 404, "no image -1"),
-        (f"mine/images/{10**30}", 404, f"no image {10**30}"),
-        ("mine/images/abc", 422, "image cannot be 'abc'"),
-        ("mine/images/1.5", 422, "image cannot be '1.5'"),
+        ("mine/images/-1", 404, "no image '-1'"),
+        (f"mine/images/{10**30}", 404, f"no image '{10**30}'"),
+        ("mine/images/abc", 404, "no image 'abc'"),
+        ("mine/images/1.5", 404, "no image '1.5'"),
         ("broken/images/0", 503, "thumbnails.db"),
     ],
 )
@@ -250,8 +250,8 @@ def test_errors_are_one_sentence_of_json(
     "path",
     [
         "/galleries/..%2Fmine/images/0/thumbnail",
-        "/galleries/mine%2F..%2Fmine/images/0",
-        "/galleries/%00/images/0",
+        "/galleries/mine%2F..%2Fmine/images/0/image",
+        "/galleries/%00/images/0/image",
         "/examples/..%2Ffunctions.py",
         "/examples/%2Fetc%2Fpasswd",
         "/page/..%2Ffunctions.py",
@@ -277,6 +277,9 @@ class Failing(SearchService):
 
     def warm_up(self) -> None:
         pass
+
+    def id_of(self, gallery: str, public_id: str) -> int:
+        return int(public_id)
 
     def thumbnail(self, gallery: str, image: int) -> bytes:
         raise getattr(errors, gallery)(f"{gallery} of {image}.")
@@ -329,12 +332,12 @@ def test_every_error_is_in_the_tree_that_is_drawn_first() -> None:
         ("GET", "/", 200),
         ("GET", "/healthz", 200),
         ("GET", "/config", 200),
-        ("GET", "/galleries/mine/images/0", 200),
+        ("GET", "/galleries/mine/images/0/image", 200),
         ("GET", "/galleries/mine/images/0/thumbnail", 200),
         ("GET", "/examples/chelsea.jpg", 200),
-        ("GET", "/galleries/mine/images/99", 404),
-        ("GET", "/galleries/mine/images/x", 422),
-        ("GET", "/galleries/broken/images/0", 503),
+        ("GET", "/galleries/mine/images/99/image", 404),
+        ("GET", "/galleries/mine/images/x/image", 404),
+        ("GET", "/galleries/broken/images/0/image", 503),
         ("GET", "/no/such/page", 404),
         ("POST", "/healthz", 404),
         ("GET", "/gradio_api/file=/etc/passwd", 403),
@@ -507,7 +510,7 @@ def test_a_name_of_another_site_that_leads_here_gets_nothing(
     served: Served, settings: Settings, name: str
 ) -> None:
     headers = {"Host": name.format(port=settings.port)}
-    for path in ("/", "/healthz", "/config", "/galleries/mine/images/1", "/page/page.css"):
+    for path in ("/", "/healthz", "/config", "/galleries/mine/images/1/image", "/page/page.css"):
         assert is_refused(served.client.get(path, headers=headers)), path
         assert served.client.head(path, headers=headers).status_code == 403
     assert is_refused(served.client.options("/healthz", headers=headers))
@@ -544,7 +547,7 @@ def test_every_name_of_this_machine_is_answered_with_and_without_a_page(
 ) -> None:
     host = name.format(port=settings.port)
     for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host.lower()}"}):
-        assert client.get("/galleries/mine/images/1", headers=headers).status_code == 200
+        assert client.get("/galleries/mine/images/1/image", headers=headers).status_code == 200
         assert "galleries" in call(client, "open", {}, headers).json()
         assert "progress" in call(client, "making", {}, headers, part="create").json()
 

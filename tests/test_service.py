@@ -764,7 +764,7 @@ def test_a_model_that_could_not_be_loaded_is_tried_again(
         with pytest.raises(ModelError, match="The disk is full"):
             service.search("mine", encoded(picture(1)))
     assert tried == 1, "not at every search"
-    monkeypatch.setattr("app.service._TRY_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("app.loading._TRY_AGAIN_SECONDS", 0)
     assert service.search("mine", encoded(picture(1))).hits
     assert service.gallery("mine").uploads_off == ""
 

@@ -209,7 +209,7 @@ def test_the_service_looks_for_weights_where_the_settings_say(
     (weights / "resnet50-0676ba61.pth").write_bytes(b"something else")
     settings = read_settings({**environ, "RIS_WEIGHTS_DIR": str(weights)})
     with pytest.raises(ModelError, match="not the published file"):
-        make_service(settings)._load_embedder("resnet50")
+        make_service(settings)._models.get("resnet50")
 
 
 @pytest.mark.parametrize("allowed", ["0", "1"])

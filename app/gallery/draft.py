@@ -28,6 +28,7 @@ CREATE TABLE image_label (
     image INTEGER NOT NULL REFERENCES image, label INTEGER NOT NULL REFERENCES label,
     PRIMARY KEY (image, label)
 ) WITHOUT ROWID;
+CREATE TABLE image_key (image INTEGER PRIMARY KEY REFERENCES image, key TEXT NOT NULL UNIQUE);
 CREATE TABLE skipped (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE manifest (manifest TEXT NOT NULL);
 CREATE TABLE progress (recipe TEXT NOT NULL, pictures INTEGER NOT NULL);
@@ -108,6 +109,10 @@ class Draft:
             )
             self._database.executemany(
                 "INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", named
+            )
+            self._database.executemany(
+                "INSERT INTO image_key VALUES (?, ?)",
+                [(row, image.key) for row, image in enumerate(images, first) if image.key],
             )
             self._database.executemany(
                 "INSERT OR REPLACE INTO skipped VALUES (?, ?)",

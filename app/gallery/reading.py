@@ -1,6 +1,8 @@
 """A gallery on disk, opened, verified and read."""
 
+import difflib
 import random
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
@@ -68,14 +70,28 @@ class Gallery:
                 f"WHERE image IN ({marks}) ORDER BY name",
                 list(ids),
             ).fetchall()
+            keys = dict(
+                self._database.execute(
+                    f"SELECT image, key FROM image_key WHERE image IN ({marks})", list(ids)
+                )
+                if self._has_keys
+                else ()
+            )
         labels: dict[int, list[str]] = {}
         for image, name in names:
             labels.setdefault(image, []).append(name)
         found = {
-            row[0]: ImageRecord(
-                row[0], row[1], row[2].hex(), row[3], row[4], row[5], tuple(labels.get(row[0], ()))
+            row: ImageRecord(
+                row,
+                path,
+                digest.hex(),
+                width,
+                height,
+                size,
+                labels=tuple(labels.get(row, ())),
+                key=keys.get(row, ""),
             )
-            for row in rows
+            for row, path, digest, width, height, size in rows
         }
         return [found[image] for image in ids]
 
@@ -85,6 +101,39 @@ class Gallery:
             rows = self._database.execute(
                 "SELECT id FROM image WHERE sha256 = ? ORDER BY id", [bytes.fromhex(sha256)]
             ).fetchall()
+        return [row[0] for row in rows]
+
+    def id_of(self, public_id: str) -> int:
+        """Return the id of the image that people know by `public_id`; NotFoundError if none is.
+
+        That is its key in a gallery that has keys, and its row in any other.
+        """
+        if not self._has_keys and re.fullmatch("[0-9]{1,9}", public_id):
+            self._check_ids([int(public_id)])
+            return int(public_id)
+        row = None
+        if self._has_keys:
+            with self._lock:
+                row = self._database.execute(
+                    "SELECT image FROM image_key WHERE key = ?", [public_id]
+                ).fetchone()
+        if row is None:
+            raise NotFoundError(f"The gallery {self.name} has no image {public_id!r}.")
+        return int(row[0])
+
+    def ids_of_label(self, label: str) -> list[int]:
+        """Return the ids of the images with this label, ascending; NotFoundError if it is none."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT image FROM image_label JOIN label ON label.id = label "
+                "WHERE name = ? ORDER BY image",
+                [label],
+            ).fetchall()
+            names = [] if rows else self._database.execute("SELECT name FROM label").fetchall()
+        if not rows:
+            near = difflib.get_close_matches(label, [name for (name,) in names], 3, 0.5)
+            mend = f"did you mean {' or '.join(near)}?" if near else "leave the label out."
+            raise NotFoundError(f"No image of {self.name} has the label {label!r}: {mend}")
         return [row[0] for row in rows]
 
     def thumbnail(self, image: int) -> bytes:
@@ -118,6 +167,7 @@ class Gallery:
             raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
         try:
             self.manifest = self._read_manifest(path)
+            self._has_keys = self._looks_for_keys()
             self._verify()
             thumbnails = self.folders.path_of("thumbnails", self.manifest.files["thumbnails"])
             self._thumbnails = files.open_read_only(thumbnails, mend=self._mend())
@@ -157,6 +207,14 @@ class Gallery:
         except (sqlite3.Error, GalleryError) as exc:
             what = str(exc) if isinstance(exc, GalleryError) else "It is no gallery database"
             raise GalleryError(f"{what}: {path}. {mending_command(self.name, None)}") from exc
+
+    def _looks_for_keys(self) -> bool:
+        """Return whether any image has a key; galleries of the first version have no table."""
+        tables = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
+        return all(
+            self._database.execute(query).fetchone()
+            for query in (tables, "SELECT 1 FROM image_key LIMIT 1")
+        )
 
     def _verify(self) -> None:
         for kind, file in self.manifest.files.items():

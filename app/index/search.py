@@ -135,6 +135,16 @@ class VectorIndex:
             found.rows[dry], found.scores[dry] = again.rows, again.scores
         return found
 
+    def search_among(self, query: Vectors, k: int, among: Rows) -> Neighbours:
+        """Return the min(k, n) nearest of (n,) rows to one (dim,) unit vector; each is compared."""
+        scores = np.concatenate(
+            [
+                self.scores(query, rows)
+                for rows in np.array_split(among, 1 + len(among) // _CHUNK_ROWS)
+            ]
+        )
+        return _in_order(among[None], scores[None], k)
+
     def _make_refine_parameters(self, candidates: int) -> Any:
         effort = SearchEffort(self.effort.probes, candidates)
         return faiss.IndexRefineSearchParameters(

@@ -2,33 +2,23 @@
 
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import quote
 
+from app.answers import image_url, thumbnail_url
 from app.results import GalleryInfo, Hit, ImageRecord, SearchResult
-
-
-def picture_url(gallery: str, image: int) -> str:
-    """Return the address of an image's picture, relative to the page."""
-    return f"galleries/{quote(gallery)}/images/{image}"
-
-
-def thumbnail_url(gallery: str, image: int) -> str:
-    """Return the address of an image's thumbnail, relative to the page."""
-    return f"{picture_url(gallery, image)}/thumbnail"
 
 
 def image(gallery: str, record: ImageRecord) -> dict[str, Any]:
     """Return what the page shows of an image of a gallery."""
     return {
         "gallery": gallery,
-        "id": record.id,
+        "id": record.public_id,
         "path": record.path,
         "labels": list(record.labels),
         "width": record.width,
         "height": record.height,
         "bytes": record.bytes,
-        "picture": picture_url(gallery, record.id),
-        "thumbnail": thumbnail_url(gallery, record.id),
+        "picture": image_url(gallery, record),
+        "thumbnail": thumbnail_url(gallery, record),
     }
 
 
@@ -51,7 +41,7 @@ def results(result: SearchResult) -> dict[str, Any]:
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
     return image(gallery, hit.image) | {
         "rank": hit.rank,
-        "score": round(hit.score, 4),
+        "score": hit.score,
         "sameFile": hit.same_file,
         "duplicateOf": hit.duplicate_of,
         "missed": hit.missed,

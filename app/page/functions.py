@@ -15,9 +15,9 @@ from app.page.queries import (
     entries,
     entry,
     examples_of,
+    id_of,
     image_reference,
     question,
-    whole_number,
     whole_picture,
 )
 from app.service import MAX_K, SearchService
@@ -112,13 +112,12 @@ class Functions:
         if kind == "random":
             drawn_from = _chosen(gallery)
             drawn = self._service.random_images(drawn_from, 1)[0]
-            return image_reference(drawn_from, drawn.id, drawn.path)
+            return image_reference(drawn_from, drawn)
         if kind == "image":
             shown_from = _chosen(entry(query, "gallery") or gallery)
-            image = self._service.image(
-                shown_from, whole_number(entry(query, "id"), "An image's id")
-            )
-            return image_reference(shown_from, image.id, image.path) | _edits(query)
+            row = id_of(self._service, shown_from, entry(query, "id"))
+            image = self._service.image(shown_from, row)
+            return image_reference(shown_from, image) | _edits(query)
         if kind == "file":
             return self._uploads.known(query) | _edits(query)
         raise UsageError("There is no picture to search with yet: drop or choose one.")
@@ -132,7 +131,7 @@ class Functions:
             query,
             k=MAX_K,
             edit=edit,
-            examples=examples_of(entry(request, "examples"), gallery),
+            examples=examples_of(entry(request, "examples"), gallery, self._service),
             exact=bool(entry(request, "exact")),
             leave_out_same_file=bool(entry(request, "leaveOut")),
         )

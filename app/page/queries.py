@@ -13,9 +13,9 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
+from app.answers import image_url
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
-from app.page.answers import picture_url
-from app.results import Box, Edit, Example
+from app.results import Box, Edit, Example, ImageRecord
 from app.service import SearchService
 
 Reference = dict[str, Any]
@@ -115,14 +115,14 @@ class Uploads:
         return file
 
 
-def image_reference(gallery: str, image: int, name: str) -> Reference:
+def image_reference(gallery: str, image: ImageRecord) -> Reference:
     """Return the reference of an image of a gallery."""
     return {
         "kind": "image",
         "gallery": gallery,
-        "id": image,
-        "name": name,
-        "src": picture_url(gallery, image),
+        "id": image.public_id,
+        "name": image.path,
+        "src": image_url(gallery, image),
     }
 
 
@@ -135,15 +135,15 @@ def question(
     """
     edit = edit_of(reference)
     if entry(reference, "kind") == "image" and entry(reference, "gallery") == gallery:
-        return whole_number(entry(reference, "id"), "An image's id"), edit
+        return id_of(service, gallery, entry(reference, "id")), edit
     return whole_picture(reference, service, uploads), edit
 
 
 def whole_picture(reference: Mapping[str, Any], service: SearchService, uploads: Uploads) -> bytes:
     """Return the file that a reference means, without its edits."""
     if entry(reference, "kind") == "image":
-        image = whole_number(entry(reference, "id"), "An image's id")
-        return picture_of(service, str(entry(reference, "gallery")), image)
+        gallery = str(entry(reference, "gallery"))
+        return picture_of(service, gallery, id_of(service, gallery, entry(reference, "id")))
     return uploads.read(reference)
 
 
@@ -153,6 +153,13 @@ def picture_of(service: SearchService, gallery: str, image: int) -> bytes:
         return service.picture(gallery, image)[0]
     except NotFoundError:
         return service.thumbnail(gallery, image)
+
+
+def id_of(service: SearchService, gallery: str, value: object) -> int:
+    """Return the row of the image that the browser knows by `value`; UsageError for nonsense."""
+    if not isinstance(value, str | int):
+        raise UsageError(f"An image's id is a number or a word, not {shortened(value)}.")
+    return service.id_of(gallery, str(value))
 
 
 def entries(value: object) -> Mapping[str, Any]:
@@ -176,7 +183,7 @@ def edit_of(reference: Mapping[str, Any]) -> Edit:
     )
 
 
-def examples_of(value: object, gallery: str) -> list[Example]:
+def examples_of(value: object, gallery: str, service: SearchService) -> list[Example]:
     """Return further examples, [{"gallery", "id", "weight"}]; those of other galleries are left."""
     if value is None:
         return []
@@ -185,7 +192,7 @@ def examples_of(value: object, gallery: str) -> list[Example]:
     if len(value) > _MOST_EXAMPLES:
         raise UsageError(f"At most {_MOST_EXAMPLES} further examples are taken: take some away.")
     return [
-        Example(whole_number(entry(each, "id"), "An image's id"), _weight(entry(each, "weight")))
+        Example(id_of(service, gallery, entry(each, "id")), _weight(entry(each, "weight")))
         for each in value
         if entry(each, "gallery") == gallery
     ]

@@ -66,7 +66,7 @@ def test_another_gallery_is_searched_with_the_same_query(visitor: Visitor):
     expect(visitor.hits.first.locator("img")).to_have_attribute(
         "src", re.compile(f"galleries/{ALBUM}/")
     )
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{COLOURS}/images/{image}"
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{COLOURS}/images/{image}/image"
     assert not any(found.same_file for found in visitor.results())
 
 

@@ -55,7 +55,7 @@ class Form:
         self.page = visitor.page
         self.part = visitor.page.locator("#create")
         if opened:
-            self.part.locator("summary").click()
+            self.part.get_by_text("Make a gallery", exact=True).click()
 
     @property
     def problem(self) -> Locator:
@@ -109,7 +109,7 @@ def test_unless_it_is_allowed_the_page_says_how_to_allow_it(
 ):
     with serving(home, tmp_path / "stderr") as server, visiting(server, context_with) as visit:
         part = visit().page.locator("#create")
-        part.locator("summary").click()
+        part.get_by_text("Make a gallery", exact=True).click()
         how = part.locator(".off")
         expect(how).to_contain_text("start the server with RIS_CREATE_GALLERIES=1")
         assert is_one_sentence(how.inner_text().strip())

@@ -86,7 +86,7 @@ def test_an_example_dragged_onto_the_window_is_searched_by_its_id(visitor: Visit
         example.locator("img").drag_to(visitor.original.locator(".stage"))
 
     finds(visitor, name or "")
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}"
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}/image"
 
 
 def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor], site: Site):
@@ -290,7 +290,7 @@ def test_a_random_picture_of_the_gallery_is_searched(visitor: Visitor):
             visitor.button("Random").click()
         first = visitor.results()[0]
         assert (first.score, first.same_file) == (1.0, True)
-        assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{first.id}"
+        assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{first.id}/image"
         seen.add(first.id)
     assert len(seen) > 1, "all three are the same once in 3,600 times"
 
@@ -342,7 +342,7 @@ def test_an_example_of_the_gallery_is_searched_by_its_id(visitor: Visitor):
     finds(visitor, name or "")
     first = visitor.results()[0]
     assert (str(first.id), first.score, first.same_file) == (image, 1.0, True)
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}"
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}/image"
     expect(visitor.timing).not_to_contain_text("embed")
 
 
@@ -375,7 +375,7 @@ def test_search_with_this_makes_a_result_the_query(visitor: Visitor, cat: Path, 
 
     expect(visitor.hits.first.locator(".same")).to_have_text("same file")
     assert visitor.results()[0].id == chosen.id
-    source = f"galleries/{ALBUM}/images/{chosen.id}"
+    source = f"galleries/{ALBUM}/images/{chosen.id}/image"
     assert visitor.shown(visitor.original)[0] == visitor.shown(visitor.edit)[0] == source
     # The original picture, which is larger than its thumbnail.
     assert max(visitor.shown(visitor.edit)[1:]) > 160

@@ -141,10 +141,10 @@ def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
     score = re.search(r"[01]\.\d{4}", detail(visitor).inner_text())
     assert float(score[0]) == pytest.approx(first.score, abs=0.0006)
     large = detail(visitor).locator(".large img")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{first.id}")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{first.id}/image")
     assert large.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 160
     visitor.button("Next").click()
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{second.id}")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{second.id}/image")
     with visitor.page.expect_download() as download:
         detail(visitor).get_by_role("button", name="Download").click()
     with Image.open(download.value.path()) as picture:
@@ -162,20 +162,20 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     press("ArrowRight")
     press("Enter")
     large = detail(visitor).locator(".large img")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
     press("ArrowRight")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}/image")
     press("ArrowLeft")
     visitor.button("Next").focus()
     press("Enter")
     press("Enter")  # the button has kept the focus
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[4].id}")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[4].id}/image")
     press("ArrowLeft")
     press("ArrowLeft")
     press("c")
     expect(detail(visitor).locator(".comparison")).to_be_visible()
     press("Escape")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
     press("Escape")
     expect(detail(visitor)).to_be_hidden()
     assert visitor.page.evaluate("document.activeElement.closest('.hit').dataset.id") == str(
@@ -185,7 +185,7 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     expect(large).to_be_visible()
     with visitor.answer():
         press("Enter")
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{found[2].id}"
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{found[2].id}/image"
     assert visitor.results()[0].id == found[2].id
 
 
@@ -507,7 +507,7 @@ def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Vis
     visitor.hits.nth(2).locator(".open").dblclick()
     expect(detail(visitor).locator("dt").first).to_be_visible()
     expect(detail(visitor).locator(".large img")).to_have_attribute(
-        "src", f"galleries/{ALBUM}/images/{found[2].id}"
+        "src", f"galleries/{ALBUM}/images/{found[2].id}/image"
     )
     for name in ("Compare", "Zoom in", "Swap", "One over the other", "Back", "Copy link"):
         detail(visitor).get_by_role("button", name=name).dblclick()

@@ -20,8 +20,10 @@ export function addressOf({ edit, examples, controls, filters, gallery }) {
     put("box", edit.box?.map((side) => +side.toFixed(4)).join());
     put("turns", edit.turns);
     put("mirrored", edit.mirrored ? "1" : "");
-    put("more", examples.filter(({ weight }) => weight > 0).map(({ id }) => id).join());
-    put("less", examples.filter(({ weight }) => weight < 0).map(({ id }) => id).join());
+    // Ids of one's own may hold a comma.
+    const listed = (wanted) => examples.filter(wanted).map(({ id }) => encodeURIComponent(id)).join();
+    put("more", listed(({ weight }) => weight > 0));
+    put("less", listed(({ weight }) => weight < 0));
   }
   if (controls.k !== 10) put("k", controls.k);
   put("exact", controls.exact ? "1" : "");
@@ -34,6 +36,14 @@ export function addressOf({ edit, examples, controls, filters, gallery }) {
   return `?${parts}`;
 }
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
 // What an address asks for; whatever makes no sense in it is left out.
 export function readAddress(address) {
   const parts = new URLSearchParams(address);
@@ -43,8 +53,8 @@ export function readAddress(address) {
   };
   const weights = new Map(); // an image is an example once
   for (const [name, weight] of [["more", MORE], ["less", LESS]]) {
-    for (const id of (parts.get(name) || "").split(",")) {
-      if (/^\d{1,15}$/.test(id)) weights.set(Number(id), weight);
+    for (const id of (parts.get(name) || "").split(",").map(decoded)) {
+      if (id) weights.set(/^\d{1,15}$/.test(id) ? Number(id) : id, weight);
     }
   }
   const edits = {

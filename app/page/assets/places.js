@@ -69,7 +69,7 @@ async function follow(link, number) {
   } else if (link.query) {
     const examples = link.examples.map(({ id, weight }) => ({
       id, weight, gallery, name: `image ${id}`,
-      thumbnail: `galleries/${encodeURIComponent(gallery)}/images/${id}/thumbnail`,
+      thumbnail: `galleries/${encodeURIComponent(gallery)}/images/${encodeURIComponent(id)}/thumbnail`,
     }));
     await session.ask({ gallery, ...link.query }, { examples });
   } else session.keepPlace(false);

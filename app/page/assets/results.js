@@ -110,8 +110,8 @@ function showHits(parts) {
   const visible = hits.slice(0, state.shown);
   const wanted = visible.map(({ id }) => id).join();
   if (parts.grid.dataset.ids !== wanted) {
-    const there = new Map([...parts.grid.children].map((card) => [Number(card.dataset.id), card]));
-    parts.grid.replaceChildren(...visible.map((hit) => there.get(hit.id) || card(hit)));
+    const there = new Map([...parts.grid.children].map((card) => [card.dataset.id, card]));
+    parts.grid.replaceChildren(...visible.map((hit) => there.get(`${hit.id}`) || card(hit)));
     parts.grid.dataset.ids = wanted;
   }
   const left = hits.length - visible.length;

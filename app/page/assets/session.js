@@ -160,7 +160,7 @@ export async function mirrorToOriginal() {
 
 export function addExample({ gallery, id, thumbnail, ...hit }, weight) {
   const example = { gallery, id, weight, thumbnail, name: nameOf(hit) };
-  askAgain({ examples: [...state.examples.filter((each) => each.id !== id), example] });
+  askAgain({ examples: [...state.examples.filter((each) => `${each.id}` !== `${id}`), example] });
 }
 
 export function removeExample(id) {

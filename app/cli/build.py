@@ -1,20 +1,17 @@
-"""The command line → settings, service and build; errors become one sentence and an exit code."""
+"""`create-index`, and `create_index.py`: a data set or a folder → a gallery."""
 
 import argparse
-import contextlib
-import signal
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import app
-from app.errors import AppError
 
 if TYPE_CHECKING:
     from app.build import BuildReport
 
-_INTERRUPTED = 130
+NAME = "create-index"
+HELP = "build a gallery"
+EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
+
 _STAGES = {
     "list": "Listing the pictures …",
     "train": "Training the index …",
@@ -22,33 +19,8 @@ _STAGES = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run `python -m app`; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m app", description="Reverse image search on your own machine."
-    )
-    parser.add_argument("--version", action="version", version=app.__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="serve the page at HOST and PORT (127.0.0.1:7860)")
-    commands.add_parser("galleries", help="list the galleries on this machine")
-    _add_create_index(commands.add_parser("create-index", help="build a gallery"))
-    options = parser.parse_args(arguments)
-    command = {"serve": _serve, "galleries": _galleries, "create-index": _create_index}
-    return _tell_errors(lambda: command[options.command](options))
-
-
-def create_index(arguments: Sequence[str]) -> int:
-    """Run `create_index.py`; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="create_index.py",
-        description="Turn a data set or a folder of pictures into a gallery that can be searched.",
-    )
-    _add_create_index(parser)
-    options = parser.parse_args(arguments)
-    return _tell_errors(lambda: _create_index(options))
-
-
-def _add_create_index(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a gallery is made of and how."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--data", metavar="SET", help="caltech (caltech101), voc (voc2012) or coco (val2014)"
@@ -65,41 +37,8 @@ def _add_create_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="build it anew if it exists")
 
 
-def _tell_errors(run: Callable[[], int]) -> int:
-    try:
-        return run()
-    except AppError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exc.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. What is done is kept: the same command goes on from there.\n")
-        return _INTERRUPTED
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from app.server import serve
-    from app.settings import read_settings
-
-    # The server passes the signal on when it has stopped: an exit, so that uploads are removed.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
-        serve(read_settings(), lambda address: print(f"Open {address}", flush=True))
-    return 0
-
-
-def _galleries(options: argparse.Namespace) -> int:
-    from app.settings import read_settings
-    from app.wiring import make_service
-
-    for gallery in make_service(read_settings()).galleries():
-        if gallery.refused:
-            print(f"{gallery.name}: cannot be searched. {gallery.refused}")
-        else:
-            print(f"{gallery.name}: {gallery.images} images, {gallery.model}, {gallery.index}")
-    return 0
-
-
-def _create_index(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
     from app.settings import read_settings
     from app.wiring import make_builder
