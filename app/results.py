@@ -24,6 +24,11 @@ class Box:
                 "are fractions from 0 to 1, with left < right and top < bottom."
             )
 
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        return self.left, self.top, self.right, self.bottom
+
 
 @dataclass(frozen=True)
 class Edit:

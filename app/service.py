@@ -25,6 +25,7 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
+_MAKE_ONE = "make one with python3 create_index.py --images DIR --name NAME."
 _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
 
@@ -117,6 +118,22 @@ class SearchService:
             disk_bytes=sum(file.bytes for file in manifest.files.values()),
             notes=manifest.notes,
         )
+
+    def default_gallery(self) -> str:
+        """Return the first gallery by name that can be searched; NotFoundError if none can."""
+        names = gallery_names(self._indexes_dir)
+        for name in names:
+            if not self.gallery(name).refused:
+                return name
+        if names:
+            raise GalleryError(
+                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
+            )
+        raise NotFoundError(f"There is no gallery to search: {_MAKE_ONE}")
+
+    def folder(self, gallery: str) -> Path | None:
+        """Return the folder that a gallery's paths start from; None where it is not known here."""
+        return self._folder_of(self._open(gallery).gallery)
 
     def search(
         self,
@@ -293,14 +310,8 @@ class SearchService:
             self._opened.pop(name, None)
             names = gallery_names(self._indexes_dir)
             if name not in names:
-                raise NotFoundError(
-                    f"There is no gallery {name!r}: "
-                    + (
-                        f"choose one of {', '.join(names)}."
-                        if names
-                        else "make one with python3 create_index.py --images DIR --name NAME."
-                    )
-                )
+                otherwise = f"choose one of {', '.join(names)}." if names else _MAKE_ONE
+                raise NotFoundError(f"There is no gallery {name!r}: {otherwise}")
             gallery = Gallery(Folders.of(name, self._features_dir, self._indexes_dir))
             index = VectorIndex(
                 vectors=gallery.vectors_path,

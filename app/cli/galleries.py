@@ -4,7 +4,7 @@ import argparse
 
 NAME = "galleries"
 HELP = "list the galleries on this machine"
-EXAMPLE = "python -m app galleries"
+EXAMPLE = "ris galleries"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

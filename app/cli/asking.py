@@ -1,0 +1,124 @@
+"""What is typed after `ris search` → queries, and who answers them: a server or this process."""
+
+import argparse
+import os
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.errors import DecodeError, NotFoundError, UsageError
+from app.results import Box
+from app.settings import Settings
+
+STANDARD_INPUT = "-"
+_IS_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query as it was typed: a picture (`-` for standard input), a URL, or an image's id."""
+
+    typed: str
+    is_id: bool = False
+
+    @property
+    def is_url(self) -> bool:
+        """Whether an address was typed."""
+        return not self.is_id and _IS_URL.match(self.typed) is not None
+
+    @property
+    def name(self) -> str:
+        """What the query is called in headings."""
+        if self.is_id:
+            return f"image {self.typed}"
+        return "standard input" if self.typed == STANDARD_INPUT else self.typed
+
+    def read(self) -> bytes:
+        """Return the bytes of a picture; an AppError in one sentence if there are none."""
+        if self.typed == STANDARD_INPUT:
+            data = sys.stdin.buffer.read()
+            if not data:
+                raise DecodeError("Standard input is empty: send a picture's bytes, or name one.")
+            return data
+        try:
+            return Path(self.typed).expanduser().read_bytes()
+        except IsADirectoryError as exc:
+            raise UsageError(
+                f"{self.typed} is a folder: name pictures, for example {self.typed.rstrip('/')}/*"
+            ) from exc
+        except FileNotFoundError as exc:
+            raise NotFoundError(
+                f"There is no file {self.typed!r}: name a picture, its URL, or - for standard "
+                "input (an image of the gallery itself is asked with --id)."
+            ) from exc
+        except (OSError, ValueError, RuntimeError) as exc:  # a zero byte; ~ of nobody
+            reason = getattr(exc, "strerror", None) or str(exc)
+            raise UsageError(f"{self.typed!r} cannot be read ({reason}).") from exc
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of each query; `gallery` is '' for the first that can be searched."""
+
+    gallery: str = ""
+    k: int = 10
+    box: Box | None = None
+    exact: bool = False
+    label: str = ""
+    min_score: float = -1.0
+
+
+class Answerer(Protocol):
+    """Who answers: JSON as in `app.answers`, and AppErrors, whoever it is."""
+
+    def search(self, query: Query, wanted: Wanted) -> dict[str, Any]:
+        """Return `app.answers.search_answer` for one query."""
+
+    def galleries(self) -> list[dict[str, Any]]:
+        """Return `app.answers.gallery_answer` for every gallery."""
+
+    def gallery(self, name: str) -> dict[str, Any]:
+        """Return `app.answers.gallery_answer` for one gallery."""
+
+    def thumbnail(self, gallery: str, public_id: str) -> bytes:
+        """Return the small WebP picture of an image."""
+
+    def folder(self, gallery: str) -> Path | None:
+        """Return the folder on this machine that the paths of a gallery start from."""
+
+
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say who answers."""
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument(
+        "--server",
+        metavar="URL",
+        help="ask the server at this address (default: the one of this machine that serves the "
+        "same galleries, if one runs); RIS_API_TOKEN is its token",
+    )
+    who.add_argument(
+        "--no-server", action="store_true", help="open the gallery here, whatever server runs"
+    )
+
+
+def answering(options: argparse.Namespace, settings: Settings) -> Answerer:
+    """Return the server that was named, or one found, or else the galleries opened here."""
+    from app.cli.remote import NoServerError, RemoteServer
+
+    token = os.environ.get("RIS_API_TOKEN", "")
+    if options.server is not None:
+        return RemoteServer(options.server, token)
+    if not options.no_server:
+        from app.running import servers_of
+
+        for address in servers_of(settings.indexes_dir.parent, settings.cache_dir):
+            with suppress(NoServerError):  # it was killed, and something else may listen there
+                server = RemoteServer(address, token, settings)
+                server.check()
+                return server
+    from app.cli.local import LocalGalleries
+
+    return LocalGalleries(settings)
