@@ -141,6 +141,21 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a gallery with some of its own images; None where labels are needed."""
+
+    gallery: str
+    queries: int
+    k: int
+    recall_raw: float
+    recall_reranked: float
+    labelled_queries: int = 0
+    precision_exact: float | None = None
+    precision_index: float | None = None
+    mean_average_precision: float | None = None
+
+
+@dataclass(frozen=True)
 class GalleryInfo:
     """What the edges show of a gallery.
 

@@ -83,6 +83,10 @@ class SearchService:
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
 
+    def names(self) -> list[str]:
+        """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
+        return gallery_names(self._indexes_dir)
+
     def galleries(self) -> list[GalleryInfo]:
         """Return every gallery on disk, the refused ones with the reason."""
         infos = []

@@ -3,11 +3,15 @@
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from app.build import BuildReport, build
 from app.embed.load import load_embedder
+from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
+from app.gallery import Folders
 from app.making import GalleryMaker
+from app.results import Evaluation
 from app.service import SearchService
 from app.settings import Settings
 
@@ -27,6 +31,17 @@ def make_service(settings: Settings) -> SearchService:
         ),
         fetch=partial(fetch, limits=limits),
     )
+
+
+def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
+    """Return `app.evaluation.evaluate` of a gallery's name; NotFoundError if there is none."""
+
+    def evaluate_named(name: str, **options: Any) -> Evaluation:
+        make_service(settings).folder(name)  # says what galleries there are
+        folders = Folders.of(name, settings.features_dir, settings.indexes_dir)
+        return evaluate(folders, **options)
+
+    return evaluate_named
 
 
 def make_builder(settings: Settings) -> Callable[..., BuildReport]:
