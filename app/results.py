@@ -1,5 +1,6 @@
 """The plain values that travel between the layers."""
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 
 from app.errors import UsageError
@@ -132,6 +133,10 @@ class SearchResult:
     timings: Timings
     notes: tuple[str, ...] = ()
     floor: float | None = None
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Give the hits, best first."""
+        return iter(self.hits)
 
     @property
     def similar_enough(self) -> bool:

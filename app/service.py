@@ -216,6 +216,11 @@ class SearchService:
         """Return the (dim,) unit vector of a query, as `search` compares it; see there."""
         return self._embed_query(self._open(gallery), query, edit, _Clock()).vector
 
+    def vectors(self, gallery: str) -> NDArray[np.float32]:
+        """Return the (images, dim) vectors of a gallery, as stored, in the order of the rows."""
+        index = self._open(gallery).index
+        return index.vectors(np.arange(index.rows))
+
     def id_of(self, gallery: str, public_id: str) -> int:
         """Return the id of the image that people know by `public_id`; NotFoundError if none is.
 

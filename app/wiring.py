@@ -18,7 +18,6 @@ from app.settings import Settings
 
 def make_service(settings: Settings) -> SearchService:
     """Return the search service; models are loaded when first needed and never downloaded by it."""
-    limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
     return SearchService(
         datasets_dir=settings.datasets_dir,
         features_dir=settings.features_dir,
@@ -29,8 +28,13 @@ def make_service(settings: Settings) -> SearchService:
             cache_dir=settings.cache_dir,
             purpose="query",
         ),
-        fetch=partial(fetch, limits=limits),
+        fetch=make_fetch(settings),
     )
+
+
+def make_fetch(settings: Settings) -> Callable[[str], bytes]:
+    """Return `app.fetch.fetch` with the limits that the settings allow."""
+    return partial(fetch, limits=FetchLimits(allow_loopback=settings.allow_loopback_urls))
 
 
 def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:

@@ -2,19 +2,18 @@
 
 import argparse
 import os
-import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.errors import DecodeError, NotFoundError, UsageError
+from app.errors import DecodeError
 from app.results import Box
 from app.settings import Settings
+from app.typed import bytes_of_file, is_address
 
 STANDARD_INPUT = "-"
-_IS_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Query:
     @property
     def is_url(self) -> bool:
         """Whether an address was typed."""
-        return not self.is_id and _IS_URL.match(self.typed) is not None
+        return not self.is_id and is_address(self.typed)
 
     @property
     def name(self) -> str:
@@ -43,20 +42,7 @@ class Query:
             if not data:
                 raise DecodeError("Standard input is empty: send a picture's bytes, or name one.")
             return data
-        try:
-            return Path(self.typed).expanduser().read_bytes()
-        except IsADirectoryError as exc:
-            raise UsageError(
-                f"{self.typed} is a folder: name pictures, for example {self.typed.rstrip('/')}/*"
-            ) from exc
-        except FileNotFoundError as exc:
-            raise NotFoundError(
-                f"There is no file {self.typed!r}: name a picture, its URL, or - for standard "
-                "input (an image of the gallery itself is asked with --id)."
-            ) from exc
-        except (OSError, ValueError, RuntimeError) as exc:  # a zero byte; ~ of nobody
-            reason = getattr(exc, "strerror", None) or str(exc)
-            raise UsageError(f"{self.typed!r} cannot be read ({reason}).") from exc
+        return bytes_of_file(self.typed)
 
 
 @dataclass(frozen=True)
