@@ -35,8 +35,10 @@ class Query:
             return f"image {self.typed}"
         return "standard input" if self.typed == STANDARD_INPUT else self.typed
 
-    def read(self) -> bytes:
-        """Return the bytes of a picture; an AppError in one sentence if there are none."""
+    def read(self) -> bytes | None:
+        """Return a picture's bytes, None for a URL or an id; AppError if it cannot be read."""
+        if self.is_id or self.is_url:
+            return None
         if self.typed == STANDARD_INPUT:
             data = sys.stdin.buffer.read()
             if not data:
@@ -60,8 +62,8 @@ class Wanted:
 class Answerer(Protocol):
     """Who answers: JSON as in `app.answers`, and AppErrors, whoever it is."""
 
-    def search(self, query: Query, wanted: Wanted) -> dict[str, Any]:
-        """Return `app.answers.search_answer` for one query."""
+    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
+        """Return `app.answers.search_answer` for one query; `picture` is what it has read."""
 
     def galleries(self) -> list[dict[str, Any]]:
         """Return `app.answers.gallery_answer` for every gallery."""

@@ -16,14 +16,12 @@ class LocalGalleries:
     def __init__(self, settings: Settings) -> None:
         self._service = make_service(settings)
 
-    def search(self, query: Query, wanted: Wanted) -> dict[str, Any]:
+    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
         """Return `app.answers.search_answer` for one query."""
         gallery = wanted.gallery or self._service.default_gallery()
-        asked: bytes | str | int
+        asked: bytes | str | int = query.typed if picture is None else picture
         if query.is_id:
             asked = self._service.id_of(gallery, query.typed)
-        else:
-            asked = query.typed if query.is_url else query.read()
         return search_answer(
             self._service.search(
                 gallery,

@@ -40,7 +40,7 @@ class RemoteServer:
         if not isinstance(health, dict) or "version" not in health:
             raise self._no_server("something else answers there")
 
-    def search(self, query: Query, wanted: Wanted) -> dict[str, Any]:
+    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
         """Return `app.answers.search_answer` for one query, with whole addresses of pictures."""
         asked: dict[str, Any] = {"k": wanted.k}
         asked |= {"gallery": wanted.gallery} if wanted.gallery else {}
@@ -48,11 +48,11 @@ class RemoteServer:
         asked |= {"exact": "true"} if wanted.exact else {}
         asked |= {"label": wanted.label} if wanted.label else {}
         asked |= {"min_score": wanted.min_score} if wanted.min_score != -1 else {}
-        if query.is_id or query.is_url:
+        if picture is None:
             body = json.dumps({"id" if query.is_id else "url": query.typed}).encode()
             kind = "application/json"
         else:
-            body, kind = _as_form(query.read())
+            body, kind = _as_form(picture)
         answer = self._json("POST", f"similarity-search?{urlencode(asked)}", body, kind)
         if not isinstance(answer, dict) or "results" not in answer:
             raise self._no_server("something else answers there")

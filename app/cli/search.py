@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from app.cli import previews, sheet
 from app.cli.asking import Answerer, Query, Wanted, add_server_arguments, answering
-from app.cli.table import lines_of
-from app.errors import AppError, UsageError
-from app.results import Box
+from app.cli.table import lines_of, printable
+from app.errors import AppError, StorageError, UsageError
+from app.results import Box, Edit
+from app.settings import Settings
 
 NAME = "search"
 HELP = "find the images of a gallery that look like a picture"
@@ -56,6 +58,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="only results with at least this cosine, from -1 to 1",
     )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE.png", help="write the results as a contact sheet"
+    )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="open the contact sheet in the browser or the picture viewer",
+    )
+    parser.add_argument(
+        "--no-previews",
+        action="store_true",
+        help="print text alone, also where the terminal can show pictures (kitty, sixel)",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document a query")
     form.add_argument(
@@ -82,21 +97,27 @@ def run(options: argparse.Namespace) -> int:
         label=options.label,
         min_score=options.min_score,
     )
-    answerer = answering(options, read_settings())
+    settings = read_settings()
+    answerer = answering(options, settings)
+    show = _Show(options, answerer, several=len(queries) > 1)
+    sections = []
     first_failure = 0
-    for number, query in enumerate(queries):
+    for query in queries:
         try:
-            answer = answerer.search(query, wanted)
+            picture = query.read()
+            answer = answerer.search(query, picture, wanted)
         except AppError as exc:
             first_failure = first_failure or exc.exit_code
-            _tell(exc, query, queries, as_json=options.json)
+            show.failure(query, exc)
             continue
-        if options.json:
-            print(json.dumps(answer, ensure_ascii=False))
-        elif options.paths:
-            print_paths(answer, answerer)
-        else:
-            print_table(answer, query if len(queries) > 1 else None, first=number == 0)
+        show.answer(query, answer)
+        if options.sheet or options.open:
+            sections.append((query, picture, answer))
+    if sections:
+        place = options.sheet or settings.cache_dir / "last-search.png"
+        write_sheet(place, sections, answerer, wanted.box, settings)
+        if options.open:
+            open_sheet(place)
     return first_failure
 
 
@@ -112,19 +133,86 @@ def box_of(text: str) -> Box:
     return Box(left, top, right, bottom)
 
 
-def print_paths(answer: dict[str, Any], answerer: Answerer) -> None:
-    """Print each result's path: absolute where its file is here, else relative to its data set."""
-    folder = answerer.folder(answer["gallery"])
-    for result in answer["results"]:
-        print(_path(result["path"], folder))
+class _Show:
+    """Prints answers and failures in the form that was asked for."""
+
+    def __init__(self, options: argparse.Namespace, answerer: Answerer, *, several: bool) -> None:
+        self._options = options
+        self._answerer = answerer
+        self._several = several
+        self._begun = False
+
+    def answer(self, query: Query, answer: dict[str, Any]) -> None:
+        if self._options.json:
+            print(json.dumps(answer, ensure_ascii=False))
+        elif self._options.paths:
+            folder = self._answerer.folder(answer["gallery"])
+            for result in answer["results"]:
+                print(_path(result["path"], folder))
+        else:
+            self._head(query)
+            for line in lines_of(answer):
+                print(line)
+            self._previews(answer)
+
+    def failure(self, query: Query, error: AppError) -> None:
+        """Tell that a query failed; the n-th line of JSON still belongs to the n-th query."""
+        if self._several and self._options.json:
+            print(json.dumps({"error": str(error)}, ensure_ascii=False))
+        sys.stdout.flush()
+        sys.stderr.write(f"{query.name}: {error}\n" if self._several else f"{error}\n")
+
+    def _head(self, query: Query) -> None:
+        if self._several:
+            print(f"{chr(10) * self._begun}{printable(query.name)}")
+        self._begun = True
+
+    def _previews(self, answer: dict[str, Any]) -> None:
+        if not self._options.no_previews and answer["results"] and previews.can_be_shown():
+            sys.stdout.flush()
+            previews.show(
+                answer["results"],
+                lambda result: self._answerer.thumbnail(answer["gallery"], str(result["id"])),
+            )
 
 
-def print_table(answer: dict[str, Any], query: Query | None, *, first: bool) -> None:
-    """Print an answer for people; under the name of its query where there are several."""
-    if query is not None:
-        print(f"{'' if first else chr(10)}{query.name}")
-    for line in lines_of(answer):
-        print(line)
+def write_sheet(
+    place: Path,
+    asked: Sequence[tuple[Query, bytes | None, dict[str, Any]]],
+    answerer: Answerer,
+    box: Box | None,
+    settings: Settings,
+) -> None:
+    """Write the contact sheet of all answers; StorageError if it cannot be written."""
+    from app.wiring import make_service
+
+    service = make_service(settings)
+    sections = []
+    for query, picture, answer in asked:
+        if picture is not None:
+            picture = service.preview(picture, Edit(box=box))
+        elif query.is_id:
+            picture = answerer.thumbnail(answer["gallery"], query.typed)
+        sections.append(sheet.Section(query.name, picture, answer))
+    data = sheet.sheet_of(
+        sections, lambda gallery, result: answerer.thumbnail(gallery, str(result["id"]))
+    )
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    except OSError as exc:
+        raise StorageError(
+            f"The contact sheet {place} cannot be written ({exc.strerror}): name another file "
+            "with --sheet."
+        ) from exc
+
+
+def open_sheet(place: Path) -> None:
+    """Open a contact sheet in what this machine shows pictures with; UsageError if it has none."""
+    import webbrowser
+
+    if not webbrowser.open(place.resolve().as_uri()):
+        raise UsageError(f"There is no browser to open: the contact sheet is {place}.")
 
 
 def _path(path: str, folder: Path | None) -> str:
@@ -134,12 +222,3 @@ def _path(path: str, folder: Path | None) -> str:
         return path
     whole = folder / relative
     return str(whole) if whole.is_file() else path
-
-
-def _tell(error: AppError, query: Query, queries: Sequence[Query], *, as_json: bool) -> None:
-    """Tell that one query failed; the n-th line of JSON still belongs to the n-th query."""
-    several = len(queries) > 1
-    if several and as_json:
-        print(json.dumps({"error": str(error)}, ensure_ascii=False))
-    sys.stdout.flush()
-    sys.stderr.write(f"{query.name}: {error}\n" if several else f"{error}\n")
