@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.access import EVERYBODY, Access
 from app.errors import AppError, SenderError, UsageError
 from app.making import GalleryMaker
 from app.running import announced
@@ -46,7 +47,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
         maker = make_maker(settings)
         application = make_application(
-            make_service(settings), Path(uploads), maker, host=settings.host
+            make_service(settings),
+            Path(uploads),
+            maker,
+            host=settings.host,
+            access=Access(settings.api_token),
         )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
         found = announced(
@@ -65,25 +70,31 @@ def address_of(host: str, port: int) -> str:
 
 
 def make_application(
-    service: SearchService, uploads: Path, maker: GalleryMaker, *, host: str
+    service: SearchService,
+    uploads: Path,
+    maker: GalleryMaker,
+    *,
+    host: str,
+    access: Access = EVERYBODY,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
     The models are loaded beside, so that the page does not wait for them.
     """
-    from fastapi import FastAPI, Request
-    from fastapi.responses import Response
+    from fastapi import FastAPI
 
-    from app import __version__, rest
+    from app import rest
 
-    threading.Thread(target=service.warm_up, name="warm-up", daemon=True).start()
-    application = FastAPI(title="Reverse image search", version=__version__)
-    application.include_router(rest.routes(service))
+    ready = threading.Event()
 
-    @application.exception_handler(AppError)
-    def tell(request: Request, error: AppError) -> Response:
-        answer: Response = _told(error)
-        return answer
+    def warm_up() -> None:
+        service.warm_up()
+        ready.set()
+
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    application = FastAPI(openapi_url=None)
+    programs = rest.make_rest(service, access=access, is_ready=ready.is_set)
+    application.router.routes.append(rest.RestRoutes(programs))
 
     from app.page import mount_page
 
@@ -109,7 +120,7 @@ class _ForOwnPages:
             try:
                 self._check_sender(scope.get("method"), dict(scope["headers"]))
             except SenderError as exc:
-                answer = _told(exc)
+                answer = _told(exc, scope)
         await answer(scope, receive, send)
 
     def _check_sender(self, method: str | None, headers: dict[bytes, bytes]) -> None:
@@ -138,13 +149,11 @@ def _without_port(host: str) -> str:
         return ""
 
 
-def _told(error: AppError) -> Any:
+def _told(error: AppError, scope: Any) -> Any:
     """Return the answer that tells an error."""
-    from fastapi.responses import JSONResponse
-
     from app import rest
 
-    return JSONResponse(rest.error_body(error), error.http_status)
+    return rest.told(error, root=scope.get("root_path", ""))
 
 
 class _WithContentPolicy:

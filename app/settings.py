@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -31,6 +31,7 @@ class Settings:
     weights_dir: Path | None
     allow_loopback_urls: bool
     create_galleries: bool
+    api_token: str = field(default="", repr=False)
 
     @property
     def creating_off(self) -> str:
@@ -60,6 +61,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
         create_galleries=_switch(environ, "RIS_CREATE_GALLERIES"),
+        api_token=_token(environ, "RIS_API_TOKEN"),
     )
 
 
@@ -88,6 +90,17 @@ def _port(environ: Mapping[str, str]) -> int:
     if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _token(environ: Mapping[str, str], key: str) -> str:
+    value = environ.get(key, "")
+    if not re.fullmatch(
+        r"[\w.~+/-]*=*", value, re.ASCII
+    ):  # RFC 6750; nor is it shown, being secret
+        raise SettingsError(
+            f"{key} holds a character that no token may hold: use letters, digits and -._~+/ alone."
+        )
+    return value
 
 
 def _switch(environ: Mapping[str, str], key: str) -> bool:

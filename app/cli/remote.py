@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from app.cli.asking import Query, Wanted
 from app.errors import AppError, UsageError
+from app.problems import kinds
 from app.settings import Settings
 
 _CONNECT_SECONDS = 10
@@ -131,8 +132,6 @@ class RemoteServer:
             problem = None
         if not isinstance(problem, Mapping) or not isinstance(problem.get("detail"), str):
             return self._no_server(f"something else answers there, with status {status}")
-        from app.problems import kinds
-
         kind = str(problem.get("type", "")).rpartition("/")[2]
         return kinds().get(kind, UsageError)(problem["detail"])
 

@@ -41,9 +41,9 @@ def sheet_of(
         draw.text((_MARGIN, top), f"{section.name}, in {answer['gallery']}", _INK)
         cells: list[tuple[bytes | None, str, str]] = [(section.picture, "query", "")]
         for result in answer["results"]:
-            picture = thumbnail(answer["gallery"], result)
+            small = thumbnail(answer["gallery"], result)
             said = f"{result['rank']}   {result['score']:.4f}"
-            cells.append((picture, said, ", ".join(result["labels"]) or result["path"]))
+            cells.append((small, said, ", ".join(result["labels"]) or result["path"]))
         for number, (picture, said, name) in enumerate(cells):
             place = (
                 _MARGIN + number % _ACROSS * _CELL,
