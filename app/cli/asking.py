@@ -1,17 +1,20 @@
 """What is typed after `ris search` → queries, and who answers them: a server or this process."""
 
 import argparse
-import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.errors import DecodeError
 from app.results import Box
 from app.settings import Settings
 from app.typed import bytes_of_file, is_address
+
+if TYPE_CHECKING:
+    from app.cli.remote import RemoteServer
 
 STANDARD_INPUT = "-"
 
@@ -92,21 +95,35 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def answering(options: argparse.Namespace, settings: Settings) -> Answerer:
-    """Return the server that was named, or one found, or else the galleries opened here."""
-    from app.cli.remote import NoServerError, RemoteServer
+@contextmanager
+def answering(options: argparse.Namespace, settings: Settings) -> Iterator[Answerer]:
+    """Give the server that was named, or one found, or else the galleries opened here."""
+    from app.cli.remote import RemoteServer
 
-    token = os.environ.get("RIS_API_TOKEN", "")
     if options.server is not None:
-        return RemoteServer(options.server, token)
-    if not options.no_server:
-        from app.running import servers_of
-
-        for address in servers_of(settings.indexes_dir.parent, settings.cache_dir):
-            with suppress(NoServerError):  # it was killed, and something else may listen there
-                server = RemoteServer(address, token, settings)
-                server.check()
-                return server
+        server: RemoteServer | None = RemoteServer(options.server, settings.api_token)
+    else:
+        server = None if options.no_server else _found(settings)
+    if server is not None:
+        with closing(server):
+            yield server
+        return
     from app.cli.local import LocalGalleries
 
-    return LocalGalleries(settings)
+    yield LocalGalleries(settings)
+
+
+def _found(settings: Settings) -> "RemoteServer | None":
+    """Return a server on this machine that serves the same galleries, if one answers."""
+    from app.cli.remote import NoServerError, RemoteServer
+    from app.running import servers_of
+
+    for address in servers_of(settings.indexes_dir.parent, settings.cache_dir):
+        server = RemoteServer(address, settings.api_token, settings)
+        try:
+            server.check()
+        except NoServerError:  # it was killed, and something else may listen there
+            server.close()
+        else:
+            return server
+    return None

@@ -21,7 +21,9 @@ def run(options: argparse.Namespace) -> int:
     """Print every gallery, a refused one with the reason."""
     from app.settings import read_settings
 
-    for gallery in answering(options, read_settings()).galleries():
+    with answering(options, read_settings()) as answerer:
+        found = answerer.galleries()
+    for gallery in found:
         name = gallery["name"]
         if options.json:
             print(json.dumps(gallery, ensure_ascii=False))

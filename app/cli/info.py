@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the facts; GalleryError if the one that was named cannot be searched."""
     from app.settings import read_settings
 
-    answerer = answering(options, read_settings())
-    found = [answerer.gallery(options.gallery)] if options.gallery else answerer.galleries()
+    with answering(options, read_settings()) as answerer:
+        found = [answerer.gallery(options.gallery)] if options.gallery else answerer.galleries()
     for number, gallery in enumerate(found):
         if options.json:
             print(json.dumps(gallery, ensure_ascii=False))

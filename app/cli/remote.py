@@ -35,6 +35,10 @@ class RemoteServer:
         self._settings = settings
         self._connection = _connection(address)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def check(self) -> None:
         """Raise NoServerError unless a server of this program answers."""
         health = self._json("GET", "healthz")

@@ -98,7 +98,17 @@ def run(options: argparse.Namespace) -> int:
         min_score=options.min_score,
     )
     settings = read_settings()
-    answerer = answering(options, settings)
+    with answering(options, settings) as answerer:
+        return _answer_all(queries, wanted, answerer, options, settings)
+
+
+def _answer_all(
+    queries: Sequence[Query],
+    wanted: Wanted,
+    answerer: Answerer,
+    options: argparse.Namespace,
+    settings: Settings,
+) -> int:
     show = _Show(options, answerer, several=len(queries) > 1)
     sections = []
     first_failure = 0
