@@ -68,6 +68,9 @@ class Answerer(Protocol):
     def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
         """Return `app.answers.search_answer` for one query; `picture` is what it has read."""
 
+    def names(self) -> list[str]:
+        """Return the names of all galleries, without opening any."""
+
     def galleries(self) -> list[dict[str, Any]]:
         """Return `app.answers.gallery_answer` for every gallery."""
 

@@ -13,7 +13,11 @@ EXAMPLE = "ris galleries"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the form of the list, and who tells it."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document a gallery")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document a gallery")
+    form.add_argument(
+        "--names", action="store_true", help="print the names alone, of damaged ones too"
+    )
     add_server_arguments(parser)
 
 
@@ -22,6 +26,9 @@ def run(options: argparse.Namespace) -> int:
     from app.settings import read_settings
 
     with answering(options, read_settings()) as answerer:
+        if options.names:
+            print(*answerer.names(), sep="\n")
+            return 0
         found = answerer.galleries()
     for gallery in found:
         name = gallery["name"]

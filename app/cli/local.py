@@ -34,6 +34,10 @@ class LocalGalleries:
             )
         )
 
+    def names(self) -> list[str]:
+        """Return the names of all galleries, without opening any."""
+        return self._service.names()
+
     def galleries(self) -> list[dict[str, Any]]:
         """Return `app.answers.gallery_answer` for every gallery."""
         return [gallery_answer(gallery) for gallery in self._service.galleries()]

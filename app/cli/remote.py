@@ -66,6 +66,10 @@ class RemoteServer:
                 result[key] = urljoin(self._address, result[key])
         return answer
 
+    def names(self) -> list[str]:
+        """Return the names of all galleries."""
+        return [gallery["name"] for gallery in self.galleries()]
+
     def galleries(self) -> list[dict[str, Any]]:
         """Return `app.answers.gallery_answer` for every gallery."""
         answer = self._json("GET", "galleries")
