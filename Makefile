@@ -16,7 +16,7 @@ help: ## list the targets
 run: $(RUN_READY) ## install what is needed, then serve the page at HOST and PORT
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m app serve
 
-install: $(RUN_READY) ## install what the application needs into .venv
+install: $(RUN_READY) ## install the application, what it needs and its command ris into .venv
 
 test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen them)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
@@ -47,10 +47,10 @@ clean: ## remove .venv and the caches of the tools
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(RUN_READY): requirements.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+$(RUN_READY): requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
 	@touch $@
 
-$(DEV_READY): requirements-dev.txt requirements.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+$(DEV_READY): requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt --editable .
 	@touch $@ $(RUN_READY)

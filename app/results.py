@@ -1,5 +1,6 @@
 """The plain values that travel between the layers."""
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 
 from app.errors import UsageError
@@ -23,6 +24,11 @@ class Box:
                 f"The box {astuple(self)} is not inside the picture: left, top, right and bottom "
                 "are fractions from 0 to 1, with left < right and top < bottom."
             )
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        return self.left, self.top, self.right, self.bottom
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,30 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     floor: float | None = None
 
+    def __iter__(self) -> Iterator[Hit]:
+        """Give the hits, best first."""
+        return iter(self.hits)
+
     @property
     def similar_enough(self) -> bool:
         """False where nothing in the gallery is really like the query."""
         best = max((hit.score for hit in self.hits), default=0.0)
         return self.floor is None or best >= self.floor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a gallery with some of its own images; None where labels are needed."""
+
+    gallery: str
+    queries: int
+    k: int
+    recall_raw: float
+    recall_reranked: float
+    labelled_queries: int = 0
+    precision_exact: float | None = None
+    precision_index: float | None = None
+    mean_average_precision: float | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from app.access import EVERYBODY, Access
 from app.errors import AppError, SenderError, UsageError
 from app.making import GalleryMaker
+from app.running import announced
 from app.service import SearchService
 from app.settings import Settings, is_loopback
 from app.wiring import make_maker, make_service
@@ -53,7 +54,12 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             access=Access(settings.api_token),
         )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        with contextlib.closing(maker):  # a gallery being made stops before the uploads go
+        found = announced(
+            address_of(settings.host, settings.port),
+            home=settings.indexes_dir.parent,
+            cache_dir=settings.cache_dir,
+        )
+        with found, contextlib.closing(maker):  # a gallery being made stops before the uploads go
             AnnouncingServer(config).run(sockets=[listening])
 
 

@@ -27,6 +27,7 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
+_MAKE_ONE = "make one with python3 create_index.py --images DIR --name NAME."
 _Asked = ParamSpec("_Asked")
 _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
@@ -123,6 +124,10 @@ class SearchService:
         """Let `watcher` see every search from now on."""
         self._watchers.append(watcher)
 
+    def names(self) -> list[str]:
+        """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
+        return gallery_names(self._indexes_dir)
+
     def galleries(self) -> list[GalleryInfo]:
         """Return every gallery on disk, the refused ones with the reason."""
         infos = []
@@ -168,6 +173,22 @@ class SearchService:
             disk_bytes=sum(file.bytes for file in manifest.files.values()),
             notes=manifest.notes,
         )
+
+    def default_gallery(self) -> str:
+        """Return the first gallery by name that can be searched; NotFoundError if none can."""
+        names = gallery_names(self._indexes_dir)
+        for name in names:
+            if not self.gallery(name).refused:
+                return name
+        if names:
+            raise GalleryError(
+                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
+            )
+        raise NotFoundError(f"There is no gallery to search: {_MAKE_ONE}")
+
+    def folder(self, gallery: str) -> Path | None:
+        """Return the folder that a gallery's paths start from; None where it is not known here."""
+        return self._folder_of(self._open(gallery).gallery)
 
     @_watched
     def search(
@@ -246,6 +267,11 @@ class SearchService:
     ) -> NDArray[np.float32]:
         """Return the (dim,) unit vector of a query, as `search` compares it; see there."""
         return self._embed_query(self._open(gallery), query, edit, _Clock()).vector
+
+    def vectors(self, gallery: str) -> NDArray[np.float32]:
+        """Return the (images, dim) vectors of a gallery, as stored, in the order of the rows."""
+        index = self._open(gallery).index
+        return index.vectors(np.arange(index.rows))
 
     def id_of(self, gallery: str, public_id: str) -> int:
         """Return the id of the image that people know by `public_id`; NotFoundError if none is.
@@ -345,14 +371,8 @@ class SearchService:
             self._opened.pop(name, None)
             names = gallery_names(self._indexes_dir)
             if name not in names:
-                raise NotFoundError(
-                    f"There is no gallery {name!r}: "
-                    + (
-                        f"choose one of {', '.join(names)}."
-                        if names
-                        else "make one with python3 create_index.py --images DIR --name NAME."
-                    )
-                )
+                otherwise = f"choose one of {', '.join(names)}." if names else _MAKE_ONE
+                raise NotFoundError(f"There is no gallery {name!r}: {otherwise}")
             gallery = Gallery(Folders.of(name, self._features_dir, self._indexes_dir))
             index = VectorIndex(
                 vectors=gallery.vectors_path,

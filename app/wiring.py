@@ -3,18 +3,21 @@
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from app.build import BuildReport, build
 from app.embed.load import load_embedder
+from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
+from app.gallery import Folders
 from app.making import GalleryMaker
+from app.results import Evaluation
 from app.service import SearchService
 from app.settings import Settings
 
 
 def make_service(settings: Settings) -> SearchService:
     """Return the search service; models are loaded when first needed and never downloaded by it."""
-    limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
     return SearchService(
         datasets_dir=settings.datasets_dir,
         features_dir=settings.features_dir,
@@ -25,8 +28,24 @@ def make_service(settings: Settings) -> SearchService:
             cache_dir=settings.cache_dir,
             purpose="query",
         ),
-        fetch=partial(fetch, limits=limits),
+        fetch=make_fetch(settings),
     )
+
+
+def make_fetch(settings: Settings) -> Callable[[str], bytes]:
+    """Return `app.fetch.fetch` with the limits that the settings allow."""
+    return partial(fetch, limits=FetchLimits(allow_loopback=settings.allow_loopback_urls))
+
+
+def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
+    """Return `app.evaluation.evaluate` of a gallery's name; NotFoundError if there is none."""
+
+    def evaluate_named(name: str, **options: Any) -> Evaluation:
+        make_service(settings).folder(name)  # says what galleries there are
+        folders = Folders.of(name, settings.features_dir, settings.indexes_dir)
+        return evaluate(folders, **options)
+
+    return evaluate_named
 
 
 def make_builder(settings: Settings) -> Callable[..., BuildReport]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app import layouts
+from app.evaluation import average_precision, others_that_count
 from app.gallery import Folders, Gallery
 from app.index import SearchEffort, VectorIndex, recall
 from app.settings import Settings, read_settings
@@ -190,31 +191,6 @@ def measure_honesty(subject: Subject, settings: Settings, data: Path, report: Re
         f"{least:.6f}",
         Expectation("> 0.999", least > 0.999),
     )
-
-
-def others_that_count(found: Rows, own: Rows, counts: NDArray[np.bool_], k: int) -> Rows:
-    """Return the first k of (q, c) found rows without the query's own and those that do not count.
-
-    -1 stands where fewer than k are left.
-
-    >>> others_that_count(np.array([[7, 2, 0, 5]]), np.array([7]), np.arange(8) != 2, 3)
-    array([[ 0,  5, -1]])
-    """
-    dropped = (found < 0) | (found == own[:, None]) | ~counts[found]
-    order = np.argsort(dropped, axis=1, kind="stable")[:, :k]
-    return np.where(
-        np.take_along_axis(dropped, order, axis=1), -1, np.take_along_axis(found, order, axis=1)
-    )
-
-
-def average_precision(right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the (q,) average precision of (q, n) rankings: the mean precision at the right ones.
-
-    >>> average_precision(np.array([[True, False, True]])).round(3)
-    array([0.833])
-    """
-    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
-    return (precision * right).sum(axis=1) / right.sum(axis=1)
 
 
 def blocks(rows: Rows, description: str) -> Iterator[Rows]:

@@ -1,5 +1,5 @@
 """The command line: one file a command, found by its name in `COMMANDS`."""
 
-from app.cli.main import create_index, main
+from app.cli.main import create_index, main, ris
 
-__all__ = ["create_index", "main"]
+__all__ = ["create_index", "main", "ris"]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
+STOPPED = "What is done is kept: the same command goes on from there."
 
 _STAGES = {
     "list": "Listing the pictures …",

@@ -1,24 +1,41 @@
-"""`galleries`: every gallery on this machine, one a line."""
+"""`galleries`: every gallery, one a line."""
 
 import argparse
+import json
+
+from app.cli.asking import add_server_arguments, answering
+from app.cli.table import printable
 
 NAME = "galleries"
-HELP = "list the galleries on this machine"
-EXAMPLE = "python -m app galleries"
+HELP = "list the galleries"
+EXAMPLE = "ris galleries"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: all galleries are listed."""
+    """Add the form of the list, and who tells it."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document a gallery")
+    form.add_argument(
+        "--names", action="store_true", help="print the names alone, of damaged ones too"
+    )
+    add_server_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print every gallery, a refused one with the reason."""
     from app.settings import read_settings
-    from app.wiring import make_service
 
-    for gallery in make_service(read_settings()).galleries():
-        if gallery.refused:
-            print(f"{gallery.name}: cannot be searched. {gallery.refused}")
+    with answering(options, read_settings()) as answerer:
+        if options.names:
+            print(*answerer.names(), sep="\n")
+            return 0
+        found = answerer.galleries()
+    for gallery in found:
+        name = gallery["name"]
+        if options.json:
+            print(json.dumps(gallery, ensure_ascii=False))
+        elif gallery["refused"]:
+            print(printable(f"{name}: cannot be searched. {gallery['refused']}"))
         else:
-            print(f"{gallery.name}: {gallery.images} images, {gallery.model}, {gallery.index}")
+            print(f"{name}: {gallery['images']} images, {gallery['model']}, {gallery['index']}")
     return 0

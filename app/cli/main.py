@@ -1,23 +1,37 @@
 """The command line's arguments → one of its commands; errors become a sentence and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 import app
-from app.cli import build, galleries, serve
+from app.cli import build, completion, evaluate, galleries, info, search, serve, verify
 from app.errors import AppError
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 
-# Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`.
-COMMANDS = (serve, galleries, build)
+# Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
+# STOPPED, where Ctrl-C leaves more to say than that it stopped.
+COMMANDS = (serve, search, galleries, info, evaluate, verify, build, completion)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run `python -m app`; return the exit code."""
+def ris() -> int:
+    """Run the console script `ris`; return the exit code."""
+    return main(sys.argv[1:], program="ris")
+
+
+def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
+    """Run `python -m app`, or `ris`; return the exit code."""
+    options = make_parser(program).parse_args(arguments)
+    return _tell_errors(lambda: options.run(options), stopped=options.stopped)
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line, called `program` in its messages."""
     parser = argparse.ArgumentParser(
-        prog="python -m app", description="Reverse image search on your own machine."
+        prog=program, description="Reverse image search on your own machine."
     )
     parser.add_argument("--version", action="version", version=app.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -29,9 +43,9 @@ def main(arguments: Sequence[str]) -> int:
             epilog=f"Example: {command.EXAMPLE}",
         )
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
-    options = parser.parse_args(arguments)
-    return _tell_errors(lambda: options.run(options))
+        stopped = getattr(command, "STOPPED", "")
+        subparser.set_defaults(run=command.run, stopped=stopped)
+    return parser
 
 
 def create_index(arguments: Sequence[str]) -> int:
@@ -43,15 +57,22 @@ def create_index(arguments: Sequence[str]) -> int:
     )
     build.add_arguments(parser)
     options = parser.parse_args(arguments)
-    return _tell_errors(lambda: build.run(options))
+    return _tell_errors(lambda: build.run(options), stopped=build.STOPPED)
 
 
-def _tell_errors(run: Callable[[], int]) -> int:
+def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:
+    """Return the exit code of a command; `stopped` is what to say after Ctrl-C."""
     try:
-        return run()
+        code = run()
+        sys.stdout.flush()
     except AppError as exc:
         sys.stderr.write(f"{exc}\n")
         return exc.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. What is done is kept: the same command goes on from there.\n")
+        sys.stderr.write(f"\nStopped.{stopped and ' '}{stopped}\n")
         return _INTERRUPTED
+    except BrokenPipeError:  # whoever read the answer, as `head`, has seen enough
+        # Python would write what is left, and fail again, when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return code

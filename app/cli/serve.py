@@ -7,7 +7,7 @@ import sys
 
 NAME = "serve"
 HELP = "serve the page at HOST and PORT (127.0.0.1:7860)"
-EXAMPLE = "PORT=8000 python -m app serve"
+EXAMPLE = "PORT=8000 ris serve"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
 from app.index.factory import check_factory, fit_factory
 from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
+from app.index.store import VectorStore
 from app.index.train import train_shortlist, write_vectors
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Neighbours",
     "SearchEffort",
     "VectorIndex",
+    "VectorStore",
     "calibrate",
     "check_factory",
     "fit_factory",

@@ -1,0 +1,57 @@
+"""An answer → lines for people, in columns."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+
+def lines_of(answer: dict[str, Any]) -> Iterator[str]:
+    """Yield an answer's lines: what to know first, then a line a result."""
+    yield from (f"Note: {printable(note)}" for note in answer["notes"])
+    if not answer["results"]:
+        yield f"No image of {answer['gallery']} is like it."
+        return
+    if not answer["similar_enough"]:
+        yield f"Nothing in {answer['gallery']} is really like it. The nearest:"
+    rows = [
+        (
+            str(result["rank"]),
+            f"{result['score']:.4f}",
+            ", ".join(result["labels"]),
+            result["path"],
+            remarks(result),
+        )
+        for result in answer["results"]
+    ]
+    yield from columns(("rank", "score", "labels", "path", ""), rows)
+
+
+def remarks(result: dict[str, Any]) -> str:
+    """Return what is special about a result, '' for most."""
+    said = []
+    if result["same_file"]:
+        said.append("the same file")
+    if result["duplicate_of"]:
+        said.append(f"nearly equals {result['duplicate_of']}")
+    if result["missed"]:
+        said.append("the index misses it")
+    return ", ".join(said)
+
+
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table, every column as wide as its widest cell.
+
+    >>> list(columns(("name", "n"), [("cats", "3"), ("dogs", "12")]))
+    ['name  n', 'cats  3', 'dogs  12']
+    """
+    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield line.rstrip()
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey: a file's name may hold anything."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

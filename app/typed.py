@@ -1,0 +1,34 @@
+"""What a person typed for a picture → whether it is an address, or the bytes of a file."""
+
+import os
+import re
+from pathlib import Path
+
+from app.errors import NotFoundError, UsageError
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is a URL, of whatever scheme, and not a path."""
+    return _ADDRESS.match(text) is not None
+
+
+def bytes_of_file(path: str | os.PathLike[str]) -> bytes:
+    """Return a picture's file; ~ is the user's home. UsageError, in one sentence, if there is none.
+
+    NotFoundError where nothing is at that path.
+    """
+    try:
+        return Path(path).expanduser().read_bytes()
+    except FileNotFoundError as exc:
+        raise NotFoundError(
+            f"There is no file {os.fspath(path)!r}: name a picture that is there, or its URL."
+        ) from exc
+    except IsADirectoryError as exc:
+        raise UsageError(
+            f"{os.fspath(path)!r} is a folder: name the pictures inside, one by one."
+        ) from exc
+    except (OSError, ValueError, RuntimeError) as exc:  # a zero byte; ~ of a user who is not
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise UsageError(f"{os.fspath(path)!r} cannot be read ({reason}).") from exc
