@@ -67,11 +67,15 @@ def make_application(
     """
     from fastapi import FastAPI, Request
     from fastapi.responses import Response
+    from starlette.routing import Route
 
     from app import __version__, rest
+    from app.mcp import OverHttp
 
     threading.Thread(target=service.warm_up, name="warm-up", daemon=True).start()
-    application = FastAPI(title="Reverse image search", version=__version__)
+    tools = OverHttp(service)
+    application = FastAPI(title="Reverse image search", version=__version__, lifespan=tools.running)
+    application.router.routes.append(Route(tools.path, tools))
     application.include_router(rest.routes(service))
 
     @application.exception_handler(AppError)

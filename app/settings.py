@@ -31,6 +31,7 @@ class Settings:
     weights_dir: Path | None
     allow_loopback_urls: bool
     create_galleries: bool
+    mcp_folders: tuple[Path, ...]
 
     @property
     def creating_off(self) -> str:
@@ -60,6 +61,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
         create_galleries=_switch(environ, "RIS_CREATE_GALLERIES"),
+        mcp_folders=_folders(environ, "RIS_MCP_FOLDERS"),
     )
 
 
@@ -77,8 +79,17 @@ def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:
 
 def _optional_folder(environ: Mapping[str, str], key: str) -> Path | None:
     value = environ.get(key)
+    return _resolved(key, value) if value else None
+
+
+def _folders(environ: Mapping[str, str], key: str) -> tuple[Path, ...]:
+    values = environ.get(key, "").split(os.pathsep)
+    return tuple(_resolved(key, value) for value in values if value)
+
+
+def _resolved(key: str, value: str) -> Path:
     try:
-        return Path(value).expanduser().resolve() if value else None
+        return Path(value).expanduser().resolve()
     except RuntimeError as exc:  # ~ or ~name of a user without a home folder
         raise SettingsError(f"{key} must be a folder, not {value!r}: {exc}.") from exc
 

@@ -1,5 +1,6 @@
 """Environment variables into settings, and settings into the objects that do the work."""
 
+import os
 from dataclasses import FrozenInstanceError, fields
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_without_any_variable_everything_has_its_place() -> None:
     assert settings.weights_dir is None
     assert settings.allow_loopback_urls is False
     assert settings.create_galleries is False
+    assert settings.mcp_folders == ()
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -38,6 +40,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "RIS_WEIGHTS_DIR": str(tmp_path / "weights"),
             "RIS_ALLOW_LOOPBACK_URLS": "1",
             "RIS_CREATE_GALLERIES": "1",
+            "RIS_MCP_FOLDERS": os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "b")]),
         }
     )
     assert settings == Settings(
@@ -50,6 +53,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         weights_dir=tmp_path / "weights",
         allow_loopback_urls=True,
         create_galleries=True,
+        mcp_folders=(tmp_path / "a", tmp_path / "b"),
     )
 
 
