@@ -4,7 +4,10 @@ AppError
 ├── UsageError            what was asked for does not exist or is out of range
 │   ├── SettingsError     an environment variable has a value that cannot be used
 │   ├── NotFoundError     no gallery, picture or data set of that name or id
-│   └── SenderError       another site's page may have asked for it
+│   ├── SenderError       another site's page may have asked for it
+│   ├── TokenError        a program that asks needs the server's token
+│   ├── TooLargeError     more bytes were sent than are taken
+│   └── MediaTypeError    the body is of a kind that is not read
 ├── QueryError            the query picture cannot be used
 │   ├── DecodeError       bytes that are not a picture that can be read
 │   └── FetchError        an address that gave no picture
@@ -48,6 +51,24 @@ class SenderError(UsageError):
     """The page of another site may have asked for it."""
 
     http_status = 403
+
+
+class TokenError(UsageError):
+    """A program that asks this server needs its token."""
+
+    http_status = 401
+
+
+class TooLargeError(UsageError):
+    """More bytes were sent than are taken."""
+
+    http_status = 413
+
+
+class MediaTypeError(UsageError):
+    """The body of the request is of a kind that is not read."""
+
+    http_status = 415
 
 
 class QueryError(AppError):

@@ -6,11 +6,12 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.access import EVERYBODY, Access
 from app.errors import AppError, SenderError, UsageError
 from app.making import GalleryMaker
 from app.service import SearchService
@@ -45,7 +46,12 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
         maker = make_maker(settings)
         application = make_application(
-            make_service(settings), Path(uploads), maker, host=settings.host
+            make_service(settings),
+            Path(uploads),
+            maker,
+            host=settings.host,
+            hosts=settings.hosts,
+            access=Access(settings.api_token),
         )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
         with contextlib.closing(maker):  # a gallery being made stops before the uploads go
@@ -59,34 +65,43 @@ def address_of(host: str, port: int) -> str:
 
 
 def make_application(
-    service: SearchService, uploads: Path, maker: GalleryMaker, *, host: str
+    service: SearchService,
+    uploads: Path,
+    maker: GalleryMaker,
+    *,
+    host: str,
+    hosts: Collection[str] = (),
+    access: Access = EVERYBODY,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
+    With `hosts` it answers to these names, and to this machine's own, alone.
+
     The models are loaded beside, so that the page does not wait for them.
     """
-    from fastapi import FastAPI, Request
-    from fastapi.responses import Response
+    from fastapi import FastAPI
     from starlette.routing import Route
 
-    from app import __version__, rest
+    from app import rest
     from app.mcp import OverHttp
 
-    threading.Thread(target=service.warm_up, name="warm-up", daemon=True).start()
-    tools = OverHttp(service)
-    application = FastAPI(title="Reverse image search", version=__version__, lifespan=tools.running)
-    application.router.routes.append(Route(tools.path, tools))
-    application.include_router(rest.routes(service))
+    ready = threading.Event()
 
-    @application.exception_handler(AppError)
-    def tell(request: Request, error: AppError) -> Response:
-        answer: Response = _told(error)
-        return answer
+    def warm_up() -> None:
+        service.warm_up()
+        ready.set()
+
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    tools = OverHttp(service, access=access)
+    application = FastAPI(openapi_url=None, lifespan=tools.running)
+    application.router.routes.append(Route(tools.path, tools))
+    programs = rest.make_rest(service, access=access, is_ready=ready.is_set)
+    application.router.routes.append(rest.RestRoutes(programs))
 
     from app.page import mount_page
 
     mounted = mount_page(application, service, uploads, maker)
-    return _WithContentPolicy(_ForOwnPages(mounted, host=host))
+    return _WithContentPolicy(_ForOwnPages(mounted, host=host, hosts=hosts))
 
 
 class _ForOwnPages:
@@ -94,12 +109,13 @@ class _ForOwnPages:
 
     Such a page can post to any address. Under a name of its own that it lets lead to this machine
     (DNS rebinding) it could read the answers too, so a server that listens at a loopback address
-    answers to the names of those alone.
+    answers to the names of those alone, and any server to `hosts` alone where there are any.
     """
 
-    def __init__(self, application: Any, *, host: str) -> None:
+    def __init__(self, application: Any, *, host: str, hosts: Collection[str]) -> None:
         self._application = application
-        self._loopback = is_loopback(host)
+        self._any_name = not is_loopback(host) and not hosts
+        self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         answer = self._application
@@ -107,16 +123,17 @@ class _ForOwnPages:
             try:
                 self._check_sender(scope.get("method"), dict(scope["headers"]))
             except SenderError as exc:
-                answer = _told(exc)
+                answer = _told(exc, scope)
         await answer(scope, receive, send)
 
     def _check_sender(self, method: str | None, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if self._loopback and not is_loopback(_without_port(host)):
+        name = _without_port(host)
+        if not (self._any_name or is_loopback(name) or name in self._hosts):
             raise SenderError(
                 f"This server is not asked as {host!r}, but at this machine's own address alone: "
-                "open the one that it printed."
+                "open the one that it printed, or start it with that name in RIS_HOSTS."
             )
         if b"origin" not in headers or method in _CHANGE_NOTHING:
             return
@@ -136,13 +153,11 @@ def _without_port(host: str) -> str:
         return ""
 
 
-def _told(error: AppError) -> Any:
+def _told(error: AppError, scope: Any) -> Any:
     """Return the answer that tells an error."""
-    from fastapi.responses import JSONResponse
-
     from app import rest
 
-    return JSONResponse(rest.error_body(error), error.http_status)
+    return rest.told(error, root=scope.get("root_path", ""))
 
 
 class _WithContentPolicy:

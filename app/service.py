@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path, PurePosixPath
+from typing import Concatenate, ParamSpec, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
+_Asked = ParamSpec("_Asked")
 _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
 
@@ -61,6 +64,39 @@ class _Found:
         return replace(self, scores=first | self.scores, missed=self.missed - set(ids))
 
 
+class Watcher(Protocol):
+    """Sees every search, whichever door it came by. For many threads."""
+
+    def search_began(self) -> None:
+        """Take note that a search is in progress."""
+
+    def search_ended(self, result: SearchResult | None) -> None:
+        """Take note of its result, None where it failed."""
+
+
+def _watched(
+    search: Callable[Concatenate["SearchService", _Asked], SearchResult],
+) -> Callable[Concatenate["SearchService", _Asked], SearchResult]:
+    """Tell the service's watchers of every search."""
+
+    @wraps(search)
+    def watched(
+        self: "SearchService", /, *arguments: _Asked.args, **options: _Asked.kwargs
+    ) -> SearchResult:
+        watchers = tuple(self._watchers)
+        result = None
+        for watcher in watchers:
+            watcher.search_began()
+        try:
+            result = search(self, *arguments, **options)
+        finally:
+            for watcher in watchers:
+                watcher.search_ended(result)
+        return result
+
+    return watched
+
+
 class SearchService:
     """Every door of the application asks this. For many threads; keeps no visitor's data."""
 
@@ -81,6 +117,11 @@ class SearchService:
         self._opened: dict[str, _Open] = {}
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let `watcher` see every search from now on."""
+        self._watchers.append(watcher)
 
     def galleries(self) -> list[GalleryInfo]:
         """Return every gallery on disk, the refused ones with the reason."""
@@ -118,6 +159,7 @@ class SearchService:
             notes=manifest.notes,
         )
 
+    @_watched
     def search(
         self,
         gallery: str,

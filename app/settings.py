@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -31,7 +31,9 @@ class Settings:
     weights_dir: Path | None
     allow_loopback_urls: bool
     create_galleries: bool
-    mcp_folders: tuple[Path, ...]
+    hosts: frozenset[str] = frozenset()
+    mcp_folders: tuple[Path, ...] = ()
+    api_token: str = field(default="", repr=False)
 
     @property
     def creating_off(self) -> str:
@@ -39,6 +41,11 @@ class Settings:
         if not self.create_galleries:
             return (
                 "To make a gallery here in the page, start the server with RIS_CREATE_GALLERIES=1."
+            )
+        if self.hosts:
+            return (
+                "No gallery can be made in the page while the server is asked under other names "
+                f"({', '.join(sorted(self.hosts))}): start it without RIS_HOSTS for that."
             )
         if not is_loopback(self.host):
             return (
@@ -61,7 +68,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
         create_galleries=_switch(environ, "RIS_CREATE_GALLERIES"),
+        hosts=_hosts(environ, "RIS_HOSTS"),
         mcp_folders=_folders(environ, "RIS_MCP_FOLDERS"),
+        api_token=_token(environ, "RIS_API_TOKEN"),
     )
 
 
@@ -94,11 +103,33 @@ def _resolved(key: str, value: str) -> Path:
         raise SettingsError(f"{key} must be a folder, not {value!r}: {exc}.") from exc
 
 
+def _hosts(environ: Mapping[str, str], key: str) -> frozenset[str]:
+    names = environ.get(key, "").lower().replace(",", " ").split()
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?", name):
+            raise SettingsError(
+                f"{key} must be names of hosts without scheme and port, with commas between them, "
+                f"not {name!r}."
+            )
+    return frozenset(name.strip("[]") for name in names)
+
+
 def _port(environ: Mapping[str, str]) -> int:
     value = environ.get("PORT") or "7860"
     if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _token(environ: Mapping[str, str], key: str) -> str:
+    value = environ.get(key, "")
+    if not re.fullmatch(
+        r"[\w.~+/-]*=*", value, re.ASCII
+    ):  # RFC 6750; nor is it shown, being secret
+        raise SettingsError(
+            f"{key} holds a character that no token may hold: use letters, digits and -._~+/ alone."
+        )
+    return value
 
 
 def _switch(environ: Mapping[str, str], key: str) -> bool:

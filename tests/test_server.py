@@ -24,9 +24,10 @@ from PIL import Image
 
 from app import __version__, errors
 from app.errors import AppError, GalleryError, UsageError
+from app.problems import problem
 from app.results import GalleryInfo
 from app.server import address_of, make_application, serve
-from app.service import SearchService
+from app.service import SearchService, Watcher
 from app.settings import Settings, read_settings
 from app.wiring import make_maker
 from tests.browser.visitor import is_one_sentence
@@ -240,10 +241,11 @@ def test_errors_are_one_sentence_of_json(
 ) -> None:
     answer = client.get(f"/galleries/{place}{what}")
     assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/json"
-    (told,) = answer.json().items()
-    assert told[0] == "error"
-    assert words in told[1]
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert set(told) == {"type", "title", "status", "detail"}
+    assert told["status"] == status
+    assert words in told["detail"]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +280,9 @@ class Failing(SearchService):
     def warm_up(self) -> None:
         pass
 
+    def watch(self, watcher: Watcher) -> None:
+        pass
+
     def id_of(self, gallery: str, public_id: str) -> int:
         return int(public_id)
 
@@ -300,7 +305,8 @@ def test_every_error_of_the_tree_is_answered_with_its_status(
     path = f"/galleries/{kind.__name__}/images/7/thumbnail"
     answer = asgi(failing, "GET", path)
     assert answer.status_code == kind.http_status
-    assert answer.json() == {"error": f"{kind.__name__} of 7."}
+    assert answer.json() == problem(kind(f"{kind.__name__} of 7."))
+    assert answer.headers.get("www-authenticate") == ("Bearer" if kind.http_status == 401 else None)
     assert "content-security-policy" in answer.headers
 
 
@@ -339,7 +345,7 @@ def test_every_error_is_in_the_tree_that_is_drawn_first() -> None:
         ("GET", "/galleries/mine/images/x/image", 404),
         ("GET", "/galleries/broken/images/0/image", 503),
         ("GET", "/no/such/page", 404),
-        ("POST", "/healthz", 404),
+        ("POST", "/healthz", 405),
         ("GET", "/gradio_api/file=/etc/passwd", 403),
     ],
 )
@@ -498,10 +504,11 @@ def is_refused(answer: httpx.Response) -> bool:
     if answer.status_code != 403:
         return False
     assert "content-security-policy" in answer.headers
-    (told,) = answer.json().items()
-    assert told[0] == "error"
-    assert is_one_sentence(told[1])
-    assert "the server printed" in told[1] or "that it printed" in told[1]
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["type"] == "/problems/sender"
+    assert is_one_sentence(told["detail"])
+    assert "the server printed" in told["detail"] or "that it printed" in told["detail"]
     return True
 
 

@@ -1,7 +1,7 @@
 """The tools → an MCP server, over stdio or as an application for HTTP; errors → one sentence."""
 
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from reprlib import repr as shortened
@@ -12,10 +12,13 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 import app
-from app.errors import AppError
+from app import problems
+from app.access import EVERYBODY, Access
+from app.errors import AppError, TokenError
 from app.mcp.pictures import MOST_BYTES
 from app.mcp.tools import Tools
 from app.service import SearchService
@@ -64,12 +67,14 @@ class OverHttp:
     """The tools as Streamable HTTP: an ASGI application at `path`, alive while `running`.
 
     It keeps no sessions, so it sends nothing of its own accord and takes POST alone, as the
-    protocol allows. Whose requests are answered is decided around it, for all routes alike.
+    protocol allows. Which pages may ask is decided around it, for all routes alike; which programs,
+    by their token.
     """
 
     path = "/mcp"
 
-    def __init__(self, service: SearchService) -> None:
+    def __init__(self, service: SearchService, *, access: Access = EVERYBODY) -> None:
+        self._access = access
         self._server = make_server(service, folders=None)
         self._application = self._server.streamable_http_app(
             streamable_http_path=self.path,
@@ -88,9 +93,13 @@ class OverHttp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         answer: Any = self._application
-        if scope["method"] != "POST":
-            told = f"{self.path} is for MCP clients, which ask with POST."
-            answer = JSONResponse({"error": told}, 405, headers={"Allow": "POST"})
+        try:
+            self._access.check(Headers(scope=scope).get("authorization", ""))
+            if scope["method"] != "POST":
+                told = f"{self.path} is for MCP clients, which ask with POST."
+                answer = _problem(problems.problem_of_status(405, told), {"Allow": "POST"})
+        except TokenError as exc:
+            answer = _problem(problems.problem(exc, root=scope.get("root_path", "")))
         await answer(scope, receive, send)
 
 
@@ -118,6 +127,16 @@ class _TellingServer(MCPServer[dict[str, Any]]):
             if isinstance(exc.__cause__, ValidationError):
                 return _told(_first_of(exc.__cause__))
             raise
+
+
+def _problem(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    status = body["status"]
+    return JSONResponse(
+        body,
+        status,
+        headers=problems.headers(status) | dict(headers or {}),
+        media_type=problems.MEDIA_TYPE,
+    )
 
 
 def _told(sentence: str) -> CallToolResult:

@@ -31,6 +31,7 @@ class Place:
             "RIS_HOME": str(self.home.path),
             "RIS_CACHE_DIR": str(self.home.path / "cache"),
             "RIS_ALLOW_LOOPBACK_URLS": "1",
+            "RIS_HOSTS": "photos.example",
             "RIS_MCP_FOLDERS": os.pathsep.join([str(self.home.path / "none"), str(self.pictures)]),
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.access import EVERYBODY, Access
 from app.mcp import OverHttp, make_server
 from app.service import SearchService
 from tests.conftest import ROOT, Home
@@ -132,6 +133,14 @@ def test_what_another_sites_page_asks_is_refused(address: str, headers: dict[str
     assert answer.status_code == 403
 
 
+def test_a_name_in_the_settings_may_be_asked_with_its_own_page_alone(address: str) -> None:
+    headers = HEADERS | {"Host": "Photos.example:8443"}
+    for origin, status in (("https://photos.example:8443", 200), ("https://b.example", 403)):
+        asked = {**headers, "Origin": origin}
+        answer = httpx.post(f"{address}/mcp", json=HELLO, headers=asked, trust_env=False)
+        assert answer.status_code == status
+
+
 def test_the_servers_own_page_may_ask(address: str) -> None:
     headers = HEADERS | {"Origin": address}
     answer = httpx.post(f"{address}/mcp", json=HELLO, headers=headers, trust_env=False)
@@ -152,16 +161,38 @@ def test_a_question_that_is_too_large_is_refused(address: str) -> None:
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("given", "status"), [("Bearer secret", 200), ("", 401), ("Bearer secrets", 401)]
+)
+def test_where_there_is_a_token_programs_send_it(
+    service: SearchService, given: str, status: int
+) -> None:
+    answer = asked_under(service, Access("secret"), {"Authorization": given})
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert "RIS_API_TOKEN" in answer.json()["detail"]
+
+
 def test_a_server_at_a_public_address_answers_to_any_name(service: SearchService) -> None:
     """Who is answered is decided by the server's own guard, not by the SDK's list of hosts."""
 
+    assert asked_under(service).status_code == 200
+
+
+def asked_under(
+    service: SearchService, access: Access = EVERYBODY, headers: dict[str, str] | None = None
+) -> httpx.Response:
+    """Return what the tools' own application answers under a public name."""
+
     async def ask() -> httpx.Response:
-        tools = OverHttp(service)
+        tools = OverHttp(service, access=access)
         transport = httpx.ASGITransport(app=tools)
         async with (
             tools.running(None),
             httpx.AsyncClient(transport=transport, base_url="https://photos.example") as client,
         ):
-            return await client.post("/mcp", json=HELLO, headers=HEADERS)
+            return await client.post("/mcp", json=HELLO, headers=HEADERS | (headers or {}))
 
-    assert asyncio.run(ask()).status_code == 200
+    return asyncio.run(ask())

@@ -1,0 +1,90 @@
+"""The service → the application of the programs' routes, with their document at /docs."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
+from starlette.routing import Match, Mount
+
+import app
+from app.access import Access
+from app.rest.galleries import routes_of_galleries
+from app.rest.metrics import Counting, Metrics
+from app.rest.operations import routes_of_operations
+from app.rest.pictures import routes_of_pictures
+from app.rest.searching import routes_of_searching
+from app.rest.tell import tell_errors
+from app.service import SearchService
+
+_ABOUT = """Ask a gallery of pictures for those that look like yours.
+
+Every error is [problem details](https://www.rfc-editor.org/rfc/rfc9457) with one sentence that says
+what happened and what to do. Where the server was started with RIS_API_TOKEN, searches, vectors,
+galleries and measurements need the header `Authorization: Bearer TOKEN`.
+"""
+# The page has all other addresses.
+FIRST_PARTS = {
+    "similarity-search",
+    "embed",
+    "galleries",
+    "healthz",
+    "readyz",
+    "metrics",
+    "problems",
+    "openapi.json",
+    "docs",
+    "docs-files",
+}
+_FILES_OF_THE_DOCUMENT = "/docs-files"
+
+
+def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], bool]) -> FastAPI:
+    """Return the application of the programs' routes; it answers its own 404 and 405 too."""
+    application = FastAPIOffline(
+        title="Reverse image search",
+        version=app.__version__,
+        description=_ABOUT,
+        redoc_url=None,
+        static_url=_FILES_OF_THE_DOCUMENT,
+        generate_unique_id_function=lambda route: route.name,
+        swagger_ui_parameters={"docExpansion": "list", "tryItOutEnabled": True},
+    )
+    measured = Metrics(service)
+    bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN, if it is set.")
+
+    def check(request: Request, _: Annotated[Any, Depends(bearer)]) -> None:
+        access.check(request.headers.get("authorization", ""))
+
+    programs = Depends(check)
+    application.include_router(routes_of_searching(service), dependencies=[programs])
+    application.include_router(routes_of_pictures(service))
+    application.include_router(routes_of_galleries(service), dependencies=[programs])
+    application.include_router(
+        routes_of_operations(service, measured, is_ready=is_ready, programs=programs)
+    )
+    tell_errors(application)
+    application.add_middleware(Counting, metrics=measured)
+    return application
+
+
+class RestRoutes(Mount):
+    """Leads every address that begins like one of the programs' to their application.
+
+    What it does not know is then answered by it, with a problem, and not by the page at /.
+    """
+
+    def __init__(self, application: FastAPI) -> None:
+        super().__init__("/", application)
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        """Match by the first part of the path."""
+        if scope["type"] != "http" or _first_part(scope) not in FIRST_PARTS:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _first_part(scope: Any) -> str:
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    return path.lstrip("/").partition("/")[0]

@@ -1,0 +1,146 @@
+"""HTTP routes → searches and vectors: of a picture's file, its URL or an image's id."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.errors import AppError, QueryError, TooLargeError
+from app.problems import problem
+from app.rest import query as queries
+from app.rest.answering import answer_search, root_of
+from app.rest.models import BatchAnswer, SearchAnswer, Vector
+from app.rest.parameters import EmbedParameters, SearchParameters, chosen
+from app.rest.tell import documented, example
+from app.service import SearchService
+
+_PROBLEMS = documented([401, 403, 404, 413, 415, 422, 502, 503])
+_PROBLEMS_OF_A_BATCH = documented([401, 404, 413, 415, 422, 503])
+_ID = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}
+_URL = {
+    "type": "string",
+    "format": "uri",
+    "pattern": "^https?://",
+    "examples": ["https://example.org/cat.jpg"],
+}
+_FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
+_FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": queries.MOST_FILES}
+
+
+def _body(**kinds: dict[str, Any]) -> dict[str, Any]:
+    content = {
+        {"multipart": "multipart/form-data", "form": "application/x-www-form-urlencoded"}.get(
+            kind, "application/json"
+        ): {"schema": schema}
+        for kind, schema in kinds.items()
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has exactly one of these properties."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+_A_QUERY = _body(
+    multipart=_one_of(file=_FILE, url=_URL, id=_ID),
+    form=_one_of(url=_URL, id=_ID),
+    json=_one_of(url=_URL, id=_ID),
+)
+_SOME_FILES = _body(
+    multipart={
+        "type": "object",
+        "properties": {"files": _FILES},
+        "required": ["files"],
+        "additionalProperties": False,
+    }
+)
+
+
+def routes_of_searching(service: SearchService) -> APIRouter:
+    """Return the routes; each does its work in a thread, and only reads the body outside of it."""
+    router = APIRouter(tags=["Search"])
+
+    @router.post(
+        "/similarity-search",
+        response_model=SearchAnswer,
+        responses=_PROBLEMS | example("search"),
+        openapi_extra=_A_QUERY,
+    )
+    def similarity_search(
+        request: Request,
+        asked: Annotated[SearchParameters, Query()],
+        query: Annotated[queries.Query, Depends(queries.read_query)],
+    ) -> dict[str, Any]:
+        """Find the images of a gallery that are most similar to a picture.
+
+        The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
+        gallery; exactly one of them.
+        """
+        gallery = chosen(service, asked.gallery)
+        wanted = queries.asked(service, gallery, query)
+        return answer_search(request, service, gallery, wanted, asked)
+
+    @router.post(
+        "/similarity-search/batch",
+        response_model=BatchAnswer,
+        responses=_PROBLEMS_OF_A_BATCH | example("batch"),
+        openapi_extra=_SOME_FILES,
+    )
+    def similarity_search_of_files(
+        request: Request,
+        asked: Annotated[SearchParameters, Query()],
+        files: Annotated[list[queries.File], Depends(queries.read_files)],
+    ) -> dict[str, Any]:
+        """Search with several files, up to 32 of together 200 MB; the answers are in their order.
+
+        A file that is no picture gets a problem in place of its answer; what is wrong with all of
+        them alike is the problem of the whole request.
+        """
+        gallery = chosen(service, asked.gallery)
+        return {"answers": [_answer(request, service, gallery, file, asked) for file in files]}
+
+    @router.post(
+        "/embed",
+        response_model=Vector,
+        responses=_PROBLEMS | example("vector"),
+        openapi_extra=_A_QUERY,
+    )
+    def embed(
+        asked: Annotated[EmbedParameters, Query()],
+        query: Annotated[queries.Query, Depends(queries.read_query)],
+    ) -> dict[str, Any]:
+        """Give the unit vector of a picture, as this gallery's searches compare it."""
+        gallery = chosen(service, asked.gallery)
+        vector = service.embed(gallery, queries.asked(service, gallery, query), edit=asked.edit)
+        return {
+            "vector": vector.tolist(),
+            "dim": len(vector),
+            "model": service.gallery(gallery).model,
+            "gallery": gallery,
+        }
+
+    return router
+
+
+def _answer(
+    request: Request,
+    service: SearchService,
+    gallery: str,
+    file: queries.File,
+    asked: SearchParameters,
+) -> dict[str, Any]:
+    """Return what became of one file; an error that is not its own is raised."""
+    try:
+        if isinstance(file.content, AppError):
+            raise file.content
+        answer = answer_search(request, service, gallery, file.content, asked)
+    except (QueryError, TooLargeError) as exc:
+        told = problem(exc, root=root_of(request))
+        return {"file": file.name, "answer": None, "problem": told}
+    return {"file": file.name, "answer": answer, "problem": None}
