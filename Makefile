@@ -7,14 +7,30 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
 
+# --$(2) with the value of $(1), where `make` was given one; the environment's NAME is no gallery's.
+option = $(if $(findstring command,$(origin $(1))),--$(2) "$($(1))")
+
 .DEFAULT_GOAL := help
-.PHONY: help run install test check format evaluate bench screenshots clean
+.PHONY: help run api install download index test check format evaluate bench docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: $(RUN_READY) ## install what is needed, then serve the page at HOST and PORT
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m app serve
+
+api: run ## the same server: REST is at /docs, MCP at /mcp
+
+download: ## fetch a published data set (DATA=caltech, voc, coco or all)
+	@bash data_download.sh $(DATA)
+
+index: $(RUN_READY) ## build a gallery (DATA=caltech, or IMAGES=folder NAME=name; MODEL= INDEX= LIMIT= FORCE=1)
+	@$(BIN)/python create_index.py $(call option,DATA,data) $(call option,IMAGES,images) \
+	  $(call option,NAME,name) $(call option,MODEL,model) $(call option,INDEX,index) \
+	  $(call option,LIMIT,limit) $(if $(filter 1,$(FORCE)),--force)
+
+docker: ## build the image and serve it at 127.0.0.1, PORT (needs Docker)
+	PORT=$(PORT) docker compose up --build
 
 install: $(RUN_READY) ## install the application, what it needs and its command ris into .venv
 

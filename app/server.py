@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,6 +51,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             Path(uploads),
             maker,
             host=settings.host,
+            hosts=settings.hosts,
             access=Access(settings.api_token),
         )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
@@ -75,15 +76,20 @@ def make_application(
     maker: GalleryMaker,
     *,
     host: str,
+    hosts: Collection[str] = (),
     access: Access = EVERYBODY,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
+    With `hosts` it answers to these names, and to this machine's own, alone.
+
     The models are loaded beside, so that the page does not wait for them.
     """
     from fastapi import FastAPI
+    from starlette.routing import Route
 
     from app import rest
+    from app.mcp import OverHttp
 
     ready = threading.Event()
 
@@ -92,14 +98,16 @@ def make_application(
         ready.set()
 
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-    application = FastAPI(openapi_url=None)
+    tools = OverHttp(service, access=access)
+    application = FastAPI(openapi_url=None, lifespan=tools.running)
+    application.router.routes.append(Route(tools.path, tools))
     programs = rest.make_rest(service, access=access, is_ready=ready.is_set)
     application.router.routes.append(rest.RestRoutes(programs))
 
     from app.page import mount_page
 
     mounted = mount_page(application, service, uploads, maker, access)
-    return _WithContentPolicy(_ForOwnPages(mounted, host=host))
+    return _WithContentPolicy(_ForOwnPages(mounted, host=host, hosts=hosts))
 
 
 class _ForOwnPages:
@@ -107,12 +115,13 @@ class _ForOwnPages:
 
     Such a page can post to any address. Under a name of its own that it lets lead to this machine
     (DNS rebinding) it could read the answers too, so a server that listens at a loopback address
-    answers to the names of those alone.
+    answers to the names of those alone, and any server to `hosts` alone where there are any.
     """
 
-    def __init__(self, application: Any, *, host: str) -> None:
+    def __init__(self, application: Any, *, host: str, hosts: Collection[str]) -> None:
         self._application = application
-        self._loopback = is_loopback(host)
+        self._any_name = not is_loopback(host) and not hosts
+        self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         answer = self._application
@@ -126,10 +135,11 @@ class _ForOwnPages:
     def _check_sender(self, method: str | None, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if self._loopback and not is_loopback(_without_port(host)):
+        name = _without_port(host)
+        if not (self._any_name or is_loopback(name) or name in self._hosts):
             raise SenderError(
                 f"This server is not asked as {host!r}, but at this machine's own address alone: "
-                "open the one that it printed."
+                "open the one that it printed, or start it with that name in RIS_HOSTS."
             )
         if b"origin" not in headers or method in _CHANGE_NOTHING:
             return

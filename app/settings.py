@@ -31,6 +31,8 @@ class Settings:
     weights_dir: Path | None
     allow_loopback_urls: bool
     create_galleries: bool
+    hosts: frozenset[str] = frozenset()
+    mcp_folders: tuple[Path, ...] = ()
     api_token: str = field(default="", repr=False)
 
     @property
@@ -39,6 +41,11 @@ class Settings:
         if not self.create_galleries:
             return (
                 "To make a gallery here in the page, start the server with RIS_CREATE_GALLERIES=1."
+            )
+        if self.hosts:
+            return (
+                "No gallery can be made in the page while the server is asked under other names "
+                f"({', '.join(sorted(self.hosts))}): start it without RIS_HOSTS for that."
             )
         if not is_loopback(self.host):
             return (
@@ -61,6 +68,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
         create_galleries=_switch(environ, "RIS_CREATE_GALLERIES"),
+        hosts=_hosts(environ, "RIS_HOSTS"),
+        mcp_folders=_folders(environ, "RIS_MCP_FOLDERS"),
         api_token=_token(environ, "RIS_API_TOKEN"),
     )
 
@@ -79,10 +88,30 @@ def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:
 
 def _optional_folder(environ: Mapping[str, str], key: str) -> Path | None:
     value = environ.get(key)
+    return _resolved(key, value) if value else None
+
+
+def _folders(environ: Mapping[str, str], key: str) -> tuple[Path, ...]:
+    values = environ.get(key, "").split(os.pathsep)
+    return tuple(_resolved(key, value) for value in values if value)
+
+
+def _resolved(key: str, value: str) -> Path:
     try:
-        return Path(value).expanduser().resolve() if value else None
+        return Path(value).expanduser().resolve()
     except RuntimeError as exc:  # ~ or ~name of a user without a home folder
         raise SettingsError(f"{key} must be a folder, not {value!r}: {exc}.") from exc
+
+
+def _hosts(environ: Mapping[str, str], key: str) -> frozenset[str]:
+    names = environ.get(key, "").lower().replace(",", " ").split()
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?", name):
+            raise SettingsError(
+                f"{key} must be names of hosts without scheme and port, with commas between them, "
+                f"not {name!r}."
+            )
+    return frozenset(name.strip("[]") for name in names)
 
 
 def _port(environ: Mapping[str, str]) -> int:

@@ -1,5 +1,6 @@
 """Environment variables into settings, and settings into the objects that do the work."""
 
+import os
 from dataclasses import FrozenInstanceError, fields
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_without_any_variable_everything_has_its_place() -> None:
     assert settings.weights_dir is None
     assert settings.allow_loopback_urls is False
     assert settings.create_galleries is False
+    assert settings.mcp_folders == ()
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -38,6 +40,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "RIS_WEIGHTS_DIR": str(tmp_path / "weights"),
             "RIS_ALLOW_LOOPBACK_URLS": "1",
             "RIS_CREATE_GALLERIES": "1",
+            "RIS_HOSTS": "Photos.example, 192.168.1.2 [fd00::1]",
+            "RIS_MCP_FOLDERS": os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "b")]),
         }
     )
     assert settings == Settings(
@@ -50,6 +54,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         weights_dir=tmp_path / "weights",
         allow_loopback_urls=True,
         create_galleries=True,
+        hosts=frozenset({"photos.example", "192.168.1.2", "fd00::1"}),
+        mcp_folders=(tmp_path / "a", tmp_path / "b"),
     )
 
 
@@ -133,6 +139,20 @@ def test_galleries_can_not_be_made_where_others_come(host: str) -> None:
     told = read_settings({"HOST": host, "RIS_CREATE_GALLERIES": "1"}).creating_off
     assert f"public address ({host})" in told
     assert is_one_sentence(told)
+
+
+def test_galleries_can_not_be_made_where_a_proxy_lets_others_come() -> None:
+    told = read_settings({"RIS_HOSTS": "a.example", "RIS_CREATE_GALLERIES": "1"}).creating_off
+    assert "RIS_HOSTS" in told
+    assert is_one_sentence(told)
+
+
+@pytest.mark.parametrize("value", ["https://a.example", "a.example:80", "*", "a..example"])
+def test_a_bad_host_is_told_by_key_and_value(value: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings({"RIS_HOSTS": f"b.example,{value}"})
+    assert "RIS_HOSTS" in str(told.value)
+    assert repr(value) in str(told.value)
 
 
 def test_settings_cannot_be_changed() -> None:
