@@ -121,19 +121,19 @@ class Page:
             for component in config["components"]
             if component["props"].get("elem_id") == "session"
         ]
-        self._call("open", {})
-        self._call("gallery", {"gallery": GALLERY})
+        self.call("open", {})
+        self.call("gallery", {"gallery": GALLERY})
 
     def search(self, picture: Path) -> list[dict[str, Any]]:
         """Upload a picture and return its results."""
-        query = {"kind": "upload", "path": self._upload(picture), "name": picture.name}
-        answer = self._call("ask", {"gallery": GALLERY, "query": query})
+        query = {"kind": "upload", "path": self.upload(picture), "name": picture.name}
+        answer = self.call("ask", {"gallery": GALLERY, "query": query})
         hits: list[dict[str, Any]] = answer["results"]["hits"]
         if len(hits) != _RESULTS:
             raise SystemExit(f"{picture} found {len(hits)} results, not {_RESULTS}.")
         return hits
 
-    def _call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+    def call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Call one of the page's functions and return its answer."""
         body = {
             "session_hash": self._session,
@@ -146,7 +146,8 @@ class Page:
             raise SystemExit(f"The server cannot {name}: {answer['message']}")
         return answer
 
-    def _upload(self, picture: Path) -> str:
+    def upload(self, picture: Path) -> str:
+        """Send a picture's file, and return the name by which the server keeps it."""
         with picture.open("rb") as file:
             [path] = self._post("upload", files={"files": (picture.name, file)}).json()
         return str(path)
