@@ -1,4 +1,4 @@
-"""The build, the server's start and memory, a query, the page, `ris` → how fast they are, as a table.
+"""The build, the server, a query, the page, the command line → how fast they are, as a table.
 
 Run by `make bench`; README.md beside this file says how each figure is measured.
 """
