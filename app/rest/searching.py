@@ -9,7 +9,7 @@ from app.problems import problem
 from app.rest import query as queries
 from app.rest.answering import answer_search, root_of
 from app.rest.models import BatchAnswer, SearchAnswer, Vector
-from app.rest.parameters import EmbedParameters, SearchParameters, chosen
+from app.rest.parameters import EmbedParameters, SearchParameters
 from app.rest.tell import documented, example
 from app.service import SearchService
 
@@ -82,7 +82,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
         gallery; exactly one of them.
         """
-        gallery = chosen(service, asked.gallery)
+        gallery = asked.gallery or service.first_gallery()
         wanted = queries.asked(service, gallery, query)
         return answer_search(request, service, gallery, wanted, asked)
 
@@ -102,7 +102,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         A file that is no picture gets a problem in place of its answer; what is wrong with all of
         them alike is the problem of the whole request.
         """
-        gallery = chosen(service, asked.gallery)
+        gallery = asked.gallery or service.first_gallery()
         return {"answers": [_answer(request, service, gallery, file, asked) for file in files]}
 
     @router.post(
@@ -116,7 +116,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         query: Annotated[queries.Query, Depends(queries.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
-        gallery = chosen(service, asked.gallery)
+        gallery = asked.gallery or service.first_gallery()
         vector = service.embed(gallery, queries.asked(service, gallery, query), edit=asked.edit)
         return {
             "vector": vector.tolist(),
