@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_data_path
 
 from app.errors import SettingsError
 
@@ -57,7 +57,7 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings that the environment gives; SettingsError names a bad one."""
-    home = _folder(environ, "RIS_HOME", _PROGRAM)
+    home = _folder(environ, "RIS_HOME", _default_home())
     return Settings(
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ),
@@ -80,6 +80,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _default_home() -> Path:
+    """Return the program's folder, or the user's own where only the package was installed."""
+    whole = (_PROGRAM / "create_index.py").is_file()
+    return _PROGRAM if whole else user_data_path("reverse-image-search")
 
 
 def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:

@@ -215,7 +215,7 @@ def test_only_a_build_downloads_weights(
     built_with = arguments_of(builder.keywords["load_embedder"])
     assert built_with["download"] is True
     assert built_with["purpose"] == "build"
-    asked_with = arguments_of(make_service(settings)._load_embedder)
+    asked_with = arguments_of(make_service(settings)._models._load)
     assert asked_with.get("download", False) is False
     assert asked_with["purpose"] == "query"
     assert asked_with["cache_dir"] == built_with["cache_dir"] == settings.cache_dir

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     with answering(options, read_settings()) as answerer:
         if options.names:
-            print(*answerer.names(), sep="\n")
+            print("".join(f"{name}\n" for name in answerer.names()), end="")
             return 0
         found = answerer.galleries()
     for gallery in found:

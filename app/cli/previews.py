@@ -1,6 +1,7 @@
 """Results → small pictures in the terminal, where it can show them (kitty's protocol, or sixel)."""
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ _ROWS = 5
 def can_be_shown() -> bool:
     """Return whether this terminal shows pictures; it is asked, so it must be one on both sides."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    if os.get_terminal_size(sys.stdout.fileno()).columns == 0:  # a terminal that has no window
         return False
     # They ask the terminal when they are imported.
     from textual_image.renderable import Image, SixelImage, TGPImage

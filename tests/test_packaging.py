@@ -1,0 +1,96 @@
+"""The project, installed: the command `ris`, the package and its assets, and no data."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Home, fill
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is needed to install, and of a folder with data; a build writes beside it."""
+    copy = tmp_path_factory.mktemp("installed") / "source"
+    shutil.copytree(ROOT / "app", copy / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "create_index.py"):
+        shutil.copy(ROOT / name, copy)
+    Home(copy).build(fill(copy / "datasets" / "pictures", 3), "mine")
+    (copy / "benchmarks").mkdir()
+    (copy / "benchmarks" / "__init__.py").touch()
+    return copy
+
+
+def pip(*arguments: object) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+    )
+
+
+def environment_in(folder: Path) -> Path:
+    """Make an environment that sees the installed requirements; return its folder of programs."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "requirements.pth").write_text(sysconfig.get_path("purelib"))
+    return folder / "bin"
+
+
+def ris(programs: Path, *arguments: str, home: Path, **environment: str) -> str:
+    own = {key: value for key, value in os.environ.items() if not key.startswith("RIS_")}
+    own |= {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), **environment}
+    own.pop("PYTHONPATH", None)
+    ended = subprocess.run(
+        [programs / "ris", *arguments],
+        env=own,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ended.stdout
+
+
+def test_a_wheel_holds_the_package_with_its_assets_and_nothing_else(source, tmp_path):
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, source)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"app"}
+    there = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "app").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there - set(names) == set()
+
+
+def test_an_installed_package_keeps_its_galleries_in_the_user_s_data_folder(source, tmp_path):
+    programs = environment_in(tmp_path / "environment")
+    pip(
+        *("--python", programs / "python", "install", "--no-deps", "--no-build-isolation"),
+        *("--quiet", source),
+    )
+    own = tmp_path / "data" / "reverse-image-search"
+    assert ris(programs, "galleries", "--names", home=tmp_path) == ""
+    Home(own).build(fill(tmp_path / "pictures", 3), "own")
+    assert ris(programs, "galleries", "--names", home=tmp_path) == "own\n"
+
+
+def test_an_editable_install_serves_the_galleries_where_they_are(source, tmp_path):
+    programs = environment_in(tmp_path / "environment")
+    pip(
+        *("--python", programs / "python", "install", "--no-deps", "--no-build-isolation"),
+        *("--quiet", "--editable", source),
+    )
+    assert ris(programs, "galleries", "--names", home=tmp_path) == "mine\n"
+    out = ris(programs, "search", "--id", "1", "-k", "1", "--paths", "--no-server", home=tmp_path)
+    assert out == f"{source}/datasets/pictures/kind_1/00001.jpg\n"
+    copied = [path for path in (tmp_path / "environment").rglob("*") if path.suffix == ".faiss"]
+    assert not copied
