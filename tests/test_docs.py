@@ -1,6 +1,8 @@
 """The documents name what exists, and what exists is named in them."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +101,40 @@ def test_every_make_target_named_exists() -> None:
     for document in DOCUMENTS:
         named = set(re.findall(r"(?:^|`|\n)make ([a-z]+)", document.read_text()))
         assert named <= targets, document
+
+
+def test_every_make_target_is_listed_by_help() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {line.split()[0] for line in told.stdout.splitlines()} == set(phony[1].split())
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        (["DATA=caltech"], "create_index.py --data caltech"),
+        (
+            ["IMAGES=/my pictures", "NAME=mine", "MODEL=efficientnet_lite0", "FORCE=1"],
+            "create_index.py --images /my pictures --name mine --model efficientnet_lite0 --force",
+        ),
+        (
+            ["DATA=voc", "INDEX=Flat", "LIMIT=9"],
+            "create_index.py --data voc --index Flat --limit 9",
+        ),
+    ],
+)
+def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "index", *given],
+        cwd=ROOT,
+        env=os.environ | {"NAME": "the name of this computer"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = shlex.split(told.stdout.replace("\\\n", " "))
+    assert " ".join(words).endswith(command)
 
 
 def test_every_option_of_create_index_is_in_the_readme_and_the_other_way_round() -> None:

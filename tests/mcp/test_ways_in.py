@@ -3,12 +3,16 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from anyio.from_thread import BlockingPortal
+from mcp import Client, StdioServerParameters
 
 from app.access import EVERYBODY, Access
 from app.mcp import OverHttp, make_server
@@ -16,6 +20,7 @@ from app.service import SearchService
 from tests.conftest import ROOT, Home
 from tests.mcp.conftest import Place
 
+DOCUMENT = (ROOT / "docs" / "mcp.md").read_text()
 HEAVY = {"torch", "torchvision", "gradio", "fastapi"}
 HEADERS = {"Accept": "application/json, text/event-stream"}
 HELLO = {
@@ -101,6 +106,42 @@ def test_without_allowed_folders_a_path_is_refused_with_what_to_set(place: Place
     )
     assert answers[1]["result"]["isError"]
     assert "start the server with RIS_MCP_FOLDERS" in answers[1]["result"]["content"][0]["text"]
+
+
+def test_what_the_document_tells_a_client_to_run_works_from_any_folder(
+    place: Place, portal: BlockingPortal, tmp_path: Path
+) -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
+    told = json.loads(block)["mcpServers"]["reverse-image-search"]
+    program = "/opt/reverse-image-search"
+    assert told["command"] == f"{program}/.venv/bin/python"
+    assert set(told["env"]) == {"PYTHONPATH", "RIS_MCP_FOLDERS"}
+    search_path = told["env"]["PYTHONPATH"].replace(program, str(ROOT))
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=told["args"],
+        env=place.environment | {"PYTHONPATH": search_path},
+        cwd=tmp_path,
+    )
+    with portal.wrap_async_context_manager(Client(command)) as client:
+        tools = portal.call(client.list_tools).tools
+    rows = re.findall(r"^\| `\w+` \|.*", DOCUMENT, re.MULTILINE)
+    for row, tool in zip(rows, tools, strict=True):
+        assert row.startswith(f"| `{tool.name}` |")
+        parameters = set(tool.input_schema["properties"])
+        assert set(re.findall(r"`(\w+)`", row)) == {tool.name} | parameters
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_clients_of_either_age_are_answered_over_http(
+    address: str, portal: BlockingPortal, mode: str
+) -> None:
+    """With the handshake, and without it, as the protocol has it since 2026."""
+    with portal.wrap_async_context_manager(Client(f"{address}/mcp", mode=mode)) as client:
+        for image in (3, 4):
+            asked = {"gallery": "mine", "id": image}
+            answer = portal.call(client.call_tool, "describe_image", asked)
+            assert answer.structured_content["id"] == image
 
 
 def test_a_crash_tells_the_client_no_more_than_that(place: Place) -> None:
