@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from app import decode, layouts
 from app.embed import Embedder, model_named
 from app.errors import DatasetError, DecodeError, StorageError, UsageError
-from app.gallery import Draft, Folders, Manifest, gallery_names, recipe_of, writing_to
+from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of, writing_to
 from app.index import (
     SearchEffort,
     VectorIndex,
@@ -76,28 +76,19 @@ class _Embedded:
     skipped: list[Skipped]
 
 
-def command_for(
-    *,
-    data: str | None = None,
-    images: Path | None = None,
-    name: str | None = None,
-    model: str | None = None,
-    index: str | None = None,
-    limit: int | None = None,
-) -> str:
-    """Return what a person types to have a gallery built, for the messages of later days."""
+def command_for(**options: str | int | Path | Sequence[str] | None) -> str:
+    """Return what a person types to have a gallery built, for the messages of later days.
+
+    The options are those of `create_index.py`, with _ for -; those that are None or empty are left
+    out, and paths are made absolute.
+    """
     words = ["python3", "create_index.py"]
-    options = {
-        "data": data,
-        "images": images and images.resolve(),
-        "name": name,
-        "model": model,
-        "index": index,
-        "limit": limit,
-    }
     for key, value in options.items():
-        if value is not None:
-            words += [f"--{key}", str(value)]
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        for each in values:
+            if each is not None:
+                shown = each.resolve() if isinstance(each, Path) else each
+                words += [f"--{key.replace('_', '-')}", str(shown)]
     return shlex.join(words)
 
 
@@ -116,7 +107,7 @@ def build(
     UsageError for an unknown data set, model, index or name, and for a gallery that exists already
     unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
     """
-    model = model_named(request.model)
+    model_named(request.model)
     if request.images is not None:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
@@ -125,14 +116,12 @@ def build(
     else:
         source = ""
         layout = layouts.open_data_set(request.data or "", datasets_dir)
-    name = request.name or f"{layout.name}-{model.name}"
+    name = request.name or f"{layout.name}-{request.model}"
+    check_new(name, request.model, request.index, indexes_dir=indexes_dir, force=request.force)
     folders = Folders.of(name, features_dir, indexes_dir)
-    check_factory(request.index, model.dim)
-    if name in gallery_names(indexes_dir) and not request.force:
-        raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
     return build_gallery(
         layout,
-        load_embedder(model.name),
+        load_embedder(request.model),
         folders=folders,
         index=request.index,
         limit=request.limit,
@@ -141,6 +130,17 @@ def build(
         workers=workers,
         tell=tell,
     )
+
+
+def check_new(name: str, model: str, index: str, *, indexes_dir: Path, force: bool) -> None:
+    """Raise UsageError unless a gallery can be called so and made so.
+
+    One that exists already is a reason not to, unless `force` is set.
+    """
+    check_name(name)
+    check_factory(index, model_named(model).dim)
+    if name in gallery_names(indexes_dir) and not force:
+        raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
 
 
 def build_gallery(
@@ -172,6 +172,8 @@ def build_gallery(
         raise DatasetError(f"There is no picture in {layout.folder}.")
     recipe = recipe_of(
         [embedder.name, embedder.weights_sha256, embedder.model.preprocessing, *pictures]
+        # Why a picture is missing may be told in other words each time.
+        + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
     try:
@@ -290,6 +292,9 @@ def _in_order(
 def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) -> _Embedded:
     images, thumbnails, inputs, skipped = [], [], [], []
     for picture in pictures:
+        if picture.missing:
+            skipped.append(Skipped(picture.path, picture.missing))
+            continue
         try:
             picture.path.encode()
             data = (folder / picture.path).read_bytes()
@@ -309,7 +314,16 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
         thumbnails.append(decode.thumbnail(image))
         digest = hashlib.sha256(data).hexdigest()
         images.append(
-            ImageRecord(-1, picture.path, digest, width, height, len(data), picture.labels)
+            ImageRecord(
+                -1,
+                picture.path,
+                digest,
+                width,
+                height,
+                len(data),
+                labels=picture.labels,
+                key=picture.key,
+            )
         )
     return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
 

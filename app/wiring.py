@@ -1,12 +1,13 @@
 """Settings → the objects that do the work; the only place where they are made."""
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 from app.build import BuildReport, build
+from app.collect import Politeness
 from app.embed.load import load_embedder
 from app.fetch import FetchLimits, fetch
+from app.listed import build_listed
 from app.making import GalleryMaker
 from app.service import SearchService
 from app.settings import Settings
@@ -29,7 +30,7 @@ def make_service(settings: Settings) -> SearchService:
     )
 
 
-def make_builder(settings: Settings) -> Callable[..., BuildReport]:
+def make_builder(settings: Settings) -> partial[BuildReport]:
     """Return `app.build.build` with folders and models filled in.
 
     It takes a BuildRequest and `tell`. Weights that are not here are downloaded.
@@ -47,6 +48,20 @@ def make_builder(settings: Settings) -> Callable[..., BuildReport]:
             download=True,
         ),
         workers=_cores(),
+    )
+
+
+def make_list_builder(settings: Settings) -> partial[BuildReport]:
+    """Return `app.listed.build_listed` with folders, models and the network filled in.
+
+    It takes a ListRequest and `tell`.
+    """
+    limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
+    return partial(
+        build_listed,
+        **make_builder(settings).keywords,
+        fetch=partial(fetch, limits=limits),
+        politeness=Politeness(),
     )
 
 

@@ -1,22 +1,22 @@
-"""`create-index`, and `create_index.py`: a data set or a folder → a gallery."""
+"""`create-index`, and `create_index.py`: a data set, a folder or a list → a gallery."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.cli.progress import Progress
+from app.errors import UsageError
+
 if TYPE_CHECKING:
     from app.build import BuildReport
+    from app.listed import ListRequest
 
 NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
 
-_STAGES = {
-    "list": "Listing the pictures …",
-    "train": "Training the index …",
-    "measure": "Measuring its recall …",
-}
+_LISTS = ("csv", "parquet", "webdataset")
+_TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="SET", help="caltech (caltech101), voc (voc2012) or coco (val2014)"
     )
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
+    what.add_argument("--csv", type=Path, metavar="FILE", help="a CSV file with ids and URLs")
+    what.add_argument(
+        "--parquet", type=Path, metavar="FILE", help="a Parquet file with ids and URLs"
+    )
+    what.add_argument(
+        "--webdataset",
+        type=Path,
+        metavar="TAR",
+        help="a shard, a folder of shards, or a pattern in quotes",
+    )
     parser.add_argument(
         "--name", help="the gallery's name (default for --data: the data set and the model)"
     )
@@ -35,50 +45,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument("--force", action="store_true", help="build it anew if it exists")
+    table = parser.add_argument_group("for --csv and --parquet")
+    table.add_argument("--id-column", metavar="NAME", help="the ids, default: id")
+    table.add_argument("--url-column", metavar="NAME", help="the addresses, default: url")
+    table.add_argument(
+        "--label-column", metavar="NAME", action="append", help="labels; may be given again"
+    )
+    table.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="ask again for what failed, and build the gallery anew with what comes",
+    )
+    table.add_argument("--delimiter", metavar="SIGN", help="of a CSV; default: found in its header")
+    table.add_argument("--encoding", metavar="NAME", help="of a CSV, default: utf-8")
 
 
 def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
     from app.settings import read_settings
-    from app.wiring import make_builder
+    from app.wiring import make_builder, make_list_builder
 
-    asked = {
-        key: getattr(options, key) for key in ("data", "images", "name", "model", "index", "limit")
-    }
-    request = BuildRequest(**asked, force=options.force, command=command_for(**asked))
-    with _Progress() as progress:
-        _print_report(make_builder(read_settings())(request, tell=progress.tell))
+    _check_together(options)
+    settings = read_settings()
+    how = {key: getattr(options, key) for key in ("name", "model", "index", "limit")}
+    what = {key: getattr(options, key) for key in ("data", "images")}
+    with Progress() as progress:
+        if any(getattr(options, key) for key in _LISTS):
+            report = make_list_builder(settings)(_list_request(options, how), tell=progress.tell)
+        else:
+            request = BuildRequest(
+                **what, **how, force=options.force, command=command_for(**what, **how)
+            )
+            report = make_builder(settings)(request, tell=progress.tell)
+    _print_report(report)
     return 0
 
 
-class _Progress:
-    """Shows a build's stages: a bar with rate and time left, then one line for each later stage."""
+def _check_together(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that say nothing about what is built."""
+    given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
+    allowed = set(given if options.csv else ())
+    if options.parquet:
+        allowed = set(given) - {"delimiter", "encoding"}
+    for key in given:
+        if getattr(options, key) and key not in allowed:
+            raise UsageError(
+                f"--{key.replace('_', '-')} goes with --csv"
+                + (" or --parquet" if key not in ("delimiter", "encoding") else "")
+                + ": leave it out."
+            )
 
-    def __init__(self) -> None:
-        self._bar: Any = None
 
-    def __enter__(self) -> "_Progress":
-        return self
+def _list_request(options: argparse.Namespace, how: dict[str, Any]) -> "ListRequest":
+    from app.build import command_for
+    from app.listed import ListRequest
 
-    def __exit__(self, *exc_info: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def tell(self, stage: str, done: int, total: int) -> None:
-        if stage != "embed":
-            if self._bar is not None:
-                self._bar.close()
-                self._bar = None
-            print(_STAGES[stage], file=sys.stderr, flush=True)
-            return
-        if self._bar is None:
-            from tqdm import tqdm
-
-            if done:
-                print(f"Going on after {done} of {total} pictures.", file=sys.stderr)
-            self._bar = tqdm(total=total, initial=done, unit=" images", desc="Embedding")
-        self._bar.update(done - self._bar.n)
+    what = {key: getattr(options, key) for key in _LISTS}
+    table = {key: getattr(options, key) for key in (*_TABLE_OPTIONS, "label_column")}
+    return ListRequest(
+        **what,
+        **how | {"name": how["name"] or ""},
+        command=command_for(**what, **table, **how),
+        id_column=options.id_column or "id",
+        url_column=options.url_column or "url",
+        label_columns=tuple(options.label_column or ()),
+        delimiter=options.delimiter,
+        encoding=options.encoding or "utf-8",
+        force=options.force,
+        retry_failed=options.retry_failed,
+    )
 
 
 def _print_report(report: "BuildReport") -> None:
