@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,22 @@ class BuildReport:
     def images_per_second(self) -> float:
         """Pictures read, decoded and embedded in this run, by the second."""
         return self.embedded / self.seconds_embedding if self.seconds_embedding else 0.0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a gallery's pictures and vectors come from, for its manifest.
+
+    `preprocessing` is empty where no model that is known here made the vectors.
+    """
+
+    data: str
+    source: str
+    command: str
+    model: str
+    weights_sha256: str
+    preprocessing: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,7 +194,7 @@ def build_gallery(
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
     try:
-        _check_free_space(folders, len(pictures), draft.done, embedder.dim)
+        check_room(folders, len(pictures), draft.done, embedder.dim)
         before = draft.done
         _embed_rest(draft, pictures, layout.folder, embedder, workers, tell)
         seconds_embedding = time.perf_counter() - started
@@ -188,42 +205,20 @@ def build_gallery(
                 f"None of the {len(pictures)} pictures in {layout.folder} can be read, "
                 f"the first because: {reason}"
             )
-        tell("train", 0, 0)
-        with writing_to(folders.indexes):
-            write_vectors(draft.raw_vectors(), draft.vectors_path)
-            used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
-        tell("measure", 0, 0)
-        shortlist = draft.shortlist_path if used != "Flat" else None
-        measured = calibrate(
-            VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
-        )
         skipped = tuple(draft.skipped())
-        manifest = draft.finish(
-            Manifest(
-                name=folders.indexes.name,
+        manifest = finish_gallery(
+            draft,
+            Origin(
                 data=layout.name,
                 source=source,
                 command=command,
                 model=embedder.name,
                 weights_sha256=embedder.weights_sha256,
                 preprocessing=embedder.model.preprocessing_facts(),
-                dim=embedder.dim,
-                images=draft.rows,
-                skipped=len(skipped),
-                index_asked=index,
-                index=used,
-                probes=measured.effort.probes,
-                candidates=measured.effort.candidates,
-                recall_raw=measured.recall_raw,
-                recall_reranked=measured.recall_reranked,
-                recall_queries=measured.queries,
-                floor=measured.floor,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                versions={
-                    name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")
-                },
-                notes=(note,) if note else (),
-            )
+            ),
+            index=index,
+            dim=embedder.dim,
+            tell=tell,
         )
     except BaseException:
         draft.close()
@@ -234,6 +229,54 @@ def build_gallery(
         len(pictures) - before,
         seconds_embedding,
         time.perf_counter() - started,
+    )
+
+
+def finish_gallery(
+    draft: Draft,
+    origin: Origin,
+    *,
+    index: str,
+    dim: int,
+    tell: Callable[[str, int, int], None],
+) -> Manifest:
+    """Train and measure the index of a full draft, put the gallery in place, return its manifest.
+
+    StorageError if the disk cannot take it.
+    """
+    tell("train", 0, 0)
+    with writing_to(draft.folders.indexes):
+        write_vectors(draft.raw_vectors(), draft.vectors_path)
+        used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
+    tell("measure", 0, 0)
+    shortlist = draft.shortlist_path if used != "Flat" else None
+    measured = calibrate(
+        VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
+    )
+    return draft.finish(
+        Manifest(
+            name=draft.folders.indexes.name,
+            data=origin.data,
+            source=origin.source,
+            command=origin.command,
+            model=origin.model,
+            weights_sha256=origin.weights_sha256,
+            preprocessing=origin.preprocessing,
+            dim=dim,
+            images=draft.rows,
+            skipped=len(draft.skipped()),
+            index_asked=index,
+            index=used,
+            probes=measured.effort.probes,
+            candidates=measured.effort.candidates,
+            recall_raw=measured.recall_raw,
+            recall_reranked=measured.recall_reranked,
+            recall_queries=measured.queries,
+            floor=measured.floor,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")},
+            notes=(*origin.notes, *([note] if note else [])),
+        )
     )
 
 
@@ -328,7 +371,8 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
     return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
 
 
-def _check_free_space(folders: Folders, pictures: int, done: int, dim: int) -> None:
+def check_room(folders: Folders, pictures: int, done: int, dim: int) -> None:
+    """Raise StorageError if there is no room for a gallery of which `done` pictures are there."""
     # The draft's part that is still missing, and the finished files beside the draft.
     needed = (2 * pictures - done) * (2 * dim + _THUMBNAIL_BYTES)
     free = shutil.disk_usage(folders.indexes).free

@@ -1,7 +1,9 @@
 """Settings → the objects that do the work; the only place where they are made."""
 
 import os
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from app.build import BuildReport, build
 from app.collect import Politeness
@@ -11,6 +13,10 @@ from app.listed import build_listed
 from app.making import GalleryMaker
 from app.service import SearchService
 from app.settings import Settings
+from app.survey import Survey, survey_folder, survey_gallery
+from app.transfer import ExportReport, export_gallery, import_embeddings
+
+Tell = Callable[[str, int, int], None]
 
 
 def make_service(settings: Settings) -> SearchService:
@@ -63,6 +69,39 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
         fetch=partial(fetch, limits=limits),
         politeness=Politeness(),
     )
+
+
+def make_exporter(settings: Settings) -> partial[ExportReport]:
+    """Return `app.transfer.export_gallery` with the folders filled in."""
+    return partial(
+        export_gallery, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
+    )
+
+
+def make_importer(settings: Settings) -> partial[BuildReport]:
+    """Return `app.transfer.import_embeddings` with folders and models filled in.
+
+    It takes an ImportRequest and `tell`.
+    """
+    builder = make_builder(settings).keywords
+    wanted = ("features_dir", "indexes_dir", "load_embedder")
+    return partial(import_embeddings, **{key: builder[key] for key in wanted})
+
+
+def make_surveyor(settings: Settings) -> Callable[[Path | None, str, Tell], Survey]:
+    """Return what looks at a folder or, where that is None, at the gallery of a name."""
+
+    def survey(folder: Path | None, gallery: str, tell: Tell) -> Survey:
+        if folder is not None:
+            return survey_folder(folder, workers=_cores(), tell=tell)
+        return survey_gallery(
+            gallery,
+            features_dir=settings.features_dir,
+            indexes_dir=settings.indexes_dir,
+            tell=tell,
+        )
+
+    return survey
 
 
 def make_maker(settings: Settings) -> GalleryMaker:

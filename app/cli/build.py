@@ -10,6 +10,7 @@ from app.errors import UsageError
 if TYPE_CHECKING:
     from app.build import BuildReport
     from app.listed import ListRequest
+    from app.transfer import ImportRequest
 
 NAME = "create-index"
 HELP = "build a gallery"
@@ -36,15 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TAR",
         help="a shard, a folder of shards, or a pattern in quotes",
     )
+    what.add_argument(
+        "--embeddings",
+        type=Path,
+        metavar="DIR",
+        help="a folder that ris export or clip-retrieval wrote",
+    )
     parser.add_argument(
         "--name", help="the gallery's name (default for --data: the data set and the model)"
     )
-    parser.add_argument("--model", default="resnet50", help="default: resnet50")
     parser.add_argument(
-        "--index", default="IVF100,PQ8", help="a FAISS factory string, default: IVF100,PQ8"
+        "--model", help="default: resnet50; for --embeddings: the model that made them, if known"
     )
+    parser.add_argument("--index", help="a FAISS factory string, default: IVF100,PQ8")
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument("--force", action="store_true", help="build it anew if it exists")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="for --embeddings: where the originals are"
+    )
     table = parser.add_argument_group("for --csv and --parquet")
     table.add_argument("--id-column", metavar="NAME", help="the ids, default: id")
     table.add_argument("--url-column", metavar="NAME", help="the addresses, default: url")
@@ -64,16 +74,18 @@ def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
     from app.settings import read_settings
-    from app.wiring import make_builder, make_list_builder
+    from app.wiring import make_builder, make_importer, make_list_builder
 
     _check_together(options)
     settings = read_settings()
-    how = {key: getattr(options, key) for key in ("name", "model", "index", "limit")}
-    what = {key: getattr(options, key) for key in ("data", "images")}
     with Progress() as progress:
-        if any(getattr(options, key) for key in _LISTS):
-            report = make_list_builder(settings)(_list_request(options, how), tell=progress.tell)
+        if options.embeddings:
+            report = make_importer(settings)(_import_request(options), tell=progress.tell)
+        elif any(getattr(options, key) for key in _LISTS):
+            report = make_list_builder(settings)(_list_request(options), tell=progress.tell)
         else:
+            how = _how(options)
+            what = {key: getattr(options, key) for key in ("data", "images")}
             request = BuildRequest(
                 **what, **how, force=options.force, command=command_for(**what, **how)
             )
@@ -82,8 +94,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "name": options.name,
+        "model": options.model or "resnet50",
+        "index": options.index or "IVF100,PQ8",
+        "limit": options.limit,
+    }
+
+
 def _check_together(options: argparse.Namespace) -> None:
     """Raise UsageError for options that say nothing about what is built."""
+    if options.pictures and not options.embeddings:
+        raise UsageError("--pictures goes with --embeddings: leave it out.")
+    if options.limit is not None and options.embeddings:
+        raise UsageError("Embeddings are taken as a whole: leave --limit out.")
     given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
     allowed = set(given if options.csv else ())
     if options.parquet:
@@ -97,10 +122,21 @@ def _check_together(options: argparse.Namespace) -> None:
             )
 
 
-def _list_request(options: argparse.Namespace, how: dict[str, Any]) -> "ListRequest":
+def _import_request(options: argparse.Namespace) -> "ImportRequest":
+    from app.build import command_for
+    from app.transfer import ImportRequest
+
+    asked = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
+    command = command_for(embeddings=options.embeddings, **asked)
+    asked["name"] = options.name or ""
+    return ImportRequest(options.embeddings, command=command, force=options.force, **asked)
+
+
+def _list_request(options: argparse.Namespace) -> "ListRequest":
     from app.build import command_for
     from app.listed import ListRequest
 
+    how = _how(options)
     what = {key: getattr(options, key) for key in _LISTS}
     table = {key: getattr(options, key) for key in (*_TABLE_OPTIONS, "label_column")}
     return ListRequest(
@@ -128,10 +164,8 @@ def _print_report(report: "BuildReport") -> None:
     sizes = ", ".join(
         f"{kind} {file.bytes / 1e6:.1f} MB" for kind, file in sorted(manifest.files.items())
     )
-    print(
-        f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s, "
-        f"{report.images_per_second:.1f} images/s; {sizes}"
-    )
+    rate = f", {report.images_per_second:.1f} images/s" if report.seconds_embedding else ""
+    print(f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s{rate}; {sizes}")
     how = (
         f"{manifest.probes} probes, {manifest.candidates} candidates"
         if manifest.index != "Flat"

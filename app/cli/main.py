@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 import app
-from app.cli import build, galleries, serve
+from app.cli import build, export, galleries, inspect, serve
 from app.errors import AppError
 
 _INTERRUPTED = 130
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`.
-COMMANDS = (serve, galleries, build)
+COMMANDS = (serve, galleries, build, export, inspect)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,6 +11,10 @@ _STAGES = {
 _BARS = {
     "download": ("Downloading", " images", "Going on after {done} of {total} downloads."),
     "unpack": ("Unpacking", " shards", ""),
+    "import": ("Taking", " images", ""),
+    "export": ("Writing", " images", ""),
+    "look": ("Looking", " images", ""),
+    "compare": ("Comparing", " images", ""),
     "embed": ("Embedding", " images", "Going on after {done} of {total} pictures."),
 }
 
