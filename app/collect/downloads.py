@@ -165,7 +165,7 @@ def _get(row: Row, hosts: "_Hosts", fetch: Callable[[str], bytes], politeness: P
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         backed_off = tenacity.wait_exponential_jitter(
-            initial=politeness.first_wait,
+            multiplier=politeness.first_wait,
             max=politeness.longest_wait,
             jitter=politeness.first_wait,
         )(state)

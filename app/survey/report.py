@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from app.survey.look import Survey
 from app.survey.summary import as_json, as_text
 
@@ -16,10 +18,11 @@ _INK, _FACE = "#3b6ea5", "#ffffff"
 _SHOWN = 20
 _BINS = 40
 _SWATCHES = 400
+_MOST_MARKS = 2_000
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #1c1c1c; background: #fff; }
-pre { background: #f3f3f3; padding: 1rem; overflow-x: auto; }
+pre { background: #f3f3f3; padding: 1rem; white-space: pre-wrap; }
 figure { display: inline-block; margin: 0 1rem 1rem 0; } svg { max-width: 100%; height: auto; }
 table { border-collapse: collapse; } td, th { padding: .1rem .8rem .1rem 0; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
@@ -70,16 +73,19 @@ def _plots(looks: Sequence[Any]) -> list[str]:
     ratios = [width / height for width, height in zip(widths, heights, strict=True)]
 
     def sizes(axes: "Axes") -> None:
-        axes.scatter(widths, heights, s=6, alpha=0.4, color=_INK)
-        axes.set(xlabel="width, pixels", ylabel="height, pixels", xlim=0, ylim=0)
+        many = len(looks) > _MOST_MARKS  # as a picture inside the SVG then
+        axes.scatter(widths, heights, s=6, alpha=0.4, color=_INK, rasterized=many)
+        axes.set(xlabel="width, pixels", ylabel="height, pixels", xscale="log", yscale="log")
 
     def shapes(axes: "Axes") -> None:
         axes.hist(ratios, bins=_BINS, color=_INK)
         axes.set(xlabel="width / height", ylabel="pictures")
 
     def weights(axes: "Axes") -> None:
-        axes.hist([look.bytes / 1000 for look in looks], bins=_BINS, color=_INK)
-        axes.set(xlabel="file size, kB", ylabel="pictures")
+        sizes = np.array([max(1, look.bytes) / 1000 for look in looks])
+        bins = np.geomspace(sizes.min() / 1.1, sizes.max() * 1.1, _BINS).tolist()
+        axes.hist(sizes, bins=bins, color=_INK)
+        axes.set(xlabel="file size, kB", ylabel="pictures", xscale="log")
 
     return [_svg(draw) for draw in (sizes, shapes, weights)]
 
