@@ -89,7 +89,7 @@ def test_a_server_that_is_too_slow_is_asked_again_and_then_left(site: Site, tmp_
         hurry = url.endswith("/slow")
         return fetch(url, limits=replace(LIMITS, timeout_seconds=0.1) if hurry else LIMITS)
 
-    rows = [Row(2, "slow", f"{site.url}/slow"), *rows_of(site, 3)]
+    rows = [Row(99, "slow", f"{site.url}/slow"), *rows_of(site, 3)]
     slow, *others = get(rows, tmp_path / "shop", fetch=impatient)
     assert "took longer than" in slow.reason
     assert site.asked["/slow"] == QUICK.attempts
