@@ -9,6 +9,7 @@ import pytest
 
 from app import rest, settings
 from app.embed import MODELS
+from app.results import ImageRecord
 from tests.conftest import ROOT, Home
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -106,11 +107,14 @@ def test_every_option_of_create_index_is_in_the_readme_and_the_other_way_round()
 
 
 def test_the_routes_of_the_pictures_are_those_that_the_page_uses(home: Home) -> None:
-    from app.page import answers
+    from app import answers
     from app.page.queries import image_reference
 
+    image = ImageRecord(7, "x", "00" * 32, 1, 1, 1)
     paths = {route.path for route in rest.routes(home.service()).routes}  # type: ignore[attr-defined]
-    filled = {path.replace("{gallery}", "g").replace("{image}", "7").lstrip("/") for path in paths}
-    thumbnail, picture = answers.thumbnail_url("g", 7), answers.picture_url("g", 7)
+    filled = {
+        path.replace("{gallery}", "g").replace("{image:path}", "7").lstrip("/") for path in paths
+    }
+    thumbnail, picture = answers.thumbnail_url("g", image), answers.image_url("g", image)
     assert {thumbnail, picture, "healthz"} == filled
-    assert image_reference("g", 7, "x")["src"] == picture
+    assert image_reference("g", image)["src"] == picture

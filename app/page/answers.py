@@ -1,5 +1,6 @@
 """Results and galleries → the JSON that the page's scripts show; they put all of it in as text."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +37,13 @@ def results(result: SearchResult) -> dict[str, Any]:
         "milliseconds": {stage: round(value, 2) for stage, value in asdict(result.timings).items()},
         "notes": list(result.notes),
     }
+
+
+def label_counts(nearest: SearchResult) -> dict[str, Any]:
+    """Return how many images were found, and how many of each label, the most frequent first."""
+    counts = Counter(label for hit in nearest.hits for label in hit.image.labels)
+    labels = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return {"images": len(nearest.hits), "labels": labels}
 
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """What the page asks: each translates between the browser's values and the service."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.errors import AppError, DecodeError, UsageError
+from app.errors import AppError, DecodeError, NotFoundError, UsageError
 from app.page import answers
 from app.page.queries import (
     Reference,
@@ -126,7 +127,8 @@ class Functions:
         self, reference: Reference, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         query, edit = question(reference, gallery, self._service, self._uploads)
-        result = self._service.search(
+        search = partial(
+            self._service.search,
             gallery,
             query,
             k=MAX_K,
@@ -135,7 +137,14 @@ class Functions:
             exact=bool(entry(request, "exact")),
             leave_out_same_file=bool(entry(request, "leaveOut")),
         )
-        return answers.results(result)
+        nearest = search()  # a label is chosen from theirs
+        result, label = nearest, str(entry(request, "label") or "")
+        if label:
+            try:
+                result = search(label=label)
+            except NotFoundError:  # a link's, or that of another gallery
+                result = replace(nearest, hits=())
+        return answers.results(result) | {"nearest": answers.label_counts(nearest)}
 
 
 def telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:

@@ -1,4 +1,5 @@
-// What is left of the results, in which order: chosen by a visitor, without asking the server again.
+// What is left of the results, in which order: chosen by a visitor. Another label is asked of the
+// server, which looks among all of its images; the rest needs no answer.
 
 import { make } from "./make.js";
 import * as session from "./session.js";
@@ -8,9 +9,9 @@ export const NONE = { least: 0, label: "", sort: "score", hideDuplicates: false 
 
 // What the filters leave of the results, in the order that is asked for.
 export function chosenHits() {
-  const { least, label, sort, hideDuplicates } = state.filters;
+  const { least, sort, hideDuplicates } = state.filters;
   const hits = (state.results?.hits || []).filter((hit) => (!least || hit.score >= least)
-    && (!label || hit.labels.includes(label)) && !(hideDuplicates && hit.duplicateOf));
+    && !(hideDuplicates && hit.duplicateOf));
   return sort === "name"
     ? [...hits].sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other))
       || one.rank - other.rank)
@@ -18,12 +19,12 @@ export function chosenHits() {
 }
 
 export function showToolbar(place) {
-  const { hits } = state.results;
+  const { hits, nearest } = state.results;
   const { filters } = state;
-  const counts = new Map();
-  hits.forEach(({ labels }) => labels.forEach((label) => counts.set(label, (counts.get(label) || 0) + 1)));
-  if (filters.label && !counts.has(filters.label)) counts.set(filters.label, 0);
-  const labels = [...counts].sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
+  const known = nearest.labels.some(([label]) => label === filters.label);
+  const labels = filters.label && !known ? [...nearest.labels, [filters.label, 0]] : nearest.labels;
+  const controls = () => [...place.querySelectorAll("input, select")];
+  const held = controls().indexOf(document.activeElement);
   const copies = hits.filter(({ duplicateOf }) => duplicateOf).length;
   const least = make("output", {}, filters.least.toFixed(2));
   place.replaceChildren(
@@ -36,7 +37,7 @@ export function showToolbar(place) {
       onchange: () => session.keepPlace(false), // not at each step: browsers allow only so many
     }), least),
     make("label", {}, "Label ", select(
-      "Label", [["", `all (${hits.length})`], ...labels.map(([label, count]) => [label, `${label} (${count})`])],
+      "Label", [["", `all (${nearest.images})`], ...labels.map(([label, count]) => [label, `${label} (${count})`])],
       filters.label, (label) => filter({ label }),
     )),
     make("label", {}, "Sort by ", select(
@@ -47,6 +48,7 @@ export function showToolbar(place) {
       onchange: ({ target }) => filter({ hideDuplicates: target.checked }),
     }), ` Hide near duplicates (${copies})`),
   );
+  if (held >= 0) controls()[held].focus({ preventScroll: true });
 }
 
 function select(name, options, value, onChange) {
@@ -58,6 +60,8 @@ function select(name, options, value, onChange) {
 }
 
 export function filter(change) {
+  const { label } = state.filters;
   session.set({ filters: { ...state.filters, ...change } });
   session.keepPlace(false);
+  if (state.filters.label !== label) session.askAgain({ keep: false });
 }

@@ -44,9 +44,11 @@ export function start({ element }) {
       showNotice(parts.notice);
       parts.timing.textContent = timing(state.results);
       const held = heldIn(parts.grid);
+      const before = parts.grid;
       parts.grid = make("ol", { class: "hits", "aria-label": "Results", tabindex: "-1" });
       showSave(parts.save);
-      place.replaceChildren(...Object.values(parts));
+      if (before.isConnected) before.replaceWith(parts.grid); // what is taken out loses the focus
+      else place.replaceChildren(...Object.values(parts));
       showHits(parts);
       if (held) giveBack(held, parts.grid);
       comeIntoView(place);

@@ -102,7 +102,7 @@ export async function ask(query, { isEdit = false, keep = true, examples } = {})
   const asked = examples || (isEdit ? state.examples : []);
   const { exact, leaveOut } = state.controls;
   const answer = await call("ask", {
-    gallery: state.gallery?.name, query, exact, leaveOut,
+    gallery: state.gallery?.name, query, exact, leaveOut, label: state.filters.label,
     examples: asked.map(({ gallery, id, weight }) => ({ gallery, id, weight })),
   });
   if (!isLatest(number)) return false;
