@@ -152,3 +152,14 @@ def test_the_notebook_is_kept_without_outputs_and_holds_no_logic() -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     assert not re.search(r"^\s*(def|class|for|while) ", "\n".join(c.source for c in code), re.M)
+
+
+def test_the_python_lines_of_the_documentation_run(
+    mixed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = (ROOT / "docs" / "galleries.md").read_text()
+    (lines,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    mixed.rename(mixed.with_name("pictures"))
+    monkeypatch.chdir(mixed.parent)
+    exec(compile(lines, "galleries.md", "exec"), {})
+    assert "Pictures:     4" in capsys.readouterr().out
