@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from app import decode, layouts
 from app.embed import Embedder, model_named
 from app.errors import DatasetError, DecodeError, StorageError, UsageError
-from app.gallery import Draft, Folders, Manifest, gallery_names, recipe_of, writing_to
+from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of, writing_to
 from app.index import (
     SearchEffort,
     VectorIndex,
@@ -69,6 +70,22 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a gallery's pictures and vectors come from, for its manifest.
+
+    `preprocessing` is empty where no model that is known here made the vectors.
+    """
+
+    data: str
+    source: str
+    command: str
+    model: str
+    weights_sha256: str
+    preprocessing: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Embedded:
     images: list[ImageRecord]
     thumbnails: list[bytes]
@@ -76,28 +93,19 @@ class _Embedded:
     skipped: list[Skipped]
 
 
-def command_for(
-    *,
-    data: str | None = None,
-    images: Path | None = None,
-    name: str | None = None,
-    model: str | None = None,
-    index: str | None = None,
-    limit: int | None = None,
-) -> str:
-    """Return what a person types to have a gallery built, for the messages of later days."""
+def command_for(**options: str | int | Path | Sequence[str] | None) -> str:
+    """Return what a person types to have a gallery built, for the messages of later days.
+
+    The options are those of `create_index.py`, with _ for -; those that are None or empty are left
+    out, and paths are made absolute.
+    """
     words = ["python3", "create_index.py"]
-    options = {
-        "data": data,
-        "images": images and images.resolve(),
-        "name": name,
-        "model": model,
-        "index": index,
-        "limit": limit,
-    }
     for key, value in options.items():
-        if value is not None:
-            words += [f"--{key}", str(value)]
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        for each in values:
+            if each is not None:
+                shown = each.resolve() if isinstance(each, Path) else each
+                words += [f"--{key.replace('_', '-')}", str(shown)]
     return shlex.join(words)
 
 
@@ -116,7 +124,7 @@ def build(
     UsageError for an unknown data set, model, index or name, and for a gallery that exists already
     unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
     """
-    model = model_named(request.model)
+    model_named(request.model)
     if request.images is not None:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
@@ -125,14 +133,12 @@ def build(
     else:
         source = ""
         layout = layouts.open_data_set(request.data or "", datasets_dir)
-    name = request.name or f"{layout.name}-{model.name}"
+    name = request.name or f"{layout.name}-{request.model}"
+    check_new(name, request.model, request.index, indexes_dir=indexes_dir, force=request.force)
     folders = Folders.of(name, features_dir, indexes_dir)
-    check_factory(request.index, model.dim)
-    if name in gallery_names(indexes_dir) and not request.force:
-        raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
     return build_gallery(
         layout,
-        load_embedder(model.name),
+        load_embedder(request.model),
         folders=folders,
         index=request.index,
         limit=request.limit,
@@ -141,6 +147,17 @@ def build(
         workers=workers,
         tell=tell,
     )
+
+
+def check_new(name: str, model: str, index: str, *, indexes_dir: Path, force: bool) -> None:
+    """Raise UsageError unless a gallery can be called so and made so.
+
+    One that exists already is a reason not to, unless `force` is set.
+    """
+    check_name(name)
+    check_factory(index, model_named(model).dim)
+    if name in gallery_names(indexes_dir) and not force:
+        raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
 
 
 def build_gallery(
@@ -172,10 +189,12 @@ def build_gallery(
         raise DatasetError(f"There is no picture in {layout.folder}.")
     recipe = recipe_of(
         [embedder.name, embedder.weights_sha256, embedder.model.preprocessing, *pictures]
+        # Why a picture is missing may be told in other words each time.
+        + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
     try:
-        _check_free_space(folders, len(pictures), draft.done, embedder.dim)
+        check_room(folders, len(pictures), draft.done, embedder.dim)
         before = draft.done
         _embed_rest(draft, pictures, layout.folder, embedder, workers, tell)
         seconds_embedding = time.perf_counter() - started
@@ -186,42 +205,20 @@ def build_gallery(
                 f"None of the {len(pictures)} pictures in {layout.folder} can be read, "
                 f"the first because: {reason}"
             )
-        tell("train", 0, 0)
-        with writing_to(folders.indexes):
-            write_vectors(draft.raw_vectors(), draft.vectors_path)
-            used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
-        tell("measure", 0, 0)
-        shortlist = draft.shortlist_path if used != "Flat" else None
-        measured = calibrate(
-            VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
-        )
         skipped = tuple(draft.skipped())
-        manifest = draft.finish(
-            Manifest(
-                name=folders.indexes.name,
+        manifest = finish_gallery(
+            draft,
+            Origin(
                 data=layout.name,
                 source=source,
                 command=command,
                 model=embedder.name,
                 weights_sha256=embedder.weights_sha256,
                 preprocessing=embedder.model.preprocessing_facts(),
-                dim=embedder.dim,
-                images=draft.rows,
-                skipped=len(skipped),
-                index_asked=index,
-                index=used,
-                probes=measured.effort.probes,
-                candidates=measured.effort.candidates,
-                recall_raw=measured.recall_raw,
-                recall_reranked=measured.recall_reranked,
-                recall_queries=measured.queries,
-                floor=measured.floor,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                versions={
-                    name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")
-                },
-                notes=(note,) if note else (),
-            )
+            ),
+            index=index,
+            dim=embedder.dim,
+            tell=tell,
         )
     except BaseException:
         draft.close()
@@ -232,6 +229,54 @@ def build_gallery(
         len(pictures) - before,
         seconds_embedding,
         time.perf_counter() - started,
+    )
+
+
+def finish_gallery(
+    draft: Draft,
+    origin: Origin,
+    *,
+    index: str,
+    dim: int,
+    tell: Callable[[str, int, int], None],
+) -> Manifest:
+    """Train and measure the index of a full draft, put the gallery in place, return its manifest.
+
+    StorageError if the disk cannot take it.
+    """
+    tell("train", 0, 0)
+    with writing_to(draft.folders.indexes):
+        write_vectors(draft.raw_vectors(), draft.vectors_path)
+        used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
+    tell("measure", 0, 0)
+    shortlist = draft.shortlist_path if used != "Flat" else None
+    measured = calibrate(
+        VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
+    )
+    return draft.finish(
+        Manifest(
+            name=draft.folders.indexes.name,
+            data=origin.data,
+            source=origin.source,
+            command=origin.command,
+            model=origin.model,
+            weights_sha256=origin.weights_sha256,
+            preprocessing=origin.preprocessing,
+            dim=dim,
+            images=draft.rows,
+            skipped=len(draft.skipped()),
+            index_asked=index,
+            index=used,
+            probes=measured.effort.probes,
+            candidates=measured.effort.candidates,
+            recall_raw=measured.recall_raw,
+            recall_reranked=measured.recall_reranked,
+            recall_queries=measured.queries,
+            floor=measured.floor,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")},
+            notes=(*origin.notes, *([note] if note else [])),
+        )
     )
 
 
@@ -290,6 +335,9 @@ def _in_order(
 def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) -> _Embedded:
     images, thumbnails, inputs, skipped = [], [], [], []
     for picture in pictures:
+        if picture.missing:
+            skipped.append(Skipped(picture.path, picture.missing))
+            continue
         try:
             picture.path.encode()
             data = (folder / picture.path).read_bytes()
@@ -309,12 +357,22 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
         thumbnails.append(decode.thumbnail(image))
         digest = hashlib.sha256(data).hexdigest()
         images.append(
-            ImageRecord(-1, picture.path, digest, width, height, len(data), picture.labels)
+            ImageRecord(
+                -1,
+                picture.path,
+                digest,
+                width,
+                height,
+                len(data),
+                labels=picture.labels,
+                key=picture.key,
+            )
         )
     return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
 
 
-def _check_free_space(folders: Folders, pictures: int, done: int, dim: int) -> None:
+def check_room(folders: Folders, pictures: int, done: int, dim: int) -> None:
+    """Raise StorageError if there is no room for a gallery of which `done` pictures are there."""
     # The draft's part that is still missing, and the finished files beside the draft.
     needed = (2 * pictures - done) * (2 * dim + _THUMBNAIL_BYTES)
     free = shutil.disk_usage(folders.indexes).free

@@ -100,6 +100,11 @@ def decode_and_measure(
         return np.asarray(rgb), (height, width) if orientation >= 5 else (width, height)
 
 
+def format_of(data: bytes) -> str:
+    """Return the name of the format that a picture's first bytes tell; DecodeError if none."""
+    return _recognise(data)[0]
+
+
 def crop(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     """Return the part of an (H, W, 3) image inside ``box``, C-contiguous, at least 1 × 1 pixel.
 

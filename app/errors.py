@@ -83,9 +83,27 @@ class DecodeError(QueryError):
 
 
 class FetchError(QueryError):
-    """The address gave no picture."""
+    """The address gave no picture.
+
+    `may_pass` says whether the same address may give one later (a time-out, a busy server),
+    `overloaded` whether its server asked to be left alone, and `retry_after_seconds` for how long
+    (None where it did not say).
+    """
 
     http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_pass: bool = False,
+        overloaded: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        self.overloaded = overloaded
+        self.retry_after_seconds = retry_after_seconds
 
 
 class AddressError(FetchError):

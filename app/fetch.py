@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from queue import Empty, SimpleQueue
@@ -36,6 +37,7 @@ _HEADERS = {
     "Connection": "close",
 }
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})  # what the same request may outlive
 _CHUNK_BYTES = 64 * 1024
 _MAX_URL_CHARACTERS = 8192
 _MAX_ADDRESSES = 4
@@ -214,7 +216,10 @@ def _look_up(place: _Place, clock: _Clock, *, allow_loopback: bool) -> list[_End
     except Empty:
         raise TimeoutError from None
     if isinstance(answer, Exception) or not answer:
-        raise FetchError(f"No host named {place.host} can be found: check the address.")
+        raise FetchError(
+            f"No host named {place.host} can be found: check the address.",
+            may_pass=isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN,
+        )
     for _, endpoint in answer:
         address = ipaddress.ip_address(endpoint[0])
         if not (_is_public(address) or (allow_loopback and _is_loopback(address))):
@@ -299,7 +304,12 @@ def _read(host: str, response: http.client.HTTPResponse, max_bytes: int) -> byte
     """Return a response's body, at most ``max_bytes`` long; raise FetchError otherwise."""
     if response.status != HTTPStatus.OK:
         phrase = http.client.responses.get(response.status, "")
-        raise FetchError(f"{host} answered {response.status} {phrase}".rstrip() + ", no picture.")
+        raise FetchError(
+            f"{host} answered {response.status} {phrase}".rstrip() + ", no picture.",
+            may_pass=response.status in _MAY_PASS,
+            overloaded=response.status in (429, 503),
+            retry_after_seconds=_retry_after(response.headers.get("Retry-After", "")),
+        )
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() not in ("", "identity"):
         raise FetchError(f"{host} sent its answer compressed ({encoding!r}), unlike asked.")
@@ -318,6 +328,17 @@ def _read(host: str, response: http.client.HTTPResponse, max_bytes: int) -> byte
     if declared is not None and len(body) < declared:
         raise http.client.IncompleteRead(bytes(body), declared - len(body))
     return bytes(body)
+
+
+def _retry_after(value: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None if none."""
+    if re.fullmatch("[0-9]{1,9}", value.strip()):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, moment - time.time())
 
 
 def _check_picture(host: str, body: bytes) -> None:
@@ -346,7 +367,8 @@ def _explaining(host: str, limits: FetchLimits) -> Iterator[None]:
         raise
     except TimeoutError as error:
         raise FetchError(
-            f"{host} took longer than {limits.timeout_seconds:g} seconds to send the picture."
+            f"{host} took longer than {limits.timeout_seconds:g} seconds to send the picture.",
+            may_pass=True,
         ) from error
     except ssl.SSLCertVerificationError as error:
         raise FetchError(
@@ -355,10 +377,13 @@ def _explaining(host: str, limits: FetchLimits) -> Iterator[None]:
     except ssl.SSLError as error:
         raise FetchError(f"No secure connection to {host} can be made.") from error
     except http.client.IncompleteRead as error:
-        raise FetchError(f"{host} broke off before the picture was whole: try again.") from error
+        raise FetchError(
+            f"{host} broke off before the picture was whole: try again.", may_pass=True
+        ) from error
     except (http.client.HTTPException, ValueError) as error:
-        raise FetchError(f"What {host} answered is not HTTP.") from error
+        hung_up = isinstance(error, OSError)  # RemoteDisconnected is both
+        raise FetchError(f"What {host} answered is not HTTP.", may_pass=hung_up) from error
     except OSError as error:
         raise FetchError(
-            f"{host} cannot be reached ({error.strerror or 'no connection'})."
+            f"{host} cannot be reached ({error.strerror or 'no connection'}).", may_pass=True
         ) from error

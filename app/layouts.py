@@ -7,8 +7,8 @@ the stage that decodes it.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from xml.etree import ElementTree
@@ -38,10 +38,17 @@ class Picture:
         Relative to the layout's `folder`, with forward slashes on every system.
     labels
         Sorted, each once; empty when nothing is known about the image.
+    key
+        The id that a list of pictures gave it; '' where there was no such list.
+    missing
+        Why a listed picture is not in the folder, in one sentence; '' where it is.
     """
 
     path: str
     labels: tuple[str, ...]
+    # No part of the text from which a build's recipe is made: drafts of folders go on as before.
+    key: str = field(default="", repr=False)
+    missing: str = field(default="", repr=False)
 
 
 class Layout(Protocol):
@@ -51,7 +58,10 @@ class Layout(Protocol):
     folder: Path
 
     def pictures(self) -> list[Picture]:
-        """Every image of `folder`, sorted by path (code points), so that rows never move."""
+        """Every image of `folder` in an order that stays, so that rows never move.
+
+        That is by path (code points), or the order of the list that names them.
+        """
         ...
 
 
@@ -224,6 +234,19 @@ class OwnFolder:
             for each in inside.files:
                 if each.suffix.lower() in IMAGE_SUFFIXES:
                     yield way, each
+
+
+class Listed:
+    """Pictures of a list, in its order; those that could not be had are `missing`."""
+
+    def __init__(self, name: str, folder: Path, pictures: Sequence[Picture]) -> None:
+        self.name = name
+        self.folder = folder
+        self._pictures = list(pictures)
+
+    def pictures(self) -> list[Picture]:
+        """Every picture of the list."""
+        return list(self._pictures)
 
 
 DATA_SETS: Mapping[str, Callable[[Path], Layout]] = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app import decode, layouts
 from app.embed import Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
-from app.gallery import Folders, Gallery, gallery_names
+from app.gallery import Gallery, gallery_names, open_gallery
 from app.index import SearchEffort, VectorIndex
 from app.loading import Models
 from app.results import Edit, Example, GalleryInfo, Hit, ImageRecord, SearchResult, Timings
@@ -324,7 +324,8 @@ class SearchService:
         for name in gallery_names(self._indexes_dir):
             try:
                 manifest = self._open(name).gallery.manifest
-                self._models.get(manifest.model)
+                if manifest.preprocessing:
+                    self._models.get(manifest.model)
             except AppError:
                 continue  # `galleries` says why
 
@@ -369,11 +370,9 @@ class SearchService:
             if opened is not None and not opened.gallery.replaced():
                 return opened
             self._opened.pop(name, None)
-            names = gallery_names(self._indexes_dir)
-            if name not in names:
-                otherwise = f"choose one of {', '.join(names)}." if names else _MAKE_ONE
-                raise NotFoundError(f"There is no gallery {name!r}: {otherwise}")
-            gallery = Gallery(Folders.of(name, self._features_dir, self._indexes_dir))
+            gallery = open_gallery(
+                name, features_dir=self._features_dir, indexes_dir=self._indexes_dir
+            )
             index = VectorIndex(
                 vectors=gallery.vectors_path,
                 shortlist=gallery.shortlist_path,
@@ -394,9 +393,11 @@ class SearchService:
         Without `wait` a model that is still being loaded counts as one that will run.
         """
         manifest = gallery.manifest
-        if not wait and manifest.model not in self._models:
+        if not wait and manifest.preprocessing and manifest.model not in self._models:
             return ""
         only = f"Only images of {gallery.name} can be searched with: "
+        if not manifest.preprocessing:
+            return f"{only}its vectors came from elsewhere, and no model here made them."
         try:
             embedder = self._models.get(manifest.model)
         except AppError as exc:

@@ -3,17 +3,24 @@
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from app.build import BuildReport, build
+from app.collect import Politeness
 from app.embed.load import load_embedder
 from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
+from app.listed import build_listed
 from app.making import GalleryMaker
 from app.results import Evaluation
 from app.service import SearchService
 from app.settings import Settings
+from app.survey import Survey, survey_folder, survey_gallery
+from app.transfer import ExportReport, export_gallery, import_embeddings
+
+Tell = Callable[[str, int, int], None]
 
 
 def make_service(settings: Settings) -> SearchService:
@@ -48,7 +55,7 @@ def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
     return evaluate_named
 
 
-def make_builder(settings: Settings) -> Callable[..., BuildReport]:
+def make_builder(settings: Settings) -> partial[BuildReport]:
     """Return `app.build.build` with folders and models filled in.
 
     It takes a BuildRequest and `tell`. Weights that are not here are downloaded.
@@ -67,6 +74,53 @@ def make_builder(settings: Settings) -> Callable[..., BuildReport]:
         ),
         workers=_cores(),
     )
+
+
+def make_list_builder(settings: Settings) -> partial[BuildReport]:
+    """Return `app.listed.build_listed` with folders, models and the network filled in.
+
+    It takes a ListRequest and `tell`.
+    """
+    limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
+    return partial(
+        build_listed,
+        **make_builder(settings).keywords,
+        fetch=partial(fetch, limits=limits),
+        politeness=Politeness(),
+    )
+
+
+def make_exporter(settings: Settings) -> partial[ExportReport]:
+    """Return `app.transfer.export_gallery` with the folders filled in."""
+    return partial(
+        export_gallery, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
+    )
+
+
+def make_importer(settings: Settings) -> partial[BuildReport]:
+    """Return `app.transfer.import_embeddings` with folders and models filled in.
+
+    It takes an ImportRequest and `tell`.
+    """
+    builder = make_builder(settings).keywords
+    wanted = ("features_dir", "indexes_dir", "load_embedder")
+    return partial(import_embeddings, **{key: builder[key] for key in wanted})
+
+
+def make_surveyor(settings: Settings) -> Callable[[Path | None, str, Tell], Survey]:
+    """Return what looks at a folder or, where that is None, at the gallery of a name."""
+
+    def survey(folder: Path | None, gallery: str, tell: Tell) -> Survey:
+        if folder is not None:
+            return survey_folder(folder, workers=_cores(), tell=tell)
+        return survey_gallery(
+            gallery,
+            features_dir=settings.features_dir,
+            indexes_dir=settings.indexes_dir,
+            tell=tell,
+        )
+
+    return survey
 
 
 def make_maker(settings: Settings) -> GalleryMaker:

@@ -28,6 +28,9 @@ HEAVY = {
     "numpy",
     "PIL",
     "fastapi",
+    "pyarrow",
+    "matplotlib",
+    "tenacity",
 }
 LAST_LINES = re.compile(
     r"""(?P<name>\S+):\ (?P<images>\d+)\ images\ in\ \d+\.\d\ s,\ \d+\.\d\ images/s;

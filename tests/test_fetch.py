@@ -7,8 +7,10 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -625,3 +627,67 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(
 def test_https_to_a_plain_server_is_refused(site: Site) -> None:
     with pytest.raises(FetchError, match="No secure connection"):
         fetch(f"https://127.0.0.1:{site.port}/", limits=LOCAL)
+
+
+# Whether to ask again, and when
+
+
+@pytest.mark.parametrize(
+    ("status", "may_pass", "overloaded"),
+    [
+        *[(408, True, False), (429, True, True), (500, True, False), (502, True, False)],
+        *[(503, True, True), (504, True, False)],
+        *[(400, False, False), (403, False, False), (404, False, False), (410, False, False)],
+    ],
+)
+def test_an_error_says_whether_the_same_address_may_answer_later(
+    site: Site, status: int, may_pass: bool, overloaded: bool
+) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_error(status)
+
+    site.pages["/"] = answer
+    with pytest.raises(FetchError) as told:
+        fetch(f"{site.url}/", limits=LOCAL)
+    assert (told.value.may_pass, told.value.overloaded) == (may_pass, overloaded)
+    assert told.value.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("120", 120, 120),
+        (" 7 ", 7, 7),
+        (formatdate(time.time() + 3600, usegmt=True), 3000, 3600),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+    ],
+)
+def test_an_error_says_how_long_the_server_asked_to_be_left_alone(
+    site: Site, header: str, least: float, most: float
+) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(503)
+        request.send_header("Retry-After", header)
+        request.end_headers()
+
+    site.pages["/"] = answer
+    with pytest.raises(FetchError) as told:
+        fetch(f"{site.url}/", limits=LOCAL)
+    assert told.value.retry_after_seconds is not None
+    assert least <= told.value.retry_after_seconds <= most
+
+
+@pytest.mark.parametrize("header", ["soon", "-1", "1e9", "9" * 40, ""])
+def test_a_pause_that_cannot_be_read_is_none(header: str) -> None:
+    assert app.fetch._retry_after(header) is None
+
+
+def test_no_connection_may_pass_and_no_name_may_not(site: Site) -> None:
+    port = site.port
+    site.close()
+    with pytest.raises(FetchError) as refused:
+        fetch(f"http://127.0.0.1:{port}/", limits=LOCAL)
+    assert refused.value.may_pass
+    with pytest.raises(AddressError) as forbidden:
+        fetch("ftp://example.org/a.jpg")
+    assert not forbidden.value.may_pass

@@ -744,7 +744,7 @@ def test_bytes_are_counted_while_they_are_unpacked(
             written.append(1)
             yield bytes(1000)
 
-    monkeypatch.setattr(collect, "_chunks", endless)
+    monkeypatch.setattr(collect.uploads, "_chunks", endless)
     with pytest.raises(DatasetError):
         unpack(workshop.archive(one), tmp_path / "new")
     assert len(written) <= 1 + len(JPEG) // 1000 + 1

@@ -1,23 +1,24 @@
-"""`create-index`, and `create_index.py`: a data set or a folder → a gallery."""
+"""`create-index`, and `create_index.py`: a data set, a folder or a list → a gallery."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.cli.progress import Progress
+from app.errors import UsageError
+
 if TYPE_CHECKING:
     from app.build import BuildReport
+    from app.listed import ListRequest
+    from app.transfer import ImportRequest
 
 NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
 STOPPED = "What is done is kept: the same command goes on from there."
 
-_STAGES = {
-    "list": "Listing the pictures …",
-    "train": "Training the index …",
-    "measure": "Measuring its recall …",
-}
+_LISTS = ("csv", "parquet", "webdataset")
+_TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,59 +28,130 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="SET", help="caltech (caltech101), voc (voc2012) or coco (val2014)"
     )
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
+    what.add_argument("--csv", type=Path, metavar="FILE", help="a CSV file with ids and URLs")
+    what.add_argument(
+        "--parquet", type=Path, metavar="FILE", help="a Parquet file with ids and URLs"
+    )
+    what.add_argument(
+        "--webdataset",
+        type=Path,
+        metavar="TAR",
+        help="a shard, a folder of shards, or a pattern in quotes",
+    )
+    what.add_argument(
+        "--embeddings",
+        type=Path,
+        metavar="DIR",
+        help="a folder that ris export or clip-retrieval wrote",
+    )
     parser.add_argument(
         "--name", help="the gallery's name (default for --data: the data set and the model)"
     )
-    parser.add_argument("--model", default="resnet50", help="default: resnet50")
     parser.add_argument(
-        "--index", default="IVF100,PQ8", help="a FAISS factory string, default: IVF100,PQ8"
+        "--model", help="default: resnet50; for --embeddings: the model that made them, if known"
     )
+    parser.add_argument("--index", help="a FAISS factory string, default: IVF100,PQ8")
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument("--force", action="store_true", help="build it anew if it exists")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="for --embeddings: where the originals are"
+    )
+    table = parser.add_argument_group("for --csv and --parquet")
+    table.add_argument("--id-column", metavar="NAME", help="the ids, default: id")
+    table.add_argument("--url-column", metavar="NAME", help="the addresses, default: url")
+    table.add_argument(
+        "--label-column", metavar="NAME", action="append", help="labels; may be given again"
+    )
+    table.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="ask again for what failed, and build the gallery anew with what comes",
+    )
+    table.add_argument("--delimiter", metavar="SIGN", help="of a CSV; default: found in its header")
+    table.add_argument("--encoding", metavar="NAME", help="of a CSV, default: utf-8")
 
 
 def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
     from app.settings import read_settings
-    from app.wiring import make_builder
+    from app.wiring import make_builder, make_importer, make_list_builder
 
-    asked = {
-        key: getattr(options, key) for key in ("data", "images", "name", "model", "index", "limit")
-    }
-    request = BuildRequest(**asked, force=options.force, command=command_for(**asked))
-    with _Progress() as progress:
-        _print_report(make_builder(read_settings())(request, tell=progress.tell))
+    _check_together(options)
+    settings = read_settings()
+    with Progress() as progress:
+        if options.embeddings:
+            report = make_importer(settings)(_import_request(options), tell=progress.tell)
+        elif any(getattr(options, key) for key in _LISTS):
+            report = make_list_builder(settings)(_list_request(options), tell=progress.tell)
+        else:
+            how = _how(options)
+            what = {key: getattr(options, key) for key in ("data", "images")}
+            request = BuildRequest(
+                **what, **how, force=options.force, command=command_for(**what, **how)
+            )
+            report = make_builder(settings)(request, tell=progress.tell)
+    _print_report(report)
     return 0
 
 
-class _Progress:
-    """Shows a build's stages: a bar with rate and time left, then one line for each later stage."""
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "name": options.name,
+        "model": options.model or "resnet50",
+        "index": options.index or "IVF100,PQ8",
+        "limit": options.limit,
+    }
 
-    def __init__(self) -> None:
-        self._bar: Any = None
 
-    def __enter__(self) -> "_Progress":
-        return self
+def _check_together(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that say nothing about what is built."""
+    if options.pictures and not options.embeddings:
+        raise UsageError("--pictures goes with --embeddings: leave it out.")
+    if options.limit is not None and options.embeddings:
+        raise UsageError("Embeddings are taken as a whole: leave --limit out.")
+    given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
+    allowed = set(given if options.csv else ())
+    if options.parquet:
+        allowed = set(given) - {"delimiter", "encoding"}
+    for key in given:
+        if getattr(options, key) and key not in allowed:
+            raise UsageError(
+                f"--{key.replace('_', '-')} goes with --csv"
+                + (" or --parquet" if key not in ("delimiter", "encoding") else "")
+                + ": leave it out."
+            )
 
-    def __exit__(self, *exc_info: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
-    def tell(self, stage: str, done: int, total: int) -> None:
-        if stage != "embed":
-            if self._bar is not None:
-                self._bar.close()
-                self._bar = None
-            print(_STAGES[stage], file=sys.stderr, flush=True)
-            return
-        if self._bar is None:
-            from tqdm import tqdm
+def _import_request(options: argparse.Namespace) -> "ImportRequest":
+    from app.build import command_for
+    from app.transfer import ImportRequest
 
-            if done:
-                print(f"Going on after {done} of {total} pictures.", file=sys.stderr)
-            self._bar = tqdm(total=total, initial=done, unit=" images", desc="Embedding")
-        self._bar.update(done - self._bar.n)
+    asked = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
+    command = command_for(embeddings=options.embeddings, **asked)
+    asked["name"] = options.name or ""
+    return ImportRequest(options.embeddings, command=command, force=options.force, **asked)
+
+
+def _list_request(options: argparse.Namespace) -> "ListRequest":
+    from app.build import command_for
+    from app.listed import ListRequest
+
+    how = _how(options)
+    what = {key: getattr(options, key) for key in _LISTS}
+    table = {key: getattr(options, key) for key in (*_TABLE_OPTIONS, "label_column")}
+    return ListRequest(
+        **what,
+        **how | {"name": how["name"] or ""},
+        command=command_for(**what, **table, **how),
+        id_column=options.id_column or "id",
+        url_column=options.url_column or "url",
+        label_columns=tuple(options.label_column or ()),
+        delimiter=options.delimiter,
+        encoding=options.encoding or "utf-8",
+        force=options.force,
+        retry_failed=options.retry_failed,
+    )
 
 
 def _print_report(report: "BuildReport") -> None:
@@ -93,10 +165,8 @@ def _print_report(report: "BuildReport") -> None:
     sizes = ", ".join(
         f"{kind} {file.bytes / 1e6:.1f} MB" for kind, file in sorted(manifest.files.items())
     )
-    print(
-        f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s, "
-        f"{report.images_per_second:.1f} images/s; {sizes}"
-    )
+    rate = f", {report.images_per_second:.1f} images/s" if report.seconds_embedding else ""
+    print(f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s{rate}; {sizes}")
     how = (
         f"{manifest.probes} probes, {manifest.candidates} candidates"
         if manifest.index != "Flat"

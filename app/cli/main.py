@@ -6,7 +6,19 @@ import sys
 from collections.abc import Callable, Sequence
 
 import app
-from app.cli import build, completion, evaluate, galleries, info, mcp, search, serve, verify
+from app.cli import (
+    build,
+    completion,
+    evaluate,
+    export,
+    galleries,
+    info,
+    inspect,
+    mcp,
+    search,
+    serve,
+    verify,
+)
 from app.errors import AppError
 
 _INTERRUPTED = 130
@@ -14,7 +26,19 @@ _BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
 # STOPPED, where Ctrl-C leaves more to say than that it stopped.
-COMMANDS = (serve, search, galleries, info, evaluate, verify, build, mcp, completion)
+COMMANDS = (
+    serve,
+    search,
+    galleries,
+    info,
+    evaluate,
+    verify,
+    build,
+    export,
+    inspect,
+    mcp,
+    completion,
+)
 
 
 def ris() -> int:

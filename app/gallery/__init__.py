@@ -19,7 +19,7 @@ from app.gallery.manifest import (
     gallery_names,
     recipe_of,
 )
-from app.gallery.reading import Gallery
+from app.gallery.reading import Gallery, open_gallery
 
 __all__ = [
     "DATABASE",
@@ -32,6 +32,7 @@ __all__ = [
     "check_name",
     "discard_draft",
     "gallery_names",
+    "open_gallery",
     "recipe_of",
     "sha256_of",
     "writing_to",

@@ -10,8 +10,21 @@ from pathlib import Path
 
 from app.errors import GalleryError, NotFoundError
 from app.gallery import files
-from app.gallery.manifest import DATABASE, DRAFT, Folders, Manifest, mending_command
-from app.results import ImageRecord
+from app.gallery.manifest import DATABASE, DRAFT, Folders, Manifest, gallery_names, mending_command
+from app.results import ImageRecord, Skipped
+
+
+def open_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> "Gallery":
+    """Open a gallery; NotFoundError, with the names there are, if there is none of that name."""
+    names = gallery_names(indexes_dir)
+    if name not in names:
+        mend = (
+            f"choose one of {', '.join(names)}."
+            if names
+            else "make one with python3 create_index.py --images DIR --name NAME."
+        )
+        raise NotFoundError(f"There is no gallery {name!r}: {mend}")
+    return Gallery(Folders.of(name, features_dir, indexes_dir))
 
 
 class Gallery:
@@ -96,7 +109,9 @@ class Gallery:
         return [found[image] for image in ids]
 
     def ids_of_content(self, sha256: str) -> list[int]:
-        """Return the ids of the images whose file has this SHA-256 (hex)."""
+        """Return the ids of the images whose file has this SHA-256 (hex); none for '' (unknown)."""
+        if not sha256:
+            return []
         with self._lock:
             rows = self._database.execute(
                 "SELECT id FROM image WHERE sha256 = ? ORDER BY id", [bytes.fromhex(sha256)]
@@ -159,6 +174,12 @@ class Gallery:
             ):
                 labels[image].append(name)
         return [tuple(names) for names in labels]
+
+    def skipped(self) -> list[Skipped]:
+        """Return the files that the build could not read, by path."""
+        with self._lock:
+            rows = self._database.execute("SELECT path, reason FROM skipped ORDER BY path")
+            return [Skipped(*row) for row in rows]
 
     def _open(self, path: Path) -> None:
         try:

@@ -47,6 +47,12 @@ function fill(...content) {
   (again || dialog).focus();
 }
 
+// Vectors that came from elsewhere may have come without their pictures.
+function sizeOf(hit) {
+  if (!hit.width) return "not known: the picture is not here";
+  return `${hit.width} × ${hit.height} pixels, ${(hit.bytes / 1000).toFixed(1)} kB`;
+}
+
 function show(hit) {
   current = hit;
   comparing = false;
@@ -55,7 +61,7 @@ function show(hit) {
     ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Labels", hit.labels.join(", ") || "none"],
     ["File", hit.path],
-    ["Size", `${hit.width} × ${hit.height} pixels, ${(hit.bytes / 1000).toFixed(1)} kB`],
+    ["Size", sizeOf(hit)],
   ];
   fill(
     make("header", {},
@@ -65,7 +71,7 @@ function show(hit) {
       button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
     make("div", { class: "one" },
       make("div", { class: "large" }, make("img", {
-        src: hit.picture, alt: name, width: hit.width, height: hit.height,
+        src: hit.picture, alt: name, width: hit.width || 160, height: hit.height || 120,
       })),
       make("div", {},
         make("dl", {}, facts.map(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]).flat()),

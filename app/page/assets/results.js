@@ -141,7 +141,9 @@ function card(hit) {
         type: "button", class: "open", "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}`,
         onclick: () => openDetail(hit),
       },
-      make("img", { src: hit.thumbnail, alt: name, loading: "lazy", width: hit.width, height: hit.height }),
+      make("img", {
+        src: hit.thumbnail, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
+      }),
     ),
     make(
       "div", { class: "caption" },

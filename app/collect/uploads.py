@@ -4,25 +4,22 @@ What comes is never trusted: no name leads out of the folder, and the folder get
 step at the end, so that it is there whole or not at all. What was uploaded stays where it is.
 """
 
-import filecmp
 import os
-import secrets
 import shutil
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from reprlib import repr as shortened
 from typing import TypeVar
 
-from app.errors import DatasetError, StorageError, UsageError
+from app.collect.folder import check_free_space, new_folder, relative
+from app.errors import DatasetError, UsageError
 
 MOST_UNPACKED_BYTES = 20_000_000_000
 _CHUNK_BYTES = 1 << 20
-_SPARE_BYTES = 10_000_000  # what a disk needs to stay usable
 _ENCRYPTED = 0x1  # APPNOTE.TXT 4.4.4, general purpose bit flag
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what nearly every ZIP is packed with
 # All that a damaged archive makes `zipfile` raise.
@@ -42,7 +39,7 @@ def gather(
     left; StorageError if the disk cannot take it.
     """
     named = _named(((name, file) for file, name in files), "What was chosen", suffixes)
-    with _new_folder(folder) as made:
+    with new_folder(folder) as made:
         for done, (name, file) in enumerate(named.items()):
             tell("collect", done, len(named))
             place = made / name
@@ -76,7 +73,7 @@ def unpack(
         with zipfile.ZipFile(archive) as opened:
             named = _members(opened, called, suffixes)
             total = _check_room(named.values(), called, folder, most_bytes)
-            with _new_folder(folder) as made:
+            with new_folder(folder) as made:
                 done = 0
                 for name, member in named.items():
                     done = _unpack_one(opened, member, made / name, done, total, tell)
@@ -128,17 +125,6 @@ def _check_room(
     return total
 
 
-def check_free_space(folder: Path, needed: int) -> None:
-    """Raise StorageError if `needed` bytes do not fit where `folder` is, or will be made."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
-    free = shutil.disk_usage(there).free
-    if free < needed + _SPARE_BYTES:
-        raise StorageError(
-            f"The pictures need {needed / 1e6:,.0f} MB in {there}, and {free / 1e6:,.0f} MB are "
-            "free: make room there, then try again."
-        )
-
-
 def _unpack_one(
     opened: zipfile.ZipFile,
     member: zipfile.ZipInfo,
@@ -178,7 +164,7 @@ def _named(
     """
     named: dict[PurePosixPath, _File] = {}
     for name, file in files:
-        path = _relative(name, called)
+        path = relative(name, called)
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
         if hidden or path.suffix.lower() not in suffixes:
             continue
@@ -195,53 +181,3 @@ def _named(
     first = {path.parts[0] for path in named}
     inside = 1 if len(first) == 1 and all(len(path.parts) > 1 for path in named) else 0
     return {str(PurePosixPath(*path.parts[inside:])): file for path, file in sorted(named.items())}
-
-
-def _relative(name: str, called: str) -> PurePosixPath:
-    """Return a name as a path below the folder; UsageError if it leads out of it."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    try:
-        os.fsencode(name)
-        plain = bool(path.parts) and "\0" not in name
-    except UnicodeEncodeError:
-        plain = False
-    absolute = path.is_absolute() or PureWindowsPath(name).is_absolute()
-    if not plain or absolute or ".." in path.parts:
-        raise UsageError(
-            f"{called} holds {shortened(name)}, which is no name of a file in a folder: rename it."
-        )
-    return path
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `folder` at the end, and goes if that is not reached."""
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")  # on the same disk
-    try:
-        draft.mkdir(parents=True)
-        yield draft
-        if not folder.exists():
-            draft.rename(folder)
-        elif not _same(draft, folder):
-            raise UsageError(
-                f"The folder {folder} holds other pictures already: choose another name."
-            )
-    except OSError as exc:
-        raise StorageError(
-            f"{exc.filename or folder} cannot be written ({exc.strerror or exc}): "
-            "make room there, then try again."
-        ) from exc
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Return whether two folders hold the same files: a build that was stopped can go on."""
-    files, others = _files(one), _files(other)
-    return files.keys() == others.keys() and all(
-        filecmp.cmp(file, others[name], shallow=False) for name, file in files.items()
-    )
-
-
-def _files(folder: Path) -> Mapping[str, Path]:
-    return {str(path.relative_to(folder)): path for path in folder.rglob("*") if not path.is_dir()}

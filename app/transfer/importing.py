@@ -1,0 +1,292 @@
+"""A folder of embeddings and metadata → a gallery; no network runs, and no picture is needed."""
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import decode, layouts
+from app.build import BuildReport, Origin, check_room, finish_gallery
+from app.embed import MODELS, Embedder, model_named
+from app.errors import AppError, DatasetError, DecodeError, UsageError
+from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
+from app.index import check_factory
+from app.results import ImageRecord
+from app.transfer.parts import Part, parts_of
+from app.transfer.places import Exported, read_exported
+
+_BATCH_ROWS = 1_000
+_DEFAULT_INDEX = "IVF100,PQ8"
+_NEARLY_ONE = 1e-3  # how far rounding to 16 bits moves a vector's length from 1
+_UNKNOWN = "unknown"
+_CARD_SIDES = (160, 120)
+_MOST_THUMBNAIL_BYTES = 100_000
+_MOST_LABEL_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to make a gallery of: the `folder` of embeddings.
+
+    `model` is the model that made them, where the folder does not say; None leaves it unknown, and
+    the gallery is then searched with its own images alone. `pictures` is the folder that the paths
+    in the metadata begin in, None where the originals are not here.
+    """
+
+    folder: Path
+    name: str
+    command: str
+    model: str | None = None
+    index: str | None = None
+    pictures: Path | None = None
+    force: bool = False
+
+
+def import_embeddings(
+    request: ImportRequest,
+    *,
+    features_dir: Path,
+    indexes_dir: Path,
+    load_embedder: Callable[[str], Embedder],
+    tell: Callable[[str, int, int], None],
+) -> BuildReport:
+    """Make a gallery of a folder of embeddings; see `app.transfer` for what is read.
+
+    What `export_gallery` wrote comes back with the same ids, vectors, labels and thumbnails.
+    Vectors of others are brought to length 1. UsageError for what cannot be asked for, DatasetError
+    for a folder that does not hold together, ModelError for missing weights, StorageError if the
+    disk cannot take it.
+    """
+    started = time.perf_counter()
+    if not request.name:
+        raise UsageError("A gallery of embeddings needs a name: add --name NAME.")
+    check_name(request.name)
+    if request.pictures is not None and not request.pictures.is_dir():
+        raise DatasetError(f"{request.pictures} is not a folder: name the one with the pictures.")
+    if request.name in gallery_names(indexes_dir) and not request.force:
+        raise UsageError(f"The gallery {request.name} exists already: add --force to replace it.")
+    exported = read_exported(request.folder)
+    parts = parts_of(request.folder)
+    dim, rows = parts[0].dim, sum(part.rows for part in parts)
+    origin = _origin(request, exported, dim, load_embedder)
+    index = request.index or (exported.manifest.index_asked if exported else _DEFAULT_INDEX)
+    check_factory(index, dim)
+    folders = Folders.of(request.name, features_dir, indexes_dir)
+    # It is quick, so it always begins anew: a recipe that no other draft has.
+    draft = Draft(folders, recipe=recipe_of(["embeddings", secrets.token_hex()]), dim=dim)
+    try:
+        check_room(folders, rows, 0, dim)
+        blank = _fill(draft, parts, rows, request, exported, tell)
+        if blank:
+            note = f"of {blank} of the {rows} images no picture was found: a grey card is shown"
+            origin = replace(origin, notes=(*origin.notes, note))
+        skipped = tuple(draft.skipped())
+        manifest = finish_gallery(draft, origin, index=index, dim=dim, tell=tell)
+    except AppError:
+        draft.discard()
+        raise
+    except BaseException:
+        draft.close()
+        raise
+    return BuildReport(manifest, skipped, 0, 0.0, time.perf_counter() - started)
+
+
+def _origin(
+    request: ImportRequest,
+    exported: Exported | None,
+    dim: int,
+    load_embedder: Callable[[str], Embedder],
+) -> Origin:
+    """Return where the vectors come from, as far as the folder or the request tells."""
+    known = exported.manifest if exported else None
+    if known and known.dim != dim:
+        raise DatasetError(f"{request.folder} holds vectors of {dim} numbers, not {known.dim}.")
+    model, weights_sha256, preprocessing = _UNKNOWN, "", {}
+    notes: tuple[str, ...] = ()
+    if known and request.model in (None, known.model):
+        model, weights_sha256 = known.model, known.weights_sha256
+        preprocessing = known.preprocessing
+    elif known:
+        raise UsageError(f"These vectors are of {known.model}: leave --model {request.model} out.")
+    elif request.model is not None:
+        if model_named(request.model).dim != dim:
+            raise UsageError(
+                f"{request.model} makes vectors of {MODELS[request.model].dim} numbers and these "
+                f"have {dim}: name the model that made them, or none."
+            )
+        embedder = load_embedder(request.model)
+        model, weights_sha256 = embedder.name, embedder.weights_sha256
+        preprocessing = embedder.model.preprocessing_facts()
+    else:
+        notes = ("the model is not known: only images of the gallery can be searched with",)
+    # Where an exported gallery's pictures were is another machine's matter, and could be any
+    # folder of this one: who imports says where they are.
+    published = known is not None and not known.source and known.data in layouts.DATA_SETS
+    if published and known is not None and request.pictures is None:
+        data, source = known.data, ""
+    else:
+        data, source = request.name, str((request.pictures or request.folder).resolve())
+    return Origin(data, source, request.command, model, weights_sha256, preprocessing, notes)
+
+
+def _fill(
+    draft: Draft,
+    parts: list[Part],
+    rows: int,
+    request: ImportRequest,
+    exported: Exported | None,
+    tell: Callable[[str, int, int], None],
+) -> int:
+    """Put all rows into the draft; return how many have no picture to show."""
+    known = _Known(request.pictures)
+    blank = 0
+    skipped = exported.skipped if exported else ()
+    tell("import", 0, rows)
+    with ThreadPoolExecutor(thread_name_prefix="import") as pool:
+        for part in parts:
+            for stored, metadata in part.batches(_BATCH_ROWS):
+                vectors = _unit(stored, part.vectors, draft.rows)
+                records = [known.record(row, each) for row, each in enumerate(metadata, draft.rows)]
+                seen = list(pool.map(partial(_seen, request.pictures), records, metadata))
+                draft.add(
+                    [record for record, _ in seen],
+                    [webp or _card() for _, webp in seen],
+                    vectors,
+                    skipped,
+                )
+                skipped = ()
+                blank += sum(not webp for _, webp in seen)
+                tell("import", draft.rows, rows)
+    return blank
+
+
+class _Known:
+    """The ids and paths of the rows so far: neither may come twice, and all or none have an id."""
+
+    def __init__(self, pictures: Path | None) -> None:
+        self._pictures = pictures
+        self._keys: set[str] = set()
+        self._paths: set[str] = set()
+
+    def record(self, row: int, metadata: dict[str, Any]) -> ImageRecord:
+        """Return what a row of metadata says of its image."""
+        key = _text(metadata, "key")
+        named = _text(metadata, "image_path") or _text(metadata, "url") or key or str(row)
+        path = _path(named, self._pictures)
+        if row and bool(key) != bool(self._keys):
+            raise DatasetError(f"Some rows of the metadata have a key and row {row} is not alike.")
+        if key in self._keys:
+            raise DatasetError(f"The key {key!r} is in the metadata twice: keys must differ.")
+        if key in (".", ".."):
+            raise DatasetError(f"The key of row {row} is {key!r}, which no address can hold.")
+        if path in self._paths:
+            raise DatasetError(f"The path {path!r} is in the metadata twice: paths must differ.")
+        if key:
+            self._keys.add(key)
+        self._paths.add(path)
+        digest = _text(metadata, "sha256").lower()
+        return ImageRecord(
+            row,
+            path,
+            digest if re.fullmatch("[0-9a-f]{64}", digest) else "",
+            _number(metadata, "width"),
+            _number(metadata, "height"),
+            _number(metadata, "bytes"),
+            labels=_labels(metadata),
+            key=key,
+        )
+
+
+def _seen(
+    pictures: Path | None, record: ImageRecord, metadata: dict[str, Any]
+) -> tuple[ImageRecord, bytes]:
+    """Return a record with its thumbnail, both made of the picture where they are not told.
+
+    The thumbnail is b"" where there is no picture either.
+    """
+    webp = metadata.get("webp")
+    thumbnail = webp if isinstance(webp, bytes) and _is_thumbnail(webp) else b""
+    if pictures is None or (thumbnail and record.sha256 and record.width):
+        return record, thumbnail
+    path = PurePosixPath(record.path)
+    try:
+        if ".." in path.parts:
+            return record, thumbnail
+        data = (pictures / path).read_bytes()
+        image, (width, height) = decode.decode_and_measure(data, min_side=_CARD_SIDES[0])
+    except (OSError, ValueError, DecodeError):
+        return record, thumbnail
+    told = replace(
+        record,
+        sha256=hashlib.sha256(data).hexdigest(),
+        width=width,
+        height=height,
+        bytes=len(data),
+    )
+    return told, thumbnail or decode.thumbnail(image)
+
+
+def _is_thumbnail(data: bytes) -> bool:
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) <= _MOST_THUMBNAIL_BYTES
+
+
+@cache
+def _card() -> bytes:
+    """Return the grey card that is shown instead of a picture that is not here."""
+    from PIL import Image, ImageDraw
+
+    card = Image.new("RGB", _CARD_SIDES, (222, 222, 222))
+    middle = (_CARD_SIDES[0] / 2, _CARD_SIDES[1] / 2)
+    ImageDraw.Draw(card).text(middle, "no picture", fill=(96, 96, 96), anchor="mm", font_size=20)
+    return decode.thumbnail(np.asarray(card))
+
+
+def _unit(stored: NDArray[np.floating[Any]], path: Path, first: int) -> NDArray[np.float32]:
+    """Return vectors of length 1; those that have it, but for rounding, are not touched."""
+    vectors = stored.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1)
+    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths < np.float32(1e-12)))
+    if len(bad):
+        raise DatasetError(
+            f"The vector of row {first + int(bad[0])} in {path} is zero or holds values that are "
+            "no numbers: leave it out."
+        )
+    lengths[np.abs(lengths - 1) < _NEARLY_ONE] = 1
+    units: NDArray[np.float32] = vectors / lengths[:, None]
+    return units
+
+
+def _path(text: str, pictures: Path | None) -> str:
+    """Return a path that begins in the folder of the pictures, whatever it began with elsewhere."""
+    path = PurePosixPath(text)
+    if pictures is not None and path.is_relative_to(pictures.resolve()):
+        return str(path.relative_to(pictures.resolve()))
+    return text.lstrip("/")
+
+
+def _text(metadata: dict[str, Any], name: str) -> str:
+    value = metadata.get(name)
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _number(metadata: dict[str, Any], name: str) -> int:
+    value = metadata.get(name)
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
+def _labels(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Return the labels, or the caption as the one label, sorted, each once."""
+    found = metadata.get("labels")
+    if not isinstance(found, list):
+        found = [_text(metadata, "caption")[:_MOST_LABEL_CHARACTERS]]
+    return tuple(sorted({str(each).strip() for each in found if each is not None} - {""}))
