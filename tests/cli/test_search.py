@@ -298,6 +298,19 @@ def test_ctrl_c_ends_with_code_130(run, monkeypatch):
     assert run("search", "--id", "7") == (130, "", "\nStopped.\n")
 
 
+def test_more_bytes_than_a_picture_has_are_not_read(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("app.typed.MOST_BYTES", 1_000_000)
+    (tmp_path / "film.mp4").write_bytes(bytes(1_000_001))
+    for code, out, err in (
+        run("search", tmp_path / "film.mp4"),
+        run("search", "/dev/zero"),
+        run("search", "-", stdin=bytes(1_000_001)),
+    ):
+        assert (code, out) == (2, "")
+        assert "has more than 1 MB" in err
+        assert_one_sentence(err)
+
+
 def test_a_huge_picture_is_refused_by_its_size(run, tmp_path):
     # A PNG whose header promises 60,000 x 60,000 pixels.
     bomb = tmp_path / "bomb.png"
