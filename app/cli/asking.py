@@ -43,7 +43,8 @@ class Query:
         if self.is_id or self.is_url:
             return None
         if self.typed == STANDARD_INPUT:
-            data = bytes_of(sys.stdin.buffer, "Standard input")
+            # None where whoever started it has closed it.
+            data = bytes_of(sys.stdin.buffer, "Standard input") if sys.stdin else b""
             if not data:
                 raise DecodeError("Standard input is empty: send a picture's bytes, or name one.")
             return data

@@ -290,6 +290,19 @@ def test_whoever_stops_reading_ends_the_search_quietly(home, cache):
     assert (ended.returncode, ended.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(("asked", "code"), [("--id 7", 0), ("-", 3)])
+def test_standard_input_may_be_closed(home, cache, asked, code):
+    ended = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m app search {asked} <&-'],
+        cwd=ROOT,
+        env=os.environ | {"RIS_HOME": str(home.path), "RIS_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+
+
 def test_ctrl_c_ends_with_code_130(run, monkeypatch):
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
