@@ -3,9 +3,11 @@
 import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
-from app.errors import NotFoundError, UsageError
+from app.errors import NotFoundError, TooLargeError, UsageError
 
+MOST_BYTES = 50_000_000  # as over HTTP: no photograph is larger, and a film is none
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -17,10 +19,11 @@ def is_address(text: str) -> bool:
 def bytes_of_file(path: str | os.PathLike[str]) -> bytes:
     """Return a picture's file; ~ is the user's home. UsageError, in one sentence, if there is none.
 
-    NotFoundError where nothing is at that path.
+    NotFoundError where nothing is at that path, TooLargeError above `MOST_BYTES`.
     """
     try:
-        return Path(path).expanduser().read_bytes()
+        with Path(path).expanduser().open("rb") as file:
+            return bytes_of(file, repr(os.fspath(path)))
     except FileNotFoundError as exc:
         raise NotFoundError(
             f"There is no file {os.fspath(path)!r}: name a picture that is there, or its URL."
@@ -32,3 +35,14 @@ def bytes_of_file(path: str | os.PathLike[str]) -> bytes:
     except (OSError, ValueError, RuntimeError) as exc:  # a zero byte; ~ of a user who is not
         reason = getattr(exc, "strerror", None) or str(exc)
         raise UsageError(f"{os.fspath(path)!r} cannot be read ({reason}).") from exc
+
+
+def bytes_of(file: BinaryIO, name: str) -> bytes:
+    """Return all bytes of an open file, called `name`; TooLargeError above `MOST_BYTES`."""
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise TooLargeError(
+            f"{name} has more than {MOST_BYTES // 1_000_000} MB, which is the most that a picture "
+            "may have: make it smaller."
+        )
+    return data

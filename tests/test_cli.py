@@ -429,6 +429,7 @@ def test_the_version_is_printed(run):
     [
         ["-m", "app", "--help"],
         ["-m", "app", "create-index", "--help"],
+        ["-m", "app", "search", "--help"],
         ["create_index.py", "--help"],
         ["-c", "import app"],
     ],

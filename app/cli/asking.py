@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from app.errors import DecodeError
 from app.results import Box
 from app.settings import Settings
-from app.typed import bytes_of_file, is_address
+from app.typed import bytes_of, bytes_of_file, is_address
 
 if TYPE_CHECKING:
     from app.cli.remote import RemoteServer
@@ -43,7 +43,8 @@ class Query:
         if self.is_id or self.is_url:
             return None
         if self.typed == STANDARD_INPUT:
-            data = sys.stdin.buffer.read()
+            # None where whoever started it has closed it.
+            data = bytes_of(sys.stdin.buffer, "Standard input") if sys.stdin else b""
             if not data:
                 raise DecodeError("Standard input is empty: send a picture's bytes, or name one.")
             return data

@@ -12,7 +12,7 @@ _ROWS = 5
 
 def can_be_shown() -> bool:
     """Return whether this terminal shows pictures; it is asked, so it must be one on both sides."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(side and side.isatty() for side in (sys.stdout, sys.stdin)):  # None: closed
         return False
     if os.get_terminal_size(sys.stdout.fileno()).columns == 0:  # a terminal that has no window
         return False

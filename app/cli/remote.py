@@ -144,9 +144,11 @@ class RemoteServer:
         return kinds().get(kind, UsageError)(problem["detail"])
 
     def _no_server(self, why: str) -> NoServerError:
+        named = "start one with ris serve, or leave --server out."
+        found = "ask again, or with --no-server."
         return NoServerError(
-            f"No server of this program answers at {self._address} ({why}): start one with "
-            "ris serve, or leave --server out."
+            f"No server of this program answers at {self._address} ({why}): "
+            f"{named if self._settings is None else found}"
         )
 
 

@@ -20,7 +20,6 @@ _URL = {
     "type": "string",
     "format": "uri",
     "pattern": "^https?://",
-    "examples": ["https://example.org/cat.jpg"],
 }
 _FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
 _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": queries.MOST_FILES}
@@ -48,7 +47,8 @@ def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
 
 
 _A_QUERY = _body(
-    multipart=_one_of(file=_FILE, url=_URL, id=_ID),
+    # url and id are taken here too, but the page of the document would fill them in beside a file.
+    multipart={"type": "object", "properties": {"file": _FILE}, "required": ["file"]},
     form=_one_of(url=_URL, id=_ID),
     json=_one_of(url=_URL, id=_ID),
 )

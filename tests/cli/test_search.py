@@ -290,12 +290,38 @@ def test_whoever_stops_reading_ends_the_search_quietly(home, cache):
     assert (ended.returncode, ended.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(("asked", "code"), [("--id 7", 0), ("-", 3)])
+def test_standard_input_may_be_closed(home, cache, asked, code):
+    ended = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m app search {asked} <&-'],
+        cwd=ROOT,
+        env=os.environ | {"RIS_HOME": str(home.path), "RIS_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+
+
 def test_ctrl_c_ends_with_code_130(run, monkeypatch):
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("app.cli.local.LocalGalleries.search", interrupt)
     assert run("search", "--id", "7") == (130, "", "\nStopped.\n")
+
+
+def test_more_bytes_than_a_picture_has_are_not_read(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("app.typed.MOST_BYTES", 1_000_000)
+    (tmp_path / "film.mp4").write_bytes(bytes(1_000_001))
+    for code, out, err in (
+        run("search", tmp_path / "film.mp4"),
+        run("search", "/dev/zero"),
+        run("search", "-", stdin=bytes(1_000_001)),
+    ):
+        assert (code, out) == (2, "")
+        assert "has more than 1 MB" in err
+        assert_one_sentence(err)
 
 
 def test_a_huge_picture_is_refused_by_its_size(run, tmp_path):

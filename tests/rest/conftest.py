@@ -37,6 +37,11 @@ class Served:
     service: SearchService
     pictures: Path
 
+    def wait_until_ready(self) -> None:
+        """Return when every gallery was opened."""
+        while self.client.get("/readyz").status_code == 503:
+            pass
+
 
 @pytest.fixture(scope="package")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
