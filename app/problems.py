@@ -34,7 +34,11 @@ def problem_of_status(status: int, detail: str) -> dict[str, Any]:
 
 def headers(status: int) -> dict[str, str]:
     """Return the headers that belong to a problem of this status."""
-    return {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Bearer"}
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return {"Connection": "close"}  # else the server takes the rest, to throw it away
+    return {}
 
 
 def kinds(root: type[AppError] = AppError) -> dict[str, type[AppError]]:

@@ -100,7 +100,7 @@ def make_application(
 
     from app.page import mount_page
 
-    mounted = mount_page(application, service, uploads, maker)
+    mounted = mount_page(application, service, uploads, maker, access)
     return _WithContentPolicy(_ForOwnPages(mounted, host=host, hosts=hosts))
 
 

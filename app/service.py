@@ -131,6 +131,16 @@ class SearchService:
                 infos.append(self.gallery(name))
         return infos
 
+    def first_gallery(self) -> str:
+        """Return the first gallery by name that can be searched; NotFoundError if none can."""
+        for info in self.galleries():
+            if not info.refused:
+                return info.name
+        raise NotFoundError(
+            "There is no gallery that can be searched: "
+            "make one with python3 create_index.py --images DIR --name NAME."
+        )
+
     def gallery(self, name: str) -> GalleryInfo:
         """Return what there is to say of one gallery; NotFoundError if there is none."""
         try:

@@ -8,9 +8,11 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from app.access import EVERYBODY, Access
 from app.making import GalleryMaker
 from app.page.functions import EXAMPLES, Functions
 from app.page.making import MakingFunctions
+from app.page.named import name_endpoints
 from app.page.queries import MOST_BYTES, Uploads
 from app.page.theme import make_theme
 from app.service import SearchService
@@ -45,15 +47,22 @@ _EDIT = """<section class="pane" aria-label="Edit">
 
 
 def mount_page(
-    application: FastAPI, service: SearchService, uploads: Path, maker: GalleryMaker
+    application: FastAPI,
+    service: SearchService,
+    uploads: Path,
+    maker: GalleryMaker,
+    access: Access = EVERYBODY,
 ) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     kept = Uploads(uploads, service)
+    page = make_page(service, Functions(service, kept), MakingFunctions(maker, kept))
+    with page:
+        name_endpoints(service, kept, access)
     mounted: FastAPI = gr.mount_gradio_app(
         application,
-        make_page(service, Functions(service, kept), MakingFunctions(maker, kept)),
+        page,
         path="/",
         theme=make_theme(),
         head=_HEAD,

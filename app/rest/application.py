@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, params
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Match, Mount
@@ -52,21 +52,28 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
         swagger_ui_parameters={"docExpansion": "list", "tryItOutEnabled": True},
     )
     measured = Metrics(service)
-    bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN, if it is set.")
-
-    def check(request: Request, _: Annotated[Any, Depends(bearer)]) -> None:
-        access.check(request.headers.get("authorization", ""))
-
-    programs = Depends(check)
-    application.include_router(routes_of_searching(service), dependencies=[programs])
+    programs = _check_of(access)
+    application.include_router(routes_of_searching(service), dependencies=programs)
     application.include_router(routes_of_pictures(service))
-    application.include_router(routes_of_galleries(service), dependencies=[programs])
+    application.include_router(routes_of_galleries(service), dependencies=programs)
     application.include_router(
         routes_of_operations(service, measured, is_ready=is_ready, programs=programs)
     )
     tell_errors(application)
     application.add_middleware(Counting, metrics=measured)
     return application
+
+
+def _check_of(access: Access) -> list[params.Depends]:
+    """Return what routes for programs depend on; the document tells of a token if one is needed."""
+    if not access.needs_token:
+        return []
+    bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN.")
+
+    def check(request: Request, _: Annotated[Any, Depends(bearer)]) -> None:
+        access.check(request.headers.get("authorization", ""))
+
+    return [params.Depends(check)]
 
 
 class RestRoutes(Mount):
@@ -82,7 +89,7 @@ class RestRoutes(Mount):
         """Match by the first part of the path."""
         if scope["type"] != "http" or _first_part(scope) not in FIRST_PARTS:
             return Match.NONE, {}
-        return super().matches(scope)
+        return Match.FULL, {"endpoint": self.app}  # also where a line ends in the address
 
 
 def _first_part(scope: Any) -> str:

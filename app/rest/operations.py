@@ -1,6 +1,6 @@
 """HTTP routes → what those who run the server ask: is it well, is it ready, what does it do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ def routes_of_operations(
     measured: metrics.Metrics,
     *,
     is_ready: Callable[[], bool],
-    programs: Depends,
+    programs: Sequence[Depends],
 ) -> APIRouter:
     """Return the routes; `programs` lets those ask for measurements who may."""
     router = APIRouter(tags=["Operations"])
@@ -41,7 +41,7 @@ def routes_of_operations(
 
     @router.get(
         "/metrics",
-        dependencies=[programs],
+        dependencies=programs,
         response_class=Response,
         responses=documented([401]) | {200: {"content": {metrics.MEDIA_TYPE: {}}}},
     )

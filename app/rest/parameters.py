@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import NotFoundError, UsageError
+from app.errors import UsageError
 from app.results import Box, Edit
-from app.service import AS_IT_IS, MAX_K, SearchService
+from app.service import AS_IT_IS, MAX_K
 
 # Whether a number is in range is for the service to say: the document only tells it too.
 _A_COSINE = {"minimum": -1, "maximum": 1}
@@ -16,6 +16,7 @@ _LONGEST_NAME = 200
 _LONGEST_LABEL = 1000
 _LONGEST_ID = 1000
 _LONGEST_BOX = 200
+_FRACTION = r"(0(\.[0-9]{1,15})?|1(\.0)?)"
 
 Name = Annotated[str, Path(description="A gallery's name.", max_length=_LONGEST_NAME)]
 ImageId = Annotated[
@@ -41,6 +42,7 @@ class _Part(_Strict):
             "fractions of the upright picture's width and height.",
             examples=["0.25,0,0.75,0.5"],
             max_length=_LONGEST_BOX,
+            json_schema_extra={"pattern": f"^{_FRACTION}(,{_FRACTION}){{3}}$"},
         ),
     ] = None
 
@@ -112,16 +114,3 @@ def box_of(text: str) -> Box:
             f"not {shortened(text)}."
         ) from exc
     return Box(left, top, right, bottom)
-
-
-def chosen(service: SearchService, gallery: str | None) -> str:
-    """Return the gallery that was asked for, or the first by name that can be searched."""
-    if gallery is not None:
-        return gallery
-    for info in service.galleries():
-        if not info.refused:
-            return info.name
-    raise NotFoundError(
-        "There is no gallery that can be searched: "
-        "make one with python3 create_index.py --images DIR --name NAME."
-    )

@@ -22,6 +22,7 @@ MOST_BYTES_OF_A_BATCH = 200_000_000
 _ROOM_FOR_THE_FORM = 100_000  # what a form adds to the file in it
 _MOST_BYTES_OF_JSON = 100_000
 _LONGEST_NAME = 100
+_MOST_FIELDS = 10
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _LEFT = "The connection was closed before the whole body had come."
 _ONE_OF = "Send exactly one of file, url and id"
@@ -62,9 +63,9 @@ async def read_query(request: Request) -> Query:
     async with _form(request, MOST_BYTES, 1) as form:
         given = {name: _one(form, name) for name in form}
         file = given.pop("file", None)
-        if isinstance(file, str):
+        if file and isinstance(file, str):
             raise UsageError("file must be a file, as curl sends it with -F file=@picture.jpg.")
-        if file is not None and (file.filename or file.size):  # else a browser's empty field
+        if isinstance(file, UploadFile) and (file.filename or file.size):  # else an empty field
             return _only(given | {"file": await contents(file)})
         return _only(given)
 
@@ -162,9 +163,13 @@ async def _form(request: Request, most_bytes: int, most_files: int) -> AsyncIter
     what = "The picture" if most_files == 1 else "The form"
     limited = _limited(request, most_bytes, what, room=_ROOM_FOR_THE_FORM)
     try:
-        form = await limited.form(max_files=most_files, max_fields=10)
+        form = await limited.form(max_files=most_files, max_fields=_MOST_FIELDS)
     except HTTPException as exc:
-        raise UsageError(f"The form cannot be read: {exc.detail.removesuffix('.')}.") from exc
+        reason, files = exc.detail.partition(".")[0], "file" if most_files == 1 else "files"
+        raise UsageError(
+            f"The form cannot be read ({reason}): send at most {most_files} {files} and "
+            f"{_MOST_FIELDS} other fields."
+        ) from exc
     except ClientDisconnect as exc:
         raise UsageError(_LEFT) from exc
     try:

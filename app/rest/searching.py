@@ -9,7 +9,7 @@ from app.problems import problem
 from app.rest import query as queries
 from app.rest.answering import answer_search, root_of
 from app.rest.models import BatchAnswer, SearchAnswer, Vector
-from app.rest.parameters import EmbedParameters, SearchParameters, chosen
+from app.rest.parameters import EmbedParameters, SearchParameters
 from app.rest.tell import documented, example
 from app.service import SearchService
 
@@ -20,7 +20,6 @@ _URL = {
     "type": "string",
     "format": "uri",
     "pattern": "^https?://",
-    "examples": ["https://example.org/cat.jpg"],
 }
 _FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
 _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": queries.MOST_FILES}
@@ -48,7 +47,8 @@ def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
 
 
 _A_QUERY = _body(
-    multipart=_one_of(file=_FILE, url=_URL, id=_ID),
+    # url and id are taken here too, but the page of the document would fill them in beside a file.
+    multipart={"type": "object", "properties": {"file": _FILE}, "required": ["file"]},
     form=_one_of(url=_URL, id=_ID),
     json=_one_of(url=_URL, id=_ID),
 )
@@ -82,7 +82,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
         gallery; exactly one of them.
         """
-        gallery = chosen(service, asked.gallery)
+        gallery = asked.gallery or service.first_gallery()
         wanted = queries.asked(service, gallery, query)
         return answer_search(request, service, gallery, wanted, asked)
 
@@ -102,7 +102,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         A file that is no picture gets a problem in place of its answer; what is wrong with all of
         them alike is the problem of the whole request.
         """
-        gallery = chosen(service, asked.gallery)
+        gallery = asked.gallery or service.first_gallery()
         return {"answers": [_answer(request, service, gallery, file, asked) for file in files]}
 
     @router.post(
@@ -116,7 +116,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         query: Annotated[queries.Query, Depends(queries.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
-        gallery = chosen(service, asked.gallery)
+        gallery = asked.gallery or service.first_gallery()
         vector = service.embed(gallery, queries.asked(service, gallery, query), edit=asked.edit)
         return {
             "vector": vector.tolist(),
