@@ -20,13 +20,14 @@ from typing import Any
 import httpx
 import pillow_heif
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
 from app import __version__, errors
 from app.errors import AppError, GalleryError, UsageError
 from app.problems import problem
 from app.results import GalleryInfo
-from app.server import address_of, make_application, serve
+from app.server import _ForOwnPages, address_of, make_application, serve
 from app.service import SearchService, Watcher
 from app.settings import Settings, read_settings
 from app.wiring import make_maker
@@ -672,3 +673,28 @@ def test_a_gallery_error_is_no_reason_not_to_start(served: Served, settings: Set
     with pytest.raises(GalleryError):
         service.search("broken", 0)
     assert served.client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("photos.example", 200),
+        ("Photos.Example:8443", 200),
+        ("localhost:7860", 200),
+        ("[::1]:7860", 200),
+        ("rebound.example", 403),
+        ("photos.example.rebound.example", 403),
+        ("", 403),
+    ],
+)
+def test_where_hosts_are_named_others_get_nothing_wherever_it_listens(
+    host: str, name: str, status: int
+) -> None:
+    """A container listens at every address: without names it could not tell who asks."""
+    application = FastAPI()
+    application.get("/")(lambda: "a secret")
+    guarded = _ForOwnPages(application, host=host, hosts={"photos.example"})
+    answer = asgi(guarded, "GET", "/", {"Host": name})
+    assert answer.status_code == status
+    assert ("secret" in answer.text) == (status == 200)

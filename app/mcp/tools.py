@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
 from app.answers import gallery_answer, image_answer, search_answer
-from app.errors import NotFoundError, UsageError
+from app.errors import UsageError
 from app.mcp.pictures import picture
 from app.results import Box, Edit
 from app.service import MAX_K, SearchService
@@ -102,7 +102,7 @@ class Tools:
         """
         if not 0 <= pictures <= MOST_PICTURES:
             raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")
-        gallery = gallery or self._first_gallery()
+        gallery = gallery or self._service.first_gallery()
         result = self._service.search(
             gallery,
             self._query(gallery, image, id),
@@ -135,15 +135,6 @@ class Tools:
         row = self._service.id_of(gallery, str(id))
         answer = image_answer(gallery, self._service.image(gallery, row))
         return _answered(answer, context, [self._thumbnail(gallery, row)])
-
-    def _first_gallery(self) -> str:
-        for info in self._service.galleries():
-            if not info.refused:
-                return info.name
-        raise NotFoundError(
-            "There is no gallery that can be searched: make one with "
-            "python3 create_index.py --images DIR --name NAME."
-        )
 
     def _query(self, gallery: str, image: str, public_id: str | int | None) -> bytes | str | int:
         """Return what the service takes: a file's bytes, an address, or an image's row."""
