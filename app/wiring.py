@@ -1,24 +1,27 @@
-"""Settings → the objects that do the work; the only place where they are made."""
+"""Settings → the objects that do the work; the only place where they are made.
+
+What a search does not need is imported where it is made: the command line answers in two seconds.
+"""
 
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.build import BuildReport, build
-from app.collect import Politeness
 from app.embed.load import load_embedder
 from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
-from app.listed import build_listed
 from app.making import GalleryMaker
 from app.results import Evaluation
 from app.service import SearchService
 from app.settings import Settings
-from app.survey import Survey, survey_folder, survey_gallery
-from app.transfer import ExportReport, export_gallery, import_embeddings
+
+if TYPE_CHECKING:
+    from app.survey import Survey
+    from app.transfer import ExportReport
 
 Tell = Callable[[str, int, int], None]
 
@@ -81,6 +84,9 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
 
     It takes a ListRequest and `tell`.
     """
+    from app.collect import Politeness
+    from app.listed import build_listed
+
     limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
     return partial(
         build_listed,
@@ -90,8 +96,10 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
     )
 
 
-def make_exporter(settings: Settings) -> partial[ExportReport]:
+def make_exporter(settings: Settings) -> "partial[ExportReport]":
     """Return `app.transfer.export_gallery` with the folders filled in."""
+    from app.transfer import export_gallery
+
     return partial(
         export_gallery, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
     )
@@ -102,15 +110,18 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
 
     It takes an ImportRequest and `tell`.
     """
+    from app.transfer import import_embeddings
+
     builder = make_builder(settings).keywords
     wanted = ("features_dir", "indexes_dir", "load_embedder")
     return partial(import_embeddings, **{key: builder[key] for key in wanted})
 
 
-def make_surveyor(settings: Settings) -> Callable[[Path | None, str, Tell], Survey]:
+def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, Tell], Survey]":
     """Return what looks at a folder or, where that is None, at the gallery of a name."""
+    from app.survey import survey_folder, survey_gallery
 
-    def survey(folder: Path | None, gallery: str, tell: Tell) -> Survey:
+    def survey(folder: Path | None, gallery: str, tell: Tell) -> "Survey":
         if folder is not None:
             return survey_folder(folder, workers=_cores(), tell=tell)
         return survey_gallery(

@@ -16,13 +16,16 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import tenacity
 from filelock import FileLock, Timeout
 
 from app.collect.tables import Row
 from app.errors import FetchError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 FAILED = "failed.csv"
 """The list, beside the pictures, of the rows that gave none; it marks a folder as this module's."""
@@ -159,10 +162,12 @@ def _fetched(
 
 def _get(row: Row, hosts: "_Hosts", fetch: Callable[[str], bytes], politeness: Politeness) -> bytes:
     """Return the picture of a row, asked for again where that may help."""
+    import tenacity  # not needed by who only searches
+
     if not row.url:
         raise FetchError("The list has no address for it.")
 
-    def wait(state: tenacity.RetryCallState) -> float:
+    def wait(state: "RetryCallState") -> float:
         error = state.outcome.exception() if state.outcome else None
         backed_off = tenacity.wait_exponential_jitter(
             multiplier=politeness.first_wait,
