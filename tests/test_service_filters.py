@@ -74,7 +74,7 @@ def test_without_the_vectors_a_label_is_searched_by_the_codes(shop: Home, home: 
 
 
 def test_an_unknown_label_is_told_with_those_that_are_like_it(service: SearchService) -> None:
-    with pytest.raises(NotFoundError, match="has the label 'knid_3': did you mean kind_3"):
+    with pytest.raises(NotFoundError, match="has the label 'knid_3': perhaps kind_3"):
         service.search("mine", 5, label="knid_3")
     with pytest.raises(NotFoundError, match="leave the label out"):
         service.search("mine", 5, label="zzzzzzzzzzz")

@@ -28,10 +28,15 @@ CREATE TABLE image_label (
     image INTEGER NOT NULL REFERENCES image, label INTEGER NOT NULL REFERENCES label,
     PRIMARY KEY (image, label)
 ) WITHOUT ROWID;
-CREATE TABLE image_key (image INTEGER PRIMARY KEY REFERENCES image, key TEXT NOT NULL UNIQUE);
 CREATE TABLE skipped (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE manifest (manifest TEXT NOT NULL);
 CREATE TABLE progress (recipe TEXT NOT NULL, pictures INTEGER NOT NULL);
+"""
+# Made for the first image that has a key: most galleries have none.
+_KEY_TABLE = """
+CREATE TABLE IF NOT EXISTS image_key (
+    image INTEGER PRIMARY KEY REFERENCES image, key TEXT NOT NULL UNIQUE
+)
 """
 # Small pages: a thumbnail of 3 KB would leave a quarter of a page of 4 KB empty.
 _THUMBNAIL_TABLE = """
@@ -110,10 +115,10 @@ class Draft:
             self._database.executemany(
                 "INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", named
             )
-            self._database.executemany(
-                "INSERT INTO image_key VALUES (?, ?)",
-                [(row, image.key) for row, image in enumerate(images, first) if image.key],
-            )
+            keys = [(row, image.key) for row, image in enumerate(images, first) if image.key]
+            if keys:
+                self._database.execute(_KEY_TABLE)
+                self._database.executemany("INSERT INTO image_key VALUES (?, ?)", keys)
             self._database.executemany(
                 "INSERT OR REPLACE INTO skipped VALUES (?, ?)",
                 [(skip.path, skip.reason) for skip in skipped],

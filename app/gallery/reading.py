@@ -27,6 +27,9 @@ def open_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> "Galler
     return Gallery(Folders.of(name, features_dir, indexes_dir))
 
 
+_KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
+
+
 class Gallery:
     """An open gallery: a snapshot that a rebuild does not disturb. For any number of threads."""
 
@@ -147,7 +150,7 @@ class Gallery:
             names = [] if rows else self._database.execute("SELECT name FROM label").fetchall()
         if not rows:
             near = difflib.get_close_matches(label, [name for (name,) in names], 3, 0.5)
-            mend = f"did you mean {' or '.join(near)}?" if near else "leave the label out."
+            mend = f"perhaps {' or '.join(near)} is meant." if near else "leave the label out."
             raise NotFoundError(f"No image of {self.name} has the label {label!r}: {mend}")
         return [row[0] for row in rows]
 
@@ -188,7 +191,7 @@ class Gallery:
             raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
         try:
             self.manifest = self._read_manifest(path)
-            self._has_keys = self._looks_for_keys()
+            self._has_keys = bool(self._database.execute(_KEY_TABLE).fetchall())
             self._verify()
             thumbnails = self.folders.path_of("thumbnails", self.manifest.files["thumbnails"])
             self._thumbnails = files.open_read_only(thumbnails, mend=self._mend())
@@ -228,14 +231,6 @@ class Gallery:
         except (sqlite3.Error, GalleryError) as exc:
             what = str(exc) if isinstance(exc, GalleryError) else "It is no gallery database"
             raise GalleryError(f"{what}: {path}. {mending_command(self.name, None)}") from exc
-
-    def _looks_for_keys(self) -> bool:
-        """Return whether any image has a key; galleries of the first version have no table."""
-        tables = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
-        return all(
-            self._database.execute(query).fetchone()
-            for query in (tables, "SELECT 1 FROM image_key LIMIT 1")
-        )
 
     def _verify(self) -> None:
         for kind, file in self.manifest.files.items():
