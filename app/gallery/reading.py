@@ -13,6 +13,8 @@ from app.gallery import files
 from app.gallery.manifest import DATABASE, DRAFT, Folders, Manifest, gallery_names, mending_command
 from app.results import ImageRecord, Skipped
 
+_KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
+
 
 def open_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> "Gallery":
     """Open a gallery; NotFoundError, with the names there are, if there is none of that name."""
@@ -25,9 +27,6 @@ def open_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> "Galler
         )
         raise NotFoundError(f"There is no gallery {name!r}: {mend}")
     return Gallery(Folders.of(name, features_dir, indexes_dir))
-
-
-_KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
 
 
 class Gallery:
