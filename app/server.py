@@ -183,7 +183,13 @@ def _keep_gradio_to_itself(uploads: Path) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, reuse_port=False, backlog=2048)
+        listening = socket.create_server(
+            (host, port), family=family, reuse_port=False, backlog=2048
+        )
+        # Else an answer's body waits 40 ms for its head to be acknowledged: asyncio sees to that
+        # only for sockets that it makes itself. What is accepted inherits it.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except (OSError, UnicodeError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise UsageError(

@@ -101,7 +101,7 @@ def _port(environ: Mapping[str, str]) -> int:
 def _token(environ: Mapping[str, str], key: str) -> str:
     value = environ.get(key, "")
     if not re.fullmatch(
-        r"[\w.~+/-]*=*", value, re.ASCII
+        r"([\w.~+/-]+=*)?", value, re.ASCII
     ):  # RFC 6750; nor is it shown, being secret
         raise SettingsError(
             f"{key} holds a character that no token may hold: use letters, digits and -._~+/ alone."

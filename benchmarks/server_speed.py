@@ -22,7 +22,7 @@ from benchmarks.report import Report, at_most
 
 GALLERY = "caltech101-efficientnet_lite0"
 _PROGRAM = Path(__file__).resolve().parents[1]
-_EXAMPLES = sorted((_PROGRAM / "app" / "page" / "examples").glob("*.jpg"))
+EXAMPLES = sorted((_PROGRAM / "app" / "page" / "examples").glob("*.jpg"))
 _STARTS = 5
 _WARM_UPS = 50
 _SEARCHES = 50
@@ -168,7 +168,7 @@ def query_pictures(data: Path, count: int) -> list[Path]:
     drawn = random.Random(0).sample(layout.pictures(), (count + 1) // 2)
     chosen: list[Path] = []
     for number, picture in enumerate(drawn):
-        chosen += [layout.folder / picture.path, _EXAMPLES[number % len(_EXAMPLES)]]
+        chosen += [layout.folder / picture.path, EXAMPLES[number % len(EXAMPLES)]]
     return chosen[:count]
 
 

@@ -221,3 +221,24 @@ def test_this_machines_addresses_are_asked_only_when_the_settings_allow_it(
     with pytest.raises(Exception) as told:  # noqa: PT011 (which one is the question)
         service.fetch("http://127.0.0.1:9/picture.jpg")
     assert isinstance(told.value, AddressError) is (allowed == "0")
+
+
+# --- the token -----------------------------------------------------------------------------------
+
+
+def test_programs_need_no_token_unless_one_is_set() -> None:
+    assert read_settings({}).api_token == ""
+    assert read_settings({"RIS_API_TOKEN": ""}).api_token == ""
+    assert read_settings({"RIS_API_TOKEN": "aZ0-._~+/=="}).api_token == "aZ0-._~+/=="
+
+
+@pytest.mark.parametrize("value", ["two words", "tökén", "a\nb", "=", "a=b", '"quoted"', "x,y"])
+def test_a_token_that_no_header_can_hold_is_refused_unshown(value: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings({"RIS_API_TOKEN": value})
+    assert "RIS_API_TOKEN" in str(told.value)
+    assert value not in str(told.value).replace("=", "", 1) or value == "="
+
+
+def test_a_token_is_not_shown_with_the_settings() -> None:
+    assert "secret" not in repr(read_settings({"RIS_API_TOKEN": "secret"}))

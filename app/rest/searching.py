@@ -21,43 +21,51 @@ _URL = {
     "format": "uri",
     "pattern": "^https?://",
 }
+_MEDIA_TYPES = {
+    "multipart": "multipart/form-data",
+    "form": "application/x-www-form-urlencoded",
+    "json": "application/json",
+}
 _FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
 _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": queries.MOST_FILES}
 
 
-def _body(**kinds: dict[str, Any]) -> dict[str, Any]:
-    content = {
-        {"multipart": "multipart/form-data", "form": "application/x-www-form-urlencoded"}.get(
-            kind, "application/json"
-        ): {"schema": schema}
-        for kind, schema in kinds.items()
+def _body(**content: dict[str, Any]) -> dict[str, Any]:
+    """Return what the document says of a body, by the kinds that it may be sent as."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {_MEDIA_TYPES[kind]: told for kind, told in content.items()},
+        }
     }
-    return {"requestBody": {"required": True, "content": content}}
 
 
 def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object that has exactly one of these properties."""
-    return {
+    """Return what the document says of an object that has exactly one of these properties."""
+    schema = {
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
     }
+    return {"schema": schema, "example": {"id": 17}}
 
 
 _A_QUERY = _body(
     # url and id are taken here too, but the page of the document would fill them in beside a file.
-    multipart={"type": "object", "properties": {"file": _FILE}, "required": ["file"]},
+    multipart={"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
     form=_one_of(url=_URL, id=_ID),
     json=_one_of(url=_URL, id=_ID),
 )
 _SOME_FILES = _body(
     multipart={
-        "type": "object",
-        "properties": {"files": _FILES},
-        "required": ["files"],
-        "additionalProperties": False,
+        "schema": {
+            "type": "object",
+            "properties": {"files": _FILES},
+            "required": ["files"],
+            "additionalProperties": False,
+        }
     }
 )
 

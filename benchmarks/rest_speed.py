@@ -1,0 +1,51 @@
+"""A running server → what a search over HTTP takes beyond the search itself."""
+
+import random
+import time
+from statistics import median
+
+import requests
+from tqdm import tqdm
+
+from benchmarks.report import Report, at_most
+from benchmarks.server_speed import EXAMPLES, GALLERY, running_server
+
+_WARM_UPS = 20
+_SEARCHES = 200
+_K = 10
+_ANSWER_SECONDS = 60
+
+
+def measure(report: Report) -> None:
+    """Search with the page's photographs and with ids; the median of request minus search."""
+    ids = random.Random(0).sample(range(9000), _WARM_UPS + _SEARCHES)
+    with running_server() as (_, address), requests.Session() as http:
+        ask = f"{address}/similarity-search?gallery={GALLERY}&k={_K}"
+        while http.get(f"{address}/readyz", timeout=_ANSWER_SECONDS).status_code == 503:
+            time.sleep(0.1)  # the gallery is still being opened
+        pictures = [path.read_bytes() for path in EXAMPLES]
+        by_file, by_id, bare = [], [], []
+        for number, image in enumerate(tqdm(ids, desc="Asking", unit=" pairs", disable=None)):
+            picture = pictures[number % len(pictures)]
+            by_file.append(_beyond(http, ask, files={"file": ("picture.jpg", picture)}))
+            by_id.append(_beyond(http, ask, json={"id": image}))
+            started = time.perf_counter()
+            http.get(f"{address}/problems/usage", timeout=_ANSWER_SECONDS)
+            bare.append(1000 * (time.perf_counter() - started))
+    for what, milliseconds in (("a file", by_file), ("an id", by_id)):
+        middle = median(milliseconds[_WARM_UPS:])
+        report.add(
+            f"HTTP request beyond the search, by {what}, k = {_K}, median of {_SEARCHES}",
+            f"{middle:.2f} ms",
+            at_most(middle, 5, "5 ms"),
+        )
+    report.add("a request that does nothing, median", f"{median(bare[_WARM_UPS:]):.2f} ms")
+
+
+def _beyond(http: requests.Session, ask: str, **query: object) -> float:
+    """Return the milliseconds of a request that were not the search's own."""
+    started = time.perf_counter()
+    answer = http.post(ask, timeout=_ANSWER_SECONDS, **query)  # type: ignore[arg-type]
+    took = 1000 * (time.perf_counter() - started)
+    answer.raise_for_status()
+    return took - float(answer.json()["timing_ms"]["total"])
