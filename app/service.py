@@ -2,24 +2,23 @@
 
 import hashlib
 import mimetypes
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app import decode, layouts
+from app import decode
 from app.embed import Embedder
-from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
-from app.gallery import Gallery, gallery_names, open_gallery
-from app.index import SearchEffort, VectorIndex
+from app.errors import ModelError, NotFoundError, UsageError
+from app.index import VectorIndex
 from app.loading import Models
+from app.opened import Galleries, Opened
 from app.results import Edit, Example, GalleryInfo, Hit, ImageRecord, SearchResult, Timings
 
 MAX_K = 200
@@ -27,15 +26,7 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
-_MAKE_ONE = "make one with python3 create_index.py --images DIR --name NAME."
 _Asked = ParamSpec("_Asked")
-_DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
-
-
-@dataclass(frozen=True)
-class _Open:
-    gallery: Gallery
-    index: VectorIndex
 
 
 @dataclass(frozen=True)
@@ -110,14 +101,14 @@ class SearchService:
         load_embedder: Callable[[str], Embedder],
         fetch: Callable[[str], bytes],
     ) -> None:
-        self._datasets_dir = datasets_dir
-        self._features_dir = features_dir
-        self._indexes_dir = indexes_dir
         self._models = Models(load_embedder)
+        self._galleries = Galleries(
+            datasets_dir=datasets_dir,
+            features_dir=features_dir,
+            indexes_dir=indexes_dir,
+            models=self._models,
+        )
         self._fetch = fetch
-        self._opened: dict[str, _Open] = {}
-        self._folders: dict[str, Path] = {}
-        self._opening = threading.Lock()
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
@@ -126,69 +117,30 @@ class SearchService:
 
     def names(self) -> list[str]:
         """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
-        return gallery_names(self._indexes_dir)
+        return self._galleries.names()
 
     def galleries(self) -> list[GalleryInfo]:
         """Return every gallery on disk, the refused ones with the reason."""
-        infos = []
-        for name in gallery_names(self._indexes_dir):
-            with suppress(NotFoundError):  # removed a moment ago
-                infos.append(self.gallery(name))
-        return infos
-
-    def first_gallery(self) -> str:
-        """Return the first gallery by name that can be searched; NotFoundError if none can."""
-        for info in self.galleries():
-            if not info.refused:
-                return info.name
-        raise NotFoundError(
-            "There is no gallery that can be searched: "
-            "make one with python3 create_index.py --images DIR --name NAME."
-        )
+        return self._galleries.infos()
 
     def gallery(self, name: str) -> GalleryInfo:
         """Return what there is to say of one gallery; NotFoundError if there is none."""
-        try:
-            opened = self._open(name)
-        except GalleryError as exc:
-            return GalleryInfo(name, refused=str(exc))
-        manifest = opened.gallery.manifest
-        return GalleryInfo(
-            name=name,
-            uploads_off=self._uploads_off(opened.gallery),
-            pictures_missing=self._pictures_missing(opened.gallery),
-            approximate=opened.index.approximate,
-            images=manifest.images,
-            data=manifest.data,
-            model=manifest.model,
-            dim=manifest.dim,
-            index=manifest.index,
-            probes=manifest.probes,
-            candidates=manifest.candidates,
-            recall_raw=manifest.recall_raw,
-            recall_reranked=manifest.recall_reranked,
-            created=manifest.created,
-            skipped=manifest.skipped,
-            floor=manifest.floor,
-            disk_bytes=sum(file.bytes for file in manifest.files.values()),
-            notes=manifest.notes,
-        )
+        return self._galleries.info(name)
 
     def default_gallery(self) -> str:
-        """Return the first gallery by name that can be searched; NotFoundError if none can."""
-        names = gallery_names(self._indexes_dir)
-        for name in names:
-            if not self.gallery(name).refused:
-                return name
-        if names:
-            raise GalleryError(
-                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
-            )
-        raise NotFoundError(f"There is no gallery to search: {_MAKE_ONE}")
+        """Return the first gallery by name that can be searched.
+
+        GalleryError if all are damaged, NotFoundError if there is none.
+        """
+        return self._galleries.default()
 
     def folder(self, gallery: str) -> Path | None:
         """Return the folder that a gallery's paths start from; None where it is not known here."""
-        return self._folder_of(self._open(gallery).gallery)
+        return self._galleries.folder_of(self._galleries.open(gallery).gallery)
+
+    def warm_up(self) -> None:
+        """Open every gallery and load its model, so that the first query need not wait."""
+        self._galleries.warm_up()
 
     @_watched
     def search(
@@ -219,7 +171,7 @@ class SearchService:
         if not -1 <= min_score <= 1:  # nor is NaN
             raise UsageError(f"The least score is a cosine, from -1 to 1, not {min_score}.")
         clock = _Clock()
-        opened = self._open(gallery)
+        opened = self._galleries.open(gallery)
         embedding = self._embed_query(opened, query, edit, clock)
         index, manifest = opened.index, opened.gallery.manifest
         vector = _moved(embedding.vector, examples, opened)
@@ -266,11 +218,11 @@ class SearchService:
         self, gallery: str, query: bytes | str | int, *, edit: Edit = AS_IT_IS
     ) -> NDArray[np.float32]:
         """Return the (dim,) unit vector of a query, as `search` compares it; see there."""
-        return self._embed_query(self._open(gallery), query, edit, _Clock()).vector
+        return self._embed_query(self._galleries.open(gallery), query, edit, _Clock()).vector
 
     def vectors(self, gallery: str) -> NDArray[np.float32]:
         """Return the (images, dim) vectors of a gallery, as stored, in the order of the rows."""
-        index = self._open(gallery).index
+        index = self._galleries.open(gallery).index
         return index.vectors(np.arange(index.rows))
 
     def id_of(self, gallery: str, public_id: str) -> int:
@@ -278,31 +230,32 @@ class SearchService:
 
         That is the key from the list of pictures that the gallery was made of, or the id itself.
         """
-        return self._open(gallery).gallery.id_of(public_id)
+        return self._galleries.open(gallery).gallery.id_of(public_id)
 
     def image(self, gallery: str, image: int) -> ImageRecord:
         """Return one image of a gallery; NotFoundError if there is none of that id."""
-        return self._open(gallery).gallery.images([image])[0]
+        return self._galleries.open(gallery).gallery.images([image])[0]
 
     def random_images(self, gallery: str, count: int) -> list[ImageRecord]:
         """Return up to `count` images of a gallery, drawn afresh at each call."""
-        opened = self._open(gallery).gallery
+        opened = self._galleries.open(gallery).gallery
         return opened.images(opened.random_ids(count))
 
     def thumbnail(self, gallery: str, image: int) -> bytes:
         """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
-        return self._open(gallery).gallery.thumbnail(image)
+        return self._galleries.open(gallery).gallery.thumbnail(image)
 
     def picture(self, gallery: str, image: int) -> tuple[bytes, str]:
         """Return the original file of an image and its media type.
 
         NotFoundError if it is not on this machine; the message says which command fetches it.
         """
-        opened = self._open(gallery).gallery
+        opened = self._galleries.open(gallery).gallery
         record = opened.images([image])[0]
-        data = _file_of(record, self._folder_of(opened))
+        data = self._galleries.file_of(opened, record)
         if data is None:
-            raise NotFoundError(self._pictures_missing(opened) or f"{record.path} is missing.")
+            missing = self._galleries.pictures_missing(opened)
+            raise NotFoundError(missing or f"{record.path} is missing.")
         return data, mimetypes.guess_type(record.path)[0] or "application/octet-stream"
 
     def fetch(self, url: str) -> bytes:
@@ -319,29 +272,19 @@ class SearchService:
         image = decode.decode(data, min_side=DISPLAY_SIDE)
         return decode.encode_png(_edited(image, edit), longer_side=DISPLAY_SIDE)
 
-    def warm_up(self) -> None:
-        """Open every gallery and load its model, so that the first query need not wait."""
-        for name in gallery_names(self._indexes_dir):
-            try:
-                manifest = self._open(name).gallery.manifest
-                if manifest.preprocessing:
-                    self._models.get(manifest.model)
-            except AppError:
-                continue  # `galleries` says why
-
     def _embed_query(
-        self, opened: _Open, query: bytes | str | int, edit: Edit, clock: "_Clock"
+        self, opened: Opened, query: bytes | str | int, edit: Edit, clock: "_Clock"
     ) -> _Embedding:
         notes: tuple[str, ...] = ()
         if isinstance(query, int) and edit.is_nothing:
             record = opened.gallery.images([query])[0]
             return _Embedding(opened.index.vector(query), record.sha256)
-        off = self._uploads_off(opened.gallery, wait=True)
+        off = self._galleries.uploads_off(opened.gallery, wait=True)
         if off:
             raise ModelError(off)
         if isinstance(query, int):
             record = opened.gallery.images([query])[0]
-            data = _file_of(record, self._folder_of(opened.gallery))
+            data = self._galleries.file_of(opened.gallery, record)
             if data is None:
                 data = opened.gallery.thumbnail(query)
                 notes = ("The thumbnail was edited: the original is not here.",)
@@ -361,81 +304,6 @@ class SearchService:
             vector = embedder.embed([image])[0]
         return _Embedding(vector, sha256, notes)
 
-    def _open(self, name: str) -> _Open:
-        opened = self._opened.get(name)
-        if opened is not None and not opened.gallery.replaced():
-            return opened
-        with self._opening:
-            opened = self._opened.get(name)
-            if opened is not None and not opened.gallery.replaced():
-                return opened
-            self._opened.pop(name, None)
-            gallery = open_gallery(
-                name, features_dir=self._features_dir, indexes_dir=self._indexes_dir
-            )
-            index = VectorIndex(
-                vectors=gallery.vectors_path,
-                shortlist=gallery.shortlist_path,
-                effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
-            )
-            if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
-                gallery.close()
-                raise GalleryError(
-                    f"The index of {name} does not belong to its database. "
-                    f"Run: {gallery.manifest.command} --force"
-                )
-            opened = self._opened[name] = _Open(gallery, index)
-            return opened
-
-    def _uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
-        """Return why this gallery takes no new pictures as queries; '' if it does.
-
-        Without `wait` a model that is still being loaded counts as one that will run.
-        """
-        manifest = gallery.manifest
-        if not wait and manifest.preprocessing and manifest.model not in self._models:
-            return ""
-        only = f"Only images of {gallery.name} can be searched with: "
-        if not manifest.preprocessing:
-            return f"{only}its vectors came from elsewhere, and no model here made them."
-        try:
-            embedder = self._models.get(manifest.model)
-        except AppError as exc:
-            return only + str(exc)
-        if embedder.weights_sha256 != manifest.weights_sha256 or (
-            embedder.model.preprocessing_facts() != manifest.preprocessing
-        ):
-            return (
-                f"{only}it was built with other weights of {manifest.model} than are here; "
-                f"build it anew with: {manifest.command} --force"
-            )
-        return ""
-
-    def _folder_of(self, gallery: Gallery) -> Path | None:
-        manifest = gallery.manifest
-        if manifest.source:
-            return Path(manifest.source)
-        known = self._folders.get(manifest.data)
-        if known is None or not known.is_dir():
-            try:
-                known = layouts.open_data_set(manifest.data, self._datasets_dir).folder
-            except AppError:
-                return None
-            self._folders[manifest.data] = known
-        return known
-
-    def _pictures_missing(self, gallery: Gallery) -> str:
-        folder = self._folder_of(gallery)
-        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
-            return ""
-        manifest = gallery.manifest
-        if manifest.source:
-            return f"The original pictures are not in {manifest.source} any more."
-        return (
-            "The original pictures are not on this machine: thumbnails are shown. To fetch them, "
-            f"run: bash data_download.sh {_DOWNLOADS.get(manifest.data, manifest.data)}"
-        )
-
 
 def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
     if edit.quarter_turns % 4:
@@ -446,7 +314,7 @@ def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
 
 
 def _moved(
-    vector: NDArray[np.float32], examples: Sequence[Example], opened: _Open
+    vector: NDArray[np.float32], examples: Sequence[Example], opened: Opened
 ) -> NDArray[np.float32]:
     """Return the unit vector along the query's own and the weighted examples'."""
     if not examples:
@@ -503,20 +371,6 @@ def _near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:
     alike = vectors @ vectors.T >= _NEARLY_EQUAL
     first = alike.argmax(axis=1)  # the best result that each one equals, or itself
     return {rank: int(of) + 1 for rank, of in enumerate(first, 1) if of + 1 < rank}
-
-
-def _file_of(record: ImageRecord, folder: Path | None) -> bytes | None:
-    """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
-
-    Links do: the build follows them too, and whoever owns the folder has put them there.
-    """
-    path = PurePosixPath(record.path)
-    if folder is None or path.is_absolute() or ".." in path.parts:
-        return None
-    try:
-        return (folder / path).read_bytes()
-    except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
-        return None
 
 
 class _Clock:

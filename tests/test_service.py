@@ -943,7 +943,7 @@ def test_a_gallery_removed_while_they_are_listed_is_left_out(
 ) -> None:
     service = mine.service()
     names = iter([["ghost", "mine"]])
-    monkeypatch.setattr("app.service.gallery_names", lambda folder: next(names, ["mine"]))
+    monkeypatch.setattr("app.opened.gallery_names", lambda folder: next(names, ["mine"]))
     assert [info.name for info in service.galleries()] == ["mine"]
 
 

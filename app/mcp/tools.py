@@ -102,7 +102,7 @@ class Tools:
         """
         if not 0 <= pictures <= MOST_PICTURES:
             raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")
-        gallery = gallery or self._service.first_gallery()
+        gallery = gallery or self._service.default_gallery()
         result = self._service.search(
             gallery,
             self._query(gallery, image, id),

@@ -39,7 +39,7 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
         """Find the images of a gallery most similar to a picture: a file, or its URL as text."""
         _check(access, request)
         result = service.search(
-            gallery or service.first_gallery(),
+            gallery or service.default_gallery(),
             _query(image, uploads),
             k=k,
             edit=_edit(box),

@@ -90,7 +90,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
         gallery; exactly one of them.
         """
-        gallery = asked.gallery or service.first_gallery()
+        gallery = asked.gallery or service.default_gallery()
         wanted = queries.asked(service, gallery, query)
         return answer_search(request, service, gallery, wanted, asked)
 
@@ -110,7 +110,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         A file that is no picture gets a problem in place of its answer; what is wrong with all of
         them alike is the problem of the whole request.
         """
-        gallery = asked.gallery or service.first_gallery()
+        gallery = asked.gallery or service.default_gallery()
         return {"answers": [_answer(request, service, gallery, file, asked) for file in files]}
 
     @router.post(
@@ -124,7 +124,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         query: Annotated[queries.Query, Depends(queries.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
-        gallery = asked.gallery or service.first_gallery()
+        gallery = asked.gallery or service.default_gallery()
         vector = service.embed(gallery, queries.asked(service, gallery, query), edit=asked.edit)
         return {
             "vector": vector.tolist(),

@@ -1,0 +1,198 @@
+"""The galleries on disk → opened, anew when they change, and what there is to say of them."""
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from app import layouts
+from app.errors import AppError, GalleryError, NotFoundError
+from app.gallery import Gallery, gallery_names, open_gallery
+from app.index import SearchEffort, VectorIndex
+from app.loading import Models
+from app.results import GalleryInfo, ImageRecord
+
+_DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open gallery and its index."""
+
+    gallery: Gallery
+    index: VectorIndex
+
+
+class Galleries:
+    """The galleries of one place, and where their pictures are. For many threads."""
+
+    def __init__(
+        self, *, datasets_dir: Path, features_dir: Path, indexes_dir: Path, models: Models
+    ) -> None:
+        self._datasets_dir = datasets_dir
+        self._features_dir = features_dir
+        self._indexes_dir = indexes_dir
+        self._models = models
+        self._opened: dict[str, Opened] = {}
+        self._folders: dict[str, Path] = {}
+        self._opening = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
+        return gallery_names(self._indexes_dir)
+
+    def infos(self) -> list[GalleryInfo]:
+        """Return every gallery, the refused ones with the reason."""
+        infos = []
+        for name in self.names():
+            with suppress(NotFoundError):  # removed a moment ago
+                infos.append(self.info(name))
+        return infos
+
+    def info(self, name: str) -> GalleryInfo:
+        """Return what there is to say of one gallery; NotFoundError if there is none."""
+        try:
+            opened = self.open(name)
+        except GalleryError as exc:
+            return GalleryInfo(name, refused=str(exc))
+        manifest = opened.gallery.manifest
+        return GalleryInfo(
+            name=name,
+            uploads_off=self.uploads_off(opened.gallery),
+            pictures_missing=self.pictures_missing(opened.gallery),
+            approximate=opened.index.approximate,
+            images=manifest.images,
+            data=manifest.data,
+            model=manifest.model,
+            dim=manifest.dim,
+            index=manifest.index,
+            probes=manifest.probes,
+            candidates=manifest.candidates,
+            recall_raw=manifest.recall_raw,
+            recall_reranked=manifest.recall_reranked,
+            created=manifest.created,
+            skipped=manifest.skipped,
+            floor=manifest.floor,
+            disk_bytes=sum(file.bytes for file in manifest.files.values()),
+            notes=manifest.notes,
+        )
+
+    def default(self) -> str:
+        """Return the first gallery by name that can be searched.
+
+        GalleryError if all are damaged, NotFoundError if there is none.
+        """
+        names = self.names()
+        for name in names:
+            if not self.info(name).refused:
+                return name
+        if names:
+            raise GalleryError(
+                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
+            )
+        raise NotFoundError(
+            "There is no gallery to search: "
+            "make one with python3 create_index.py --images DIR --name NAME."
+        )
+
+    def open(self, name: str) -> Opened:
+        """Return a gallery, opened if need be; NotFoundError, GalleryError if it is damaged."""
+        opened = self._opened.get(name)
+        if opened is not None and not opened.gallery.replaced():
+            return opened
+        with self._opening:
+            opened = self._opened.get(name)
+            if opened is not None and not opened.gallery.replaced():
+                return opened
+            self._opened.pop(name, None)
+            gallery = open_gallery(
+                name, features_dir=self._features_dir, indexes_dir=self._indexes_dir
+            )
+            index = VectorIndex(
+                vectors=gallery.vectors_path,
+                shortlist=gallery.shortlist_path,
+                effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
+            )
+            if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
+                gallery.close()
+                raise GalleryError(
+                    f"The index of {name} does not belong to its database. "
+                    f"Run: {gallery.manifest.command} --force"
+                )
+            opened = self._opened[name] = Opened(gallery, index)
+            return opened
+
+    def uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
+        """Return why this gallery takes no new pictures as queries; '' if it does.
+
+        Without `wait` a model that is still being loaded counts as one that will run.
+        """
+        manifest = gallery.manifest
+        if not wait and manifest.preprocessing and manifest.model not in self._models:
+            return ""
+        only = f"Only images of {gallery.name} can be searched with: "
+        if not manifest.preprocessing:
+            return f"{only}its vectors came from elsewhere, and no model here made them."
+        try:
+            embedder = self._models.get(manifest.model)
+        except AppError as exc:
+            return only + str(exc)
+        if embedder.weights_sha256 != manifest.weights_sha256 or (
+            embedder.model.preprocessing_facts() != manifest.preprocessing
+        ):
+            return (
+                f"{only}it was built with other weights of {manifest.model} than are here; "
+                f"build it anew with: {manifest.command} --force"
+            )
+        return ""
+
+    def folder_of(self, gallery: Gallery) -> Path | None:
+        """Return the folder that its paths start from; None where it is not known here."""
+        manifest = gallery.manifest
+        if manifest.source:
+            return Path(manifest.source)
+        known = self._folders.get(manifest.data)
+        if known is None or not known.is_dir():
+            try:
+                known = layouts.open_data_set(manifest.data, self._datasets_dir).folder
+            except AppError:
+                return None
+            self._folders[manifest.data] = known
+        return known
+
+    def file_of(self, gallery: Gallery, record: ImageRecord) -> bytes | None:
+        """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
+
+        Links do: the build follows them too, and whoever owns the folder has put them there.
+        """
+        folder = self.folder_of(gallery)
+        path = PurePosixPath(record.path)
+        if folder is None or path.is_absolute() or ".." in path.parts:
+            return None
+        try:
+            return (folder / path).read_bytes()
+        except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
+            return None
+
+    def pictures_missing(self, gallery: Gallery) -> str:
+        """Return what fetches the originals that are not here; '' if they are."""
+        folder = self.folder_of(gallery)
+        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
+            return ""
+        manifest = gallery.manifest
+        if manifest.source:
+            return f"The original pictures are not in {manifest.source} any more."
+        return (
+            "The original pictures are not on this machine: thumbnails are shown. To fetch them, "
+            f"run: bash data_download.sh {_DOWNLOADS.get(manifest.data, manifest.data)}"
+        )
+
+    def warm_up(self) -> None:
+        """Open every gallery and load its model, so that the first query need not wait."""
+        for name in self.names():
+            try:
+                manifest = self.open(name).gallery.manifest
+                if manifest.preprocessing:
+                    self._models.get(manifest.model)
+            except AppError:
+                continue  # `infos` says why
