@@ -195,13 +195,7 @@ def _settings(home: str | os.PathLike[str] | None) -> Settings:
 def _box(part: Part) -> Box | None:
     if part is None or isinstance(part, Box):
         return part
-    try:
-        left, top, right, bottom = (float(side) for side in part)
-    except (TypeError, ValueError) as exc:
-        raise UsageError(
-            f"The box {part!r} is not four numbers: left, top, right and bottom, from 0 to 1."
-        ) from exc
-    return Box(left, top, right, bottom)
+    return Box.of(part)
 
 
 def _bytes_of(picture: object) -> bytes:

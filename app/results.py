@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
+from reprlib import repr as shortened
 
 from app.errors import UsageError
 
@@ -24,6 +25,25 @@ class Box:
                 f"The box {astuple(self)} is not inside the picture: left, top, right and bottom "
                 "are fractions from 0 to 1, with left < right and top < bottom."
             )
+
+    @classmethod
+    def of(cls, sides: object) -> "Box":
+        """Return the box of four numbers, or of a text of them; UsageError if they are none.
+
+        >>> Box.of("0.25,0,0.75,0.5") == Box.of([0.25, 0, 0.75, 0.5])
+        True
+        """
+        try:
+            left, top, right, bottom = map(
+                float,
+                sides.split(",") if isinstance(sides, str) else sides,  # type: ignore[call-overload]
+            )
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise UsageError(
+                f"The box {shortened(sides)} is not four numbers, left, top, right and bottom as "
+                "fractions from 0 to 1, as in 0.25,0,0.75,0.5."
+            ) from exc
+        return cls(left, top, right, bottom)
 
     @property
     def sides(self) -> tuple[float, float, float, float]:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from app.errors import NotFoundError, TooLargeError, UsageError
 
-MOST_BYTES = 50_000_000  # as over HTTP: no photograph is larger, and a film is none
+MOST_BYTES = 50_000_000  # of a query, in every door: no photograph is larger, and a film is none
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 

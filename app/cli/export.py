@@ -7,7 +7,7 @@ from app.cli.progress import Progress
 
 NAME = "export"
 HELP = "write a gallery's embeddings and metadata to a folder"
-EXAMPLE = "python -m app export caltech101-efficientnet_lite0 caltech101-embeddings"
+EXAMPLE = "ris export caltech101-efficientnet_lite0 caltech101-embeddings"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from app.errors import StorageError
 
 NAME = "inspect"
 HELP = "say what the pictures of a folder or a gallery are like"
-EXAMPLE = "python -m app inspect --images ~/Pictures --report pictures.html"
+EXAMPLE = "ris inspect --images ~/Pictures --report pictures.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 NAME = "mcp"
 HELP = "answer a language model's client over standard input and output (MCP)"
-EXAMPLE = "RIS_MCP_FOLDERS=~/Pictures python -m app mcp"
+EXAMPLE = "RIS_MCP_FOLDERS=~/Pictures ris mcp"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = Wanted(
         gallery=options.gallery,
         k=options.k,
-        box=box_of(options.box) if options.box is not None else None,
+        box=Box.of(options.box) if options.box is not None else None,
         exact=options.exact,
         label=options.label,
         min_score=options.min_score,
@@ -129,18 +129,6 @@ def _answer_all(
         if options.open:
             open_sheet(place)
     return first_failure
-
-
-def box_of(text: str) -> Box:
-    """Return the box of `x0,y0,x1,y1`; UsageError if it is none."""
-    try:
-        left, top, right, bottom = (float(side) for side in text.split(","))
-    except ValueError as exc:
-        raise UsageError(
-            f"The box {text!r} is not four numbers: write left,top,right,bottom as fractions "
-            "from 0 to 1, for example 0.25,0,0.75,0.5"
-        ) from exc
-    return Box(left, top, right, bottom)
 
 
 class _Show:

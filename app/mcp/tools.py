@@ -107,7 +107,7 @@ class Tools:
             gallery,
             self._query(gallery, image, id),
             k=k,
-            edit=Edit(box=_box(box)),
+            edit=Edit(box=None if box is None else Box.of(box)),
             exact=exact,
             label=label,
             min_score=min_score,
@@ -151,16 +151,6 @@ class Tools:
     def _thumbnail(self, gallery: str, row: int) -> ImageContent:
         data = base64.b64encode(self._service.thumbnail(gallery, row)).decode()
         return ImageContent(data=data, mime_type="image/webp")
-
-
-def _box(fractions: Sequence[float] | None) -> Box | None:
-    if fractions is None:
-        return None
-    if len(fractions) != 4:
-        raise UsageError(
-            f"box must be four numbers, left, top, right and bottom, not {len(fractions)}."
-        )
-    return Box(*fractions)
 
 
 def _answered(

@@ -13,9 +13,10 @@ from app.making import GalleryMaker
 from app.page.functions import EXAMPLES, Functions
 from app.page.making import MakingFunctions
 from app.page.named import name_endpoints
-from app.page.queries import MOST_BYTES, Uploads
+from app.page.queries import Uploads
 from app.page.theme import make_theme
 from app.service import SearchService
+from app.typed import MOST_BYTES
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_BYTES_OF_A_ZIP = 4_000_000_000

@@ -75,13 +75,7 @@ def _query(image: Any, uploads: Uploads) -> bytes | str:
 def _edit(box: Any) -> Edit:
     if box is None:
         return AS_IT_IS
-    try:
-        left, top, right, bottom = map(float, box)
-    except (TypeError, ValueError) as exc:
-        raise UsageError(
-            f"box must be four fractions, [left, top, right, bottom], not {shortened(box)}."
-        ) from exc
-    return Edit(box=Box(left, top, right, bottom))
+    return Edit(box=Box.of(box))
 
 
 def _kept_from_downloading(answer: dict[str, Any]) -> dict[str, Any]:

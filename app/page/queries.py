@@ -17,10 +17,10 @@ from app.answers import image_url
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
 from app.results import Box, Edit, Example, ImageRecord
 from app.service import SearchService
+from app.typed import MOST_BYTES
 
 Reference = dict[str, Any]
 
-MOST_BYTES = 50_000_000
 _GONE = "That picture is not here any more: choose it again."
 _MOST_EXAMPLES = 50
 _MOST_WEIGHT = 10

@@ -1,12 +1,10 @@
 """The part of an address after the question mark → what the service is asked for besides."""
 
-from reprlib import repr as shortened
 from typing import Annotated
 
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import UsageError
 from app.results import Box, Edit
 from app.service import AS_IT_IS, MAX_K
 
@@ -49,7 +47,7 @@ class _Part(_Strict):
     @property
     def edit(self) -> Edit:
         """What is done to the query before it is searched; UsageError for a box that is none."""
-        return Edit(box=box_of(self.box)) if self.box is not None else AS_IT_IS
+        return Edit(box=Box.of(self.box)) if self.box is not None else AS_IT_IS
 
 
 class _Chosen(_Strict):
@@ -98,19 +96,3 @@ class SimilarParameters(Wanted):
 
 class EmbedParameters(_Part, _Chosen):
     """What a vector is asked for."""
-
-
-def box_of(text: str) -> Box:
-    """Return the box that `left,top,right,bottom` writes; UsageError if it is none.
-
-    >>> box_of("0.25,0,0.75,0.5")
-    Box(left=0.25, top=0.0, right=0.75, bottom=0.5)
-    """
-    try:
-        left, top, right, bottom = map(float, text.split(","))
-    except ValueError as exc:
-        raise UsageError(
-            "box must be four fractions, left,top,right,bottom as in 0.25,0,0.75,0.5, "
-            f"not {shortened(text)}."
-        ) from exc
-    return Box(left, top, right, bottom)

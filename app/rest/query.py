@@ -15,8 +15,8 @@ from starlette.types import Message as Event
 
 from app.errors import AppError, DecodeError, MediaTypeError, TooLargeError, UsageError
 from app.service import SearchService
+from app.typed import MOST_BYTES
 
-MOST_BYTES = 50_000_000
 MOST_FILES = 32
 MOST_BYTES_OF_A_BATCH = 200_000_000
 _ROOM_FOR_THE_FORM = 100_000  # what a form adds to the file in it

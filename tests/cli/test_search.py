@@ -226,7 +226,7 @@ def test_where_nothing_opens_pictures_the_place_of_the_sheet_is_told(
         (["--id", "7", "--box", "left"], 2, "The box 'left' is not four numbers"),
         (["--id", "7", "--box", ""], 2, "The box '' is not four numbers"),
         (["--id", "7", "--box", "0,0,1"], 2, "The box '0,0,1' is not four numbers"),
-        (["--id", "7", "--label", "kind_9"], 2, "has the label 'kind_9': did you mean kind_"),
+        (["--id", "7", "--label", "kind_9"], 2, "has the label 'kind_9': perhaps kind_"),
         (["http://127.0.0.1:1/x.jpg"], 3, "not a public address"),
         (["file:///etc/passwd"], 3, "file:///etc/passwd"),
     ],

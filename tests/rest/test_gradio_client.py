@@ -93,7 +93,7 @@ def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
     [
         ({"gallery": "nothing"}, "There is no gallery 'nothing'"),
         ({"k": 0}, "k must be from 1 to 200, not 0."),
-        ({"box": [0, 0, 1]}, "box must be four fractions"),
+        ({"box": [0, 0, 1]}, "is not four numbers"),
         ({"box": [0.5, 0, 0.2, 1]}, "is not inside the picture"),
         ({"label": "nobody"}, "nobody"),
         ({"min_score": 2}, "from -1 to 1, not 2."),
