@@ -236,8 +236,7 @@ def test_a_turned_and_mirrored_picture_is_shown_and_searched_so(visitor: Visitor
     visitor.upload(payload("both.png", encoded(picture, "PNG")))
     with visitor.answer():
         visitor.button("Rotate").click()
-    width, height = visitor.shown(visitor.edit)[1:]
-    assert (width, height) == picture.size[::-1]
+    visitor.waits_for_size(visitor.edit, picture.size[::-1])
     with visitor.answer():
         visitor.button("Flip").click()
     edited = scores(visitor.results())

@@ -118,6 +118,19 @@ class Visitor:
         width, height = handle.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
         return picture.get_attribute("src") or "", width, height
 
+    def waits_for_size(self, pane: Locator, size: tuple[int, int]) -> None:
+        """Wait until a pane shows a picture of this width and height in pixels.
+
+        The browser turns a picture by itself, which may end after the results have come.
+        """
+        self.page.wait_for_function(
+            """([id, [width, height]]) => {
+                const image = document.querySelector(`#${id} .frame img`);
+                return image?.naturalWidth === width && image.naturalHeight === height;
+            }""",
+            arg=[pane.evaluate("(pane) => pane.closest('[id]').id"), list(size)],
+        )
+
     def sees_every_result(self) -> None:
         """Scroll to each result in turn, until its picture has loaded."""
         self.page.wait_for_function(
