@@ -106,7 +106,13 @@ def test_every_make_target_named_exists() -> None:
 def test_every_make_target_is_listed_by_help() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert {line.split()[0] for line in told.stdout.splitlines()} == set(phony[1].split())
 
 
@@ -126,7 +132,7 @@ def test_every_make_target_is_listed_by_help() -> None:
 )
 def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -> None:
     told = subprocess.run(
-        ["make", "--dry-run", "index", *given],
+        ["make", "--no-print-directory", "--dry-run", "index", *given],
         cwd=ROOT,
         env=os.environ | {"NAME": "the name of this computer"},
         capture_output=True,
