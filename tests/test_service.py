@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -156,6 +157,30 @@ def test_the_same_pixels_in_another_file_are_found_but_not_marked(
     result = service.search("mine", again)
     assert paths(result)[:2] == [TWIN, "kind_3/00123.jpg"]  # equal scores: by row
     assert not any(hit.same_file for hit in result.hits)
+
+
+def test_only_so_many_pictures_are_decoded_at_once_and_the_others_wait(
+    shop: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = shop.service()  # two at once
+    inside: set[int] = set()
+    counts: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
+        inside.add(threading.get_ident())
+        counts.append(len(inside))
+        image = decode(*arguments, **options)
+        inside.discard(threading.get_ident())
+        return image
+
+    monkeypatch.setattr("app.decode.decode", counted)
+    large = encoded(picture(7, (2000, 1500)), "PNG")
+    with ThreadPoolExecutor(12) as pool:
+        searches = [pool.submit(service.search, "mine", large, edit=IN_PART) for _ in range(6)]
+        previews = [pool.submit(service.preview, large, IN_PART) for _ in range(6)]
+    assert {len(search.result().hits) for search in searches} == {10}
+    assert len({preview.result() for preview in previews}) == 1
+    assert (len(counts), max(counts)) == (12, 2)
 
 
 def test_an_address_answers_like_the_file_it_names(

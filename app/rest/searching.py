@@ -3,8 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.datastructures import UploadFile
 
-from app.errors import AppError, QueryError, TooLargeError
+from app.errors import QueryError, TooLargeError
 from app.problems import problem
 from app.rest import query as queries
 from app.rest.answering import answer_search, root_of
@@ -103,7 +104,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     def similarity_search_of_files(
         request: Request,
         asked: Annotated[SearchParameters, Query()],
-        files: Annotated[list[queries.File], Depends(queries.read_files)],
+        files: Annotated[list[UploadFile], Depends(queries.read_files)],
     ) -> dict[str, Any]:
         """Search with several files, up to 32 of together 200 MB; the answers are in their order.
 
@@ -140,15 +141,14 @@ def _answer(
     request: Request,
     service: SearchService,
     gallery: str,
-    file: queries.File,
+    file: UploadFile,
     asked: SearchParameters,
 ) -> dict[str, Any]:
-    """Return what became of one file; an error that is not its own is raised."""
+    """Return what became of one file, read only now; an error that is not its own is raised."""
+    name = file.filename or ""
     try:
-        if isinstance(file.content, AppError):
-            raise file.content
-        answer = answer_search(request, service, gallery, file.content, asked)
+        answer = answer_search(request, service, gallery, queries.contents(file), asked)
     except (QueryError, TooLargeError) as exc:
         told = problem(exc, root=root_of(request))
-        return {"file": file.name, "answer": None, "problem": told}
-    return {"file": file.name, "answer": answer, "problem": None}
+        return {"file": name, "answer": None, "problem": told}
+    return {"file": name, "answer": answer, "problem": None}

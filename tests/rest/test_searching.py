@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from app.answers import search_answer
+from app.rest import query as queries
 from app.rest.query import MOST_BYTES, MOST_FILES
 from app.results import Box, Edit
 from tests.browser.visitor import is_one_sentence
@@ -137,6 +139,24 @@ def test_each_file_of_a_batch_gets_an_answer_or_a_problem_in_order(
         told = answer["problem"]
         assert (told["status"], told["type"]) == (422, "/problems/decode")
         assert is_one_sentence(told["detail"])
+
+
+def test_one_file_of_a_batch_is_in_memory_at_a_time(
+    client: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*arguments: Any, **options: Any) -> Any:
+            did.append(name)
+            return function(*arguments, **options)
+
+        return noting
+
+    monkeypatch.setattr(queries, "contents", noted("read", queries.contents))
+    monkeypatch.setattr(served.service, "search", noted("search", served.service.search))
+    assert client.post(BATCH, files=files(*[PICTURE] * 3)).status_code == 200
+    assert did == ["read", "search"] * 3
 
 
 def test_what_is_wrong_with_every_file_is_one_problem(client: httpx.Client) -> None:
