@@ -57,4 +57,4 @@ def kind(error: type[AppError]) -> str:
 
 def title(error: type[AppError]) -> str:
     """Return what a kind of error means: the first sentence of its class's docstring."""
-    return " ".join((error.__doc__ or "").split(". ")[0].split()).removesuffix(".")
+    return " ".join((error.__doc__ or "").split()).partition(". ")[0].removesuffix(".")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import os
 import shutil
 import struct
 import threading
@@ -34,6 +35,7 @@ from app.errors import (
     StorageError,
     UsageError,
 )
+from app.gallery import sha256_of
 from app.index import SearchEffort, VectorIndex
 from app.layouts import Caltech101, Picture
 from app.results import Box, Edit, Example, SearchResult, Timings
@@ -938,6 +940,29 @@ def test_a_damaged_gallery_is_refused_by_name_the_others_work_and_mending_helps(
     assert service.search("mine", 0).hits
 
 
+def test_a_damaged_gallery_is_read_again_only_when_a_file_of_it_has_changed(
+    mine: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mine.path / "indexes" / "mine" / "thumbnails.db"
+    whole = path.read_bytes()
+    change_a_byte(path)
+    service = mine.service()
+    hashed: list[Path] = []
+    monkeypatch.setattr(
+        "app.gallery.files.sha256_of", lambda path: hashed.append(path) or sha256_of(path)
+    )
+    refused = service.gallery("mine").refused
+    assert str(path) in refused
+    once = len(hashed)
+    for _ in range(3):
+        assert service.gallery("mine").refused == refused
+        with pytest.raises(GalleryError, match=r"thumbnails\.db"):
+            service.search("mine", 0)
+    assert len(hashed) == once > 0
+    path.write_bytes(whole)
+    assert service.gallery("mine").refused == ""
+
+
 def test_an_index_that_is_not_of_its_database_is_refused(
     mine: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -952,6 +977,7 @@ def test_an_index_that_is_not_of_its_database_is_refused(
     assert "does not belong to its database" in refused
     assert "create_index.py" in refused
     monkeypatch.undo()
+    os.utime(mine.path / "indexes" / "mine" / "gallery.db")  # as another one has another time
     assert service.gallery("mine").refused == ""
 
 

@@ -1,10 +1,12 @@
 """The body of a request → a checked query: a picture's file, its URL or an image's id."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
+from reprlib import repr as shortened
 from typing import Any
 
 from fastapi import Request
@@ -123,7 +125,7 @@ def _check_names(given: set[str], known: set[str]) -> None:
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as exc:
         raise UsageError(
             'The body is no JSON: send an object as {"url": "https://…"} or {"id": 17}.'
@@ -133,6 +135,15 @@ def _json(body: bytes) -> dict[str, Any]:
             'The body is no JSON object: send one as {"url": "https://…"} or {"id": 17}.'
         )
     return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; UsageError if a name comes twice: which is meant is not known."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise UsageError(f"The body holds {shortened(name)} more than once: send it once.")
+    return found
 
 
 async def _body(request: Request) -> bytes:

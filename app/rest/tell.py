@@ -62,10 +62,11 @@ def tell_errors(application: FastAPI) -> None:
 
     @application.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
-        return _answer(
-            problems.problem_of_status(error.status_code, _reason(request, error)),
-            dict(error.headers or {}),
-        )
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"
+        told = problems.problem_of_status(error.status_code, _reason(request, error))
+        return _answer(told, headers)
 
 
 def documented(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:

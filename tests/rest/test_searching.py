@@ -287,6 +287,15 @@ def test_a_wrong_query_is_told(
     assert len(told) < 300
 
 
+def test_a_parameter_that_comes_twice_is_refused(client: httpx.Client) -> None:
+    for body in ({"files": FILE}, {"json": {"id": 3}}):
+        answer = client.post(f"{SEARCH}?k=5&k=6", **body)  # type: ignore[arg-type]
+        assert problem(answer, 422) == "k is asked for 2 times: ask for it once."
+    twice = '{"id": 3, "id": 4}'
+    answer = client.post(SEARCH, content=twice, headers={"Content-Type": "application/json"})
+    assert problem(answer, 422) == "The body holds 'id' more than once: send it once."
+
+
 def test_a_url_that_gives_no_picture_is_told(client: httpx.Client, site: str) -> None:
     assert "404" in problem(client.post(SEARCH, json={"url": f"{site}/gone.jpg"}), 502)
     assert "picture" in problem(client.post(SEARCH, json={"url": f"{site}/page.html"}), 502)
