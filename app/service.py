@@ -27,6 +27,7 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
+_AT_ONCE = 1000  # images that are looked up; SQLite takes 32766 question marks
 _Asked = ParamSpec("_Asked")
 
 
@@ -240,6 +241,12 @@ class SearchService:
     def image(self, gallery: str, image: int) -> ImageRecord:
         """Return one image of a gallery; NotFoundError if there is none of that id."""
         return self._galleries.open(gallery).gallery.images([image])[0]
+
+    def images(self, gallery: str, images: Sequence[int]) -> list[ImageRecord]:
+        """Return some images of a gallery, in their order; NotFoundError if one is not there."""
+        opened = self._galleries.open(gallery).gallery
+        parts = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+        return [record for part in parts for record in opened.images(part)]
 
     def random_images(self, gallery: str, count: int) -> list[ImageRecord]:
         """Return up to `count` images of a gallery, drawn afresh at each call."""

@@ -63,6 +63,7 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
         routes_of_operations(service, measured, access=access, is_ready=is_ready, programs=programs)
     )
     tell_errors(application)
+    application.state.measured = measured
     application.add_middleware(Counting, metrics=measured)
     application.add_middleware(AnsweringHead)
     return application
@@ -94,6 +95,19 @@ class RestRoutes(Mount):
         if scope["type"] != "http" or _first_part(scope) not in FIRST_PARTS:
             return Match.NONE, {}
         return Match.FULL, {"endpoint": self.app}  # also where a line ends in the address
+
+
+class CountingDoors(Counting):
+    """Counts the requests of the other doors under one name each: their addresses are many."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, and count what the programs' application has not counted."""
+        counted = scope["type"] == "http" and _first_part(scope) in FIRST_PARTS
+        await (self._application if counted else super().__call__)(scope, receive, send)
+
+    def route_of(self, scope: Any) -> str:
+        """Return the name of a door."""
+        return "/mcp" if _first_part(scope) == "mcp" else "page"
 
 
 def _first_part(scope: Any) -> str:

@@ -96,7 +96,7 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"There is no parameter {shortened(name)} here: /docs lists those that there are."
     if error["type"] == "missing":
         return f"{name} is missing: /docs tells what it must be."
-    return f"{name} cannot be {shortened(error['input'])}: {error['msg']}."
+    return problems.wrong_value(name, [error])
 
 
 def _reason(request: Request, error: HTTPException) -> str:

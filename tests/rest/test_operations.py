@@ -17,7 +17,7 @@ from app.answers import gallery_answer, image_answer, search_answer
 from app.errors import AppError, FetchError, TokenError
 from app.problems import kinds, problem
 from app.rest.metrics import Metrics
-from app.rest.models import Image, Result, SearchAnswer
+from app.rest.models import EXAMPLES, Image, Result, SearchAnswer
 from app.results import ImageRecord
 from app.service import SearchService
 from tests.browser.visitor import is_one_sentence
@@ -186,7 +186,29 @@ def test_health_does_not_wait_for_the_threads_that_others_use(home: Home, upload
                 go_on.set()
 
 
-def test_slow_addresses_leave_threads_to_what_needs_none(home: Home, uploads: Path) -> None:
+def ask_rest(address: str, url: str) -> None:
+    httpx.post(address + SEARCH, json={"url": url}, timeout=60)
+
+
+def ask_mcp(address: str, url: str) -> None:
+    asked = {"name": "search_similar", "arguments": {"image": url}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    headers = {"Accept": "application/json, text/event-stream"}
+    httpx.post(f"{address}/mcp", json=body, headers=headers, timeout=60)
+
+
+def ask_page(address: str, url: str) -> None:
+    components = httpx.get(f"{address}/config").json()["components"]
+    [session] = [each["id"] for each in components if each["props"].get("elem_id") == "session"]
+    data = {"gallery": "mine", "query": {"kind": "url", "url": url}}
+    body = {"session_hash": "x", "component_id": session, "fn_name": "ask", "data": data}
+    httpx.post(f"{address}/gradio_api/component_server", json=body, timeout=60)
+
+
+@pytest.mark.parametrize(("ask", "most"), [(ask_rest, 16), (ask_mcp, 16), (ask_page, 32)])
+def test_slow_addresses_leave_threads_to_what_needs_none(
+    home: Home, uploads: Path, ask: Callable[[str, str], None], most: int
+) -> None:
     began, go_on = threading.Semaphore(0), threading.Event()
     fetching: list[str] = []
     service = service_of(home)
@@ -198,17 +220,16 @@ def test_slow_addresses_leave_threads_to_what_needs_none(home: Home, uploads: Pa
         raise FetchError(f"{url} gave no picture.")
 
     service._fetch = slow
-    asked = {"url": "http://127.0.0.1:1/slow.jpg"}
     with serving(home, uploads, service=service) as running:
         running.wait_until_ready()
-        with in_threads(lambda: httpx.post(running.address + SEARCH, json=asked, timeout=60)):
-            for _ in range(16):
+        with in_threads(lambda: ask(running.address, "http://127.0.0.1:1/slow.jpg")):
+            for _ in range(most):
                 assert began.acquire(timeout=60)
             try:
                 with httpx.Client(base_url=running.address, timeout=10) as client:
                     assert client.get("/galleries/mine/images/3/thumbnail").status_code == 200
                     assert client.post(SEARCH, files=FILE).status_code == 200
-                assert len(fetching) == 16
+                assert len(fetching) == most
             finally:
                 go_on.set()
 
@@ -242,12 +263,17 @@ def test_requests_searches_and_sizes_are_measured(home: Home, uploads: Path, sit
         for number in range(20):
             client.get(f"/galleries/mine/nothing/{number}")
             client.request(f"METHOD{number}", f"/galleries/{number}")
+            client.get(f"/no/such/page/{number}")
+        client.post("/mcp", json={})
         running.service.search("mine", 3)  # as the page does
         measured = samples(client)
     assert measured["ris_requests_total", "POST", SEARCH, "200"] == 1
     assert measured["ris_requests_total", "POST", SEARCH, "422"] == 1
     assert measured["ris_requests_total", "GET", "other", "404"] == 20
     assert measured["ris_requests_total", "other", "/galleries/{gallery}", "405"] == 20
+    assert measured["ris_requests_total", "GET", "page", "404"] == 20
+    assert [counted[1:3] for counted in measured if "/mcp" in counted][:1] == [("POST", "/mcp")]
+    assert not [counted for counted in measured if "/no/such/page/1" in counted]
     assert measured["ris_request_seconds_count", SEARCH] == 2
     assert measured["ris_searches_total", "answered"] == 2
     assert measured["ris_searches_total", "failed"] == 1
@@ -371,3 +397,9 @@ def test_every_answer_of_the_document_has_a_schema_and_every_problem_an_example(
                     assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
                     assert content["example"]["status"] == int(status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_the_image_of_the_examples_is_one_as_answers_have_it() -> None:
+    image = EXAMPLES["image"]
+    assert image["path"] == "butterfly/image_0017.jpg"
+    assert set(image) == set(Image.model_fields)
