@@ -71,7 +71,7 @@ class FetchLimits:
     """What one fetch may cost, redirects included, and whether this machine may be asked."""
 
     timeout_seconds: float = 10
-    max_bytes: int = 20 * 1024 * 1024
+    max_bytes: int = 20 * 1024 * 1024  # less than may be sent: it is this server that must wait
     max_redirects: int = 3
     allow_loopback: bool = False
 

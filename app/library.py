@@ -136,7 +136,7 @@ class OpenGallery:
 
     def images(self) -> list[ImageRecord]:
         """Return all images, in the order of their vectors."""
-        return [self._service.image(self._name, row) for row in range(len(self))]
+        return self._service.images(self._name, range(len(self)))
 
     def _row(self, image: int | str | ImageRecord) -> int:
         if isinstance(image, ImageRecord):

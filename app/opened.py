@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from app import layouts
 from app.errors import AppError, GalleryError, NotFoundError
-from app.gallery import Gallery, gallery_names, open_gallery
+from app.gallery import Gallery, gallery_names, open_gallery, state_of
 from app.index import SearchEffort, VectorIndex
 from app.loading import Models
 from app.results import GalleryInfo, ImageRecord
@@ -34,6 +34,7 @@ class Galleries:
         self._indexes_dir = indexes_dir
         self._models = models
         self._opened: dict[str, Opened] = {}
+        self._refused: dict[str, tuple[object, str]] = {}  # its files as they were, and why
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
 
@@ -100,27 +101,49 @@ class Galleries:
         opened = self._opened.get(name)
         if opened is not None and not opened.gallery.replaced():
             return opened
+        self._raise_if_still_refused(name)
         with self._opening:
             opened = self._opened.get(name)
             if opened is not None and not opened.gallery.replaced():
                 return opened
+            self._raise_if_still_refused(name)
             self._opened.pop(name, None)
-            gallery = open_gallery(
-                name, features_dir=self._features_dir, indexes_dir=self._indexes_dir
-            )
-            index = VectorIndex(
-                vectors=gallery.vectors_path,
-                shortlist=gallery.shortlist_path,
-                effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
-            )
-            if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
-                gallery.close()
-                raise GalleryError(
-                    f"The index of {name} does not belong to its database. "
-                    f"Run: {gallery.manifest.command} --force"
-                )
-            opened = self._opened[name] = Opened(gallery, index)
+            files = self._files_of(name)
+            try:
+                opened = self._opened[name] = self._open(name)
+            except GalleryError as exc:
+                if exc.__cause__ is None or isinstance(exc.__cause__, AppError):
+                    self._refused[name] = files, str(exc)  # else it may pass: it could not be read
+                raise
+            self._refused.pop(name, None)
             return opened
+
+    def _open(self, name: str) -> Opened:
+        gallery = open_gallery(name, features_dir=self._features_dir, indexes_dir=self._indexes_dir)
+        index = VectorIndex(
+            vectors=gallery.vectors_path,
+            shortlist=gallery.shortlist_path,
+            effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
+        )
+        if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
+            gallery.close()
+            raise GalleryError(
+                f"The index of {name} does not belong to its database. "
+                f"Run: {gallery.manifest.command} --force"
+            )
+        return Opened(gallery, index)
+
+    def _raise_if_still_refused(self, name: str) -> None:
+        """Raise what a damaged gallery was refused with: to tell it, every file was hashed."""
+        files, why = self._refused.get(name, (None, ""))
+        if why and self._files_of(name) == files:
+            raise GalleryError(why)
+
+    def _files_of(self, name: str) -> object:
+        """Return what changes when a file of a gallery does; None if there is no such gallery."""
+        if name not in self.names():
+            return None
+        return [state_of(folder / name) for folder in (self._indexes_dir, self._features_dir)]
 
     def uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
         """Return why this gallery takes no new pictures as queries; '' if it does.

@@ -1,12 +1,21 @@
 """Errors → the JSON that tells programs of them, as RFC 9457 has it."""
 
 import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from reprlib import repr as shortened
 from typing import Any
 
 from app.errors import AppError
 
 MEDIA_TYPE = "application/problem+json"
+_KINDS_OF_VALUES = {  # by how the names of pydantic's errors begin
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list of numbers",
+}
 
 
 def problem(error: AppError, *, root: str = "") -> dict[str, Any]:
@@ -30,6 +39,24 @@ def problem_of_status(status: int, detail: str) -> dict[str, Any]:
         "status": status,
         "detail": detail,
     }
+
+
+def wrong_value(name: object, errors: Sequence[Mapping[str, Any]]) -> str:
+    """Return in one sentence why a value is not taken; `errors` are what pydantic has against it.
+
+    >>> wrong_value("k", [{"type": "int_parsing", "input": "NaN"}])
+    "k must be a whole number, not 'NaN'."
+    """
+    kind, value = errors[0]["type"], shortened(errors[0]["input"])
+    if kind == "string_too_long":
+        most = errors[0]["ctx"]["max_length"]
+        return f"{name} cannot be {value}: it may have {most} characters at most."
+    if kind == "int_parsing_size":
+        return f"{name} cannot be {value}: it has too many digits."
+    wanted = [_KINDS_OF_VALUES.get(each["type"].partition("_")[0]) for each in errors]
+    if None in wanted:
+        return f"{name} cannot be {value}."
+    return f"{name} must be {' or '.join(map(str, wanted))}, not {value}."
 
 
 def headers(status: int) -> dict[str, str]:
@@ -57,4 +84,4 @@ def kind(error: type[AppError]) -> str:
 
 def title(error: type[AppError]) -> str:
     """Return what a kind of error means: the first sentence of its class's docstring."""
-    return " ".join((error.__doc__ or "").split(". ")[0].split()).removesuffix(".")
+    return " ".join((error.__doc__ or "").split()).partition(". ")[0].removesuffix(".")

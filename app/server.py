@@ -107,7 +107,8 @@ def make_application(
     from app.page import mount_page
 
     mounted = mount_page(application, service, uploads, maker, access)
-    return _WithContentPolicy(_ForOwnPages(mounted, host=host, hosts=hosts))
+    counted = rest.CountingDoors(mounted, programs.state.measured)
+    return _WithContentPolicy(_ForOwnPages(counted, host=host, hosts=hosts))
 
 
 class _ForOwnPages:

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ DISPLAY_SIDE = 1024
 AS_IT_IS = Edit()
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _LEAST_LENGTH = 1e-3
+_AT_ONCE = 1000  # images that are looked up; SQLite takes 32766 question marks
 _Asked = ParamSpec("_Asked")
 
 
@@ -100,7 +102,9 @@ class SearchService:
         indexes_dir: Path,
         load_embedder: Callable[[str], Embedder],
         fetch: Callable[[str], bytes],
+        at_once: int = 2,
     ) -> None:
+        """Take the folders and what is asked for; `at_once` pictures are decoded, others wait."""
         self._models = Models(load_embedder)
         self._galleries = Galleries(
             datasets_dir=datasets_dir,
@@ -109,6 +113,8 @@ class SearchService:
             models=self._models,
         )
         self._fetch = fetch
+        # A small file may be a picture of hundreds of megabytes, and threads are many.
+        self._working = threading.BoundedSemaphore(at_once)
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
@@ -236,6 +242,12 @@ class SearchService:
         """Return one image of a gallery; NotFoundError if there is none of that id."""
         return self._galleries.open(gallery).gallery.images([image])[0]
 
+    def images(self, gallery: str, images: Sequence[int]) -> list[ImageRecord]:
+        """Return some images of a gallery, in their order; NotFoundError if one is not there."""
+        opened = self._galleries.open(gallery).gallery
+        parts = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+        return [record for part in parts for record in opened.images(part)]
+
     def random_images(self, gallery: str, count: int) -> list[ImageRecord]:
         """Return up to `count` images of a gallery, drawn afresh at each call."""
         opened = self._galleries.open(gallery).gallery
@@ -267,10 +279,10 @@ class SearchService:
 
         A whole picture is made no larger than needed to look at; a part keeps every pixel.
         """
-        if edit.box:
-            return decode.encode_png(_edited(decode.decode(data), edit))
-        image = decode.decode(data, min_side=DISPLAY_SIDE)
-        return decode.encode_png(_edited(image, edit), longer_side=DISPLAY_SIDE)
+        shown = None if edit.box else DISPLAY_SIDE
+        with self._working:
+            image = _edited(decode.decode(data, min_side=shown), edit)
+            return decode.encode_png(image, longer_side=shown)
 
     def _embed_query(
         self, opened: Opened, query: bytes | str | int, edit: Edit, clock: "_Clock"
@@ -296,12 +308,13 @@ class SearchService:
         else:
             data, sha256 = query, hashlib.sha256(query).hexdigest()
         embedder = self._models.get(opened.gallery.manifest.model)
-        with clock.measure("decode"):
-            # Decoded like the gallery's own images, so that the same file has the same vector.
-            side = None if edit.box else embedder.decoded_side
-            image = _edited(decode.decode(data, min_side=side), edit)
-        with clock.measure("embed"):
-            vector = embedder.embed([image])[0]
+        with self._working:
+            with clock.measure("decode"):
+                # Decoded like the gallery's own images, so that the same file has the same vector.
+                side = None if edit.box else embedder.decoded_side
+                image = _edited(decode.decode(data, min_side=side), edit)
+            with clock.measure("embed"):
+                vector = embedder.embed([image])[0]
         return _Embedding(vector, sha256, notes)
 
 

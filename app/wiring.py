@@ -39,6 +39,7 @@ def make_service(settings: Settings) -> SearchService:
             purpose="query",
         ),
         fetch=make_fetch(settings),
+        at_once=_cores(),
     )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 import app
 from app import VectorStore, load_embedder, open_gallery
 from app.errors import AppError, DecodeError, GalleryError, NotFoundError, UsageError
+from app.gallery import Gallery
 from app.results import Box, Edit
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, fill, picture
 
@@ -103,6 +104,18 @@ def test_vectors_and_images_are_in_the_same_order(gallery):
     assert vectors.shape == (IMAGES, 48)
     assert [image.id for image in images] == list(range(IMAGES)) == list(range(len(gallery)))
     assert gallery.embed(images[5]) == pytest.approx(vectors[5], abs=1e-3)
+
+
+def test_all_images_are_looked_up_in_a_few_questions(gallery, monkeypatch):
+    asked = []
+    looked_up = Gallery.images
+    monkeypatch.setattr("app.service._AT_ONCE", 10)
+    monkeypatch.setattr(
+        Gallery, "images", lambda self, ids: asked.append(len(ids)) or looked_up(self, ids)
+    )
+    assert [image.id for image in gallery.images()] == list(range(IMAGES))
+    assert sum(asked) - IMAGES <= 1  # one more tells whether the pictures are here
+    assert len(asked) <= -(-IMAGES // 10) + 1
 
 
 def test_a_gallery_tells_of_itself(gallery):

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import os
 import shutil
 import struct
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -33,6 +35,7 @@ from app.errors import (
     StorageError,
     UsageError,
 )
+from app.gallery import sha256_of
 from app.index import SearchEffort, VectorIndex
 from app.layouts import Caltech101, Picture
 from app.results import Box, Edit, Example, SearchResult, Timings
@@ -156,6 +159,30 @@ def test_the_same_pixels_in_another_file_are_found_but_not_marked(
     result = service.search("mine", again)
     assert paths(result)[:2] == [TWIN, "kind_3/00123.jpg"]  # equal scores: by row
     assert not any(hit.same_file for hit in result.hits)
+
+
+def test_only_so_many_pictures_are_decoded_at_once_and_the_others_wait(
+    shop: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = shop.service()  # two at once
+    inside: set[int] = set()
+    counts: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
+        inside.add(threading.get_ident())
+        counts.append(len(inside))
+        image = decode(*arguments, **options)
+        inside.discard(threading.get_ident())
+        return image
+
+    monkeypatch.setattr("app.decode.decode", counted)
+    large = encoded(picture(7, (2000, 1500)), "PNG")
+    with ThreadPoolExecutor(12) as pool:
+        searches = [pool.submit(service.search, "mine", large, edit=IN_PART) for _ in range(6)]
+        previews = [pool.submit(service.preview, large, IN_PART) for _ in range(6)]
+    assert {len(search.result().hits) for search in searches} == {10}
+    assert len({preview.result() for preview in previews}) == 1
+    assert (len(counts), max(counts)) == (12, 2)
 
 
 def test_an_address_answers_like_the_file_it_names(
@@ -913,6 +940,29 @@ def test_a_damaged_gallery_is_refused_by_name_the_others_work_and_mending_helps(
     assert service.search("mine", 0).hits
 
 
+def test_a_damaged_gallery_is_read_again_only_when_a_file_of_it_has_changed(
+    mine: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mine.path / "indexes" / "mine" / "thumbnails.db"
+    whole = path.read_bytes()
+    change_a_byte(path)
+    service = mine.service()
+    hashed: list[Path] = []
+    monkeypatch.setattr(
+        "app.gallery.files.sha256_of", lambda path: hashed.append(path) or sha256_of(path)
+    )
+    refused = service.gallery("mine").refused
+    assert str(path) in refused
+    once = len(hashed)
+    for _ in range(3):
+        assert service.gallery("mine").refused == refused
+        with pytest.raises(GalleryError, match=r"thumbnails\.db"):
+            service.search("mine", 0)
+    assert len(hashed) == once > 0
+    path.write_bytes(whole)
+    assert service.gallery("mine").refused == ""
+
+
 def test_an_index_that_is_not_of_its_database_is_refused(
     mine: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -927,6 +977,7 @@ def test_an_index_that_is_not_of_its_database_is_refused(
     assert "does not belong to its database" in refused
     assert "create_index.py" in refused
     monkeypatch.undo()
+    os.utime(mine.path / "indexes" / "mine" / "gallery.db")  # as another one has another time
     assert service.gallery("mine").refused == ""
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from app.collect.folder import new_folder, relative
 from app.collect.uploads import MOST_UNPACKED_BYTES
 from app.errors import DatasetError, UsageError
+from app.results import FITS_NO_ADDRESS, fits_no_address
 
 _MOST_LABEL_BYTES = 1 << 20
 _MOST_LABEL_CHARACTERS = 200
@@ -80,6 +81,11 @@ def unpack_shards(
                     labels[sample] |= _labels_in(data, suffix)
                     continue
                 key = str(path.with_suffix(""))
+                if fits_no_address(key):
+                    raise DatasetError(
+                        f"{shard.name} holds {shortened(str(path))}, whose id {FITS_NO_ADDRESS}: "
+                        "pack it under another name."
+                    )
                 if key in pictures:
                     raise DatasetError(
                         f"The id {key!r} is in {pictures[key][2].name} and once more in "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import DatasetError, UsageError
+from app.results import FITS_NO_ADDRESS, fits_no_address
 
 _MOST_KEY_CHARACTERS = 200
 _SHOWN_ROWS = 5
@@ -161,21 +162,24 @@ def _checked(rows: list[Row], file: Path) -> list[Row]:
     if not rows:
         raise DatasetError(f"{file} lists no picture: it needs a row below the names of columns.")
     reasons: tuple[tuple[str, Callable[[str], bool]], ...] = (
-        ("have no id", lambda key: not key.strip()),
-        ('have the id "." or "..", which no address can hold', lambda key: key in (".", "..")),
+        ("no id", lambda key: not key.strip()),
+        (f"an id that {FITS_NO_ADDRESS}", fits_no_address),
         (
-            "have an id with a control character, such as a line's end in it",
+            "an id with a control character, such as a line's end in it",
             lambda key: any(unicodedata.category(letter) == "Cc" for letter in key),
         ),
         (
-            f"have an id of more than {_MOST_KEY_CHARACTERS} characters",
+            f"an id of more than {_MOST_KEY_CHARACTERS} characters",
             lambda key: len(key) > _MOST_KEY_CHARACTERS,
         ),
     )
     for why_not, bad in reasons:
         numbers = [row.number for row in rows if bad(row.key)]
         if numbers:
-            raise DatasetError(f"{_named(numbers)} of {file} {why_not}: give each its own id.")
+            has = "have" if len(numbers) > 1 else "has"
+            raise DatasetError(
+                f"{_named(numbers)} of {file} {has} {why_not}: give each another id."
+            )
     places = defaultdict(list)
     for row in rows:
         places[row.key].append(row.number)

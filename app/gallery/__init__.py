@@ -8,7 +8,7 @@ bytes, which SQLite, going by the page count in its header, does not read.
 """
 
 from app.gallery.draft import Draft, discard_draft
-from app.gallery.files import sha256_of, writing_to
+from app.gallery.files import sha256_of, state_of, writing_to
 from app.gallery.manifest import (
     DATABASE,
     FORMAT,
@@ -35,5 +35,6 @@ __all__ = [
     "open_gallery",
     "recipe_of",
     "sha256_of",
+    "state_of",
     "writing_to",
 ]

@@ -97,6 +97,17 @@ def identity(path: Path) -> tuple[int, int] | None:
     return facts.st_ino, facts.st_mtime_ns
 
 
+def state_of(folder: Path) -> frozenset[tuple[object, ...]]:
+    """Return what changes when a file in a folder does; nothing if the folder cannot be read."""
+    found: set[tuple[object, ...]] = set()
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            facts = entry.stat()
+            when = facts.st_mtime_ns, facts.st_ctime_ns
+            found.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when))
+    return frozenset(found)
+
+
 def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -10,9 +10,8 @@ from reprlib import repr as shortened
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from app.errors import NotFoundError, QueryError, UsageError
-
-MOST_BYTES = 20 * 1024 * 1024
+from app.errors import NotFoundError, TooLargeError, UsageError
+from app.typed import MOST_BYTES
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATH = re.compile(r"[/~.]|[a-z]:[\\/]|\\\\", re.IGNORECASE)
@@ -60,7 +59,7 @@ def _file(path: str, folders: Sequence[Path] | None) -> bytes:
         if not file.is_file():
             raise NotFoundError(f"There is no file {path}.")
         if file.stat().st_size > MOST_BYTES:
-            raise QueryError(_too_large())
+            raise TooLargeError(_too_large())
         return file.read_bytes()
     except (OSError, ValueError, RuntimeError) as exc:  # too long a name, a ring of links
         reason = getattr(exc, "strerror", None) or str(exc)
@@ -70,7 +69,7 @@ def _file(path: str, folders: Sequence[Path] | None) -> bytes:
 def _decoded(text: str) -> bytes:
     text = "".join(text.split())
     if len(text) * 3 // 4 > MOST_BYTES:
-        raise QueryError(_too_large())
+        raise TooLargeError(_too_large())
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as exc:

@@ -19,9 +19,9 @@ import app
 from app import problems
 from app.access import EVERYBODY, Access
 from app.errors import AppError, TokenError
-from app.mcp.pictures import MOST_BYTES
 from app.mcp.tools import Tools
 from app.service import SearchService
+from app.typed import MOST_BYTES
 
 _MOST_BYTES_OF_A_REQUEST = MOST_BYTES * 4 // 3 + 64 * 1024
 _INSTRUCTIONS = (
@@ -115,10 +115,16 @@ class _TellingServer(MCPServer[dict[str, Any]]):
         """Call a tool; its AppErrors and wrong arguments become answers that tell them."""
         for tool in await self.list_tools():
             known = set(tool.input_schema["properties"])
-            if tool.name == name and arguments.keys() - known:
+            if tool.name != name:
+                continue
+            if arguments.keys() - known:
                 first = sorted(arguments.keys() - known)[0]
                 known_ones = ", ".join(tool.input_schema["properties"]) or "no arguments at all"
                 return _told(f"{name} does not take {shortened(first)}, but {known_ones}.")
+            for given, value in arguments.items():
+                kind = tool.input_schema["properties"][given].get("type")
+                if isinstance(value, bool) and kind != "boolean":  # pydantic takes true for 1
+                    return _told(f"{given} cannot be {str(value).lower()}.")
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as exc:
@@ -149,4 +155,7 @@ def _first_of(error: ValidationError) -> str:
     name = first["loc"][0] if first["loc"] else "An argument"
     if first["type"] == "missing":
         return f"{name} is missing."
-    return f"{name} cannot be {shortened(first['input'])}: {first['msg']}."
+    of_one = [each for each in error.errors() if each["loc"][:1] == first["loc"][:1]]
+    if isinstance(first["loc"][-1], int):  # a place in a list
+        return problems.wrong_value(f"Each number of {name}", [first])
+    return problems.wrong_value(name, of_one)

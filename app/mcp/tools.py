@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter, to_thread
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
@@ -17,6 +18,7 @@ from app.results import Box, Edit
 from app.service import MAX_K, SearchService
 
 MOST_PICTURES = 20
+_MOST_SEARCHES = 16  # at once: they may wait for other servers, in threads that others need
 
 _Gallery = Annotated[str, Field(description="The gallery's name, as list_galleries tells it.")]
 _Id = Annotated[str | int, Field(description="The image's id, as results of a search tell it.")]
@@ -28,8 +30,9 @@ class Tools:
     def __init__(self, service: SearchService, folders: Sequence[Path] | None) -> None:
         self._service = service
         self._folders = folders
+        self._searching = CapacityLimiter(_MOST_SEARCHES)
 
-    def search_similar(
+    async def search_similar(
         self,
         context: "Context[dict[str, Any], Any]",
         image: Annotated[
@@ -102,21 +105,25 @@ class Tools:
         """
         if not 0 <= pictures <= MOST_PICTURES:
             raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")
-        gallery = gallery or self._service.default_gallery()
-        result = self._service.search(
-            gallery,
-            self._query(gallery, image, id),
-            k=k,
-            edit=Edit(box=None if box is None else Box.of(box)),
-            exact=exact,
-            label=label,
-            min_score=min_score,
-        )
-        shown: list[ContentBlock] = []
-        for hit in result.hits[:pictures]:
-            told = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
-            shown += [TextContent(text=told), self._thumbnail(gallery, hit.image.id)]
-        return _answered(search_answer(result), context, shown)
+
+        def search() -> CallToolResult:
+            name = gallery or self._service.default_gallery()
+            result = self._service.search(
+                name,
+                self._query(name, image, id),
+                k=k,
+                edit=Edit(box=None if box is None else Box.of(box)),
+                exact=exact,
+                label=label,
+                min_score=min_score,
+            )
+            shown: list[ContentBlock] = []
+            for hit in result.hits[:pictures]:
+                told = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
+                shown += [TextContent(text=told), self._thumbnail(name, hit.image.id)]
+            return _answered(search_answer(result), context, shown)
+
+        return await to_thread.run_sync(search, limiter=self._searching)
 
     def list_galleries(self) -> CallToolResult:
         """List the galleries: name, number of images, model, index, and how good its recall is.

@@ -20,6 +20,7 @@ from app.typed import MOST_BYTES
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_BYTES_OF_A_ZIP = 4_000_000_000
+_THREADS = 32  # other than Gradio's 40, they are the page's own: else it shares those of the routes
 _MOST_SHOWN_AT_FIRST = 100
 _TITLE = "Reverse image search"
 _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
@@ -83,6 +84,7 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
     """Return the page; it keeps nothing of a visitor on the server."""
     page: gr.Blocks
     with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
+        page.max_threads = _THREADS
         session = gr.HTML(
             "",
             elem_id="session",

@@ -27,20 +27,29 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
     """
 
     def search(
-        image: FileData | str,
         request: gr.Request,
+        image: FileData | str | None = None,
         gallery: str = "",
         k: int = 10,
         exact: bool = False,
         min_score: float = -1.0,
         label: str = "",
         box: list[float] | None = None,
+        id: str | int | None = None,
     ) -> dict[str, Any]:
-        """Find the images of a gallery most similar to a picture: a file, or its URL as text."""
+        """Find the images of a gallery most similar to a picture: a file, or its URL as text.
+
+        Or, with `id` and no image, to one of the gallery.
+        """
         _check(access, request)
+        gallery = gallery or service.default_gallery()
+        if (image is None) == (id is None):
+            raise UsageError("Give either an image or the id of an image of the gallery.")
+        if isinstance(id, bool):
+            raise UsageError(f"id must be a whole number or text, not {str(id).lower()}.")
         result = service.search(
-            gallery or service.default_gallery(),
-            _query(image, uploads),
+            gallery,
+            _query(image, uploads) if id is None else service.id_of(gallery, str(id)),
             k=k,
             edit=_edit(box),
             exact=exact,

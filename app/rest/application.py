@@ -11,8 +11,10 @@ from starlette.routing import Match, Mount
 import app
 from app.access import Access
 from app.rest.galleries import routes_of_galleries
+from app.rest.heads import AnsweringHead
 from app.rest.metrics import Counting, Metrics
 from app.rest.operations import routes_of_operations
+from app.rest.parameters import refuse_twice
 from app.rest.pictures import routes_of_pictures
 from app.rest.searching import routes_of_searching
 from app.rest.tell import tell_errors
@@ -44,6 +46,7 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
     """Return the application of the programs' routes; it answers its own 404 and 405 too."""
     application = FastAPIOffline(
         title="Reverse image search",
+        dependencies=[params.Depends(refuse_twice)],
         version=app.__version__,
         description=_ABOUT,
         redoc_url=None,
@@ -57,10 +60,12 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
     application.include_router(routes_of_pictures(service))
     application.include_router(routes_of_galleries(service), dependencies=programs)
     application.include_router(
-        routes_of_operations(service, measured, is_ready=is_ready, programs=programs)
+        routes_of_operations(service, measured, access=access, is_ready=is_ready, programs=programs)
     )
     tell_errors(application)
+    application.state.measured = measured
     application.add_middleware(Counting, metrics=measured)
+    application.add_middleware(AnsweringHead)
     return application
 
 
@@ -70,7 +75,7 @@ def _check_of(access: Access) -> list[params.Depends]:
         return []
     bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN.")
 
-    def check(request: Request, _: Annotated[Any, Depends(bearer)]) -> None:
+    async def check(request: Request, _: Annotated[Any, Depends(bearer)]) -> None:
         access.check(request.headers.get("authorization", ""))
 
     return [params.Depends(check)]
@@ -90,6 +95,19 @@ class RestRoutes(Mount):
         if scope["type"] != "http" or _first_part(scope) not in FIRST_PARTS:
             return Match.NONE, {}
         return Match.FULL, {"endpoint": self.app}  # also where a line ends in the address
+
+
+class CountingDoors(Counting):
+    """Counts the requests of the other doors under one name each: their addresses are many."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, and count what the programs' application has not counted."""
+        counted = scope["type"] == "http" and _first_part(scope) in FIRST_PARTS
+        await (self._application if counted else super().__call__)(scope, receive, send)
+
+    def route_of(self, scope: Any) -> str:
+        """Return the name of a door."""
+        return "/mcp" if _first_part(scope) == "mcp" else "page"
 
 
 def _first_part(scope: Any) -> str:

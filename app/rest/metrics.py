@@ -72,10 +72,9 @@ class Metrics:
         """Return all measurements in Prometheus's text format, `MEDIA_TYPE`."""
         return generate_latest(self.registry)
 
-    def request_ended(self, scope: Any, status: int, seconds: float) -> None:
+    def request_ended(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request, by the route that answered it."""
-        route = getattr(scope.get("route"), "path_format", _OTHER)
-        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        method = method if method in _METHODS else _OTHER
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
@@ -103,7 +102,12 @@ class Counting:
         try:
             await self._application(scope, receive, send_counted)
         finally:
-            self._metrics.request_ended(scope, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.request_ended(self.route_of(scope), scope["method"], status, seconds)
+
+    def route_of(self, scope: Any) -> str:
+        """Return the route that a request is counted under, once it was answered."""
+        return getattr(scope.get("route"), "path_format", _OTHER)
 
 
 class _Galleries(Collector):

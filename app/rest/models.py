@@ -129,7 +129,7 @@ class Kind(BaseModel):
 
 _IMAGE = {
     "id": 17,
-    "path": "101_ObjectCategories/butterfly/image_0017.jpg",
+    "path": "butterfly/image_0017.jpg",
     "labels": ["butterfly"],
     "image_url": "/galleries/caltech101-efficientnet_lite0/images/17/image",
     "thumbnail_url": "/galleries/caltech101-efficientnet_lite0/images/17/thumbnail",

@@ -1,18 +1,22 @@
 """HTTP routes → what those who run the server ask: is it well, is it ready, what does it do."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.params import Depends
 
 import app
 from app import problems
-from app.errors import NotFoundError
+from app.access import Access
+from app.answers import gallery_answer
+from app.errors import NotFoundError, TokenError
 from app.rest import metrics
 from app.rest.models import Health, Kind, Readiness
 from app.rest.tell import documented, told_status
+from app.results import GalleryInfo
 from app.service import SearchService
 
 _OPENING = "The galleries are still being opened: ask again in a moment."
@@ -22,20 +26,30 @@ def routes_of_operations(
     service: SearchService,
     measured: metrics.Metrics,
     *,
+    access: Access,
     is_ready: Callable[[], bool],
     programs: Sequence[Depends],
 ) -> APIRouter:
     """Return the routes; `programs` lets those ask for measurements who may."""
     router = APIRouter(tags=["Operations"])
 
+    of_their_own = CapacityLimiter(1)  # threads: searches may have taken all others
+
     @router.get("/healthz", response_model=Health)
-    def health() -> dict[str, Any]:
-        """Say that the server answers, its version and its galleries."""
-        galleries = [asdict(gallery) for gallery in service.galleries()]
-        return {"status": "ok", "version": app.__version__, "galleries": galleries}
+    async def health(request: Request) -> dict[str, Any]:
+        """Say that the server answers, its version and its galleries.
+
+        Where a token is needed, the galleries are told to those alone who send it.
+        """
+        galleries: list[GalleryInfo] = []
+        with suppress(TokenError):
+            access.check(request.headers.get("authorization", ""))
+            galleries = await to_thread.run_sync(service.galleries, limiter=of_their_own)
+        told = [gallery_answer(gallery) for gallery in galleries]
+        return {"status": "ok", "version": app.__version__, "galleries": told}
 
     @router.get("/readyz", response_model=Readiness, responses=documented([503]))
-    def readiness() -> Any:
+    async def readiness() -> Any:
         """Say whether every gallery was opened, and its model loaded or refused."""
         return {"status": "ready"} if is_ready() else told_status(503, _OPENING)
 

@@ -1,10 +1,12 @@
 """The part of an address after the question mark → what the service is asked for besides."""
 
+from collections import Counter
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.errors import UsageError
 from app.results import Box, Edit
 from app.service import AS_IT_IS, MAX_K
 
@@ -24,6 +26,14 @@ ImageId = Annotated[
         max_length=_LONGEST_ID,
     ),
 ]
+
+
+async def refuse_twice(request: Request) -> None:
+    """Raise UsageError for a parameter that comes more than once: which is meant is not known."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in counts.items():
+        if count > 1:
+            raise UsageError(f"{name[:50]} is asked for {count} times: ask for it once.")
 
 
 class _Strict(BaseModel):

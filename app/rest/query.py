@@ -1,19 +1,22 @@
 """The body of a request → a checked query: a picture's file, its URL or an image's id."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
+from reprlib import repr as shortened
 from typing import Any
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message as Event
 
-from app.errors import AppError, DecodeError, MediaTypeError, TooLargeError, UsageError
+from app.errors import DecodeError, MediaTypeError, TooLargeError, UsageError
 from app.service import SearchService
 from app.typed import MOST_BYTES
 
@@ -38,14 +41,6 @@ class Id:
 Query = bytes | str | Id
 
 
-@dataclass(frozen=True)
-class File:
-    """One file of a form: its name, and its bytes or why they are not taken."""
-
-    name: str
-    content: bytes | AppError
-
-
 async def read_query(request: Request) -> Query:
     """Return the query of a request: the bytes of its `file`, its `url` or its `id`.
 
@@ -66,12 +61,12 @@ async def read_query(request: Request) -> Query:
         if file and isinstance(file, str):
             raise UsageError("file must be a file, as curl sends it with -F file=@picture.jpg.")
         if isinstance(file, UploadFile) and (file.filename or file.size):  # else an empty field
-            return _only(given | {"file": await contents(file)})
+            return _only(given | {"file": await run_in_threadpool(contents, file)})
         return _only(given)
 
 
-async def read_files(request: Request) -> list[File]:
-    """Return each file in `files`, in order."""
+async def read_files(request: Request) -> AsyncIterator[list[UploadFile]]:
+    """Give each file in `files`, in order; they lie on the disk until the answer has gone."""
     if _media_type(request) != "multipart/form-data":
         raise MediaTypeError("The body is no form of files: send multipart/form-data with files.")
     async with _form(request, MOST_BYTES_OF_A_BATCH, MOST_FILES) as form:
@@ -82,30 +77,22 @@ async def read_files(request: Request) -> list[File]:
                 f"files must be one to {MOST_FILES} files, as curl sends them with "
                 "-F files=@one.jpg -F files=@two.jpg."
             )
-        return [await _read(file) for file in files]
+        yield files
 
 
-async def contents(file: UploadFile) -> bytes:
+def contents(file: UploadFile) -> bytes:
     """Return an uploaded picture; DecodeError if empty, TooLargeError above `MOST_BYTES`."""
     name = (file.filename or "The picture")[:_LONGEST_NAME]
     if not file.size:
         raise DecodeError(f"{name} is empty: send a picture.")
     if file.size > MOST_BYTES:
         raise _too_large(name, MOST_BYTES)
-    return await file.read()
+    return file.file.read()
 
 
 def asked(service: SearchService, gallery: str, query: Query) -> bytes | str | int:
     """Return the query as the service takes it; NotFoundError for an id that is none."""
     return service.id_of(gallery, query.public) if isinstance(query, Id) else query
-
-
-async def _read(file: UploadFile) -> File:
-    name = file.filename or ""
-    try:
-        return File(name, await contents(file))
-    except AppError as exc:
-        return File(name, exc)
 
 
 def _only(given: dict[str, Any]) -> Query:
@@ -138,7 +125,7 @@ def _check_names(given: set[str], known: set[str]) -> None:
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as exc:
         raise UsageError(
             'The body is no JSON: send an object as {"url": "https://…"} or {"id": 17}.'
@@ -148,6 +135,15 @@ def _json(body: bytes) -> dict[str, Any]:
             'The body is no JSON object: send one as {"url": "https://…"} or {"id": 17}.'
         )
     return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; UsageError if a name comes twice: which is meant is not known."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise UsageError(f"The body holds {shortened(name)} more than once: send it once.")
+    return found
 
 
 async def _body(request: Request) -> bytes:

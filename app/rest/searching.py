@@ -1,10 +1,13 @@
 """HTTP routes → searches and vectors: of a picture's file, its URL or an image's id."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.datastructures import UploadFile
 
-from app.errors import AppError, QueryError, TooLargeError
+from app.errors import QueryError, TooLargeError
 from app.problems import problem
 from app.rest import query as queries
 from app.rest.answering import answer_search, root_of
@@ -13,6 +16,8 @@ from app.rest.parameters import EmbedParameters, SearchParameters
 from app.rest.tell import documented, example
 from app.service import SearchService
 
+_MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
+_Answer = TypeVar("_Answer")
 _PROBLEMS = documented([401, 403, 404, 413, 415, 422, 502, 503])
 _PROBLEMS_OF_A_BATCH = documented([401, 404, 413, 415, 422, 503])
 _ID = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}
@@ -73,6 +78,11 @@ _SOME_FILES = _body(
 def routes_of_searching(service: SearchService) -> APIRouter:
     """Return the routes; each does its work in a thread, and only reads the body outside of it."""
     router = APIRouter(tags=["Search"])
+    fetching = CapacityLimiter(_MOST_FETCHES)
+
+    async def in_a_thread(query: queries.Query, answer: Callable[[], _Answer]) -> _Answer:
+        limiter = fetching if isinstance(query, str) else None
+        return await to_thread.run_sync(answer, limiter=limiter)
 
     @router.post(
         "/similarity-search",
@@ -80,7 +90,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         responses=_PROBLEMS | example("search"),
         openapi_extra=_A_QUERY,
     )
-    def similarity_search(
+    async def similarity_search(
         request: Request,
         asked: Annotated[SearchParameters, Query()],
         query: Annotated[queries.Query, Depends(queries.read_query)],
@@ -90,9 +100,13 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
         gallery; exactly one of them.
         """
-        gallery = asked.gallery or service.default_gallery()
-        wanted = queries.asked(service, gallery, query)
-        return answer_search(request, service, gallery, wanted, asked)
+
+        def answer() -> dict[str, Any]:
+            gallery = asked.gallery or service.default_gallery()
+            wanted = queries.asked(service, gallery, query)
+            return answer_search(request, service, gallery, wanted, asked)
+
+        return await in_a_thread(query, answer)
 
     @router.post(
         "/similarity-search/batch",
@@ -103,7 +117,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     def similarity_search_of_files(
         request: Request,
         asked: Annotated[SearchParameters, Query()],
-        files: Annotated[list[queries.File], Depends(queries.read_files)],
+        files: Annotated[list[UploadFile], Depends(queries.read_files)],
     ) -> dict[str, Any]:
         """Search with several files, up to 32 of together 200 MB; the answers are in their order.
 
@@ -119,19 +133,23 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         responses=_PROBLEMS | example("vector"),
         openapi_extra=_A_QUERY,
     )
-    def embed(
+    async def embed(
         asked: Annotated[EmbedParameters, Query()],
         query: Annotated[queries.Query, Depends(queries.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
-        gallery = asked.gallery or service.default_gallery()
-        vector = service.embed(gallery, queries.asked(service, gallery, query), edit=asked.edit)
-        return {
-            "vector": vector.tolist(),
-            "dim": len(vector),
-            "model": service.gallery(gallery).model,
-            "gallery": gallery,
-        }
+
+        def answer() -> dict[str, Any]:
+            gallery = asked.gallery or service.default_gallery()
+            vector = service.embed(gallery, queries.asked(service, gallery, query), edit=asked.edit)
+            return {
+                "vector": vector.tolist(),
+                "dim": len(vector),
+                "model": service.gallery(gallery).model,
+                "gallery": gallery,
+            }
+
+        return await in_a_thread(query, answer)
 
     return router
 
@@ -140,15 +158,14 @@ def _answer(
     request: Request,
     service: SearchService,
     gallery: str,
-    file: queries.File,
+    file: UploadFile,
     asked: SearchParameters,
 ) -> dict[str, Any]:
-    """Return what became of one file; an error that is not its own is raised."""
+    """Return what became of one file, read only now; an error that is not its own is raised."""
+    name = file.filename or ""
     try:
-        if isinstance(file.content, AppError):
-            raise file.content
-        answer = answer_search(request, service, gallery, file.content, asked)
+        answer = answer_search(request, service, gallery, queries.contents(file), asked)
     except (QueryError, TooLargeError) as exc:
         told = problem(exc, root=root_of(request))
-        return {"file": file.name, "answer": None, "problem": told}
-    return {"file": file.name, "answer": answer, "problem": None}
+        return {"file": name, "answer": None, "problem": told}
+    return {"file": name, "answer": answer, "problem": None}

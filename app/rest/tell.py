@@ -62,10 +62,11 @@ def tell_errors(application: FastAPI) -> None:
 
     @application.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
-        return _answer(
-            problems.problem_of_status(error.status_code, _reason(request, error)),
-            dict(error.headers or {}),
-        )
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"
+        told = problems.problem_of_status(error.status_code, _reason(request, error))
+        return _answer(told, headers)
 
 
 def documented(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
@@ -95,7 +96,7 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"There is no parameter {shortened(name)} here: /docs lists those that there are."
     if error["type"] == "missing":
         return f"{name} is missing: /docs tells what it must be."
-    return f"{name} cannot be {shortened(error['input'])}: {error['msg']}."
+    return problems.wrong_value(name, [error])
 
 
 def _reason(request: Request, error: HTTPException) -> str:

@@ -20,7 +20,7 @@ from app.embed import MODELS, Embedder, model_named
 from app.errors import AppError, DatasetError, DecodeError, UsageError
 from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.index import check_factory
-from app.results import ImageRecord
+from app.results import FITS_NO_ADDRESS, ImageRecord, fits_no_address
 from app.transfer.parts import Part, parts_of
 from app.transfer.places import Exported, read_exported
 
@@ -186,8 +186,8 @@ class _Known:
             raise DatasetError(f"Some rows of the metadata have a key and row {row} is not alike.")
         if key in self._keys:
             raise DatasetError(f"The key {key!r} is in the metadata twice: keys must differ.")
-        if key in (".", ".."):
-            raise DatasetError(f"The key of row {row} is {key!r}, which no address can hold.")
+        if fits_no_address(key):
+            raise DatasetError(f"The key of row {row} is {key!r}, and {FITS_NO_ADDRESS}.")
         if path in self._paths:
             raise DatasetError(f"The path {path!r} is in the metadata twice: paths must differ.")
         if key:

@@ -55,10 +55,14 @@ def test_a_byte_order_mark_lines_ends_quotes_and_empty_lines_are_no_matter(tmp_p
         ("id,link\n1,2\n", "has no column 'url', but 'id', 'link'"),
         ("id,url,id\n1,2,3\n", "has more than one column 'id'"),
         ("id,url\n,a\n1,b\n  ,c\n", "Rows 2 and 4 of .* have no id"),
-        ("id,url\n.,a\n..,b\n", 'Rows 2 and 3 of .* have the id "." or ".."'),
+        ("id,url\n.,a\n..,b\n", "Rows 2 and 3 of .* have an id that fits no address"),
+        *(
+            (f"id,url\nx,a\nx/{end},b\n", f"Row 3 of .* has an id that fits no .*/{end}")
+            for end in ("image", "thumbnail", "similar")
+        ),
         ("id,url\nx,a\ny,b\nx,c\nx,d\n", "Rows 2, 4 and 5 of .* have the same id 'x'"),
         ("id,url\n" + "x,a\n" * 9, "Rows 2, 3, 4, 5, 6 and 4 more of"),
-        ('id,url\n"a\nb",a\n', "Row 2 of .* control character"),
+        ('id,url\n"a\nb",a\n', "Row 2 of .* has an id with a control character"),
         (f"id,url\n{'x' * 201},a\n", "Row 2 of .* more than 200 characters"),
         (
             "id,url\n1,http://x/a,b.jpg\n",

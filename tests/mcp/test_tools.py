@@ -10,10 +10,10 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 from PIL import Image
 
 from app.answers import gallery_answer, image_answer
-from app.mcp.pictures import MOST_BYTES
 from app.mcp.tools import MOST_PICTURES
 from app.results import Box, Edit
 from app.service import SearchService
+from app.typed import MOST_BYTES
 from tests.browser.visitor import is_one_sentence
 from tests.conftest import encoded, picture
 from tests.mcp.conftest import Asked, Place
@@ -231,13 +231,17 @@ JPEG = text(encoded(picture(1)))
         ({"id": "../1"}, "no image"),
         ({"id": 1, "k": 0}, "from 1 to 200, not 0"),
         ({"id": 1, "k": 10**9}, "from 1 to 200, not 1000000000"),
-        ({"id": 1, "k": "many"}, "k cannot be 'many'"),
-        ({"id": 1, "k": 1.5}, "k cannot be 1.5"),
+        ({"id": 1, "k": "many"}, "^k must be a whole number, not 'many'.$"),
+        ({"id": 1, "k": 1.5}, "^k must be a whole number, not 1.5.$"),
         ({"id": 1, "box": [0.7, 0.1, 0.2, 0.9]}, "not inside the picture"),
         ({"id": 1, "box": [-0.1, 0, 1, 1]}, "not inside the picture"),
-        ({"id": 1, "box": ["nan", 0, 1, 1]}, "not inside the picture|box cannot be"),
+        ({"id": 1, "box": ["nan", 0, 1, 1]}, "not inside the picture|must be a number"),
         ({"id": 1, "box": [0, 0, 1]}, "four numbers"),
-        ({"id": 1, "box": "left half"}, "box cannot be"),
+        ({"id": 1, "box": "left half"}, "^box must be a list of numbers, not 'left half'.$"),
+        ({"id": 1, "box": ["x", 0, 1, 1]}, "^Each number of box must be a number, not 'x'.$"),
+        ({"id": [1]}, r"^id must be text or a whole number, not \[1\]\.$"),
+        ({"id": True}, "^id cannot be true.$"),
+        ({"id": 1, "k": True}, "^k cannot be true.$"),
         ({"id": 1, "min_score": 2}, "from -1 to 1"),
         ({"id": 1, "min_score": "nan"}, "from -1 to 1"),
         ({"id": 1, "label": "nothing"}, "label 'nothing'"),
@@ -259,7 +263,7 @@ def test_a_bad_question_is_told_in_one_sentence(
         ({"gallery": "mine"}, "id is missing"),
         ({"gallery": "mine", "id": 99}, "no image"),
         ({"gallery": "nobody", "id": 1}, "no gallery 'nobody'"),
-        ({"gallery": ["mine"], "id": 1}, "gallery cannot be"),
+        ({"gallery": ["mine"], "id": 1}, "gallery must be text, not ['mine']."),
     ],
 )
 def test_a_bad_description_is_told_in_one_sentence(

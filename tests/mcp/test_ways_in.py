@@ -197,7 +197,7 @@ def test_other_methods_than_post_are_not_taken(address: str, method: str) -> Non
 
 
 def test_a_question_that_is_too_large_is_refused(address: str) -> None:
-    large = asking("search_similar", {"image": "A" * 32_000_000})
+    large = asking("search_similar", {"image": "A" * 70_000_000})
     answer = httpx.post(f"{address}/mcp", json=large, headers=HEADERS, trust_env=False)
     assert answer.status_code == 413
 

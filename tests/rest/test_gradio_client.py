@@ -75,6 +75,12 @@ def test_a_url_is_searched_as_text(asking: Client, served: Served, site: str) ->
     assert untimed(answer) == untimed(search_answer(served.service.search("mine", url, k=4)))
 
 
+def test_an_image_of_the_gallery_is_searched_by_its_id(asking: Client, served: Served) -> None:
+    for public_id in (7, "7"):
+        answer = asking.predict(id=public_id, k=4, api_name=ASKED)
+        assert untimed(answer) == untimed(search_answer(served.service.search("mine", 7, k=4)))
+
+
 def test_galleries_are_listed(asking: Client, served: Served) -> None:
     listed = asking.predict(api_name="/galleries")
     assert listed == [gallery_answer(info) for info in served.service.galleries()]
@@ -85,7 +91,7 @@ def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
     named = asking.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/search", "/galleries"}
     arguments = [each["parameter_name"] for each in named["/search"]["parameters"]]
-    assert arguments == ["image", "gallery", "k", "exact", "min_score", "label", "box"]
+    assert arguments == ["image", "gallery", "k", "exact", "min_score", "label", "box", "id"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +103,10 @@ def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
         ({"box": [0.5, 0, 0.2, 1]}, "is not inside the picture"),
         ({"label": "nobody"}, "nobody"),
         ({"min_score": 2}, "from -1 to 1, not 2."),
+        ({"id": 3}, "either an image or the id"),
+        ({"image": None}, "either an image or the id"),
+        ({"image": None, "id": True}, "id must be a whole number or text, not true."),
+        ({"image": None, "id": 10**6}, "no image"),
         ({"image": 17}, "image must be handle_file"),
         ({"image": "/etc/passwd"}, "not here any more"),
         ({"image": {"path": "/etc/passwd"}}, "not here any more"),

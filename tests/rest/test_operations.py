@@ -1,22 +1,26 @@
 """Galleries and images over HTTP, health, readiness, measurements, the token, and the document."""
 
+import contextlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import __version__
 from app.access import Access
 from app.answers import gallery_answer, image_answer, search_answer
 from app.errors import AppError, FetchError, TokenError
 from app.problems import kinds, problem
 from app.rest.metrics import Metrics
-from app.rest.models import Image, Result, SearchAnswer
+from app.rest.models import EXAMPLES, Image, Result, SearchAnswer
 from app.results import ImageRecord
 from app.service import SearchService
+from tests.browser.visitor import is_one_sentence
 from tests.conftest import Home, encoded, picture
 from tests.rest.conftest import IMAGES, TOKEN, Served, service_of, serving
 from tests.rest.test_searching import SEARCH
@@ -59,10 +63,26 @@ def test_what_is_not_there_is_told(
 
 
 def test_the_wrong_method_is_told_with_the_right_one(client: httpx.Client) -> None:
-    for method, path, right in (("GET", SEARCH, "POST"), ("DELETE", "/galleries/mine", "GET")):
+    for method, path, right in (
+        ("GET", SEARCH, "POST"),
+        ("DELETE", "/galleries/mine", "GET, HEAD"),
+    ):
         answer = client.request(method, path)
         assert method in told_of(answer, 405)
         assert answer.headers["allow"] == right
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/readyz", "/galleries/mine/images/3/image", "/galleries/mine/images/3/thumbnail"],
+)
+def test_head_is_answered_as_get_without_the_body(served: Served, path: str) -> None:
+    served.wait_until_ready()
+    whole, head = served.client.get(path), served.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length", "etag"):
+        assert head.headers.get(name) == whole.headers.get(name)
+    assert served.client.head("/galleries/no/images/3/image").status_code == 404
 
 
 def test_the_models_of_the_document_have_the_fields_of_the_answers(served: Served) -> None:
@@ -78,7 +98,8 @@ def test_a_problem_leads_to_what_its_kind_means(client: httpx.Client) -> None:
         told = client.get(problem(kind("x"))["type"]).json()
         assert told["kind"] == name
         assert told["status"] == kind.http_status
-        assert told["title"]
+        assert is_one_sentence(f"{told['title']}.")
+        assert "`" not in told["title"]
     assert len(kinds()) == len({kind.__name__ for kind in all_kinds()})
 
 
@@ -109,7 +130,7 @@ def test_below_another_path_every_address_begins_with_it(home: Home, tmp_path: P
     assert '"/below/docs-files/swagger-ui.css"' in asyncio.run(ask("/below/docs")).text
 
 
-# --- readiness -----------------------------------------------------------------------------------
+# --- health and readiness ------------------------------------------------------------------------
 
 
 def test_it_is_ready_when_every_gallery_was_opened(home: Home, uploads: Path) -> None:
@@ -130,6 +151,95 @@ def test_it_is_ready_when_every_gallery_was_opened(home: Home, uploads: Path) ->
         while (answer := running.client.get("/readyz")).status_code == 503:
             pass
         assert answer.json() == {"status": "ready"}
+
+
+def in_threads(ask: Callable[[], object], count: int = 45) -> contextlib.ExitStack:
+    """Ask so often at once, until the block ends; Starlette has 40 threads."""
+    stack = contextlib.ExitStack()
+    pool = stack.enter_context(ThreadPoolExecutor(count))
+    for _ in range(count):
+        pool.submit(ask)
+    return stack
+
+
+def test_health_does_not_wait_for_the_threads_that_others_use(home: Home, uploads: Path) -> None:
+    began, go_on = threading.Semaphore(0), threading.Event()
+    service = service_of(home)
+
+    def slow(gallery: str, image: int) -> bytes:
+        began.release()
+        assert go_on.wait(60)
+        return b""
+
+    service.thumbnail = slow  # type: ignore[method-assign]
+    with serving(home, uploads, service=service) as running:
+        running.wait_until_ready()
+        url = f"{running.address}/galleries/mine/images/3/thumbnail"
+        with in_threads(lambda: httpx.get(url, timeout=60)):
+            for _ in range(40):
+                assert began.acquire(timeout=60)
+            try:
+                with httpx.Client(base_url=running.address, timeout=10) as client:
+                    assert len(client.get("/healthz").json()["galleries"]) == 2
+                    assert client.get("/readyz").json() == {"status": "ready"}
+            finally:
+                go_on.set()
+
+
+def ask_rest(address: str, url: str) -> None:
+    httpx.post(address + SEARCH, json={"url": url}, timeout=60)
+
+
+def ask_mcp(address: str, url: str) -> None:
+    asked = {"name": "search_similar", "arguments": {"image": url}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    headers = {"Accept": "application/json, text/event-stream"}
+    httpx.post(f"{address}/mcp", json=body, headers=headers, timeout=60)
+
+
+def ask_page(address: str, url: str) -> None:
+    components = httpx.get(f"{address}/config").json()["components"]
+    [session] = [each["id"] for each in components if each["props"].get("elem_id") == "session"]
+    data = {"gallery": "mine", "query": {"kind": "url", "url": url}}
+    body = {"session_hash": "x", "component_id": session, "fn_name": "ask", "data": data}
+    httpx.post(f"{address}/gradio_api/component_server", json=body, timeout=60)
+
+
+@pytest.mark.parametrize(("ask", "most"), [(ask_rest, 16), (ask_mcp, 16), (ask_page, 32)])
+def test_slow_addresses_leave_threads_to_what_needs_none(
+    home: Home, uploads: Path, ask: Callable[[str, str], None], most: int
+) -> None:
+    began, go_on = threading.Semaphore(0), threading.Event()
+    fetching: list[str] = []
+    service = service_of(home)
+
+    def slow(url: str) -> bytes:
+        fetching.append(url)
+        began.release()
+        assert go_on.wait(60)
+        raise FetchError(f"{url} gave no picture.")
+
+    service._fetch = slow
+    with serving(home, uploads, service=service) as running:
+        running.wait_until_ready()
+        with in_threads(lambda: ask(running.address, "http://127.0.0.1:1/slow.jpg")):
+            for _ in range(most):
+                assert began.acquire(timeout=60)
+            try:
+                with httpx.Client(base_url=running.address, timeout=10) as client:
+                    assert client.get("/galleries/mine/images/3/thumbnail").status_code == 200
+                    assert client.post(SEARCH, files=FILE).status_code == 200
+                assert len(fetching) == most
+            finally:
+                go_on.set()
+
+
+def test_without_the_token_health_names_no_gallery(guarded: Served) -> None:
+    without = guarded.client.get("/healthz").json()
+    assert without == {"status": "ok", "version": __version__, "galleries": []}
+    for header, count in ((f"Bearer {TOKEN}", 2), ("Bearer other", 0)):
+        answer = guarded.client.get("/healthz", headers={"Authorization": header})
+        assert (answer.status_code, len(answer.json()["galleries"])) == (200, count)
 
 
 # --- measurements --------------------------------------------------------------------------------
@@ -153,12 +263,17 @@ def test_requests_searches_and_sizes_are_measured(home: Home, uploads: Path, sit
         for number in range(20):
             client.get(f"/galleries/mine/nothing/{number}")
             client.request(f"METHOD{number}", f"/galleries/{number}")
+            client.get(f"/no/such/page/{number}")
+        client.post("/mcp", json={})
         running.service.search("mine", 3)  # as the page does
         measured = samples(client)
     assert measured["ris_requests_total", "POST", SEARCH, "200"] == 1
     assert measured["ris_requests_total", "POST", SEARCH, "422"] == 1
     assert measured["ris_requests_total", "GET", "other", "404"] == 20
     assert measured["ris_requests_total", "other", "/galleries/{gallery}", "405"] == 20
+    assert measured["ris_requests_total", "GET", "page", "404"] == 20
+    assert [counted[1:3] for counted in measured if "/mcp" in counted][:1] == [("POST", "/mcp")]
+    assert not [counted for counted in measured if "/no/such/page/1" in counted]
     assert measured["ris_request_seconds_count", SEARCH] == 2
     assert measured["ris_searches_total", "answered"] == 2
     assert measured["ris_searches_total", "failed"] == 1
@@ -282,3 +397,9 @@ def test_every_answer_of_the_document_has_a_schema_and_every_problem_an_example(
                     assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
                     assert content["example"]["status"] == int(status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_the_image_of_the_examples_is_one_as_answers_have_it() -> None:
+    image = EXAMPLES["image"]
+    assert image["path"] == "butterfly/image_0017.jpg"
+    assert set(image) == set(Image.model_fields)

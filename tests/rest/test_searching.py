@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from app.answers import search_answer
+from app.rest import query as queries
 from app.rest.query import MOST_BYTES, MOST_FILES
 from app.results import Box, Edit
 from tests.browser.visitor import is_one_sentence
@@ -139,6 +141,24 @@ def test_each_file_of_a_batch_gets_an_answer_or_a_problem_in_order(
         assert is_one_sentence(told["detail"])
 
 
+def test_one_file_of_a_batch_is_in_memory_at_a_time(
+    client: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*arguments: Any, **options: Any) -> Any:
+            did.append(name)
+            return function(*arguments, **options)
+
+        return noting
+
+    monkeypatch.setattr(queries, "contents", noted("read", queries.contents))
+    monkeypatch.setattr(served.service, "search", noted("search", served.service.search))
+    assert client.post(BATCH, files=files(*[PICTURE] * 3)).status_code == 200
+    assert did == ["read", "search"] * 3
+
+
 def test_what_is_wrong_with_every_file_is_one_problem(client: httpx.Client) -> None:
     sent = files(PICTURE, PICTURE)
     for asked, status, words in (({"gallery": "no"}, 404, "'no'"), ({"k": "0"}, 422, "k must be")):
@@ -191,10 +211,12 @@ def test_a_wrong_parameter_is_told(
         ({"k": "0"}, 422, "k must be from 1 to 200, not 0."),
         ({"k": "-1"}, 422, "k must be from 1 to 200, not -1."),
         ({"k": str(10**9)}, 422, "not 1000000000."),
-        ({"k": "9" * 5000}, 422, "k cannot be"),
-        ({"k": "ten"}, 422, "k cannot be 'ten'"),
-        ({"k": ""}, 422, "k cannot be ''"),
-        ({"exact": "maybe"}, 422, "exact cannot be 'maybe'"),
+        ({"k": "9" * 5000}, 422, "it has too many digits."),
+        ({"k": "NaN"}, 422, "k must be a whole number, not 'NaN'."),
+        ({"min_score": "x"}, 422, "min_score must be a number, not 'x'."),
+        ({"k": "ten"}, 422, "k must be a whole number, not 'ten'."),
+        ({"k": ""}, 422, "k must be a whole number, not ''."),
+        ({"exact": "maybe"}, 422, "exact must be true or false, not 'maybe'."),
         ({"min_score": "nan"}, 422, "from -1 to 1, not nan."),
         ({"min_score": "1.01"}, 422, "from -1 to 1, not 1.01."),
         ({"min_score": "-inf"}, 422, "from -1 to 1, not -inf."),
@@ -265,6 +287,15 @@ def test_a_wrong_query_is_told(
     told = problem(client.post(path, **sent), status)
     assert words in told
     assert len(told) < 300
+
+
+def test_a_parameter_that_comes_twice_is_refused(client: httpx.Client) -> None:
+    for body in ({"files": FILE}, {"json": {"id": 3}}):
+        answer = client.post(f"{SEARCH}?k=5&k=6", **body)  # type: ignore[arg-type]
+        assert problem(answer, 422) == "k is asked for 2 times: ask for it once."
+    twice = '{"id": 3, "id": 4}'
+    answer = client.post(SEARCH, content=twice, headers={"Content-Type": "application/json"})
+    assert problem(answer, 422) == "The body holds 'id' more than once: send it once."
 
 
 def test_a_url_that_gives_no_picture_is_told(client: httpx.Client, site: str) -> None:
