@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from app.cli.remote import NoServerError, RemoteServer
 from app.running import announced, servers_of
+from app.settings import read_settings
 from tests.cli.conftest import program, serving
 from tests.conftest import ROOT, fill
 
@@ -39,13 +42,27 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+def addresses(home: Path, cache: Path) -> list[str]:
+    return [server.address for server in servers_of(home, cache)]
+
+
+def was_answered_here(ended: tuple[int, str, str]) -> bool:
+    code, out, err = ended
+    assert (code, err) == (0, "")
+    return json.loads(out)["results"][0]["image_url"].startswith("galleries/")
+
+
 @contextmanager
-def something_else(status: int, body: bytes) -> Iterator[str]:
-    """A web server that is not one of ours."""
+def something_else(
+    status: int, body: bytes, asked: list[tuple[str, str | None]] | None = None
+) -> Iterator[str]:
+    """A web server that is not one of ours; `asked` gets each path with the token sent."""
 
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if asked is not None:
+                asked.append((self.path, self.headers.get("Authorization")))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -138,7 +155,12 @@ def test_the_token_is_sent(run, home, monkeypatch):
     with serving(home, TOKEN) as address:
         code, out, err = run("search", "--id", "7", "--server", address)
         assert (code, out) == (2, "")
-        assert "RIS_API_TOKEN" in err
+        assert "The token is missing" in err
+        assert err.endswith(
+            "set RIS_API_TOKEN to the one that it was started with, or use --no-server.\n"
+        )
+        monkeypatch.setenv("RIS_API_TOKEN", "other")
+        assert "The token is not the one of" in run("search", "--id", "7", "--server", address)[2]
         monkeypatch.setenv("RIS_API_TOKEN", TOKEN)
         assert run("search", "--id", "7", "--server", address)[0] == 0
 
@@ -190,9 +212,83 @@ def test_what_listens_now_where_a_server_was_is_passed_over(run, home, cache, bo
     assert json.loads(out)["ids"][0] == 7
 
 
+def test_what_listens_where_a_killed_server_was_gets_neither_picture_nor_token(
+    run, home, cache, picture_of, monkeypatch
+):
+    monkeypatch.setenv("RIS_API_TOKEN", TOKEN)
+    asked: list[tuple[str, str | None]] = []
+    with something_else(200, b'{"version": "0.1.0", "results": []}', asked) as address:
+        with announced(address, home=home.path, cache_dir=cache):
+            (file,) = (cache / "servers").iterdir()
+            left_behind = file.read_bytes()
+        file.write_bytes(left_behind)
+        assert was_answered_here(run("search", picture_of(7), "--json"))
+    assert asked == []
+
+
+def test_a_server_that_ends_meanwhile_is_sent_no_more(home, cache):
+    asked: list[tuple[str, str | None]] = []
+    with something_else(200, b'{"version": "0.1.0"}', asked) as address:
+        with announced(address, home=home.path, cache_dir=cache):
+            (running,) = servers_of(home.path, cache)
+        with (
+            closing(RemoteServer(address, TOKEN, read_settings({}), running)) as server,
+            pytest.raises(NoServerError),
+        ):
+            server.check()
+    assert asked == []
+
+
+def test_the_health_of_a_server_is_asked_without_the_token(run, home, cache, monkeypatch):
+    monkeypatch.setenv("RIS_API_TOKEN", TOKEN)
+    asked: list[tuple[str, str | None]] = []
+    with (
+        something_else(200, b'{"version": "0.1.0", "results": []}', asked) as address,
+        announced(address, home=home.path, cache_dir=cache),
+    ):
+        run("search", "--id", "7", "--json")
+    assert [token for path, token in asked if path == "/healthz"] == [None]
+    assert [token for path, token in asked if path != "/healthz"] == [f"Bearer {TOKEN}"]
+
+
+def test_what_others_could_have_written_is_not_believed(run, home, cache, server):
+    with announced(server, home=home.path, cache_dir=cache):
+        (file,) = (cache / "servers").iterdir()
+        assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert addresses(home.path, cache) == [server]
+        file.parent.chmod(0o770)
+        assert addresses(home.path, cache) == []
+
+
+def test_a_server_that_hangs_is_passed_over(run, home, cache, monkeypatch):
+    monkeypatch.setattr("app.cli.remote._HEALTH_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        address = f"http://127.0.0.1:{hung.getsockname()[1]}"
+        with announced(address, home=home.path, cache_dir=cache):
+            assert was_answered_here(run("search", "--id", "7", "--json"))
+
+
+REFUSED = b'{"type": "/problems/sender", "detail": "no"}'
+
+
+@pytest.mark.parametrize(("status", "body"), [(403, REFUSED), (500, b""), (200, b"\xff")])
+def test_a_server_that_is_found_and_refuses_is_passed_over(run, home, cache, status, body):
+    with (
+        something_else(status, body) as address,
+        announced(address, home=home.path, cache_dir=cache),
+    ):
+        assert was_answered_here(run("search", "--id", "7", "--json"))
+
+
+@pytest.mark.parametrize("address", ["here", "http://", "http://127.0.0.1:x", "http://a b:1"])
+def test_a_file_that_names_no_address_is_passed_over(run, home, cache, address):
+    with announced(address, home=home.path, cache_dir=cache):
+        assert was_answered_here(run("search", "--id", "7", "--json"))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"address": 7}', "\udcff"])
 def test_a_damaged_file_in_the_cache_is_passed_over(home, cache, text):
-    (cache / "servers").mkdir(parents=True)
+    (cache / "servers").mkdir(parents=True, mode=0o700)
     (cache / "servers" / "x.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert servers_of(home.path, cache) == []
 
@@ -203,8 +299,8 @@ def test_the_newest_server_of_a_home_is_asked_first_and_ends_for_itself_alone(tm
         with announced("http://[::1]:2", **here):
             (first,) = (tmp_path / "servers").glob("127*")
             os.utime(first, (0, 0))
-            assert servers_of(tmp_path, tmp_path) == ["http://[::1]:2", "http://127.0.0.1:1"]
-        assert servers_of(tmp_path, tmp_path) == ["http://127.0.0.1:1"]
+            assert addresses(tmp_path, tmp_path) == ["http://[::1]:2", "http://127.0.0.1:1"]
+        assert addresses(tmp_path, tmp_path) == ["http://127.0.0.1:1"]
     assert servers_of(tmp_path, tmp_path) == []
     assert list((tmp_path / "servers").iterdir()) == []
 
@@ -228,6 +324,14 @@ def test_a_server_that_is_none_of_ours_is_told_of(run, status):
             assert err.count("\n") == 1
 
 
+def test_a_wrong_path_of_a_server_is_told_of(run, server):
+    for command in (["search", "--id", "7"], ["galleries"], ["info", "mine"]):
+        code, out, err = run(*command, "--server", f"{server}/x")
+        assert (code, out) == (2, "")
+        assert f"No server of this program answers at {server}/x/" in err
+        assert err.count("\n") == 1
+
+
 def test_a_server_that_is_gone_is_told_of(run):
     address = f"http://127.0.0.1:{free_port()}"
     code, out, err = run("search", "--id", "7", "--server", address)
@@ -240,7 +344,7 @@ def test_a_server_that_is_gone_is_told_of(run):
     "address",
     [
         *("", "here", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://[::1"),
-        *("http://127.0.0.1:x", "http://127.0.0.1/?a=b", "file:///etc/passwd"),
+        *("http://127.0.0.1:x", "http://127.0.0.1/?a=b", "file:///etc/passwd", "http://a b:1"),
     ],
 )
 def test_what_is_no_address_of_a_server_is_refused(run, address):
@@ -269,7 +373,7 @@ def test_serve_says_where_it_is_until_it_is_stopped(home, tmp_path):
     ) as serving_process:
         try:
             address = serving_process.stdout.readline().removeprefix("Open ").strip()
-            assert servers_of(home.path, tmp_path) == [address]
+            assert addresses(home.path, tmp_path) == [address]
             ended = program(
                 *("-m", "app", "search", "--id", "7", "--json"),
                 home=home,
