@@ -197,11 +197,14 @@ class RemoteServer:
 
 def _connection(address: str) -> http.client.HTTPConnection:
     """Return a connection, not opened yet, to http(s); UsageError if `address` is no such."""
-    kinds_of = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    schemes: dict[str, type[http.client.HTTPConnection]] = {
+        "http": http.client.HTTPConnection,
+        "https": http.client.HTTPSConnection,
+    }
     try:
         parts = urlsplit(address)
         if parts.hostname and not parts.query and not parts.fragment:
-            return kinds_of[parts.scheme](parts.hostname, parts.port)
+            return schemes[parts.scheme](parts.hostname, parts.port)
     except (KeyError, ValueError, http.client.InvalidURL):
         pass  # another scheme; a port that is no number, a bracket not closed; a space
     raise UsageError(f"{address!r} is not a server's address: write it like http://127.0.0.1:7860")
