@@ -184,8 +184,9 @@ def test_paths_are_absolute_where_a_server_on_this_machine_answers(
     with announced(server, home=home.path, cache_dir=cache):
         code, out, _ = run("search", picture_of(7), "--paths", "-k", "1")
     assert (code, out) == (0, f"{picture_of(7)}\n")
-    code, out, _ = run("search", picture_of(7), "--paths", "-k", "1", "--server", server)
+    code, out, err = run("search", picture_of(7), "--paths", "-k", "1", "--server", server)
     assert (code, out) == (0, "kind_2/00007.jpg\n"), "it may be another machine's"
+    assert err == "The paths are relative to the gallery's folder, where the server has it.\n"
 
 
 def test_a_server_of_another_home_is_not_asked(run, home, cache, server, tmp_path):
