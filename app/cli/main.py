@@ -24,10 +24,9 @@ from app.cli import (
 from app.errors import AppError, StorageError
 
 _INTERRUPTED = 130
-_MAY_BE_NEGATIVE = ("--box", "--min-score")
-# Of these no path of a file tells: what was written to is the output itself.
-_OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_MAY_BE_NEGATIVE = ("--box", "--min-score")
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
 # STOPPED, where Ctrl-C leaves more to say than that it stopped.
@@ -119,7 +118,7 @@ def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:
         _drop_output()
         return _BROKEN_PIPE
     except OSError as exc:
-        if exc.errno not in _OUTPUT_FULL or exc.filename is not None:
+        if exc.errno not in _FULL or exc.filename is not None:  # of a file, and not of the output
             raise
         _drop_output()
         sys.stderr.write(f"The output cannot be written ({exc.strerror}): send it elsewhere.\n")
