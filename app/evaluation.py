@@ -158,17 +158,35 @@ def _precisions(subject: _Subject, rows: Rows, k: int) -> Iterator[tuple[float, 
     queries = subject.queries(judged)
     everything = len(subject.labels)
     ranked = index.search(queries, everything, exact=True).rows
-    found = index.search(queries, k + 1).rows
-    for row, whole, nearest in zip(judged, ranked, found, strict=True):
-        alike, own = subject.alike(int(row)), np.array([row])
-        order = others_that_count(whole[None], own, subject.counts, everything)
+    found = _found_that_count(subject, queries, judged, k)
+    for row, whole, first in zip(judged, ranked, found, strict=True):
+        alike = subject.alike(int(row))
+        order = others_that_count(whole[None], np.array([row]), subject.counts, everything)
         order = order[order >= 0]
-        first = others_that_count(nearest[None], own, subject.counts, k)[0]
+        first = first[first >= 0]
         yield (
             float(alike[order[:k]].mean()),
-            float((alike[first] & (first >= 0)).mean()),
+            float(alike[first].mean()),
             float(average_precision(alike[order][None])[0]),
         )
+
+
+def _found_that_count(subject: _Subject, queries: NDArray[np.float32], rows: Rows, k: int) -> Rows:
+    """Return the k others that count which the index finds for each; -1 where there are no more.
+
+    Those that do not count may come first: it is asked for more until enough others are there.
+    """
+    index = subject.index
+    first = np.full((len(rows), k), -1, np.int64)
+    lacking, asked = np.arange(len(rows)), k + 1
+    while len(lacking):
+        found = index.search(queries[lacking], asked).rows
+        first[lacking] = others_that_count(found, rows[lacking], subject.counts, k)
+        if asked == index.rows:
+            break
+        lacking = lacking[(first[lacking] < 0).any(axis=1)]
+        asked = min(4 * asked, index.rows)
+    return first
 
 
 def _blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:

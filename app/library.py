@@ -26,7 +26,8 @@ from app.wiring import make_fetch, make_service
 __all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
-Query: TypeAlias = Picture | int | ImageRecord
+PublicId: TypeAlias = int | str  # the id that a gallery's list gave, or else its number
+Query: TypeAlias = Picture | int | ImageRecord | None
 Part: TypeAlias = Box | Sequence[float] | None
 
 _KEPT_BY_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
@@ -67,8 +68,9 @@ class OpenGallery:
     """One gallery, asked from Python: the answers are those of every other door.
 
     For any number of threads. A picture is a path, a URL, a file's bytes, a PIL image or an
-    (H, W, 3) uint8 array in RGB; a query is a picture, or an image of the gallery, by its id (an
-    integer) or its record. A `box` is a part: left, top, right and bottom as fractions from 0 to 1.
+    (H, W, 3) uint8 array in RGB. A query is a picture, or an image of the gallery: its record, or
+    its `public_id`, with `id=` or, if that is an integer, alone. A `box` is a part: left, top,
+    right and bottom as fractions from 0 to 1.
     """
 
     def __init__(self, service: SearchService, name: str) -> None:
@@ -95,9 +97,10 @@ class OpenGallery:
 
     def search(
         self,
-        query: Query,
+        query: Query = None,
         k: int = 10,
         *,
+        id: PublicId | None = None,
         box: Part = None,
         exact: bool = False,
         label: str = "",
@@ -105,12 +108,13 @@ class OpenGallery:
     ) -> SearchResult:
         """Return the k images nearest to a query, best first; iterating gives the hits.
 
+        The query is a picture or a record, or the image of the gallery with the public id `id`.
         An `exact` search compares every vector and marks what the index would have missed; with a
         `label`, only images that have it are compared; none below `min_score`, a cosine, is given.
         """
         return self._service.search(
             self._name,
-            self._asked(query),
+            self._asked(query, id),
             k=k,
             edit=Edit(box=_box(box)),
             exact=exact,
@@ -118,15 +122,17 @@ class OpenGallery:
             min_score=min_score,
         )
 
-    def embed(self, query: Query, *, box: Part = None) -> NDArray[np.float32]:
+    def embed(
+        self, query: Query = None, *, id: PublicId | None = None, box: Part = None
+    ) -> NDArray[np.float32]:
         """Return the (dim,) float32 unit vector of a query, as `search` compares it."""
-        return self._service.embed(self._name, self._asked(query), edit=Edit(box=_box(box)))
+        return self._service.embed(self._name, self._asked(query, id), edit=Edit(box=_box(box)))
 
-    def image(self, public_id: int | str) -> ImageRecord:
+    def image(self, public_id: PublicId) -> ImageRecord:
         """Return the image that people know by this id; NotFoundError if there is none."""
         return self._service.image(self._name, self._row(public_id))
 
-    def thumbnail(self, image: int | str | ImageRecord) -> bytes:
+    def thumbnail(self, image: PublicId | ImageRecord) -> bytes:
         """Return the small WebP picture of an image."""
         return self._service.thumbnail(self._name, self._row(image))
 
@@ -138,12 +144,16 @@ class OpenGallery:
         """Return all images, in the order of their vectors."""
         return self._service.images(self._name, range(len(self)))
 
-    def _row(self, image: int | str | ImageRecord) -> int:
+    def _row(self, image: PublicId | ImageRecord) -> int:
         if isinstance(image, ImageRecord):
             return image.id
         return self._service.id_of(self._name, str(image))
 
-    def _asked(self, query: Query) -> bytes | str | int:
+    def _asked(self, query: Query, public_id: PublicId | None) -> bytes | str | int:
+        if public_id is not None:
+            if query is not None:
+                raise UsageError("Ask with a query or with id=, not with both.")
+            return self._row(public_id)
         if isinstance(query, int | np.integer | ImageRecord) and not isinstance(query, bool):
             return self._row(query)
         if isinstance(query, str) and is_address(query):
@@ -220,7 +230,7 @@ def _bytes_of(picture: object) -> bytes:
         return decode.encode_png(picture)
     raise UsageError(
         f"A {type(picture).__name__} is no query: use a path, a URL, bytes, a PIL image, an RGB "
-        "array or an image's id."
+        "array, an image's record, or id= with its public_id."
     )
 
 

@@ -40,10 +40,19 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         _keep_gradio_to_itself(Path(uploads))
         import uvicorn
 
+        address = address_of(settings.host, settings.port)
+        found = contextlib.ExitStack()  # by the command line, as long as it listens
+
         class AnnouncingServer(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
-                announce(address_of(settings.host, settings.port))
+                home = settings.indexes_dir.parent
+                found.enter_context(announced(address, home=home, cache_dir=settings.cache_dir))
+                announce(address)
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                found.close()
+                await super().shutdown(sockets)
 
         maker = make_maker(settings)
         application = make_application(
@@ -55,11 +64,6 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             access=Access(settings.api_token),
         )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        found = announced(
-            address_of(settings.host, settings.port),
-            home=settings.indexes_dir.parent,
-            cache_dir=settings.cache_dir,
-        )
         with found, contextlib.closing(maker):  # a gallery being made stops before the uploads go
             AnnouncingServer(config).run(sockets=[listening])
 

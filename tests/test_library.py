@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 import app
-from app import VectorStore, load_embedder, open_gallery
+from app import VectorStore, layouts, load_embedder, open_gallery
 from app.errors import AppError, DecodeError, GalleryError, NotFoundError, UsageError
 from app.gallery import Gallery
 from app.results import Box, Edit
@@ -70,6 +71,47 @@ def test_an_image_of_the_gallery_is_asked_by_id_or_record(gallery):
     for query in (7, np.int64(7), gallery.image(7), gallery.image("7")):
         assert found(gallery.search(query, k=3)) == found(gallery.search(7, k=3))
     assert found(gallery.search(7, k=1))[0] == (7, pytest.approx(1, abs=1e-3))
+
+
+@pytest.fixture
+def keyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A gallery of three images with ids that a list gave them, two of which look like rows."""
+    open_folder = layouts.open_folder
+
+    def with_keys(folder: Path, name: str):
+        layout = open_folder(folder, name)
+        pictures = [
+            replace(each, key=key)
+            for each, key in zip(layout.pictures(), ("1", "0", "a"), strict=True)
+        ]
+        monkeypatch.setattr(type(layout), "pictures", lambda self: pictures)
+        return layout
+
+    monkeypatch.setattr(layouts, "open_folder", with_keys)
+    Home(tmp_path).build(fill(tmp_path / "pictures", 3), "shop")
+    return open_gallery("shop", home=tmp_path)
+
+
+def test_an_image_is_asked_by_the_id_that_the_list_gave_it(keyed):
+    assert [image.public_id for image in keyed.images()] == ["1", "0", "a"]
+    for image in keyed.images():
+        asked = [{"query": image}, {"id": image.public_id}]
+        if image.public_id != "a":
+            asked += [{"query": int(image.public_id)}, {"id": int(image.public_id)}]
+        for query in asked:
+            assert keyed.search(k=1, **query).hits[0].image == image, query
+            assert keyed.embed(**query) == pytest.approx(keyed.embed(image))
+        for public_id in {image.public_id, image}:
+            assert keyed.thumbnail(public_id) == keyed.thumbnail(image)
+        assert keyed.image(image.public_id) == image
+    with pytest.raises(NotFoundError, match="has no image '2'"):
+        keyed.search(2)
+
+
+def test_a_query_and_an_id_are_not_asked_together(gallery, file):
+    for ask in (gallery.search, gallery.embed):
+        with pytest.raises(UsageError, match="with a query or with id=, not with both"):
+            ask(file, id=3)
 
 
 def test_a_text_that_is_no_address_is_a_path_and_no_id(gallery):

@@ -3,12 +3,12 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from app.errors import DecodeError
+from app.errors import AppError, DecodeError
 from app.results import Box
 from app.settings import Settings
 from app.typed import bytes_of, bytes_of_file, is_address
@@ -118,16 +118,15 @@ def answering(options: argparse.Namespace, settings: Settings) -> Iterator[Answe
 
 
 def _found(settings: Settings) -> "RemoteServer | None":
-    """Return a server on this machine that serves the same galleries, if one answers."""
-    from app.cli.remote import NoServerError, RemoteServer
+    """Return a server on this machine that serves the same galleries, if one answers well."""
+    from app.cli.remote import RemoteServer
     from app.running import servers_of
 
-    for address in servers_of(settings.indexes_dir.parent, settings.cache_dir):
-        server = RemoteServer(address, settings.api_token, settings)
-        try:
+    for running in servers_of(settings.indexes_dir.parent, settings.cache_dir):
+        with ExitStack() as closing_it, suppress(AppError):  # it hangs, or refuses: it is not used
+            server = RemoteServer(running.address, settings.api_token, settings, running)
+            closing_it.callback(server.close)
             server.check()
-        except NoServerError:  # it was killed, and something else may listen there
-            server.close()
-        else:
+            closing_it.pop_all()
             return server
     return None

@@ -1,7 +1,9 @@
 """The command line's arguments → one of its commands; errors become a sentence and an exit code."""
 
 import argparse
+import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -19,10 +21,12 @@ from app.cli import (
     serve,
     verify,
 )
-from app.errors import AppError
+from app.errors import AppError, StorageError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_MAY_BE_NEGATIVE = ("--box", "--min-score")
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
 # STOPPED, where Ctrl-C leaves more to say than that it stopped.
@@ -48,8 +52,23 @@ def ris() -> int:
 
 def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
     """Run `python -m app`, or `ris`; return the exit code."""
-    options = make_parser(program).parse_args(arguments)
+    options = make_parser(program).parse_args(_with_negative_values(arguments))
     return _tell_errors(lambda: options.run(options), stopped=options.stopped)
+
+
+def _with_negative_values(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with `--box -0.1,0,1,1` as one, for argparse takes it for two options.
+
+    >>> _with_negative_values(["--box", "-.1,0,1,1", "--box", "--json"])
+    ['--box=-.1,0,1,1', '--box', '--json']
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _MAY_BE_NEGATIVE and re.match(r"-(\.?\d|inf)", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def make_parser(program: str) -> argparse.ArgumentParser:
@@ -96,7 +115,17 @@ def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:
         sys.stderr.write(f"\nStopped.{stopped and ' '}{stopped}\n")
         return _INTERRUPTED
     except BrokenPipeError:  # whoever read the answer, as `head`, has seen enough
-        # Python would write what is left, and fail again, when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return _BROKEN_PIPE
+    except OSError as exc:
+        if exc.errno not in _FULL or exc.filename is not None:  # of a file, and not of the output
+            raise
+        _drop_output()
+        sys.stderr.write(f"The output cannot be written ({exc.strerror}): send it elsewhere.\n")
+        return StorageError.exit_code
     return code
+
+
+def _drop_output() -> None:
+    """Let what is left of the output go nowhere: Python would write it, and fail, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

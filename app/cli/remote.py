@@ -7,18 +7,23 @@ import http.client
 import json
 import secrets
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from app.cli.asking import Query, Wanted
-from app.errors import AppError, UsageError
+from app.errors import AppError, TokenError, UsageError
 from app.problems import kinds
+from app.running import RunningServer
 from app.settings import Settings
 
 _CONNECT_SECONDS = 10
+_HEALTH_SECONDS = 2
 _ANSWER_SECONDS = 300  # a model may have to be loaded first, a URL to be fetched
 _FAILED = 400
+_HEALTH = "healthz"
+_ELSE = "something else answers there"
 
 
 class NoServerError(UsageError):
@@ -26,13 +31,23 @@ class NoServerError(UsageError):
 
 
 class RemoteServer:
-    """A server at `address`; `settings` are those of this machine where it is known to run here."""
+    """A server at `address`; with `settings`, this machine's, one that was found here.
 
-    def __init__(self, address: str, token: str, settings: Settings | None = None) -> None:
+    Nothing is sent to what was found before it is certain that `running` listens there.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        settings: Settings | None = None,
+        running: RunningServer | None = None,
+    ) -> None:
         """Take an address; UsageError if it is none."""
         self._address = address.rstrip("/") + "/"
         self._token = token
         self._settings = settings
+        self._running = running
         self._connection = _connection(address)
 
     def close(self) -> None:
@@ -40,10 +55,10 @@ class RemoteServer:
         self._connection.close()
 
     def check(self) -> None:
-        """Raise NoServerError unless a server of this program answers."""
-        health = self._json("GET", "healthz")
+        """Raise AppError unless a server of this program answers, and soon; it needs no token."""
+        health = self._json("GET", _HEALTH, seconds=_HEALTH_SECONDS)
         if not isinstance(health, dict) or "version" not in health:
-            raise self._no_server("something else answers there")
+            raise self._no_server(_ELSE)
 
     def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
         """Return `app.answers.search_answer` for one query, with whole addresses of pictures."""
@@ -60,7 +75,7 @@ class RemoteServer:
             body, kind = _as_form(picture)
         answer = self._json("POST", f"similarity-search?{urlencode(asked)}", body, kind)
         if not isinstance(answer, dict) or "results" not in answer:
-            raise self._no_server("something else answers there")
+            raise self._no_server(_ELSE)
         for result in answer["results"]:
             for key in ("image_url", "thumbnail_url"):
                 result[key] = urljoin(self._address, result[key])
@@ -75,14 +90,14 @@ class RemoteServer:
         answer = self._json("GET", "galleries")
         found = answer.get("galleries") if isinstance(answer, dict) else answer
         if not isinstance(found, list):
-            raise self._no_server("something else answers there")
+            raise self._no_server(_ELSE)
         return found
 
     def gallery(self, name: str) -> dict[str, Any]:
         """Return `app.answers.gallery_answer` for one gallery."""
         answer = self._json("GET", f"galleries/{quote(name, safe='')}")
         if not isinstance(answer, dict) or "name" not in answer:
-            raise self._no_server("something else answers there")
+            raise self._no_server(_ELSE)
         return answer
 
     def thumbnail(self, gallery: str, public_id: str) -> bytes:
@@ -98,25 +113,42 @@ class RemoteServer:
 
         return make_service(self._settings).folder(gallery)
 
-    def _json(self, method: str, path: str, body: bytes = b"", kind: str = "") -> Any:
-        answer = self._ask(method, path, body, kind)
+    def _json(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        kind: str = "",
+        *,
+        seconds: float = _ANSWER_SECONDS,
+    ) -> Any:
+        answer = self._ask(method, path, body, kind, seconds=seconds)
         try:
             return json.loads(answer)
         except ValueError as exc:
-            raise self._no_server("something else answers there") from exc
+            raise self._no_server(_ELSE) from exc
 
-    def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> bytes:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        kind: str = "",
+        *,
+        seconds: float = _ANSWER_SECONDS,
+    ) -> bytes:
         """Return the body of an answer; an error of the server is raised as what it was there."""
         headers: dict[str, str] = {"Accept": "application/json, */*"}
         headers |= {"Content-Type": kind} if kind else {}
-        headers |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        if self._token and path != _HEALTH:
+            headers["Authorization"] = f"Bearer {self._token}"
         root = urlsplit(self._address).path
         try:
-            self._connect()
+            self._connect(seconds)
             self._connection.request(method, root + path, body or None, headers)
             response = self._connection.getresponse()
             data = response.read()
-        except (OSError, http.client.HTTPException, UnicodeError) as exc:
+        except (OSError, http.client.HTTPException, ValueError) as exc:
             self._connection.close()
             raise self._no_server(
                 getattr(exc, "strerror", None) or str(exc) or "no answer"
@@ -125,12 +157,15 @@ class RemoteServer:
             raise self._told(response.status, data)
         return data
 
-    def _connect(self) -> None:
+    def _connect(self, seconds: float) -> None:
+        """Open the connection if it is not; what was found must run when it has been opened."""
         if self._connection.sock is None:
-            self._connection.timeout = _CONNECT_SECONDS
+            self._connection.timeout = min(seconds, _CONNECT_SECONDS)
             self._connection.connect()
-            assert self._connection.sock is not None
-            self._connection.sock.settimeout(_ANSWER_SECONDS)
+            if self._running is not None and not self._running.is_running():
+                raise ConnectionError(_ELSE)
+        assert self._connection.sock is not None
+        self._connection.sock.settimeout(seconds)
 
     def _told(self, status: int, data: bytes) -> AppError:
         """Return the error that a problem's details (RFC 9457) tell of."""
@@ -139,9 +174,17 @@ class RemoteServer:
         except ValueError:
             problem = None
         if not isinstance(problem, Mapping) or not isinstance(problem.get("detail"), str):
-            return self._no_server(f"something else answers there, with status {status}")
-        kind = str(problem.get("type", "")).rpartition("/")[2]
-        return kinds().get(kind, UsageError)(problem["detail"])
+            return self._no_server(f"{_ELSE}, with status {status}")
+        error = kinds().get(str(problem.get("type", "")).rpartition("/")[2])
+        if error is TokenError:
+            given = "is not the one of" if self._token else "is missing, which is needed by"
+            return TokenError(
+                f"The token {given} the server at {self._address}: set RIS_API_TOKEN to the one "
+                "that it was started with, or use --no-server."
+            )
+        if error is None and status == HTTPStatus.NOT_FOUND:  # no route of ours: a wrong path
+            return self._no_server(f"{_ELSE}, with status {status}")
+        return (error or UsageError)(problem["detail"])
 
     def _no_server(self, why: str) -> NoServerError:
         named = "start one with ris serve, or leave --server out."
@@ -154,18 +197,17 @@ class RemoteServer:
 
 def _connection(address: str) -> http.client.HTTPConnection:
     """Return a connection, not opened yet, to http(s); UsageError if `address` is no such."""
+    schemes: dict[str, type[http.client.HTTPConnection]] = {
+        "http": http.client.HTTPConnection,
+        "https": http.client.HTTPSConnection,
+    }
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # a port that is no number, a bracket that is not closed
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise UsageError(
-            f"{address!r} is not a server's address: write it like http://127.0.0.1:7860"
-        )
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, port)
-    return http.client.HTTPConnection(host, port)
+        if parts.hostname and not parts.query and not parts.fragment:
+            return schemes[parts.scheme](parts.hostname, parts.port)
+    except (KeyError, ValueError, http.client.InvalidURL):
+        pass  # another scheme; a port that is no number, a bracket not closed; a space
+    raise UsageError(f"{address!r} is not a server's address: write it like http://127.0.0.1:7860")
 
 
 def _as_form(picture: bytes) -> tuple[bytes, str]:

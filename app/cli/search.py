@@ -18,6 +18,9 @@ NAME = "search"
 HELP = "find the images of a gallery that look like a picture"
 EXAMPLE = "ris search photo.jpg --gallery caltech101-efficientnet_lite0 -k 5"
 
+_NOT_HERE = "Paths are relative where the originals are not on this machine."
+_ON_THE_SERVER = "The paths are relative to the gallery's folder, where the server has it."
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is asked, of which gallery, and how the answer is shown."""
@@ -110,7 +113,7 @@ def _answer_all(
     settings: Settings,
 ) -> int:
     show = _Show(options, answerer, several=len(queries) > 1)
-    sections = []
+    contact = sheet.ContactSheet()
     first_failure = 0
     for query in queries:
         try:
@@ -122,10 +125,14 @@ def _answer_all(
             continue
         show.answer(query, answer)
         if options.sheet or options.open:
-            sections.append((query, picture, answer))
-    if sections:
+            if contact.has_room:
+                picture = picture_asked(query, picture, answer, answerer, wanted.box, settings)
+            contact.add(query.name, picture, answer)
+    if len(contact):
         place = options.sheet or settings.cache_dir / "last-search.png"
-        write_sheet(place, sections, answerer, wanted.box, settings)
+        write_sheet(place, contact, answerer)
+        if contact.left_out:
+            sys.stderr.write(f"{contact.left_out}\n")
         if options.open:
             open_sheet(place)
     return first_failure
@@ -139,14 +146,17 @@ class _Show:
         self._answerer = answerer
         self._several = several
         self._begun = False
+        self._told: set[str] = set()
 
     def answer(self, query: Query, answer: dict[str, Any]) -> None:
         if self._options.json:
             print(json.dumps(answer, ensure_ascii=False))
         elif self._options.paths:
             folder = self._answerer.folder(answer["gallery"])
-            for result in answer["results"]:
-                print(_path(result["path"], folder))
+            paths = [_path(result["path"], folder) for result in answer["results"]]
+            print("".join(f"{path}\n" for path in paths), end="")
+            if not all(Path(path).is_absolute() for path in paths):
+                self._tell_once(_ON_THE_SERVER if self._options.server else _NOT_HERE)
         else:
             self._head(query)
             for line in lines_of(answer):
@@ -159,6 +169,11 @@ class _Show:
             print(json.dumps({"error": str(error)}, ensure_ascii=False))
         sys.stdout.flush()
         sys.stderr.write(f"{query.name}: {error}\n" if self._several else f"{error}\n")
+
+    def _tell_once(self, sentence: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.write(f"{sentence}\n" * (sentence not in self._told))
+        self._told.add(sentence)
 
     def _head(self, query: Query) -> None:
         if self._several:
@@ -174,27 +189,25 @@ class _Show:
             )
 
 
-def write_sheet(
-    place: Path,
-    asked: Sequence[tuple[Query, bytes | None, dict[str, Any]]],
+def picture_asked(
+    query: Query,
+    picture: bytes | None,
+    answer: dict[str, Any],
     answerer: Answerer,
     box: Box | None,
     settings: Settings,
-) -> None:
-    """Write the contact sheet of all answers; StorageError if it cannot be written."""
-    from app.wiring import make_service
+) -> bytes | None:
+    """Return what a query looks like, cut to the part that was asked; None if it is not here."""
+    if picture is not None:
+        from app.wiring import make_service
 
-    service = make_service(settings)
-    sections = []
-    for query, picture, answer in asked:
-        if picture is not None:
-            picture = service.preview(picture, Edit(box=box))
-        elif query.is_id:
-            picture = answerer.thumbnail(answer["gallery"], query.typed)
-        sections.append(sheet.Section(query.name, picture, answer))
-    data = sheet.sheet_of(
-        sections, lambda gallery, result: answerer.thumbnail(gallery, str(result["id"]))
-    )
+        return make_service(settings).preview(picture, Edit(box=box))
+    return answerer.thumbnail(answer["gallery"], query.typed) if query.is_id else None
+
+
+def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) -> None:
+    """Write the contact sheet of all answers; StorageError if it cannot be written."""
+    data = contact.drawn(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ import uvicorn
 from app.access import Access
 from app.cli import main
 from app.rest import make_rest
+from app.running import servers_of
 from tests.conftest import ROOT, Home, fill
 
 IMAGES = 30
 LABELS = 5
+TOKEN = "open-sesame"
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -98,3 +101,50 @@ def program(
         check=False,
         timeout=120,
     )
+
+
+@pytest.fixture(scope="package")
+def server(home) -> Iterator[str]:
+    with serving(home) as address:
+        yield address
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def addresses(home: Path, cache: Path) -> list[str]:
+    return [server.address for server in servers_of(home, cache)]
+
+
+@contextmanager
+def something_else(
+    status: int, body: bytes, asked: list[tuple[str, str | None]] | None = None
+) -> Iterator[str]:
+    """A web server that is not one of ours; `asked` gets each path with the token sent."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if asked is not None:
+                asked.append((self.path, self.headers.get("Authorization")))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    other = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    thread = threading.Thread(target=other.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{other.server_address[1]}"
+    finally:
+        other.shutdown()
+        thread.join()
+        other.server_close()

@@ -11,7 +11,7 @@ from app.cli import main
 from app.errors import GalleryError
 from app.evaluation import evaluate
 from tests.cli.conftest import IMAGES
-from tests.conftest import Home, fill
+from tests.conftest import Home, fill, picture
 
 
 @pytest.fixture
@@ -161,6 +161,27 @@ def test_images_of_a_label_left_out_neither_ask_nor_answer(home):
     assert less.labelled_queries == whole.labelled_queries - IMAGES // 5
     assert less.queries == whole.queries
     assert less.mean_average_precision > whole.mean_average_precision, "fewer wrong ones are left"
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_images_left_out_do_not_take_the_places_of_others(tmp_path, k):
+    own = Home(tmp_path / "own")
+    images = tmp_path / "images"
+    for label, seeds in {"junk": range(10), "one": range(10, 12), "two": range(12, 14)}.items():
+        (images / label).mkdir(parents=True)
+        for seed in seeds:
+            picture(seed).save(images / label / f"{seed}.png")
+    own.build(images, "mine")
+    found = evaluate(own.folders("mine"), k=k, sample=100, without="junk")
+    assert found.labelled_queries == 4
+    assert found.precision_index == found.precision_exact > 0
+
+
+def test_an_index_is_asked_until_enough_that_count_are_found(home, tmp_path):
+    own = Home(tmp_path / "own")
+    own.build(fill(tmp_path / "many", 400, labels=2), "many", index="IVF20,PQ8")
+    junk = evaluate(own.folders("many"), k=20, sample=400, without="kind_1")
+    assert junk.precision_exact == junk.precision_index == 1, "every image left is a right one"
 
 
 def test_evaluate_tells_its_progress_to_the_end(home):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from app.answers import search_answer
+from app.cli import sheet
 from app.cli.table import lines_of
 from app.results import Box, Edit
 from tests.conftest import ROOT, encoded, picture
@@ -126,10 +127,12 @@ def test_paths_of_files_that_are_gone_are_relative(home, run, picture_of):
     original, elsewhere = home.path / "pictures", home.path / "moved"
     original.rename(elsewhere)
     try:
-        _, out, _ = run("search", "--id", "7", "--gallery", "mine", "-k", "1", "--paths")
+        asked = "--id", "7", "--id", "7", "--gallery", "mine"
+        _, out, err = run("search", *asked, "-k", "1", "--paths")
     finally:
         elsewhere.rename(original)
-    assert out == "kind_1/00006.jpg\n"
+    assert out == "kind_1/00006.jpg\n" * 2
+    assert err == "Paths are relative where the originals are not on this machine.\n"
 
 
 def test_several_queries_are_answered_one_after_the_other_under_headings(run, picture_of):
@@ -181,6 +184,34 @@ def test_a_sheet_shows_the_part_that_was_asked_for(run, picture_of, tmp_path):
     assert places[0] != places[1]
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "x" * 100_000, ""])
+def test_a_sheet_takes_names_of_any_kind(name):
+    contact = sheet.ContactSheet()
+    results = [RESULT | {"labels": [name]}, RESULT | {"labels": [], "path": name}]
+    contact.add(name, None, {"gallery": "g", "results": results})
+    assert contact.drawn(lambda gallery, result: encoded(picture(1))).startswith(b"\x89PNG")
+
+
+def test_a_sheet_has_an_end_and_says_what_it_leaves_out(run, picture_of, tmp_path, monkeypatch):
+    file = tmp_path / "sheet.png"
+    asked = ("search", picture_of(3), "--id", "4", "--id", "5", "--gallery", "mine", "-k", "12")
+    assert run(*asked, "--sheet", file)[2] == ""
+    monkeypatch.setattr("app.cli.sheet._HIGHEST", 1100)
+    code, _, err = run(*asked, "--sheet", file)
+    assert code == 0
+    assert "shows 17 of 36 results" in err, "three rows of the first query, one of the second"
+    assert_one_sentence(err)
+    with Image.open(file) as drawn:
+        assert 800 < drawn.height <= 1100
+
+
+def test_a_sheet_keeps_thumbnails_alone():
+    contact = sheet.ContactSheet()
+    large = encoded(picture(1, (3000, 2000)), "PNG")
+    contact.add("large", large, {"gallery": "g", "results": []})
+    assert len(contact._sections[0].picture) < 100_000 < len(large)
+
+
 def test_open_opens_the_sheet(run, picture_of, cache, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
@@ -222,6 +253,10 @@ def test_where_nothing_opens_pictures_the_place_of_the_sheet_is_told(
         (["--id", "7", "--min-score", "2"], 2, "from -1 to 1, not 2.0"),
         (["--id", "7", "--box", "0.5,0,0.2,1"], 2, "is not inside the picture"),
         (["--id", "7", "--box=-0.5,0,0.2,1"], 2, "is not inside the picture"),
+        (["--id", "7", "--box", "-0.1,0,0.1,1"], 2, "(-0.1, 0.0, 0.1, 1.0) is not inside"),
+        (["--id", "7", "--box", "-.5,0,1,1", "--json"], 2, "is not inside the picture"),
+        (["--id", "7", "--min-score", "-inf"], 2, "from -1 to 1, not -inf"),
+        (["--id", "7", "--min-score", "-1e3"], 2, "from -1 to 1, not -1000.0"),
         (["--id", "7", "--box", "0,0,nan,1"], 2, "is not inside the picture"),
         (["--id", "7", "--box", "left"], 2, "The box 'left' is not four numbers"),
         (["--id", "7", "--box", ""], 2, "The box '' is not four numbers"),
@@ -247,7 +282,7 @@ def test_what_cannot_be_asked_ends_with_its_code_and_one_sentence(
         ["-k", "many"],
         ["--min-score", "high"],
         ["--json", "--paths"],
-        ["--box", "-1,0,1,1"],
+        ["--box", "--json"],
         ["--server", "http://x", "--no-server"],
     ],
 )
@@ -288,6 +323,25 @@ def test_whoever_stops_reading_ends_the_search_quietly(home, cache):
     )
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("asked", ["galleries", "search --id 7 -k 30", "info"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_ends_with_code_7_and_one_sentence(home, cache, asked, unbuffered):
+    own = {"RIS_HOME": home.path, "RIS_CACHE_DIR": cache, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "app", *asked.split()],
+            cwd=ROOT,
+            env=os.environ | {key: str(value) for key, value in own.items()},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 7
+    assert "The output cannot be written (No space left on device)" in ended.stderr
+    assert_one_sentence(ended.stderr)
 
 
 @pytest.mark.parametrize(("asked", "code"), [("--id 7", 0), ("-", 3)])

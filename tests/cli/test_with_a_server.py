@@ -1,29 +1,16 @@
-"""`ris` and a running server: found, named, gone, not one of ours; the same answers."""
+"""`ris` and a running server: the same answers, named, gone, none of ours."""
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from app.running import announced, servers_of
-from tests.cli.conftest import program, serving
+from tests.cli.conftest import TOKEN, addresses, free_port, program, serving, something_else
 from tests.conftest import ROOT, fill
-
-TOKEN = "open-sesame"
-
-
-@pytest.fixture(scope="module")
-def server(home) -> Iterator[str]:
-    with serving(home) as address:
-        yield address
 
 
 def answer_of(out: str) -> dict:
@@ -32,39 +19,6 @@ def answer_of(out: str) -> dict:
         for key in ("image_url", "thumbnail_url"):
             result[key] = result[key][result[key].index("galleries/") :]
     return {key: value for key, value in answer.items() if key != "timing_ms"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
-@contextmanager
-def something_else(status: int, body: bytes) -> Iterator[str]:
-    """A web server that is not one of ours."""
-
-    class Answering(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET  # noqa: N815
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    other = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    thread = threading.Thread(target=other.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{other.server_address[1]}"
-    finally:
-        other.shutdown()
-        thread.join()
-        other.server_close()
 
 
 # The same answers
@@ -138,81 +92,14 @@ def test_the_token_is_sent(run, home, monkeypatch):
     with serving(home, TOKEN) as address:
         code, out, err = run("search", "--id", "7", "--server", address)
         assert (code, out) == (2, "")
-        assert "RIS_API_TOKEN" in err
+        assert "The token is missing" in err
+        assert err.endswith(
+            "set RIS_API_TOKEN to the one that it was started with, or use --no-server.\n"
+        )
+        monkeypatch.setenv("RIS_API_TOKEN", "other")
+        assert "The token is not the one of" in run("search", "--id", "7", "--server", address)[2]
         monkeypatch.setenv("RIS_API_TOKEN", TOKEN)
         assert run("search", "--id", "7", "--server", address)[0] == 0
-
-
-# Found
-
-
-def test_a_server_of_the_same_home_is_found_and_asked(run, home, cache, server):
-    with announced(server, home=home.path, cache_dir=cache):
-        _, out, _ = run("search", "--id", "7", "--json")
-        assert json.loads(out)["results"][0]["image_url"].startswith(server)
-        _, out, _ = run("search", "--id", "7", "--json", "--no-server")
-        assert json.loads(out)["results"][0]["image_url"].startswith("galleries/")
-    _, out, _ = run("search", "--id", "7", "--json")
-    assert json.loads(out)["results"][0]["image_url"].startswith("galleries/")
-
-
-def test_paths_are_absolute_where_a_server_on_this_machine_answers(
-    run, home, cache, server, picture_of
-):
-    with announced(server, home=home.path, cache_dir=cache):
-        code, out, _ = run("search", picture_of(7), "--paths", "-k", "1")
-    assert (code, out) == (0, f"{picture_of(7)}\n")
-    code, out, _ = run("search", picture_of(7), "--paths", "-k", "1", "--server", server)
-    assert (code, out) == (0, "kind_2/00007.jpg\n"), "it may be another machine's"
-
-
-def test_a_server_of_another_home_is_not_asked(run, home, cache, server, tmp_path):
-    with announced(server, home=tmp_path, cache_dir=cache):
-        _, out, _ = run("search", "--id", "7", "--json")
-    assert json.loads(out)["results"][0]["image_url"].startswith("galleries/")
-
-
-def test_a_server_that_was_killed_is_passed_over(run, home, cache):
-    with announced(f"http://127.0.0.1:{free_port()}", home=home.path, cache_dir=cache):
-        code, out, err = run("search", "--id", "7", "--json")
-    assert (code, err) == (0, "")
-    assert json.loads(out)["ids"][0] == 7
-
-
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"status": "ok"}'])
-def test_what_listens_now_where_a_server_was_is_passed_over(run, home, cache, body):
-    with (
-        something_else(200, body) as address,
-        announced(address, home=home.path, cache_dir=cache),
-    ):
-        code, out, err = run("search", "--id", "7", "--json")
-    assert (code, err) == (0, "")
-    assert json.loads(out)["ids"][0] == 7
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"address": 7}', "\udcff"])
-def test_a_damaged_file_in_the_cache_is_passed_over(home, cache, text):
-    (cache / "servers").mkdir(parents=True)
-    (cache / "servers" / "x.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert servers_of(home.path, cache) == []
-
-
-def test_the_newest_server_of_a_home_is_asked_first_and_ends_for_itself_alone(tmp_path):
-    here = {"home": tmp_path, "cache_dir": tmp_path}
-    with announced("http://127.0.0.1:1", **here):
-        with announced("http://[::1]:2", **here):
-            (first,) = (tmp_path / "servers").glob("127*")
-            os.utime(first, (0, 0))
-            assert servers_of(tmp_path, tmp_path) == ["http://[::1]:2", "http://127.0.0.1:1"]
-        assert servers_of(tmp_path, tmp_path) == ["http://127.0.0.1:1"]
-    assert servers_of(tmp_path, tmp_path) == []
-    assert list((tmp_path / "servers").iterdir()) == []
-
-
-def test_a_server_whose_cache_cannot_be_written_works_all_the_same(tmp_path):
-    (tmp_path / "file").write_text("")
-    with announced("http://127.0.0.1:1", home=tmp_path, cache_dir=tmp_path / "file"):
-        assert servers_of(tmp_path, tmp_path / "file") == []
 
 
 # Named
@@ -228,6 +115,14 @@ def test_a_server_that_is_none_of_ours_is_told_of(run, status):
             assert err.count("\n") == 1
 
 
+def test_a_wrong_path_of_a_server_is_told_of(run, server):
+    for command in (["search", "--id", "7"], ["galleries"], ["info", "mine"]):
+        code, out, err = run(*command, "--server", f"{server}/x")
+        assert (code, out) == (2, "")
+        assert f"No server of this program answers at {server}/x/" in err
+        assert err.count("\n") == 1
+
+
 def test_a_server_that_is_gone_is_told_of(run):
     address = f"http://127.0.0.1:{free_port()}"
     code, out, err = run("search", "--id", "7", "--server", address)
@@ -240,7 +135,7 @@ def test_a_server_that_is_gone_is_told_of(run):
     "address",
     [
         *("", "here", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://[::1"),
-        *("http://127.0.0.1:x", "http://127.0.0.1/?a=b", "file:///etc/passwd"),
+        *("http://127.0.0.1:x", "http://127.0.0.1/?a=b", "file:///etc/passwd", "http://a b:1"),
     ],
 )
 def test_what_is_no_address_of_a_server_is_refused(run, address):
@@ -269,7 +164,7 @@ def test_serve_says_where_it_is_until_it_is_stopped(home, tmp_path):
     ) as serving_process:
         try:
             address = serving_process.stdout.readline().removeprefix("Open ").strip()
-            assert servers_of(home.path, tmp_path) == [address]
+            assert addresses(home.path, tmp_path) == [address]
             ended = program(
                 *("-m", "app", "search", "--id", "7", "--json"),
                 home=home,
