@@ -134,23 +134,13 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":
-    from app.build import command_for
     from app.listed import ListRequest
 
-    how = _how(options)
-    what = {key: getattr(options, key) for key in _LISTS}
-    table = {key: getattr(options, key) for key in (*_TABLE_OPTIONS, "label_column")}
+    given = ("model", "index", "limit", *_LISTS, *_TABLE_OPTIONS, "force", "retry_failed")
     return ListRequest(
-        **what,
-        **how | {"name": how["name"] or ""},
-        command=command_for(**what, **table, **how),
-        id_column=options.id_column or "id",
-        url_column=options.url_column or "url",
-        label_columns=tuple(options.label_column or ()),
-        delimiter=options.delimiter,
-        encoding=options.encoding or "utf-8",
-        force=options.force,
-        retry_failed=options.retry_failed,
+        options.name or "",
+        label_column=tuple(options.label_column) if options.label_column else None,
+        **{key: getattr(options, key) for key in given},
     )
 
 
