@@ -14,6 +14,7 @@ from app.embed import Embedder
 from app.errors import DatasetError, UsageError
 from app.gallery import Folders, gallery_names, open_gallery
 from app.layouts import Listed, Picture
+from app.typed import MOST_BYTES
 
 _TAKEN = frozenset({*layouts.DATA_SETS, "uploaded"})
 _DEFAULTS = {
@@ -238,6 +239,15 @@ def _unpacked(
     folder: Path,
     tell: Callable[[str, int, int], None],
 ) -> Listed:
-    samples = collect.unpack_shards(shards, folder, suffixes=layouts.IMAGE_SUFFIXES, tell=tell)
-    pictures = [Picture(each.name, each.labels, key=each.key) for each in samples]
+    samples = collect.unpack_shards(
+        shards,
+        folder,
+        suffixes=layouts.IMAGE_SUFFIXES,
+        tell=tell,
+        most_picture_bytes=MOST_BYTES,
+        force=request.force,
+    )
+    pictures = [
+        Picture(each.name, each.labels, key=each.key, missing=each.missing) for each in samples
+    ]
     return Listed(request.name, folder, pictures)

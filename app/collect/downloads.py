@@ -270,7 +270,7 @@ class _Hosts:
         heapq.heappush(self._waiting.setdefault(host, []), again)
 
     def _growing(self, rounds: int) -> float:
-        wait = min(self._politeness.first_wait * 2**rounds, self._politeness.longest_wait)
+        wait = min(self._politeness.first_wait * 2.0**rounds, self._politeness.longest_wait)
         return wait * random.uniform(1, 1.5)  # so that not all come back at once
 
     def _dropped(self, host: str) -> list[_Turn]:
