@@ -25,7 +25,7 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
-# STOPPED, where Ctrl-C leaves more to say than that it stopped.
+# `stopped`, where Ctrl-C leaves more to say than that it stopped.
 COMMANDS = (
     serve,
     search,
@@ -49,7 +49,7 @@ def ris() -> int:
 def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
     """Run `python -m app`, or `ris`; return the exit code."""
     options = make_parser(program).parse_args(arguments)
-    return _tell_errors(lambda: options.run(options), stopped=options.stopped)
+    return _tell_errors(lambda: options.run(options), stopped=options.stopped(options))
 
 
 def make_parser(program: str) -> argparse.ArgumentParser:
@@ -67,7 +67,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
             epilog=f"Example: {command.EXAMPLE}",
         )
         command.add_arguments(subparser)
-        stopped = getattr(command, "STOPPED", "")
+        stopped = getattr(command, "stopped", lambda options: "")
         subparser.set_defaults(run=command.run, stopped=stopped)
     return parser
 
@@ -76,12 +76,13 @@ def create_index(arguments: Sequence[str]) -> int:
     """Run `create_index.py`; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="create_index.py",
-        description="Turn a data set or a folder of pictures into a gallery that can be searched.",
+        description="Turn a data set, a folder of pictures, a list of URLs, webdataset shards or "
+        "embeddings into a gallery that can be searched.",
         epilog=f"Example: {build.EXAMPLE}",
     )
     build.add_arguments(parser)
     options = parser.parse_args(arguments)
-    return _tell_errors(lambda: build.run(options), stopped=build.STOPPED)
+    return _tell_errors(lambda: build.run(options), stopped=build.stopped(options))
 
 
 def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:

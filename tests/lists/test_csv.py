@@ -190,6 +190,9 @@ def test_options_of_a_table_go_with_a_table_alone(run: Run, tmp_path: Path) -> N
         code, _, err = run("--images", tmp_path, "--name", "x", *option)
         assert (code, f"{option[0]} goes with --csv" in err) == (2, True)
     assert run("--parquet", tmp_path / "x", "--name", "x", "--delimiter", ";")[0] == 2
+    for option in ("--csv", "--parquet", "--webdataset", "--embeddings"):
+        code, _, err = run(option, "", "--name", "x")
+        assert (code, f"argument {option}: it names nothing" in err) == (2, True)
 
 
 def test_a_parquet_file_of_urls_becomes_a_gallery(
