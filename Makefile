@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
 
-# --$(2) with the value of $(1), where `make` was given one; the environment's NAME is no gallery's.
-option = $(if $(findstring command,$(origin $(1))),--$(2) "$($(1))")
+# --$(2) with the value of $(1), where there is one; the environment's NAME is no gallery's.
+option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $($(1)),--$(2) "$($(1))"))
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index test check format evaluate bench docker screenshots clean
+.PHONY: help run api install download index export inspect test check format evaluate bench docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,10 +24,19 @@ api: run ## the same server: REST is at /docs, MCP at /mcp
 download: ## fetch a published data set (DATA=caltech, voc, coco or all)
 	@bash data_download.sh $(DATA)
 
-index: $(RUN_READY) ## build a gallery (DATA=caltech, or IMAGES=folder NAME=name; MODEL= INDEX= LIMIT= FORCE=1)
+index: $(RUN_READY) ## build a gallery (DATA=caltech, or IMAGES= CSV= PARQUET= WEBDATASET= EMBEDDINGS= with NAME=; MODEL= INDEX= LIMIT= FORCE=1)
 	@$(BIN)/python create_index.py $(call option,DATA,data) $(call option,IMAGES,images) \
+	  $(call option,CSV,csv) $(call option,PARQUET,parquet) \
+	  $(call option,WEBDATASET,webdataset) $(call option,EMBEDDINGS,embeddings) \
 	  $(call option,NAME,name) $(call option,MODEL,model) $(call option,INDEX,index) \
 	  $(call option,LIMIT,limit) $(if $(filter 1,$(FORCE)),--force)
+
+export: $(RUN_READY) ## write a gallery's embeddings to a folder (NAME=gallery OUT=folder)
+	@$(BIN)/python -m app export "$(if $(findstring command,$(origin NAME)),$(NAME))" "$(OUT)"
+
+inspect: $(RUN_READY) ## say what pictures are like (IMAGES=folder or NAME=gallery; REPORT=file.html)
+	@$(BIN)/python -m app inspect $(call option,IMAGES,images) $(call option,NAME,gallery) \
+	  $(call option,REPORT,report)
 
 docker: ## build the image and serve it at 127.0.0.1, PORT (needs Docker)
 	PORT=$(PORT) docker compose up --build

@@ -1,4 +1,7 @@
-"""Build a gallery: `python3 create_index.py --data caltech` or `--images DIR --name NAME`."""
+"""Build a gallery of a data set, a folder, a list of URLs, webdataset shards or embeddings.
+
+`python3 create_index.py --data caltech`, or `--images DIR --name NAME`; see `--help`.
+"""
 
 import os
 import sys

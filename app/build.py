@@ -336,7 +336,7 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
     images, thumbnails, inputs, skipped = [], [], [], []
     for picture in pictures:
         if picture.missing:
-            skipped.append(Skipped(picture.path, picture.missing))
+            skipped.append(_skip(picture, picture.missing))
             continue
         try:
             picture.path.encode()
@@ -344,14 +344,13 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
             # The network never needs more pixels than that; the query is prepared alike.
             image, (width, height) = decode.decode_and_measure(data, min_side=embedder.decoded_side)
         except UnicodeEncodeError:
-            readable = picture.path.encode(errors="backslashreplace").decode()
-            skipped.append(Skipped(readable, "Its name is not valid UTF-8: rename it."))
+            skipped.append(_skip(picture, "Its name is not valid UTF-8: rename it."))
             continue
         except OSError as exc:
-            skipped.append(Skipped(picture.path, f"It cannot be read: {exc.strerror}."))
+            skipped.append(_skip(picture, f"It cannot be read: {exc.strerror}."))
             continue
         except DecodeError as exc:
-            skipped.append(Skipped(picture.path, str(exc)))
+            skipped.append(_skip(picture, str(exc)))
             continue
         inputs.append(embedder.prepare(image))
         thumbnails.append(decode.thumbnail(image))
@@ -369,6 +368,12 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
             )
         )
     return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
+
+
+def _skip(picture: Picture, reason: str) -> Skipped:
+    """Return why a picture is left out; the files of a list are named so that nobody knows them."""
+    readable = picture.path.encode(errors="backslashreplace").decode()
+    return Skipped(readable, f"Its id is {picture.key!r}. {reason}" if picture.key else reason)
 
 
 def check_room(folders: Folders, pictures: int, done: int, dim: int) -> None:

@@ -139,6 +139,16 @@ def thumbnail(image: NDArray[np.uint8], *, longer_side: int = 160) -> bytes:
     return file.getvalue()
 
 
+@lru_cache(maxsize=1)
+def no_picture() -> bytes:
+    """Return the small grey card that is shown instead of a picture that is not here."""
+    from PIL import ImageDraw  # seldom needed
+
+    card = Image.new("RGB", (160, 120), (222, 222, 222))
+    ImageDraw.Draw(card).text((80, 60), "no picture", (96, 96, 96), anchor="mm", font_size=20)
+    return thumbnail(np.asarray(card))
+
+
 def encode_png(image: NDArray[np.uint8], *, longer_side: int | None = None) -> bytes:
     """Return an (H, W, 3) image as a PNG, its longer side at most ``longer_side`` pixels.
 

@@ -87,7 +87,7 @@ class FetchError(QueryError):
 
     `may_pass` says whether the same address may give one later (a time-out, a busy server),
     `overloaded` whether its server asked to be left alone, and `retry_after_seconds` for how long
-    (None where it did not say).
+    (None where it did not say); `unreachable` whether no server answered at all.
     """
 
     http_status = 502
@@ -99,11 +99,13 @@ class FetchError(QueryError):
         may_pass: bool = False,
         overloaded: bool = False,
         retry_after_seconds: float | None = None,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(message)
         self.may_pass = may_pass
         self.overloaded = overloaded
         self.retry_after_seconds = retry_after_seconds
+        self.unreachable = unreachable
 
 
 class AddressError(FetchError):

@@ -219,6 +219,7 @@ def _look_up(place: _Place, clock: _Clock, *, allow_loopback: bool) -> list[_End
         raise FetchError(
             f"No host named {place.host} can be found: check the address.",
             may_pass=isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN,
+            unreachable=True,
         )
     for _, endpoint in answer:
         address = ipaddress.ip_address(endpoint[0])
@@ -369,6 +370,7 @@ def _explaining(host: str, limits: FetchLimits) -> Iterator[None]:
         raise FetchError(
             f"{host} took longer than {limits.timeout_seconds:g} seconds to send the picture.",
             may_pass=True,
+            unreachable=True,
         ) from error
     except ssl.SSLCertVerificationError as error:
         raise FetchError(
@@ -385,5 +387,7 @@ def _explaining(host: str, limits: FetchLimits) -> Iterator[None]:
         raise FetchError(f"What {host} answered is not HTTP.", may_pass=hung_up) from error
     except OSError as error:
         raise FetchError(
-            f"{host} cannot be reached ({error.strerror or 'no connection'}).", may_pass=True
+            f"{host} cannot be reached ({error.strerror or 'no connection'}).",
+            may_pass=True,
+            unreachable=True,
         ) from error

@@ -6,18 +6,6 @@ from reprlib import repr as shortened
 
 from app.errors import UsageError
 
-FITS_NO_ADDRESS = 'fits no address ("." or "..", or it ends in /image, /thumbnail or /similar)'
-_ENDS_OF_ADDRESSES = ("/image", "/thumbnail", "/similar")
-
-
-def fits_no_address(public_id: str) -> bool:
-    """Return whether the address of an image of this id would lead elsewhere.
-
-    >>> fits_no_address(".."), fits_no_address("cat/image"), fits_no_address("cat/images")
-    (True, True, False)
-    """
-    return public_id in (".", "..") or public_id.endswith(_ENDS_OF_ADDRESSES)
-
 
 @dataclass(frozen=True)
 class Box:

@@ -30,7 +30,6 @@ HEAVY = {
     "fastapi",
     "pyarrow",
     "matplotlib",
-    "tenacity",
 }
 LAST_LINES = re.compile(
     r"""(?P<name>\S+):\ (?P<images>\d+)\ images\ in\ \d+\.\d\ s,\ \d+\.\d\ images/s;

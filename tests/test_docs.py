@@ -128,6 +128,10 @@ def test_every_make_target_is_listed_by_help() -> None:
             ["DATA=voc", "INDEX=Flat", "LIMIT=9"],
             "create_index.py --data voc --index Flat --limit 9",
         ),
+        (["CSV=my items.csv", "NAME=x"], "create_index.py --csv my items.csv --name x"),
+        (["PARQUET=a", "NAME=x"], "create_index.py --parquet a --name x"),
+        (["WEBDATASET=a", "NAME=x"], "create_index.py --webdataset a --name x"),
+        (["EMBEDDINGS=a", "NAME=x"], "create_index.py --embeddings a --name x"),
     ],
 )
 def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -> None:
@@ -141,6 +145,20 @@ def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -
     )
     words = shlex.split(told.stdout.replace("\\\n", " "))
     assert " ".join(words).endswith(command)
+
+
+def test_make_index_takes_the_data_set_from_the_environment_too() -> None:
+    environment = os.environ | {"DATA": "coco", "NAME": "the name of this computer"}
+    told = subprocess.run(
+        ["make", "--dry-run", "index"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = shlex.split(told.stdout.replace("\\\n", " "))
+    assert " ".join(words).endswith("create_index.py --data coco")
 
 
 def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_round() -> None:

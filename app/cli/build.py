@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
-STOPPED = "What is done is kept: the same command goes on from there."
 
 _LISTS = ("csv", "parquet", "webdataset")
 _TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
@@ -28,19 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="SET", help="caltech (caltech101), voc (voc2012) or coco (val2014)"
     )
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
-    what.add_argument("--csv", type=Path, metavar="FILE", help="a CSV file with ids and URLs")
+    what.add_argument("--csv", type=_named, metavar="FILE", help="a CSV file with ids and URLs")
     what.add_argument(
-        "--parquet", type=Path, metavar="FILE", help="a Parquet file with ids and URLs"
+        "--parquet", type=_named, metavar="FILE", help="a Parquet file with ids and URLs"
     )
     what.add_argument(
         "--webdataset",
-        type=Path,
+        type=_named,
         metavar="TAR",
         help="a shard, a folder of shards, or a pattern in quotes",
     )
     what.add_argument(
         "--embeddings",
-        type=Path,
+        type=_named,
         metavar="DIR",
         help="a folder that ris export or clip-retrieval wrote",
     )
@@ -71,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--encoding", metavar="NAME", help="of a CSV, default: utf-8")
 
 
+def _named(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it names nothing: give the name of a file")
+    return Path(text)
+
+
 def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
@@ -93,6 +98,15 @@ def run(options: argparse.Namespace) -> int:
             report = make_builder(settings)(request, tell=progress.tell)
     _print_report(report)
     return 0
+
+
+def stopped(options: argparse.Namespace) -> str:
+    """Return what to say after Ctrl-C."""
+    if options.embeddings:
+        return "Nothing is kept: the same command begins anew."
+    if options.webdataset:
+        return "What is embedded is kept: the same command unpacks the shards anew and goes on."
+    return "What is done is kept: the same command goes on from there."
 
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:
@@ -134,23 +148,13 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":
-    from app.build import command_for
     from app.listed import ListRequest
 
-    how = _how(options)
-    what = {key: getattr(options, key) for key in _LISTS}
-    table = {key: getattr(options, key) for key in (*_TABLE_OPTIONS, "label_column")}
+    given = ("model", "index", "limit", *_LISTS, *_TABLE_OPTIONS, "force", "retry_failed")
     return ListRequest(
-        **what,
-        **how | {"name": how["name"] or ""},
-        command=command_for(**what, **table, **how),
-        id_column=options.id_column or "id",
-        url_column=options.url_column or "url",
-        label_columns=tuple(options.label_column or ()),
-        delimiter=options.delimiter,
-        encoding=options.encoding or "utf-8",
-        force=options.force,
-        retry_failed=options.retry_failed,
+        options.name or "",
+        label_column=tuple(options.label_column) if options.label_column else None,
+        **{key: getattr(options, key) for key in given},
     )
 
 

@@ -1,6 +1,7 @@
 """`inspect`: a folder or a gallery → what there is to know of its pictures."""
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
@@ -32,11 +33,20 @@ def run(options: argparse.Namespace) -> int:
     with Progress() as progress:
         survey = make_surveyor(read_settings())(options.images, options.gallery, progress.tell)
     if options.report is not None:
-        try:
-            options.report.write_text(report(survey), encoding="utf-8")
-        except OSError as exc:
-            raise StorageError(
-                f"{options.report} cannot be written ({exc.strerror}): name another file."
-            ) from exc
+        _write(options.report, report(survey))
     print(json.dumps(as_json(survey), ensure_ascii=False) if options.json else as_text(survey))
     return 0
+
+
+def _write(file: Path, page: str) -> None:
+    """Write the report, whole or not at all."""
+    part = file.parent / f".{file.name}.part"
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(file)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise StorageError(
+            f"{file} cannot be written ({exc.strerror}): name another file."
+        ) from exc

@@ -29,7 +29,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _MAY_BE_NEGATIVE = ("--box", "--min-score")
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
-# STOPPED, where Ctrl-C leaves more to say than that it stopped.
+# `stopped`, where Ctrl-C leaves more to say than that it stopped.
 COMMANDS = (
     serve,
     search,
@@ -53,7 +53,7 @@ def ris() -> int:
 def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
     """Run `python -m app`, or `ris`; return the exit code."""
     options = make_parser(program).parse_args(_with_negative_values(arguments))
-    return _tell_errors(lambda: options.run(options), stopped=options.stopped)
+    return _tell_errors(lambda: options.run(options), stopped=options.stopped(options))
 
 
 def _with_negative_values(arguments: Sequence[str]) -> list[str]:
@@ -86,7 +86,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
             epilog=f"Example: {command.EXAMPLE}",
         )
         command.add_arguments(subparser)
-        stopped = getattr(command, "STOPPED", "")
+        stopped = getattr(command, "stopped", lambda options: "")
         subparser.set_defaults(run=command.run, stopped=stopped)
     return parser
 
@@ -95,12 +95,13 @@ def create_index(arguments: Sequence[str]) -> int:
     """Run `create_index.py`; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="create_index.py",
-        description="Turn a data set or a folder of pictures into a gallery that can be searched.",
+        description="Turn a data set, a folder of pictures, a list of URLs, webdataset shards or "
+        "embeddings into a gallery that can be searched.",
         epilog=f"Example: {build.EXAMPLE}",
     )
     build.add_arguments(parser)
     options = parser.parse_args(arguments)
-    return _tell_errors(lambda: build.run(options), stopped=build.STOPPED)
+    return _tell_errors(lambda: build.run(options), stopped=build.stopped(options))
 
 
 def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:

@@ -2,16 +2,18 @@
 
 import filecmp
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from reprlib import repr as shortened
 
+from filelock import FileLock, Timeout
+
 from app.errors import StorageError, UsageError
 
 _SPARE_BYTES = 10_000_000  # what a disk needs to stay usable
+_DRAFT = ".unfinished"
 
 
 def check_free_space(folder: Path, needed: int) -> None:
@@ -42,25 +44,60 @@ def relative(name: str, called: str) -> PurePosixPath:
 
 
 @contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `folder` at the end, and goes if that is not reached."""
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")  # on the same disk
+def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a folder to fill; it becomes `folder` at the end, and goes if that is not reached.
+
+    What a killed run left goes too. A `folder` that is there stays if it holds the same, is filled
+    if it is empty, replaced if `replace` is set; UsageError else, and while another run fills it.
+    """
+    held = False
     try:
-        draft.mkdir(parents=True)
-        yield draft
-        if not folder.exists():
-            draft.rename(folder)
-        elif not _same(draft, folder):
-            raise UsageError(
-                f"The folder {folder} holds other pictures already: choose another name."
-            )
+        empty = is_empty(folder)
+        # On the same disk; inside, an empty folder may be all that can be written to.
+        draft = folder / _DRAFT if empty else folder.with_name(f".{folder.name}{_DRAFT}")
+        lock = draft / "lock"
+        draft.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=0):
+            held = True
+            for left in draft.iterdir():
+                if left != lock:
+                    shutil.rmtree(left)
+            made = draft / "made"
+            made.mkdir()
+            yield made
+            _put_in_place(made, folder, empty=empty, replace=replace)
+    except Timeout as exc:
+        raise UsageError(
+            f"Another run is filling the folder {folder}: wait for it, or stop it."
+        ) from exc
     except OSError as exc:
         raise StorageError(
             f"{exc.filename or folder} cannot be written ({exc.strerror or exc}): "
             "make room there, then try again."
         ) from exc
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if held:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether there is such a folder with nothing in it but what a killed run left."""
+    return folder.is_dir() and all(path.name == _DRAFT for path in folder.iterdir())
+
+
+def _put_in_place(made: Path, folder: Path, *, empty: bool, replace: bool) -> None:
+    if empty:
+        for path in sorted(made.iterdir()):
+            path.rename(folder / path.name)
+    elif not folder.exists():
+        made.rename(folder)
+    elif _same(made, folder):
+        return
+    elif replace:
+        folder.rename(made.with_name("old"))
+        made.rename(folder)
+    else:
+        raise UsageError(f"The folder {folder} holds other pictures already: choose another name.")
 
 
 def _same(one: Path, other: Path) -> bool:

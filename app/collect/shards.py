@@ -10,16 +10,16 @@ import re
 import tarfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from reprlib import repr as shortened
 from typing import Any
 
 from app.collect.folder import new_folder, relative
+from app.collect.ids import fault_of
 from app.collect.uploads import MOST_UNPACKED_BYTES
 from app.errors import DatasetError, UsageError
-from app.results import FITS_NO_ADDRESS, fits_no_address
 
 _MOST_LABEL_BYTES = 1 << 20
 _MOST_LABEL_CHARACTERS = 200
@@ -30,11 +30,15 @@ _DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, O
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of a shard: its id, the name of its file in the folder, and its labels."""
+    """A picture of a shard: its id, the name of its file in the folder, and its labels.
+
+    `missing` says why there is no such file, '' where there is.
+    """
 
     key: str
     name: str
     labels: tuple[str, ...]
+    missing: str = ""
 
 
 def shards_in(place: Path) -> list[Path]:
@@ -60,31 +64,37 @@ def unpack_shards(
     suffixes: frozenset[str],
     tell: Callable[[str, int, int], None],
     most_bytes: int = MOST_UNPACKED_BYTES,
+    most_picture_bytes: int = 50_000_000,
+    force: bool = False,
 ) -> list[Sample]:
     """Make `folder` of the pictures in some shards, and return them in the order of their ids.
 
     Labels are what a sample's `.cls` and `.txt` say, and `label`, `labels`, `class`, `category` or
-    `caption` in its `.json`. DatasetError for a shard that is no whole tar, for a link or a name
-    that leads out of a folder, an id that comes twice, too many bytes or no picture; UsageError for
-    a `folder` with other pictures; StorageError if the disk cannot take it.
+    `caption` in its `.json`, if those are no larger than 1 MB. Larger pictures than
+    `most_picture_bytes` are `missing`. `force` replaces pictures that other shards gave.
+    DatasetError for a shard that is no whole tar, for a link or a name that leads out of a folder,
+    an id that is none or comes twice, too many bytes or no picture; UsageError for a `folder` with
+    other pictures; StorageError if the disk cannot take it.
     """
-    pictures: dict[str, tuple[str, str, Path]] = {}  # id → its sample, its file, its shard
+    pictures: dict[str, tuple[str, str, Path, str]] = {}  # id → sample, file, shard, missing
     labels: defaultdict[str, set[str]] = defaultdict(set)
     left = most_bytes
-    with new_folder(folder) as made:
+    most = dict.fromkeys(suffixes, most_picture_bytes) | dict.fromkeys(
+        _LABEL_SUFFIXES, _MOST_LABEL_BYTES
+    )
+    with new_folder(folder, replace=force and _is_unpacked(folder)) as made:
         for done, shard in enumerate(shards):
             tell("unpack", done, len(shards))
-            for path, data in _files(shard, suffixes.union(_LABEL_SUFFIXES), left):
-                left -= len(data)
+            for path, size, data in _files(shard, most, left):
+                left -= size
                 sample, suffix = _sample_of(path), path.suffix.lower()
                 if suffix in _LABEL_SUFFIXES:
-                    labels[sample] |= _labels_in(data, suffix)
+                    labels[sample] |= _labels_in(data or b"", suffix)
                     continue
                 key = str(path.with_suffix(""))
-                if fits_no_address(key):
+                if fault := fault_of(key):
                     raise DatasetError(
-                        f"{shard.name} holds {shortened(str(path))}, whose id {FITS_NO_ADDRESS}: "
-                        "pack it under another name."
+                        f"{shard.name} holds {shortened(str(path))}, which has {fault}: rename it."
                     )
                 if key in pictures:
                     raise DatasetError(
@@ -92,23 +102,36 @@ def unpack_shards(
                         f"{shard.name}: ids must differ."
                     )
                 name = hashlib.sha256(key.encode()).hexdigest()[:32] + suffix
-                (made / name).write_bytes(data)
-                pictures[key] = sample, name, shard
+                missing = ""
+                if data is None:
+                    missing = f"It has {size / 1e6:,.0f} MB, more than is taken: make it smaller."
+                else:
+                    (made / name).write_bytes(data)
+                pictures[key] = sample, name, shard, missing
         if not pictures:
             raise DatasetError(
                 f"{shards[0].name} holds no picture (a file named {' '.join(sorted(suffixes))})."
             )
         tell("unpack", len(shards), len(shards))
     return [
-        Sample(key, name, tuple(sorted(labels[sample])))
-        for key, (sample, name, _) in sorted(pictures.items())
+        Sample(key, name, tuple(sorted(labels[sample])), missing)
+        for key, (sample, name, _, missing) in sorted(pictures.items())
     ]
 
 
+def _is_unpacked(folder: Path) -> bool:
+    """Return whether all that a folder holds was put there by `unpack_shards`."""
+    named = re.compile(r"[0-9a-f]{32}\.[a-z]+")
+    return folder.is_dir() and all(named.fullmatch(path.name) for path in folder.iterdir())
+
+
 def _files(
-    shard: Path, suffixes: frozenset[str], most_bytes: int
-) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield the files of a shard with these suffixes, read from front to back."""
+    shard: Path, most: Mapping[str, int], most_bytes: int
+) -> Iterator[tuple[PurePosixPath, int, bytes | None]]:
+    """Yield a shard's files, from front to back: path, size, and what is in them.
+
+    That is None where a file is larger than `most` says of its suffix; others are left out.
+    """
     try:
         with tarfile.open(shard, "r|*") as opened:
             for member in opened:
@@ -126,10 +149,11 @@ def _files(
                         "in all): give fewer or smaller shards."
                     )
                 path = relative(member.name, shard.name)
-                file = opened.extractfile(member)
-                hidden = path.name.startswith(".")
-                if file is not None and path.suffix.lower() in suffixes and not hidden:
-                    yield path, file.read()
+                largest = most.get(path.suffix.lower())
+                if largest is None or path.name.startswith("."):
+                    continue
+                file = opened.extractfile(member) if member.size <= largest else None
+                yield path, member.size, file.read() if file else None
     except FileNotFoundError as exc:
         raise UsageError(f"{shard} is not here any more: name it again.") from exc
     except _DAMAGED as exc:
@@ -142,8 +166,6 @@ def _sample_of(path: PurePosixPath) -> str:
 
 def _labels_in(data: bytes, suffix: str) -> set[str]:
     """Return what a sample's side file says; nothing where it says nothing that can be read."""
-    if len(data) > _MOST_LABEL_BYTES:
-        return set()
     text = data.decode("utf-8", "replace")
     found: list[Any] = [text]
     if suffix == ".json":

@@ -5,19 +5,18 @@ the names of the columns are row 1.
 """
 
 import csv
-import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.collect.ids import fault_of, is_text
 from app.errors import DatasetError, UsageError
-from app.results import FITS_NO_ADDRESS, fits_no_address
 
-_MOST_KEY_CHARACTERS = 200
 _SHOWN_ROWS = 5
 _DELIMITERS = ",;\t|"
+_PARQUET = b"PAR1"  # how such a file begins
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,14 @@ def read_csv(
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     try:
+        if _is_parquet(file):
+            raise UsageError(f"{file} is a Parquet file: name it with --parquet.")
         with file.open(encoding=encoding, newline="") as opened:
             found = delimiter or _delimiter_of(opened.readline())
             opened.seek(0)
             rows = list(_csv_rows(csv.reader(opened, delimiter=found, strict=True), columns, file))
     except OSError as exc:
-        raise DatasetError(f"{file} cannot be read ({exc.strerror}).") from exc
+        raise DatasetError(f"{file} cannot be read ({exc.strerror}): name a CSV file.") from exc
     except LookupError as exc:
         raise UsageError(
             f"There is no encoding {encoding!r}: use one such as utf-8, cp1252 or utf-16."
@@ -68,8 +69,6 @@ def read_csv(
             f"{file} is not in {encoding.removesuffix('-sig')}: say what it is in, for example "
             "with --encoding cp1252 (spreadsheets of Western Europe) or --encoding utf-16."
         ) from exc
-    except csv.Error as exc:
-        raise DatasetError(f"{file} is not a CSV file that can be read ({exc}).") from exc
     return _checked(rows, file)
 
 
@@ -91,6 +90,8 @@ def read_parquet(file: Path, columns: Columns) -> list[Row]:
     except OSError as exc:
         reason = exc.strerror or "it is damaged, or no Parquet file"
         raise DatasetError(f"{file} cannot be read ({reason}).") from exc
+    except UnicodeError as exc:
+        raise DatasetError(f"{file} holds text that is not valid UTF-8: write it anew.") from exc
     except pyarrow.ArrowException as exc:
         raise DatasetError(
             f"{file} is not a Parquet file whose columns {columns.key!r} and {columns.url!r} "
@@ -105,6 +106,11 @@ def read_parquet(file: Path, columns: Columns) -> list[Row]:
     return _checked(rows, file)
 
 
+def _is_parquet(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_PARQUET)) == _PARQUET
+
+
 def _delimiter_of(header: str) -> str:
     try:
         return csv.Sniffer().sniff(header, _DELIMITERS).delimiter
@@ -113,13 +119,14 @@ def _delimiter_of(header: str) -> str:
 
 
 def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Iterator[Row]:
-    header = next(lines, [])
+    read = _lines_of(lines, file)
+    header = [name.strip() for name in next(read, [])]
     if not header:
         raise DatasetError(f"{file} is empty: its first line must name the columns.")
     _check_columns(header, columns, file)
     key, url = header.index(columns.key), header.index(columns.url)
     labels = [header.index(name) for name in columns.labels]
-    for number, line in enumerate(lines, 2):
+    for number, line in enumerate(read, 2):
         if len(line) > len(header):
             raise DatasetError(
                 f"Row {number} of {file} has {len(line)} fields and the header {len(header)}: "
@@ -130,6 +137,21 @@ def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Itera
             yield Row(
                 number, cells[key], cells[url].strip(), _labels(cells[place] for place in labels)
             )
+
+
+def _lines_of(lines: Iterator[list[str]], file: Path) -> Iterator[list[str]]:
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            raise DatasetError(
+                f"{file} is not a CSV file that can be read: row {number} is at fault ({exc})."
+            ) from exc
+        yield line
 
 
 def _check_columns(names: Sequence[str], columns: Columns, file: Path) -> None:
@@ -161,40 +183,32 @@ def _checked(rows: list[Row], file: Path) -> list[Row]:
     """Return the rows if every id can be one, and none is there twice."""
     if not rows:
         raise DatasetError(f"{file} lists no picture: it needs a row below the names of columns.")
-    reasons: tuple[tuple[str, Callable[[str], bool]], ...] = (
-        ("no id", lambda key: not key.strip()),
-        (f"an id that {FITS_NO_ADDRESS}", fits_no_address),
-        (
-            "an id with a control character, such as a line's end in it",
-            lambda key: any(unicodedata.category(letter) == "Cc" for letter in key),
-        ),
-        (
-            f"an id of more than {_MOST_KEY_CHARACTERS} characters",
-            lambda key: len(key) > _MOST_KEY_CHARACTERS,
-        ),
-    )
-    for why_not, bad in reasons:
-        numbers = [row.number for row in rows if bad(row.key)]
-        if numbers:
-            has = "have" if len(numbers) > 1 else "has"
-            raise DatasetError(
-                f"{_named(numbers)} of {file} {has} {why_not}: give each another id."
-            )
+    faults = defaultdict(list)
+    for row in rows:
+        faults[fault_of(row.key)].append(row.number)
+    for fault, numbers in faults.items():
+        if fault:
+            raise DatasetError(f"{_named(numbers, file, fault)}: give each its own id.")
+    garbled = [row.number for row in rows if not all(map(is_text, (row.url, *row.labels)))]
+    if garbled:
+        told = _named(garbled, file, "text that is not valid UTF-8")
+        raise DatasetError(f"{told}: mend it, or say another --encoding.")
     places = defaultdict(list)
     for row in rows:
         places[row.key].append(row.number)
     for key, numbers in places.items():
         if len(numbers) > 1:
-            raise DatasetError(
-                f"{_named(numbers)} of {file} have the same id {key!r}: give each its own id."
-            )
+            told = _named(numbers, file, f"the same id {key!r}")
+            raise DatasetError(f"{told}: give each its own id.")
     return rows
 
 
-def _named(numbers: Sequence[int]) -> str:
-    """Return "Rows 3, 9 and 12 more"."""
+def _named(numbers: Sequence[int], file: Path, what: str) -> str:
+    """Return "Rows 3, 9 and 12 more of items.csv have no id"."""
     shown = [str(number) for number in numbers[:_SHOWN_ROWS]]
     more = len(numbers) - len(shown)
     last = f"{more} more" if more else shown.pop() if len(shown) > 1 else ""
     names = ", ".join(shown) + (f" and {last}" if last else "")
-    return f"Row{'s' if len(numbers) > 1 else ''} {names}"
+    if len(numbers) == 1:
+        return f"Row {names} of {file} has {what}"
+    return f"Rows {names} of {file} have {what}"

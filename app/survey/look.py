@@ -29,7 +29,10 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Look:
-    """One picture; `colour` is its mean in sRGB (0 to 255), `sha256` '' where it is not known."""
+    """One picture; `colour` is its mean in sRGB (0 to 255).
+
+    `sha256` is '', sizes are 0 and `colour` and `grey` None where they are not known.
+    """
 
     path: str
     format: str
@@ -37,8 +40,8 @@ class Look:
     height: int
     bytes: int
     sha256: str
-    colour: tuple[int, int, int]
-    grey: bool
+    colour: tuple[int, int, int] | None
+    grey: bool | None
     labels: tuple[str, ...] = ()
 
 
@@ -87,7 +90,7 @@ def survey_folder(folder: Path, *, workers: int, tell: Tell) -> Survey:
             else:
                 failures.append(seen)
     tell("look", len(pictures), len(pictures))
-    return Survey(str(folder), tuple(looks), tuple(failures))
+    return Survey(_readable(str(folder)), tuple(looks), tuple(failures))
 
 
 def survey_gallery(name: str, *, features_dir: Path, indexes_dir: Path, tell: Tell) -> Survey:
@@ -106,8 +109,11 @@ def survey_gallery(name: str, *, features_dir: Path, indexes_dir: Path, tell: Te
 
 def _look(folder: Path, picture: Picture) -> Look | Skipped:
     try:
+        picture.path.encode()
         data = (folder / picture.path).read_bytes()
         image, (width, height) = decode.decode_and_measure(data, min_side=_SIDE)
+    except UnicodeEncodeError:
+        return Skipped(_readable(picture.path), "Its name is not valid UTF-8: rename it.")
     except OSError as exc:
         return Skipped(picture.path, f"It cannot be read: {exc.strerror}.")
     except DecodeError as exc:
@@ -126,7 +132,6 @@ def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
         tell("look", start, rows)
         for record in gallery.images(range(start, min(rows, start + _CHUNK_ROWS))):
             suffix = PurePosixPath(record.path).suffix.lstrip(".").upper()
-            thumbnail = decode.decode(gallery.thumbnail(record.id))
             yield Look(
                 record.path,
                 _FORMATS.get(suffix, suffix) or "unknown",
@@ -134,10 +139,23 @@ def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
                 record.height,
                 record.bytes,
                 record.sha256,
-                *_colours(thumbnail),
+                *_colours_of(gallery.thumbnail(record.id)),
                 labels=record.labels,
             )
     tell("look", rows, rows)
+
+
+def _readable(path: str) -> str:
+    return path.encode(errors="backslashreplace").decode()
+
+
+def _colours_of(thumbnail: bytes) -> tuple[tuple[int, int, int] | None, bool | None]:
+    if thumbnail == decode.no_picture():
+        return None, None
+    try:
+        return _colours(decode.decode(thumbnail))
+    except DecodeError:
+        return None, None
 
 
 def _colours(image: NDArray[np.uint8]) -> tuple[tuple[int, int, int], bool]:

@@ -13,12 +13,14 @@ from app.survey.summary import as_json, as_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 _INK, _FACE = "#3b6ea5", "#ffffff"
 _SHOWN = 20
 _BINS = 40
 _SWATCHES = 400
 _MOST_MARKS = 2_000
+_MUCH = 10  # times, from the smallest to the largest
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #1c1c1c; background: #fff; }
@@ -43,7 +45,7 @@ def report(survey: Survey) -> str:
         parts += ["<h2>Sizes</h2>", *_plots(sized)]
     parts += [
         "<h2>Mean colours</h2>",
-        _colours([look.colour for look in survey.looks]),
+        _colours([look.colour for look in survey.looks if look.colour is not None]),
         "<h2>Formats</h2>",
         _bars(facts["formats"]),
         "<h2>Labels</h2>",
@@ -75,19 +77,44 @@ def _plots(looks: Sequence[Any]) -> list[str]:
     def sizes(axes: "Axes") -> None:
         many = len(looks) > _MOST_MARKS  # as a picture inside the SVG then
         axes.scatter(widths, heights, s=6, alpha=0.4, color=_INK, rasterized=many)
-        axes.set(xlabel="width, pixels", ylabel="height, pixels", xscale="log", yscale="log")
+        axes.set(xlabel="width, pixels", ylabel="height, pixels")
+        _plain(axes, "x", widths)
+        _plain(axes, "y", heights)
 
     def shapes(axes: "Axes") -> None:
         axes.hist(ratios, bins=_BINS, color=_INK)
         axes.set(xlabel="width / height", ylabel="pictures")
+        _counted(axes.yaxis)
+
+    weighed = [look.bytes / 1000 for look in looks if look.bytes]
 
     def weights(axes: "Axes") -> None:
-        sizes = np.array([max(1, look.bytes) / 1000 for look in looks])
-        bins = np.geomspace(sizes.min() / 1.1, sizes.max() * 1.1, _BINS).tolist()
-        axes.hist(sizes, bins=bins, color=_INK)
-        axes.set(xlabel="file size, kB", ylabel="pictures", xscale="log")
+        bins = np.geomspace(min(weighed) / 1.1, max(weighed) * 1.1, _BINS).tolist()
+        axes.hist(weighed, bins=bins, color=_INK)
+        axes.set(xlabel="file size, kB", ylabel="pictures")
+        _plain(axes, "x", weighed)
+        _counted(axes.yaxis)
 
-    return [_svg(draw) for draw in (sizes, shapes, weights)]
+    return [_svg(draw) for draw in (sizes, shapes, *([weights] if weighed else []))]
+
+
+def _plain(axes: "Axes", name: str, values: Sequence[float]) -> None:
+    """Give an axis, x or y, few plain numbers; it is logarithmic where values differ much."""
+    from matplotlib import ticker
+
+    wide = max(values) > _MUCH * min(values)
+    axes.set(**{f"{name}scale": "log" if wide else "linear"})
+    axis: Axis = getattr(axes, f"{name}axis")
+    locator = ticker.LogLocator(subs=(1, 3), numticks=6) if wide else ticker.MaxNLocator(5)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.4g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def _counted(axis: "Axis") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _svg(draw: Any) -> str:
@@ -105,6 +132,8 @@ def _svg(draw: Any) -> str:
 
 
 def _colours(colours: Sequence[tuple[int, int, int]]) -> str:
+    if not colours:
+        return "<p>not known</p>"
     step = 1 + len(colours) // _SWATCHES
     ordered = sorted(colours, key=lambda c: colorsys.rgb_to_hsv(*(each / 255 for each in c)))
     bars = "".join(f'<i style="background:rgb{each}"></i>' for each in ordered[::step])

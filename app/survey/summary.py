@@ -21,13 +21,15 @@ def as_json(survey: Survey) -> dict[str, Any]:
         raise DatasetError(f"No picture of {survey.name} can be read: {_first_failure(survey)}")
     sized = [look for look in looks if look.width and look.height]
     labels = Counter(label for look in looks for label in look.labels)
-    colours = [look.colour for look in looks]
+    colours = [look.colour for look in looks if look.colour is not None]
+    greys = [look.grey for look in looks if look.grey is not None]
+    weights = [look.bytes for look in looks if look.bytes]
     near = survey.near
     return {
         "name": survey.name,
         "images": len(looks),
         "failures": [{"path": each.path, "reason": each.reason} for each in survey.failures],
-        "bytes": _spread([look.bytes for look in looks]) | {"sum": sum(x.bytes for x in looks)},
+        "bytes": _spread(weights) | {"sum": sum(weights)},
         "formats": dict(Counter(look.format for look in looks).most_common()),
         "width": _spread([look.width for look in sized]),
         "height": _spread([look.height for look in sized]),
@@ -37,10 +39,8 @@ def as_json(survey: Survey) -> dict[str, Any]:
             "portrait": sum(look.width < look.height for look in sized),
             "square": sum(look.width == look.height for look in sized),
         },
-        "mean_colour": "#{:02x}{:02x}{:02x}".format(
-            *(round(statistics.fmean(channel)) for channel in zip(*colours, strict=True))
-        ),
-        "grey_share": round(sum(look.grey for look in looks) / len(looks), 4),
+        "mean_colour": _mean(colours),
+        "grey_share": round(sum(greys) / len(greys), 4) if greys else None,
         "labels": dict(labels.most_common()),
         "unlabelled": sum(not look.labels for look in looks),
         "duplicates": survey.duplicates,
@@ -56,14 +56,14 @@ def as_text(survey: Survey) -> str:
     labels, extra = facts["labels"], sum(len(group) - 1 for group in facts["duplicates"])
     near = facts["near_duplicates"]
     lines = [
-        ("Pictures", f"{facts['images']}, {facts['bytes']['sum'] / 1e6:,.1f} MB"),
+        ("Pictures", f"{facts['images']}, {_megabytes(facts['bytes'])}"),
         ("Formats", _counts(facts["formats"], len(facts["formats"]))),
         ("Width", _range(facts["width"], " px")),
         ("Height", _range(facts["height"], " px")),
         ("Aspect ratio", _range(facts["aspect_ratio"], "")),
         ("Shape", _counts(facts["orientation"], 3)),
-        ("File size", _range({k: v / 1000 for k, v in facts["bytes"].items()}, " kB")),
-        ("Colour", f"mean {facts['mean_colour']}, {facts['grey_share']:.1%} are grey"),
+        ("File size", _range(_kilobytes(facts["bytes"]), " kB")),
+        ("Colour", _colour(facts)),
         ("Labels", f"{len(labels)}: {_counts(labels, _SHOWN)}" if labels else "none"),
         ("Unlabelled", str(facts["unlabelled"])),
         ("Same content", f"{extra} files more than needed" if extra else "no file is there twice"),
@@ -81,6 +81,27 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     if not values:
         return {}
     return {"least": min(values), "median": statistics.median(values), "most": max(values)}
+
+
+def _mean(colours: Sequence[tuple[int, int, int]]) -> str | None:
+    if not colours:
+        return None
+    means = (round(statistics.fmean(channel)) for channel in zip(*colours, strict=True))
+    return "#{:02x}{:02x}{:02x}".format(*means)
+
+
+def _colour(facts: dict[str, Any]) -> str:
+    if facts["mean_colour"] is None:
+        return "not known"
+    return f"mean {facts['mean_colour']}, {facts['grey_share']:.1%} are grey"
+
+
+def _megabytes(sizes: dict[str, float]) -> str:
+    return f"{sizes['sum'] / 1e6:,.1f} MB" if sizes["sum"] else "their sizes are not known"
+
+
+def _kilobytes(sizes: dict[str, float]) -> dict[str, float]:
+    return {key: size / 1000 for key, size in sizes.items() if key != "sum"}
 
 
 def _range(spread: dict[str, float], unit: str) -> str:

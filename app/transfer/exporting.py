@@ -1,18 +1,18 @@
 """A gallery → a folder of embeddings and metadata that other programs read."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from app.collect import check_free_space, new_folder
-from app.errors import GalleryError, UsageError
-from app.gallery import Gallery, open_gallery, sha256_of
+from app.collect import check_free_space, is_empty, new_folder
+from app.errors import GalleryError, StorageError, UsageError
+from app.gallery import Gallery, Manifest, open_gallery, sha256_of
 from app.index import SearchEffort, VectorIndex
 from app.results import ImageRecord
-from app.transfer.places import MANIFEST, METADATA, THUMBNAILS, VECTORS, Exported
+from app.transfer.places import ELSEWHERE, MANIFEST, METADATA, THUMBNAILS, VECTORS, Exported
 
 _CHUNK_ROWS = 1_000
 _METADATA_BYTES = 300  # a generous mean of one row, for the check of free space
@@ -44,15 +44,24 @@ def export_gallery(
     unknown gallery, GalleryError for one without its vectors, UsageError for a folder that holds
     something, StorageError if the disk cannot take it.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"The folder {folder} holds something already: name a new one.")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: name a new folder.")
+    _check_new(folder)
     gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir)
     try:
         return _export(gallery, folder.resolve(), np.dtype(dtype), tell)
     finally:
         gallery.close()
+
+
+def _check_new(folder: Path) -> None:
+    try:
+        if folder.is_dir() and not is_empty(folder):
+            raise UsageError(f"The folder {folder} holds something already: name a new one.")
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file: name a new folder.")
+    except OSError as exc:
+        raise StorageError(
+            f"{folder} cannot be looked at ({exc.strerror}): name another folder."
+        ) from exc
 
 
 def _export(
@@ -71,8 +80,6 @@ def _export(
     row_bytes = manifest.dim * dtype.itemsize + _METADATA_BYTES
     check_free_space(folder, manifest.images * row_bytes + thumbnails)
     index = VectorIndex(vectors=vectors, shortlist=None, effort=SearchEffort(1, 1))
-    if folder.is_dir():
-        folder.rmdir()  # it is empty
     with new_folder(folder) as made:
         names = [pattern.format(0) for pattern in (VECTORS, METADATA, THUMBNAILS)]
         for written in names:
@@ -81,10 +88,15 @@ def _export(
         _write_metadata(gallery, made / names[1])
         _write_thumbnails(gallery, made / names[2])
         files = {written: sha256_of(made / written) for written in names}
-        exported = Exported(manifest, tuple(gallery.skipped()), files)
+        exported = Exported(_without_paths(manifest), tuple(gallery.skipped()), files)
         (made / MANIFEST).write_text(exported.to_json(), encoding="utf-8")
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
     return ExportReport(folder, manifest.images, manifest.dim, dtype.name, size)
+
+
+def _without_paths(manifest: Manifest) -> Manifest:
+    """Return a manifest that tells nobody where the pictures were on this machine."""
+    return replace(manifest, command="", source=manifest.source and ELSEWHERE)
 
 
 def _write_vectors(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from app import decode, layouts
 from app.build import BuildReport, Origin, check_room, finish_gallery
+from app.collect import fault_of
 from app.embed import MODELS, Embedder, model_named
-from app.errors import AppError, DatasetError, DecodeError, UsageError
+from app.errors import DatasetError, DecodeError, UsageError
 from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.index import check_factory
-from app.results import FITS_NO_ADDRESS, ImageRecord, fits_no_address
+from app.results import ImageRecord
 from app.transfer.parts import Part, parts_of
 from app.transfer.places import Exported, read_exported
 
@@ -28,8 +29,8 @@ _BATCH_ROWS = 1_000
 _DEFAULT_INDEX = "IVF100,PQ8"
 _NEARLY_ONE = 1e-3  # how far rounding to 16 bits moves a vector's length from 1
 _UNKNOWN = "unknown"
-_CARD_SIDES = (160, 120)
-_MOST_THUMBNAIL_BYTES = 100_000
+_THUMBNAIL_SIDE = 160
+_MOST_THUMBNAIL_BYTES, _MOST_THUMBNAIL_SIDE = 100_000, 1_000
 _MOST_LABEL_CHARACTERS = 200
 
 
@@ -91,11 +92,8 @@ def import_embeddings(
             origin = replace(origin, notes=(*origin.notes, note))
         skipped = tuple(draft.skipped())
         manifest = finish_gallery(draft, origin, index=index, dim=dim, tell=tell)
-    except AppError:
-        draft.discard()
-        raise
     except BaseException:
-        draft.close()
+        draft.discard()
         raise
     return BuildReport(manifest, skipped, 0, 0.0, time.perf_counter() - started)
 
@@ -159,7 +157,7 @@ def _fill(
                 seen = list(pool.map(partial(_seen, request.pictures), records, metadata))
                 draft.add(
                     [record for record, _ in seen],
-                    [webp or _card() for _, webp in seen],
+                    [webp or decode.no_picture() for _, webp in seen],
                     vectors,
                     skipped,
                 )
@@ -186,8 +184,8 @@ class _Known:
             raise DatasetError(f"Some rows of the metadata have a key and row {row} is not alike.")
         if key in self._keys:
             raise DatasetError(f"The key {key!r} is in the metadata twice: keys must differ.")
-        if fits_no_address(key):
-            raise DatasetError(f"The key of row {row} is {key!r}, and {FITS_NO_ADDRESS}.")
+        if key and (fault := fault_of(key)):
+            raise DatasetError(f"Row {row} of the metadata has {fault}: mend its key.")
         if path in self._paths:
             raise DatasetError(f"The path {path!r} is in the metadata twice: paths must differ.")
         if key:
@@ -222,7 +220,7 @@ def _seen(
         if ".." in path.parts:
             return record, thumbnail
         data = (pictures / path).read_bytes()
-        image, (width, height) = decode.decode_and_measure(data, min_side=_CARD_SIDES[0])
+        image, (width, height) = decode.decode_and_measure(data, min_side=_THUMBNAIL_SIDE)
     except (OSError, ValueError, DecodeError):
         return record, thumbnail
     told = replace(
@@ -236,18 +234,13 @@ def _seen(
 
 
 def _is_thumbnail(data: bytes) -> bool:
-    return data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) <= _MOST_THUMBNAIL_BYTES
-
-
-@cache
-def _card() -> bytes:
-    """Return the grey card that is shown instead of a picture that is not here."""
-    from PIL import Image, ImageDraw
-
-    card = Image.new("RGB", _CARD_SIDES, (222, 222, 222))
-    middle = (_CARD_SIDES[0] / 2, _CARD_SIDES[1] / 2)
-    ImageDraw.Draw(card).text(middle, "no picture", fill=(96, 96, 96), anchor="mm", font_size=20)
-    return decode.thumbnail(np.asarray(card))
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) > _MOST_THUMBNAIL_BYTES:
+        return False
+    try:
+        _, size = decode.decode_and_measure(data)
+    except DecodeError:
+        return False
+    return max(size) <= _MOST_THUMBNAIL_SIDE
 
 
 def _unit(stored: NDArray[np.floating[Any]], path: Path, first: int) -> NDArray[np.float32]:

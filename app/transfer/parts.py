@@ -34,7 +34,8 @@ class Part:
         """
         import pyarrow
 
-        array = np.load(self.vectors, mmap_mode="r", allow_pickle=False)
+        # Not `np.load`, which takes archives and pickles too.
+        array = np.lib.format.open_memmap(self.vectors, mode="r")
         try:
             metadata = _table_rows(self.metadata, size)
             pictures = _table_rows(self.thumbnails, size) if self.thumbnails else None
@@ -82,8 +83,8 @@ def _part(folder: Path, number: str, path: Path) -> Part:
     import pyarrow.parquet
 
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as exc:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError) as exc:  # an .npz or pickled objects among them
         raise DatasetError(f"{path} is not a NumPy file of vectors, or is cut short.") from exc
     if array.ndim != 2 or array.dtype.kind != "f" or not array.shape[1]:
         raise DatasetError(

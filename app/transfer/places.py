@@ -13,6 +13,8 @@ VECTORS = "img_emb/img_emb_{}.npy"
 METADATA = "metadata/metadata_{}.parquet"
 THUMBNAILS = "thumbnails/thumbnails_{}.parquet"
 MANIFEST = "gallery.json"
+ELSEWHERE = "elsewhere"
+"""The source in an exported manifest, of a gallery that is not of a published data set."""
 FORMAT = 1
 
 

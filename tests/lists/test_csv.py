@@ -10,7 +10,7 @@ import pytest
 
 from app.gallery import Gallery
 from app.layouts import Picture
-from tests.conftest import Home
+from tests.conftest import Home, encoded, fill, picture
 from tests.lists.conftest import Run, Site, sending, write_csv
 
 OWN = ("--name", "shop", "--model", "mean_colour")
@@ -70,7 +70,7 @@ def test_what_failed_is_asked_for_alone_and_the_gallery_gets_it(
     assert (code, "exists already" in err) == (2, True)
     code, _, err = run(*command, "--retry-failed")
     assert code == 4
-    assert "None of the 1 pictures that had failed came this time" in err
+    assert "No picture of the 1 that had failed came this time" in err
     assert home.service().gallery("shop").images == 1
     site.shows("/b.jpg", 2)
     site.asked.clear()
@@ -81,13 +81,70 @@ def test_what_failed_is_asked_for_alone_and_the_gallery_gets_it(
     assert (code, "Every picture of the list is there" in err) == (2, True)
 
 
+def test_asking_again_for_what_failed_never_builds_another_gallery(
+    run: Run, site: Site, home: Home, tmp_path: Path
+) -> None:
+    pages = [(str(n), site.shows(f"/{n}.jpg", n), f"kind {n}") for n in range(3)]
+    rows = [("sku", "url", "cat"), *pages, ("b", f"{site.url}/b.jpg", "late")]
+    file = write_csv(tmp_path / "items.csv", rows)
+    columns = ("--id-column", "sku", "--label-column", "cat")
+    assert run("--csv", file, *OWN, *columns, "--index", "Flat")[0] == 0
+    again = ("--csv", file, "--name", "shop", "--retry-failed")
+    other = write_csv(tmp_path / "other.csv", rows)
+    for options in (
+        (*again, "--limit", "2"),
+        (*again, "--model", "efficientnet_lite0"),
+        (*again, "--label-column", "sku"),
+        (*again, "--index", "IVF10,PQ8"),
+        ("--csv", other, *again[2:]),
+    ):
+        code, _, err = run(*options)
+        assert (code, "was built with another" in err, err.count("\n")) == (2, True, 1), err
+    site.shows("/b.jpg", 9)
+    code, _, err = run(*again)
+    assert code == 0, err
+    service = home.service()
+    info = service.gallery("shop")
+    assert (info.images, info.model, info.index) == (4, "mean_colour", "Flat")
+    assert service.image("shop", service.id_of("shop", "b")).labels == ("late",)
+    code, _, err = run(*again, "--model", "mean_colour", "--limit", "2", *columns, "--force")
+    assert code == 0, err
+    assert home.service().gallery("shop").images == 2
+
+
+def test_a_gallery_of_something_else_has_nothing_that_failed(
+    run: Run, site: Site, home: Home, tmp_path: Path
+) -> None:
+    home.build(fill(tmp_path / "pictures", 3), name="shop")
+    file = write_csv(tmp_path / "i.csv", [("id", "url"), ("a", site.shows("/a.jpg", 1))])
+    code, _, err = run("--csv", file, *OWN, "--retry-failed")
+    assert (code, "was not made of a list of URLs" in err) == (2, True)
+    assert home.service().gallery("shop").images == 3
+
+
+def test_a_picture_that_comes_and_cannot_be_decoded_has_failed_and_is_asked_for_again(
+    run: Run, site: Site, home: Home, tmp_path: Path
+) -> None:
+    whole = encoded(picture(2))
+    site.pages["/cut.jpg"] = [sending(whole[: len(whole) // 2])]
+    rows = [("id", "url"), ("a", site.shows("/a.jpg", 1)), ("b", f"{site.url}/cut.jpg")]
+    command = ("--csv", write_csv(tmp_path / "items.csv", rows), *OWN)
+    code, out, _ = run(*command)
+    assert (code, "Its id is 'b'. This JPEG picture is damaged" in out) == (0, True)
+    failed = (home.path / "datasets" / "shop" / "failed.csv").read_text()
+    assert "is damaged or incomplete" in failed
+    site.pages["/cut.jpg"] = [sending(whole)]
+    assert run(*command, "--retry-failed")[0] == 0
+    assert home.service().id_of("shop", "b") == 1
+
+
 def test_a_list_of_which_nothing_comes_makes_no_gallery(
     run: Run, site: Site, home: Home, tmp_path: Path
 ) -> None:
     rows = [("id", "url"), ("a", f"{site.url}/a.jpg"), ("b", "ftp://x/y"), ("c", "")]
     code, _, err = run("--csv", write_csv(tmp_path / "items.csv", rows), *OWN)
     assert code == 4
-    assert "None of the 3 pictures could be had, the first because: 127.0.0.1 answered 404" in err
+    assert "No picture of the 3 could be had, the first because: 127.0.0.1 answered 404" in err
     assert not (home.path / "indexes" / "shop").exists()
     site.shows("/a.jpg", 1)
     assert run("--csv", tmp_path / "items.csv", *OWN)[0] == 0
@@ -133,6 +190,9 @@ def test_options_of_a_table_go_with_a_table_alone(run: Run, tmp_path: Path) -> N
         code, _, err = run("--images", tmp_path, "--name", "x", *option)
         assert (code, f"{option[0]} goes with --csv" in err) == (2, True)
     assert run("--parquet", tmp_path / "x", "--name", "x", "--delimiter", ";")[0] == 2
+    for option in ("--csv", "--parquet", "--webdataset", "--embeddings"):
+        code, _, err = run(option, "", "--name", "x")
+        assert (code, f"argument {option}: it names nothing" in err) == (2, True)
 
 
 def test_a_parquet_file_of_urls_becomes_a_gallery(

@@ -157,6 +157,47 @@ def test_a_host_that_asks_to_be_left_alone_is_by_every_connection_and_no_longer_
     assert asked[2] - asked[0] >= 0.4
 
 
+def test_rows_that_wait_for_dead_hosts_hold_up_no_other_host(tmp_path: Path) -> None:
+    alive, asked = threading.Event(), list[str]()
+
+    def dead(url: str) -> bytes:
+        asked.append(url)
+        if "alive" in url:
+            alive.set()
+            return JPEG
+        raise FetchError("no answer", may_pass=True, unreachable=True)
+
+    rows = [Row(n, str(n), f"http://dead{n}.example/") for n in range(2, 8)]
+    rows.append(Row(9, "9", "http://alive.example/"))
+    polite = replace(QUICK, connections=2, first_wait=1000, longest_wait=1000)
+    started = threading.Thread(
+        target=lambda: get(rows, tmp_path / "shop", fetch=dead, politeness=polite), daemon=True
+    )
+    started.start()
+    assert alive.wait(20)
+    assert len(asked) == 7
+
+
+def test_a_host_that_cannot_be_reached_is_given_up_with_all_its_rows(tmp_path: Path) -> None:
+    asked = list[str]()
+
+    def fetch_it(url: str) -> bytes:
+        asked.append(url)
+        if "dead" in url:
+            raise FetchError("It cannot be reached.", may_pass=True, unreachable=True)
+        return JPEG
+
+    rows = [Row(n, str(n), f"http://dead.example/{n}") for n in range(2, 100)]
+    rows.append(Row(100, "100", "http://alive.example/"))
+    polite = replace(QUICK, connects=5, connections_a_host=1)
+    *dead, alive = get(rows, tmp_path / "shop", fetch=fetch_it, politeness=polite)
+    assert not alive.reason
+    assert len(asked) == 6
+    assert all("cannot be reached" in each.reason for each in dead)
+    assert "dead.example was given up" in dead[-1].reason
+    assert len((tmp_path / "shop" / "failed.csv").read_text().splitlines()) == 99
+
+
 def test_what_is_there_is_not_asked_for_again_and_what_failed_is(
     site: Site, tmp_path: Path
 ) -> None:

@@ -76,9 +76,50 @@ def test_the_same_command_goes_on_and_other_shards_are_refused(
     assert "exists already" in run(*command)[2]
     assert run(*command, "--force")[0] == 0
     shard(file, {"2.jpg": JPEG})
+    assert run(*command, "--force")[0] == 0
+    assert home.service().id_of("mine", "2") == 0
+    (folder,) = (home.path / "datasets").iterdir()
+    assert len(list(folder.iterdir())) == 1
+    (folder / "holiday.jpg").write_bytes(JPEG)
     code, _, err = run(*command, "--force")
     assert (code, "holds other pictures already" in err) == (2, True)
-    assert home.service().id_of("mine", "1") == 0
+    assert (folder / "holiday.jpg").is_file()
+
+
+def test_what_a_killed_run_left_goes_and_two_runs_do_not_meet(tmp_path: Path) -> None:
+    file, out = shard(tmp_path / "a.tar", {"1.jpg": JPEG}), tmp_path / "out" / "mine"
+    left = out.parent / ".mine.unfinished" / "made"
+    left.mkdir(parents=True)
+    (left / "half.jpg").write_bytes(JPEG)
+
+    def meet(stage: str, done: int, total: int) -> None:
+        with pytest.raises(UsageError, match="Another run is filling the folder"):
+            unpack(file, out)
+
+    unpack_shards(shards_in(file), out, suffixes=IMAGE_SUFFIXES, tell=meet)
+    assert [path.name for path in out.parent.iterdir()] == ["mine"]
+    assert [path.suffix for path in out.iterdir()] == [".jpg"]
+
+
+def test_a_file_that_is_too_large_is_not_read_into_memory(
+    run: Run, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"big.jpg": bytes(3_000_000), "ok.jpg": JPEG, "ok.txt": b"x" * 2_000_000}
+    read, sizes = tarfile.ExFileObject.read, list[int]()
+
+    def noted(self: tarfile.ExFileObject, *arguments: int) -> bytes:
+        data = read(self, *arguments)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(tarfile.ExFileObject, "read", noted)
+    monkeypatch.setattr("app.listed.MOST_BYTES", 2_500_000)
+    file = shard(tmp_path / "a.tar", large)
+    code, out, err = run("--webdataset", file, "--name", "mine", "--model", "mean_colour")
+    assert code == 0, err
+    assert "Its id is 'big'. It has 3 MB, more than is taken" in out
+    assert sizes == [len(JPEG)]
+    assert home.service().image("mine", 0).labels == ()
 
 
 def link(opened: tarfile.TarFile, kind: bytes, name: str = "b.jpg") -> None:
@@ -98,6 +139,11 @@ LIES: list[tuple[dict[str, bytes], Callable[..., None] | None, str]] = [
     ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.CHRTYPE), "link or a device"),
     ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.FIFOTYPE), "link or a device"),
     ({"a.jpg": JPEG, "a.png": JPEG}, None, "'a' is in s.tar and once more in s.tar"),
+    ({"a\udcff.jpg": JPEG}, None, "has an id that is not valid UTF-8"),
+    ({"a\n.jpg": JPEG}, None, "has an id with a control character"),
+    ({f"{'x' * 201}.jpg": JPEG}, None, "more than 200 characters"),
+    ({" .jpg": JPEG}, None, "has no id"),
+    ({"x/image.jpg": JPEG}, None, "ends in /image"),
     ({"a.txt": b"x", ".hidden.jpg": JPEG}, None, "holds no picture"),
     ({"a.jpg": bytes(3_000_000), "b.npy": bytes(3_000_000)}, None, "holds more than is taken"),
 ]

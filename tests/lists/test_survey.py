@@ -116,6 +116,28 @@ def test_the_report_takes_names_as_text_and_asks_no_other_address(mixed: Path) -
     assert text == report(survey(mixed))
 
 
+def test_a_file_whose_name_is_not_valid_cannot_be_read_and_the_report_is_whole(
+    ris: Run, mixed: Path, tmp_path: Path
+) -> None:
+    (mixed / "caf\udce9.jpg").write_bytes(encoded(picture(1)))
+    page = tmp_path / "r.html"
+    code, out, err = ris("inspect", "--images", mixed, "--report", page)
+    assert code == 0, err
+    assert r"caf\udce9.jpg: Its name is not valid UTF-8: rename it." in out
+    assert page.read_text(encoding="utf-8").endswith("</html>\n")
+    assert not list(tmp_path.glob(".*"))
+    code, out, err = ris("inspect", "--images", mixed.rename(tmp_path / "m\udce9"))
+    assert (code, r"m\udce9" in out) == (0, True), err
+
+
+def test_plots_of_pictures_of_one_size_have_few_and_plain_numbers(tmp_path: Path) -> None:
+    text = report(survey(fill(tmp_path / "pictures", 7)))
+    marks = re.findall(r"<text [^>]*>([^<]*)</text>", text)
+    assert 8 <= len(marks) <= 45, marks
+    assert all(re.fullmatch(r"[\d,.]+|[a-z ,/A-Z]+", mark) for mark in marks), marks
+    assert "tspan" not in text
+
+
 def test_what_cannot_be_inspected_is_said_in_one_sentence(
     ris: Run, home: Home, tmp_path: Path
 ) -> None:

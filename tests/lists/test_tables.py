@@ -68,8 +68,10 @@ def test_a_byte_order_mark_lines_ends_quotes_and_empty_lines_are_no_matter(tmp_p
             "id,url\n1,http://x/a,b.jpg\n",
             'Row 2 of .* has 3 fields and the header 2: put .*"quotes"',
         ),
+        ("id,url\nx/similar,a\n", "Row 2 of .* has an id that ends in /image, /thumbnail, /sim"),
+        ("id,url\n,a\n", "Row 2 of .* has no id"),
         ('id,url\n1,"a\n', "is not a CSV file that can be read"),
-        (f"id,url\n1,{'x' * 200_000}\n", "is not a CSV file that can be read"),
+        (f"id,url\n1,{'x' * 200_000}\n", "that can be read: row 2 is at fault"),
         (b"id,url\n\xff\xfe,a\n", "is not in utf-8: say what it is in, .* --encoding"),
     ],
 )
@@ -88,10 +90,28 @@ def test_what_is_typed_wrong_is_said(tmp_path: Path) -> None:
         read_csv(file, Columns(), delimiter="::")
     with pytest.raises(UsageError, match="no encoding 'utf-9'"):
         read_csv(file, Columns(), encoding="utf-9")
+    with pytest.raises(UsageError, match="is a Parquet file: name it with --parquet"):
+        read_csv(written(tmp_path, b"PAR1" + bytes(50)), Columns())
     with pytest.raises(DatasetError, match="No such file"):
         read_csv(tmp_path / "nothing.csv", Columns())
     with pytest.raises(DatasetError, match="cannot be read"):
         read_csv(tmp_path, Columns())
+
+
+def test_spaces_around_the_names_of_columns_are_no_part_of_them(tmp_path: Path) -> None:
+    file = written(tmp_path, "id, url , kind\n 1,a,x\n")
+    assert read_csv(file, Columns(labels=("kind",))) == [Row(2, " 1", "a", ("x",))]
+
+
+def test_text_that_is_not_valid_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    for line in (r"\ud800,a,b", r"1,\ud800,b", r"1,a,\ud800"):
+        file = written(tmp_path, f"id,url,kind\n{line}\n")
+        with pytest.raises(DatasetError, match=r"Row 2 of .* has .* not valid UTF-8"):
+            read_csv(file, Columns(labels=("kind",)), encoding="unicode_escape")
+    garbled = pyarrow.array([b"\xff"], pyarrow.binary()).view(pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"id": garbled, "url": ["a"]}), tmp_path / "p")
+    with pytest.raises(DatasetError, match="holds text that is not valid UTF-8"):
+        read_parquet(tmp_path / "p", Columns())
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

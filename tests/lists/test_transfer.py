@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import layouts
+from app import decode, layouts
 from app.build import build_gallery
+from app.collect import fault_of
 from app.errors import DatasetError, ModelError, NotFoundError
 from app.gallery import Gallery
 from app.layouts import Listed, Picture
-from app.results import fits_no_address
 from app.transfer import ExportReport, ImportRequest, export_gallery, import_embeddings
 from tests.conftest import Home, encoded, fill, mean_colour, picture
 from tests.lists.conftest import Run
@@ -67,6 +67,11 @@ def foreign(folder: Path, vectors: np.ndarray, part: str = "0", **columns: list[
     return folder
 
 
+def npz(file: Path) -> None:
+    with file.open("wb") as opened:
+        np.savez(opened, a=np.ones((5, 8)))
+
+
 def some_vectors(count: int, dim: int = 48) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
 
@@ -105,7 +110,7 @@ def test_an_exported_gallery_comes_back_with_the_same_ids_scores_and_thumbnails(
 
 KEYS = st.lists(
     st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12).filter(
-        lambda key: key.strip() and not fits_no_address(key)
+        lambda key: not fault_of(key)
     ),
     min_size=1,
     max_size=6,
@@ -226,6 +231,11 @@ def test_a_file_that_was_changed_after_the_export_is_refused_by_name(
         (lambda f: shutil.rmtree(f / "img_emb"), "holds no embeddings"),
         (lambda f: shutil.rmtree(f / "metadata"), "is missing, or no Parquet file"),
         (lambda f: (f / "img_emb/img_emb_0.npy").write_bytes(b"x"), "not a NumPy file"),
+        (lambda f: npz(f / "img_emb/img_emb_0.npy"), "not a NumPy file"),
+        (lambda f: foreign(f, np.ones((5, 8)), key=["a\n", *"bcde"]), "Row 0 .* control character"),
+        (lambda f: foreign(f, np.ones((5, 8)), key=[" ", *"bcde"]), "Row 0 .* has no id"),
+        (lambda f: foreign(f, np.ones((5, 8)), key=["a/image", *"bcde"]), "ends in /image"),
+        (lambda f: foreign(f, np.ones((5, 8)), key=["x" * 201, *"bcde"]), "more than 200"),
         (lambda f: np.save(f / "img_emb/img_emb_0.npy", [object()], allow_pickle=True), "NumPy"),
         (lambda f: np.save(f / "img_emb/img_emb_0.npy", np.ones(5)), "not rows of"),
         (lambda f: np.save(f / "img_emb/img_emb_0.npy", np.ones((4, 8))), "has 5 rows and"),
@@ -277,6 +287,76 @@ def test_what_cannot_be_asked_for_is_refused(
     code, _, said = ris("export", "mine", tmp_path / "other")
     assert code != 0
     assert not (tmp_path / "other").exists()
+
+
+def test_an_export_fills_an_empty_folder_and_tells_no_path_of_this_machine(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.build(fill(tmp_path / "pictures", 5))
+    out = tmp_path / "out"
+    out.mkdir()
+    before = out.stat().st_ino
+    rename, rmdir = Path.rename, Path.rmdir
+
+    def refuse(of: Any) -> Any:
+        def instead(self: Path, *arguments: Any) -> Any:
+            if self == out or out in arguments:  # as for a mount point
+                raise OSError(16, "Device or resource busy", str(self))
+            return of(self, *arguments)
+
+        return instead
+
+    monkeypatch.setattr(Path, "rename", refuse(rename))
+    monkeypatch.setattr(Path, "rmdir", refuse(rmdir))
+    export(home, "mine", out)
+    assert out.stat().st_ino == before
+    names = ["gallery.json", "img_emb", "metadata", "thumbnails"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    assert str(tmp_path) not in (out / "gallery.json").read_text()
+    take(home, out)
+    assert home.service().gallery("back").images == 5
+
+
+def test_a_thumbnail_that_is_damaged_becomes_a_grey_card_and_is_left_out_of_a_survey(
+    home: Home, tmp_path: Path, ris: Run
+) -> None:
+    folder = foreign(tmp_path / "theirs", some_vectors(3))
+    good = decode.thumbnail(np.full((20, 30, 3), 90, np.uint8))
+    large = decode.thumbnail(np.zeros((9, 1_500, 3), np.uint8), longer_side=1_500)
+    (folder / "thumbnails").mkdir()
+    table = pyarrow.table({"webp": [good, good[:12] + bytes(50), large]})
+    pyarrow.parquet.write_table(table, folder / "thumbnails" / "thumbnails_0.parquet")
+    take(home, folder, index="Flat")
+    shown = [home.service().thumbnail("back", row) for row in range(3)]
+    assert shown == [good, decode.no_picture(), decode.no_picture()]
+    code, out, err = ris("inspect", "--gallery", "back", "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert (facts["mean_colour"], facts["grey_share"], facts["images"]) == ("#5a5a5a", 1.0, 3)
+    assert facts["bytes"] == {"sum": 0}
+    assert "their sizes are not known" in ris("inspect", "--gallery", "back")[1]
+
+
+def test_one_damaged_thumbnail_does_not_end_a_survey(
+    home: Home, tmp_path: Path, ris: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.build(fill(tmp_path / "pictures", 3))
+    monkeypatch.setattr(Gallery, "thumbnail", lambda self, row: b"RIFF....WEBPnone")
+    code, out, err = ris("inspect", "--gallery", "mine", "--report", tmp_path / "r.html")
+    assert (code, "Colour:       not known" in out) == (0, True), err
+
+
+def test_an_import_that_is_stopped_leaves_nothing_and_says_so(
+    home: Home, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.transfer.importing.finish_gallery", stop)
+    folder = foreign(tmp_path / "theirs", some_vectors(3))
+    code, _, err = run("--embeddings", folder, "--name", "back")
+    assert (code, "Nothing is kept: the same command begins anew" in err) == (130, True)
+    assert not list((home.path / "indexes").glob("back/building"))
 
 
 def test_what_is_exported_is_what_clip_retrieval_and_autofaiss_read(
