@@ -661,6 +661,7 @@ def test_an_error_says_whether_the_same_address_may_answer_later(
         (formatdate(time.time() + 3600, usegmt=True), 3000, 3600),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
     ],
+    ids=["seconds", "padded", "a date to come", "a date that is past"],  # the same in each process
 )
 def test_an_error_says_how_long_the_server_asked_to_be_left_alone(
     site: Site, header: str, least: float, most: float

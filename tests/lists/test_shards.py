@@ -131,7 +131,7 @@ def link(opened: tarfile.TarFile, kind: bytes, name: str = "b.jpg") -> None:
 LIES: list[tuple[dict[str, bytes], Callable[..., None] | None, str]] = [
     ({"../a.jpg": JPEG}, None, "leads|is no name of a file"),
     ({"/a.jpg": JPEG}, None, "is no name of a file"),
-    ({"x/image.jpg": JPEG}, None, "holds 'x/image.jpg', whose id fits no address"),
+    ({"x/image.jpg": JPEG}, None, "holds 'x/image.jpg', which has an id that ends in /image"),
     ({"x/../../a.jpg": JPEG}, None, "is no name of a file"),
     ({"C:\\a.jpg": JPEG}, None, "is no name of a file"),
     ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.SYMTYPE), "link or a device"),
