@@ -202,7 +202,7 @@ def build_gallery(
             reason = draft.skipped()[0].reason
             draft.discard()  # the files may be mended before the next run, under their old names
             raise DatasetError(
-                f"None of the {len(pictures)} pictures in {layout.folder} can be read, "
+                f"No picture of the {len(pictures)} in {layout.folder} can be read, "
                 f"the first because: {reason}"
             )
         skipped = tuple(draft.skipped())

@@ -247,7 +247,7 @@ def test_when_no_picture_can_be_read_there_is_no_gallery_and_mended_ones_are_rea
     broken.mkdir()
     for number in range(20):
         (broken / f"{number:02}.jpg").write_text("a shopping list")
-    with pytest.raises(DatasetError, match=r"None of the 20 pictures in .* can be read, the first"):
+    with pytest.raises(DatasetError, match=r"No picture of the 20 in .* can be read, the first"):
         build_with(CountingRuntime(), home, broken)
     assert gallery_names(home.path / "indexes") == []
     assert not home.folders("mine").features.exists()

@@ -336,7 +336,7 @@ def test_pictures_none_of_which_can_be_read_end_with_code_4(home, run, tmp_path)
     own = ("--images", tmp_path / "images", "--name", "mine", "--model", "mean_colour")
     code, out, err = run(*own)
     assert (code, out) == (4, "")
-    assert "None of the 1 pictures" in err.splitlines()[-1]
+    assert "No picture of the 1 in" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert run("galleries", command=main)[:2] == (0, "")
 

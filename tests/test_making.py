@@ -419,7 +419,7 @@ def test_a_folder_without_a_picture_is_told(workshop: Workshop, tmp_path: Path) 
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"Dear Sir or Madam,\n")
     message = workshop.made(tmp_path / "broken").message
-    assert "None of the 1 pictures" in message
+    assert "No picture of the 1 in" in message
     assert (tmp_path / "broken" / "a.jpg").exists()  # it is not ours
 
 
@@ -561,7 +561,7 @@ def test_names_that_cannot_be_together_are_told(workshop: Workshop) -> None:
 
 def test_uploads_without_a_picture_are_told(workshop: Workshop) -> None:
     assert "holds no picture" in workshop.failed(workshop.uploaded({"notes.txt": b"x"}))
-    assert "None of the 1 pictures" in workshop.failed(workshop.uploaded({"a.jpg": b"Dear Sir"}))
+    assert "No picture of the 1 in" in workshop.failed(workshop.uploaded({"a.jpg": b"Dear Sir"}))
 
 
 def test_an_upload_that_has_gone_is_told(workshop: Workshop) -> None:

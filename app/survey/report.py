@@ -108,7 +108,6 @@ def _plain(axes: "Axes", name: str, values: Sequence[float]) -> None:
     locator = ticker.LogLocator(subs=(1, 3), numticks=6) if wide else ticker.MaxNLocator(5)
     axis.set_major_locator(locator)
     axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.4g}"))
-    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _counted(axis: "Axis") -> None:

@@ -312,7 +312,7 @@ def test_what_cannot_be_made_is_told_beside_the_form(
         ("new", "pictures", "whole path"),
         ("new", tmp_path / "gone", "does not exist"),
         ("new", tmp_path / "empty", "holds no image"),
-        ("new", tmp_path / "broken", "None of the 1 pictures"),
+        ("new", tmp_path / "broken", "No picture of the 1 in"),
     ):
         with subtests.test(words):
             form.fill(name, folder=str(folder))

@@ -184,7 +184,7 @@ def test_a_small_file_that_unpacks_to_much_is_refused_before_it_fills_the_disk(
 def test_whatever_a_tar_holds_it_is_a_folder_or_one_sentence(tmp_path: Path) -> None:
     good = shard(tmp_path / "s.tar", {f"{n}.jpg": bytes(range(99)) for n in range(3)}).read_bytes()
     good, chance, told = good[:4096], random.Random(1), []
-    for turn in range(600):
+    for turn in range(250):
         data = bytearray(good)
         for _ in range(chance.choice((1, 2, 5))):
             data[chance.randrange(len(data))] = chance.randrange(256)
@@ -195,6 +195,6 @@ def test_whatever_a_tar_holds_it_is_a_folder_or_one_sentence(tmp_path: Path) -> 
         except AppError as exc:
             told.append(str(exc))
             assert not folder.exists()
-    assert len(told) > 100
+    assert len(told) > 50
     assert not any("\n" in each for each in told)
     assert not list((tmp_path / "out").glob(".*"))

@@ -130,12 +130,22 @@ def test_a_file_whose_name_is_not_valid_cannot_be_read_and_the_report_is_whole(
     assert (code, r"m\udce9" in out) == (0, True), err
 
 
-def test_plots_of_pictures_of_one_size_have_few_and_plain_numbers(tmp_path: Path) -> None:
-    text = report(survey(fill(tmp_path / "pictures", 7)))
-    marks = re.findall(r"<text [^>]*>([^<]*)</text>", text)
-    assert 8 <= len(marks) <= 45, marks
-    assert all(re.fullmatch(r"[\d,.]+|[a-z ,/A-Z]+", mark) for mark in marks), marks
-    assert "tspan" not in text
+@pytest.mark.parametrize("widths", [(60, 70, 85), (64, 64), (4, 40, 900)])
+def test_plots_have_few_and_plain_numbers(tmp_path: Path, widths: tuple[int, ...]) -> None:
+    for number, width in enumerate(widths):
+        (tmp_path / f"{number}.jpg").write_bytes(encoded(picture(number, (width, 50))))
+    plots = report(survey(tmp_path)).split("<figure>")[1:]
+    assert len(plots) == 3
+    for plot in plots:
+        assert "tspan" not in plot  # as in 6 × 10¹
+        marks = re.findall(r"<text [^>]*>([^<]*)</text>", plot)
+        numbers = [mark for mark in marks if re.fullmatch(r"[\d.,]+", mark)]
+        assert len(numbers) + 2 == len(marks), marks
+        first = marks.index("width, pixels") if "width, pixels" in marks else 2
+        assert first >= 2, marks
+        assert len(numbers) <= 20, marks
+    counted = re.findall(r"<text [^>]*>([^<]*)</text>", plots[1])
+    assert all(mark.isdigit() for mark in counted[counted.index("width / height") + 1 : -1])
 
 
 def test_what_cannot_be_inspected_is_said_in_one_sentence(

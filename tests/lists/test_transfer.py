@@ -120,7 +120,7 @@ LABELS = st.lists(st.text(st.characters(exclude_categories=["C"]), min_size=1, m
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(keys=KEYS, data=st.data())
 def test_any_ids_and_labels_come_back_as_they_were(
