@@ -150,7 +150,7 @@ def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -
 def test_make_index_takes_the_data_set_from_the_environment_too() -> None:
     environment = os.environ | {"DATA": "coco", "NAME": "the name of this computer"}
     told = subprocess.run(
-        ["make", "--dry-run", "index"],
+        ["make", "--no-print-directory", "--dry-run", "index"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
