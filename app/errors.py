@@ -7,7 +7,8 @@ AppError
 │   ├── SenderError       another site's page may have asked for it
 │   ├── TokenError        a program that asks needs the server's token
 │   ├── TooLargeError     more bytes were sent than are taken
-│   └── MediaTypeError    the body is of a kind that is not read
+│   ├── MediaTypeError    the body is of a kind that is not read
+│   └── NoServerError     what the command line was to ask is no server of ours
 ├── QueryError            the query picture cannot be used
 │   ├── DecodeError       bytes that are not a picture that can be read
 │   └── FetchError        an address that gave no picture
@@ -69,6 +70,10 @@ class MediaTypeError(UsageError):
     """The body of the request is of a kind that is not read."""
 
     http_status = 415
+
+
+class NoServerError(UsageError):
+    """What the command line was to ask does not answer, or not as a server of ours."""
 
 
 class QueryError(AppError):

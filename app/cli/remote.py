@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from app.cli.asking import Query, Wanted
-from app.errors import AppError, TokenError, UsageError
+from app.errors import AppError, NoServerError, TokenError, UsageError
 from app.problems import kinds
 from app.running import RunningServer
 from app.settings import Settings
@@ -24,10 +24,6 @@ _ANSWER_SECONDS = 300  # a model may have to be loaded first, a URL to be fetche
 _FAILED = 400
 _HEALTH = "healthz"
 _ELSE = "something else answers there"
-
-
-class NoServerError(UsageError):
-    """What was taken for a server does not answer, or not as one of ours."""
 
 
 class RemoteServer:

@@ -9,7 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from app.cli.remote import NoServerError, RemoteServer
+from app.cli.remote import RemoteServer
+from app.errors import NoServerError
 from app.running import announced, servers_of
 from app.settings import read_settings
 from tests.cli.conftest import TOKEN, addresses, free_port, something_else
