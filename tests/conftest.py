@@ -1,7 +1,9 @@
 """What many tests need: small folders of pictures, galleries of them, and a service over those."""
 
+import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +91,23 @@ class Home:
 def mean_colour() -> Embedder:
     """Return the embedder whose vectors are the 4 × 4 mean colours."""
     return Embedder(model_named("mean_colour"), MeanColourRuntime(), weights_sha256="")
+
+
+@contextmanager
+def closing_loops() -> Iterator[None]:
+    """Close the event loops that Gradio makes for each page outside of one, and leaves open."""
+    made: list[asyncio.AbstractEventLoop] = []
+    new_event_loop = asyncio.new_event_loop
+
+    def remember() -> asyncio.AbstractEventLoop:
+        made.append(new_event_loop())
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(asyncio, "new_event_loop", remember)
+        yield
+    for loop in made:
+        loop.close()
 
 
 @pytest.fixture

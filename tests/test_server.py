@@ -32,7 +32,7 @@ from app.service import SearchService, Watcher
 from app.settings import Settings, read_settings
 from app.wiring import make_maker
 from tests.browser.visitor import is_one_sentence
-from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, picture
+from tests.conftest import PHOTOGRAPHS, ROOT, Home, closing_loops, encoded, fill, picture
 
 HEIC, TIFF, GONE = "kind_a/heic.heic", "kind_a/tiff.tiff", "kind_a/gone.jpg"
 
@@ -67,19 +67,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module", autouse=True)
 def loops_closed() -> Iterator[None]:
-    """Close the event loops that Gradio makes for each page outside of one, and leaves open."""
-    made: list[asyncio.AbstractEventLoop] = []
-    new_event_loop = asyncio.new_event_loop
-
-    def remember() -> asyncio.AbstractEventLoop:
-        made.append(new_event_loop())
-        return made[-1]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(asyncio, "new_event_loop", remember)
+    with closing_loops():
         yield
-    for loop in made:
-        loop.close()
 
 
 @dataclass(frozen=True)

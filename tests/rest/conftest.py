@@ -1,6 +1,5 @@
 """The whole application on a port of its own, over small galleries; and a site with pictures."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from app.server import make_application
 from app.service import SearchService
 from app.settings import is_loopback, read_settings
 from app.wiring import make_maker
-from tests.conftest import Home, encoded, fill, mean_colour, picture
+from tests.conftest import Home, closing_loops, encoded, fill, mean_colour, picture
 
 TOKEN = "a.token-of_this~test+only/="
 IMAGES = 24
@@ -56,19 +55,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="package", autouse=True)
 def loops_closed() -> Iterator[None]:
-    """Close the event loops that Gradio makes for each page outside of one, and leaves open."""
-    made: list[asyncio.AbstractEventLoop] = []
-    new_event_loop = asyncio.new_event_loop
-
-    def remember() -> asyncio.AbstractEventLoop:
-        made.append(new_event_loop())
-        return made[-1]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(asyncio, "new_event_loop", remember)
+    with closing_loops():
         yield
-    for loop in made:
-        loop.close()
 
 
 def service_of(home: Home) -> SearchService:
