@@ -5,6 +5,7 @@ PORT ?= 7860
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
+LAB_READY := $(VENV)/.requirements-lab-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
 
 # --$(2) with the value of $(1), where there is one; the environment's NAME is no gallery's.
@@ -76,6 +77,13 @@ $(RUN_READY): requirements.txt pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
 	@touch $@
 
-$(DEV_READY): requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt --editable .
+$(LAB_READY): requirements-lab.txt requirements-lab-more.txt requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-lab.txt --editable .
+	@grep -v '^#' requirements-lab-more.txt | while read -r package; do \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt $$package >/dev/null 2>&1 \
+	  || echo "$$package cannot be installed here: studies leave it out."; done
 	@touch $@ $(RUN_READY)
+
+$(DEV_READY): requirements-dev.txt $(LAB_READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
