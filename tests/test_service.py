@@ -1199,15 +1199,15 @@ def test_a_preview_is_a_png_that_a_browser_can_show(service: SearchService) -> N
     wide = picture(1, (300, 200))
     shown = Image.open(io.BytesIO(service.preview(heic(wide))))
     assert (shown.format, shown.size) == ("PNG", (300, 200))
-    large = encoded(picture(1, (5000, 4600)))
-    for data in (large, heic(picture(1, (2500, 2300)))):
+    large = encoded(picture(1, (2400, 2208)))
+    for data in (large, heic(picture(1, (1600, 1400)))):
         assert max(Image.open(io.BytesIO(service.preview(data))).size) == DISPLAY_SIDE
     part = Image.open(io.BytesIO(service.preview(large, IN_PART)))
-    assert part.size == (3125, 3450)
+    assert part.size == (1500, 1656)
     turned = Image.open(io.BytesIO(service.preview(large, Edit(quarter_turns=3))))
     assert turned.size == (942, DISPLAY_SIDE)
     turned_part = Image.open(io.BytesIO(service.preview(large, Edit(quarter_turns=1, box=PART))))
-    assert turned_part.size == (2875, 3750)
+    assert turned_part.size == (1380, 1800)
 
 
 # --- timings -------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ _MARK_WHAT_IS_THERE = """() => document
     .forEach((each) => each.setAttribute("data-before", ""))"""
 _NEW = ":is(.hits, p.timing, #message .message, #facts .message):not([data-before])"
 
+_RESTS_MILLISECONDS = 150
+
 # Gradio's word in the console, now and then, on a page that is left for another.
 _SAID_WHEN_LEFT = "AbortError: signal is aborted without reason"
 
@@ -248,6 +250,9 @@ class Visitor:
                     "touchPoints": [{"x": x, "y": y}],
                 },
             )
+        # A finger that leaves while it moves throws: the browser then takes the next tap for one
+        # that stops what was thrown.
+        self.page.wait_for_timeout(_RESTS_MILLISECONDS)
         devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def point(self, x: float, y: float) -> tuple[float, float]:
