@@ -379,7 +379,7 @@ NONSENSE = {
 }
 
 
-# One of each kind: a gallery, an image, a part and an example that are not there, and no sense at all.
+# One of each kind: what is not there, what cannot be, and no sense at all.
 SEARCHED_AFTER = {
     "gallery=none",
     "image=-1",
