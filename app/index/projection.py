@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from app.errors import GalleryError
 
 _BLOCK_ROWS = 4_096
-_NO_DIRECTION = 1e-6  # a vector this near to the mean has none but its rounding's
 
 Vectors = NDArray[np.float32]
 
@@ -44,8 +43,7 @@ class Projection:
         """
         projected = (vectors.astype(np.float32) - self.mean) @ self.components.T
         norms = np.linalg.norm(projected, axis=1, keepdims=True)
-        norms[norms < _NO_DIRECTION] = np.inf
-        units: Vectors = projected / norms
+        units: Vectors = projected / np.maximum(norms, np.float32(1e-12))
         return units
 
     def write(self, path: Path) -> None:
