@@ -22,25 +22,31 @@ from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, StorageError, UsageError
 from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of, writing_to
 from app.index import (
+    Expansion,
+    Projection,
     SearchEffort,
     VectorIndex,
     calibrate,
     check_factory,
+    train_projection,
     train_shortlist,
     write_vectors,
 )
 from app.layouts import Layout, Picture
-from app.results import ImageRecord, Skipped
+from app.results import ImageRecord, Skipped, VectorOptions
 
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
 _TOLD_EVERY_SECONDS = 0.1
+AS_THE_MODEL = VectorOptions()
+"""The model's vectors as they are, queries too."""
 
 
 @dataclass(frozen=True)
 class BuildRequest:
     """What to build: a published data set (`data`) or a folder (`images`, with a `name`).
 
-    `command` is what a person types to have it built again; it stands in later messages.
+    `command` is what a person types to have it built again; it stands in later messages. `options`
+    say how vectors and queries are changed.
     """
 
     data: str | None
@@ -51,6 +57,7 @@ class BuildRequest:
     limit: int | None
     force: bool
     command: str
+    options: VectorOptions = AS_THE_MODEL
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,8 @@ class BuildReport:
 class Origin:
     """Where a gallery's pictures and vectors come from, for its manifest.
 
-    `preprocessing` is empty where no model that is known here made the vectors.
+    `preprocessing` is empty where no model that is known here made the vectors; `projection` is
+    what made them of the model's own, None where they are these.
     """
 
     data: str
@@ -83,6 +91,7 @@ class Origin:
     weights_sha256: str
     preprocessing: dict[str, Any]
     notes: tuple[str, ...] = ()
+    projection: Projection | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class _Embedded:
     skipped: list[Skipped]
 
 
-def command_for(**options: str | int | Path | Sequence[str] | None) -> str:
+def command_for(**options: str | float | Path | Sequence[str] | None) -> str:
     """Return what a person types to have a gallery built, for the messages of later days.
 
     The options are those of `create_index.py`, with _ for -; those that are None or empty are left
@@ -135,13 +144,21 @@ def build(
         source = ""
         layout = layouts.open_data_set(request.data or "", datasets_dir)
     name = request.name or f"{layout.name}-{model.name}"
-    check_new(name, model, request.index, indexes_dir=indexes_dir, force=request.force)
+    check_new(
+        name,
+        model,
+        request.index,
+        options=request.options,
+        indexes_dir=indexes_dir,
+        force=request.force,
+    )
     folders = Folders.of(name, features_dir, indexes_dir)
     return build_gallery(
         layout,
         load_embedder(request.model),
         folders=folders,
         index=request.index,
+        options=request.options,
         limit=request.limit,
         command=request.command,
         source=source,
@@ -150,13 +167,21 @@ def build(
     )
 
 
-def check_new(name: str, model: Model, index: str, *, indexes_dir: Path, force: bool) -> None:
+def check_new(
+    name: str,
+    model: Model,
+    index: str,
+    *,
+    options: VectorOptions = AS_THE_MODEL,
+    indexes_dir: Path,
+    force: bool,
+) -> None:
     """Raise UsageError unless a gallery can be called so and made so.
 
     One that exists already is a reason not to, unless `force` is set.
     """
     check_name(name)
-    check_factory(index, model.dim)
+    check_factory(index, options.dim_of(model.dim))
     if name in gallery_names(indexes_dir) and not force:
         raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
 
@@ -170,24 +195,26 @@ def build_gallery(
     limit: int | None,
     command: str,
     source: str = "",
+    options: VectorOptions = AS_THE_MODEL,
     workers: int,
     tell: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
 
     `tell(stage, done, total)` hears of the progress. Stopped at any moment, the next call with the
-    same arguments goes on; the gallery that was there before stays until the new one is whole.
-    Raises DatasetError if no picture can be read, UsageError for a bad `index` or `limit`,
-    StorageError if the disk cannot take it.
+    same pictures and model goes on, whatever index and `options` it asks for; the gallery that was
+    there before stays until the new one is whole. Raises DatasetError if no picture can be read,
+    UsageError for a bad `index`, `limit` or `options`, StorageError if the disk cannot take it.
     """
     started = time.perf_counter()
-    check_factory(index, embedder.dim)
+    check_factory(index, options.dim_of(embedder.dim))
     if limit is not None and limit < 1:
         raise UsageError(f"The limit must be 1 or more, not {limit}.")
     tell("list", 0, 0)
     pictures = layout.pictures()[:limit]
     if not pictures:
         raise DatasetError(f"There is no picture in {layout.folder}.")
+    options.check_images(sum(not picture.missing for picture in pictures))
     recipe = recipe_of(
         [embedder.name, embedder.weights_sha256, embedder.model.preprocessing, *pictures]
         # Why a picture is missing may be told in other words each time.
@@ -219,6 +246,7 @@ def build_gallery(
             ),
             index=index,
             dim=embedder.dim,
+            options=options,
             tell=tell,
         )
     except BaseException:
@@ -239,20 +267,24 @@ def finish_gallery(
     *,
     index: str,
     dim: int,
+    options: VectorOptions = AS_THE_MODEL,
     tell: Callable[[str, int, int], None],
 ) -> Manifest:
     """Train and measure the index of a full draft, put the gallery in place, return its manifest.
 
-    StorageError if the disk cannot take it.
+    UsageError if the draft has too few images for the `options`, StorageError if the disk cannot
+    take it.
     """
+    options.check_images(draft.rows)
     tell("train", 0, 0)
     with writing_to(draft.folders.indexes):
-        write_vectors(draft.raw_vectors(), draft.vectors_path)
+        dim = _write_projected(draft, origin.projection, options, dim)
         used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
     tell("measure", 0, 0)
     shortlist = draft.shortlist_path if used != "Flat" else None
     measured = calibrate(
-        VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
+        VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)),
+        expansion=Expansion(options.expand, options.alpha) if options.expand else None,
     )
     return draft.finish(
         Manifest(
@@ -274,11 +306,31 @@ def finish_gallery(
             recall_reranked=measured.recall_reranked,
             recall_queries=measured.queries,
             floor=measured.floor,
+            pca=dim if options.pca or origin.projection else 0,
+            expand=options.expand,
+            alpha=options.alpha if options.expand else 0.0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions={name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")},
             notes=(*origin.notes, *([note] if note else [])),
         )
     )
+
+
+def _write_projected(
+    draft: Draft, projection: Projection | None, options: VectorOptions, dim: int
+) -> int:
+    """Write the draft's vectors as its gallery has them; return how many numbers each has.
+
+    They are the model's own, unless a `projection` made them, which then only is kept.
+    """
+    raw = draft.raw_vectors()
+    trained = train_projection(raw, options.pca) if options.pca else None
+    write_vectors(raw, draft.vectors_path, trained)
+    draft.projection_path.unlink(missing_ok=True)  # of an earlier run that asked for another
+    kept = trained or projection
+    if kept is not None:
+        kept.write(draft.projection_path)
+    return trained.dim if trained else dim
 
 
 def _embed_rest(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.errors import GalleryError
 from app.gallery import Folders, Gallery
 from app.index import SearchEffort, VectorIndex, recall
+from app.opened import Opened, opened_of
 from app.results import Evaluation
 
 _BLOCK_QUERIES = 50
@@ -22,14 +23,26 @@ Tell = Callable[[int, int], None]
 class _Subject:
     """An open gallery, and the rows that have each label."""
 
-    index: VectorIndex
+    opened: Opened
     labels: list[tuple[str, ...]]
     rows_of: dict[str, Rows]
     counts: NDArray[np.bool_]
 
+    @property
+    def index(self) -> VectorIndex:
+        """Its index."""
+        return self.opened.index
+
     def queries(self, rows: Rows) -> NDArray[np.float32]:
         """Return the (n, dim) unit vectors that a search by these ids asks with."""
-        return np.stack([self.index.vector(int(row)) for row in rows])
+        return np.stack([self._query(int(row)) for row in rows])
+
+    def _query(self, row: int) -> NDArray[np.float32]:
+        vector, gallery = self.index.vector(row), self.opened.gallery
+        if self.opened.expansion is None:
+            return vector
+        same = gallery.ids_of_content(gallery.images([row])[0].sha256)
+        return self.opened.as_asked(vector, [*same, row])
 
     def alike(self, row: int) -> NDArray[np.bool_]:
         """Return (rows,) bool: True for the other images that share a label with `row`."""
@@ -118,11 +131,6 @@ def _subject(gallery: Gallery, without: str) -> _Subject:
             f"without them there is no exact search to compare with. Run: {manifest.command} "
             "--force"
         )
-    index = VectorIndex(
-        vectors=gallery.vectors_path,
-        shortlist=gallery.shortlist_path,
-        effort=SearchEffort(manifest.probes, manifest.candidates),
-    )
     labels = gallery.labels_by_row()
     rows_of: dict[str, list[int]] = {}
     for row, names in enumerate(labels):
@@ -132,7 +140,7 @@ def _subject(gallery: Gallery, without: str) -> _Subject:
     if without:
         counts[gallery.ids_of_label(without)] = False
     arrays = {name: np.array(rows, np.int64) for name, rows in rows_of.items()}
-    return _Subject(index, labels, arrays, counts)
+    return _Subject(opened_of(gallery), labels, arrays, counts)
 
 
 def _recalls(

@@ -14,6 +14,7 @@ from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, UsageError
 from app.gallery import Folders, gallery_names, open_gallery
 from app.layouts import Listed, Picture
+from app.results import VectorOptions
 from app.typed import MOST_BYTES
 
 _TAKEN = frozenset({*layouts.DATA_SETS, "uploaded"})
@@ -25,7 +26,7 @@ _DEFAULTS = {
     "encoding": "utf-8",
 }
 _LISTS = ("csv", "parquet", "webdataset")
-_HOW = ("model", "index", "limit")
+_HOW = ("model", "index", "pca", "expand", "alpha", "limit")
 _TABLE = ("id_column", "url_column", "delimiter", "encoding", "label_column")
 
 
@@ -41,6 +42,9 @@ class ListRequest:
     name: str
     model: str | None = None
     index: str | None = None
+    pca: int | None = None
+    expand: int | None = None
+    alpha: float | None = None
     csv: Path | None = None
     parquet: Path | None = None
     webdataset: Path | None = None
@@ -80,10 +84,12 @@ def build_listed(
         request = _as_built(request, features_dir, indexes_dir)
     request = _with_defaults(request)
     model, index = request.model or "", request.index or ""
+    options = VectorOptions.of(request.pca, request.expand, request.alpha)
     check_new(
         request.name,
         find_model(model),
         index,
+        options=options,
         indexes_dir=indexes_dir,
         force=request.force or retried,
     )
@@ -111,6 +117,7 @@ def build_listed(
         embedder,
         folders=Folders.of(request.name, features_dir, indexes_dir),
         index=index,
+        options=options,
         limit=request.limit,
         command=_command(request),
         source=str(folder.resolve()),
@@ -156,6 +163,8 @@ def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> Li
     before: dict[str, Any] = {
         **{key: built.get(_option(key), _DEFAULTS.get(key)) for key in _TABLE},
         **{"model": manifest.model, "index": manifest.index_asked, "label_column": labels},
+        **{key: getattr(manifest, key) or None for key in ("pca", "expand")},
+        "alpha": manifest.alpha if manifest.expand else None,
         "limit": int(built["--limit"]) if "--limit" in built else None,
         **{key: Path(built[_option(key)]) for key in _LISTS if _option(key) in built},
     }

@@ -1,14 +1,18 @@
 """The galleries on disk → opened, anew when they change, and what there is to say of them."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app import layouts
 from app.errors import AppError, GalleryError, NotFoundError
 from app.gallery import Gallery, gallery_names, open_gallery, state_of
-from app.index import SearchEffort, VectorIndex
+from app.index import Expansion, Projection, SearchEffort, VectorIndex, expanded
 from app.loading import Models
 from app.results import GalleryInfo, ImageRecord
 
@@ -17,10 +21,48 @@ _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
 @dataclass(frozen=True)
 class Opened:
-    """An open gallery and its index."""
+    """An open gallery, its index, and what it does to vectors and queries."""
 
     gallery: Gallery
     index: VectorIndex
+    projection: Projection | None = None
+    expansion: Expansion | None = None
+
+    def of_model(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the gallery's (dim,) unit vector of its model's own."""
+        return vector if self.projection is None else self.projection.apply(vector[None])[0]
+
+    def as_asked(self, vector: NDArray[np.float32], without: Sequence[int]) -> NDArray[np.float32]:
+        """Return the (dim,) unit vector that is compared for a query's own.
+
+        Where the gallery expands queries that is along it and its nearest images, which are found
+        through the index; those `without` are not among them.
+        """
+        if self.expansion is None:
+            return vector
+        moved: NDArray[np.float32] = expanded(
+            self.index, vector[None], self.expansion, without=[without]
+        )[0]
+        return moved
+
+
+def opened_of(gallery: Gallery) -> Opened:
+    """Return a gallery with its index; GalleryError if the files do not belong together."""
+    manifest, projection_path = gallery.manifest, gallery.projection_path
+    index = VectorIndex(
+        vectors=gallery.vectors_path,
+        shortlist=gallery.shortlist_path,
+        effort=SearchEffort(manifest.probes, manifest.candidates),
+    )
+    projection = Projection.read(projection_path) if projection_path else None
+    dim = projection.dim if projection else manifest.dim
+    if (index.rows, index.dim, dim) != (manifest.images, manifest.dim, manifest.dim):
+        raise GalleryError(
+            f"The index of {gallery.name} does not belong to its database. "
+            f"Run: {manifest.command} --force"
+        )
+    expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
+    return Opened(gallery, index, projection, expansion)
 
 
 class Galleries:
@@ -75,6 +117,9 @@ class Galleries:
             skipped=manifest.skipped,
             floor=manifest.floor,
             disk_bytes=sum(file.bytes for file in manifest.files.values()),
+            pca=manifest.pca,
+            expand=manifest.expand,
+            alpha=manifest.alpha,
             notes=manifest.notes,
         )
 
@@ -120,18 +165,11 @@ class Galleries:
 
     def _open(self, name: str) -> Opened:
         gallery = open_gallery(name, features_dir=self._features_dir, indexes_dir=self._indexes_dir)
-        index = VectorIndex(
-            vectors=gallery.vectors_path,
-            shortlist=gallery.shortlist_path,
-            effort=SearchEffort(gallery.manifest.probes, gallery.manifest.candidates),
-        )
-        if (index.rows, index.dim) != (gallery.manifest.images, gallery.manifest.dim):
+        try:
+            return opened_of(gallery)
+        except GalleryError:
             gallery.close()
-            raise GalleryError(
-                f"The index of {name} does not belong to its database. "
-                f"Run: {gallery.manifest.command} --force"
-            )
-        return Opened(gallery, index)
+            raise
 
     def _raise_if_still_refused(self, name: str) -> None:
         """Raise what a damaged gallery was refused with: to tell it, every file was hashed."""

@@ -6,6 +6,9 @@ from reprlib import repr as shortened
 
 from app.errors import UsageError
 
+MOST_EXPAND = 200
+MOST_ALPHA = 100
+
 
 @dataclass(frozen=True)
 class Box:
@@ -67,6 +70,61 @@ class Edit:
     def is_nothing(self) -> bool:
         """True where the picture stays as it is."""
         return self.quarter_turns % 4 == 0 and not self.mirrored and self.box is None
+
+
+@dataclass(frozen=True)
+class VectorOptions:
+    """How a gallery changes the vectors that its model makes, and those that it is asked with.
+
+    `pca`: they are centred by the gallery's mean and projected on so many principal components, 0
+    for not at all. `expand`: so many of the nearest images are added to each query, times their
+    score to the power `alpha`; 0 for none. UsageError for what none of them can be.
+    """
+
+    pca: int = 0
+    expand: int = 0
+    alpha: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.expand <= MOST_EXPAND:
+            raise UsageError(
+                f"A query is expanded by 1 to {MOST_EXPAND} of its nearest images, "
+                f"not {self.expand}."
+            )
+        if not 0 <= self.alpha <= MOST_ALPHA:  # nor is NaN
+            raise UsageError(f"Alpha is a power from 0 to {MOST_ALPHA}, not {self.alpha}.")
+
+    @classmethod
+    def of(
+        cls, pca: int | None = None, expand: int | None = None, alpha: float | None = None
+    ) -> "VectorOptions":
+        """Return the options of what was asked for, None where it was not.
+
+        >>> VectorOptions.of(expand=5)
+        VectorOptions(pca=0, expand=5, alpha=3.0)
+        """
+        if pca is not None and pca < 1:
+            raise UsageError(f"Principal components are 1 or more, not {pca}.")
+        if alpha is not None and not expand:
+            raise UsageError("Alpha goes with --expand: leave --alpha out, or add --expand N.")
+        return cls(pca or 0, expand or 0, cls.alpha if alpha is None else alpha)
+
+    def dim_of(self, model_dim: int) -> int:
+        """Return how many numbers the gallery's vectors have; UsageError if that is impossible."""
+        if self.pca > model_dim:
+            raise UsageError(
+                f"The model's vectors have {model_dim} numbers, and so at most as many principal "
+                f"components, not {self.pca}: choose fewer."
+            )
+        return self.pca or model_dim
+
+    def check_images(self, images: int) -> None:
+        """Raise UsageError if so few images cannot have that many principal components."""
+        if self.pca > images:
+            raise UsageError(
+                f"{images} images have at most {images} principal components, not {self.pca}: "
+                "choose fewer."
+            )
 
 
 @dataclass(frozen=True)
@@ -186,6 +244,7 @@ class GalleryInfo:
 
     `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
     own images can be queries; `pictures_missing` which command fetches the original pictures.
+    `pca`, `expand` and `alpha` are its VectorOptions.
     """
 
     name: str
@@ -206,4 +265,7 @@ class GalleryInfo:
     skipped: int = 0
     floor: float | None = None
     disk_bytes: int = 0
+    pca: int = 0
+    expand: int = 0
+    alpha: float = 0.0
     notes: tuple[str, ...] = field(default=())

@@ -169,8 +169,9 @@ class SearchService:
         (Rocchio, Relevance Feedback in Information Retrieval, 1971). Images whose file is the
         query's own file come first, marked; or are left out. An `exact` search marks what the index
         would have missed. With a `label` every image that has it is compared, and no other. A whole
-        image of the gallery is searched by its stored vector. Raises an AppError whose message is
-        for people.
+        image of the gallery is searched by its stored vector. A gallery that expands queries adds
+        the nearest images to the vector before it is compared, by whichever way. Raises an AppError
+        whose message is for people.
         """
         if not 1 <= k <= MAX_K:
             raise UsageError(f"k must be from 1 to {MAX_K}, not {k}.")
@@ -180,8 +181,10 @@ class SearchService:
         opened = self._galleries.open(gallery)
         embedding = self._embed_query(opened, query, edit, clock)
         index, manifest = opened.index, opened.gallery.manifest
-        vector = _moved(embedding.vector, examples, opened)
         same = opened.gallery.ids_of_content(embedding.sha256)
+        with clock.measure("rerank"):
+            own = _own(query, same)
+            vector = opened.as_asked(_moved(embedding.vector, examples, opened), own)
         among = opened.gallery.ids_of_label(label) if label else None
         if among is not None:
             same = sorted(set(same) & set(among))
@@ -216,7 +219,7 @@ class SearchService:
             candidates=found.candidates,
             recall=1.0 if found.exact else recall,
             timings=clock.timings(),
-            notes=embedding.notes,
+            notes=(*embedding.notes, *_expansion_note(opened)),
             floor=None if index.approximate else manifest.floor,
         )
 
@@ -224,7 +227,10 @@ class SearchService:
         self, gallery: str, query: bytes | str | int, *, edit: Edit = AS_IT_IS
     ) -> NDArray[np.float32]:
         """Return the (dim,) unit vector of a query, as `search` compares it; see there."""
-        return self._embed_query(self._galleries.open(gallery), query, edit, _Clock()).vector
+        opened = self._galleries.open(gallery)
+        embedding = self._embed_query(opened, query, edit, _Clock())
+        same = opened.gallery.ids_of_content(embedding.sha256)
+        return opened.as_asked(embedding.vector, _own(query, same))
 
     def vectors(self, gallery: str) -> NDArray[np.float32]:
         """Return the (images, dim) vectors of a gallery, as stored, in the order of the rows."""
@@ -315,7 +321,7 @@ class SearchService:
                 image = _edited(decode.decode(data, min_side=side), edit)
             with clock.measure("embed"):
                 vector = embedder.embed([image])[0]
-        return _Embedding(vector, sha256, notes)
+        return _Embedding(opened.of_model(vector), sha256, notes)
 
 
 def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
@@ -324,6 +330,19 @@ def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
     if edit.mirrored:
         image = decode.mirror(image)
     return decode.crop(image, edit.box) if edit.box else image
+
+
+def _own(query: bytes | str | int, same: Sequence[int]) -> list[int]:
+    """Return the images that are the query itself: they would only expand it by itself."""
+    return [*same, query] if isinstance(query, int) else list(same)
+
+
+def _expansion_note(opened: Opened) -> Iterator[str]:
+    if opened.expansion is not None:
+        yield (
+            f"Scores are cosines to the query with its {opened.expansion.neighbours} nearest "
+            "images added, as this gallery was made to ask."
+        )
 
 
 def _moved(

@@ -59,6 +59,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the model's last feature map becomes one vector, default: avg",
     )
     parser.add_argument("--index", help="a FAISS factory string, default: IVF100,PQ8")
+    parser.add_argument(
+        "--pca",
+        type=int,
+        metavar="N",
+        help="centre the vectors and keep their N first principal components",
+    )
+    parser.add_argument(
+        "--expand",
+        type=int,
+        metavar="N",
+        help="add the N nearest images to every query before it is compared",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        metavar="A",
+        help="for --expand: each times its score to the power A, default: 3",
+    )
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument("--force", action="store_true", help="build it anew if it exists")
     parser.add_argument(
@@ -88,6 +106,7 @@ def _named(text: str) -> Path:
 def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
+    from app.results import VectorOptions
     from app.settings import read_settings
     from app.wiring import make_builder, make_importer, make_list_builder, model_asked
 
@@ -103,8 +122,13 @@ def run(options: argparse.Namespace) -> int:
         else:
             how = _how(options)
             what = {key: getattr(options, key) for key in ("data", "images")}
+            vectors = _vectors(options)
             request = BuildRequest(
-                **what, **how, force=options.force, command=command_for(**what, **how)
+                **what,
+                **how,
+                force=options.force,
+                command=command_for(**what, **how, **vectors),
+                options=VectorOptions.of(**vectors),
             )
             report = make_builder(settings)(request, tell=progress.tell)
     _print_report(report)
@@ -127,6 +151,10 @@ def _how(options: argparse.Namespace) -> dict[str, Any]:
         "index": options.index or "IVF100,PQ8",
         "limit": options.limit,
     }
+
+
+def _vectors(options: argparse.Namespace) -> dict[str, Any]:
+    return {key: getattr(options, key) for key in ("pca", "expand", "alpha")}
 
 
 def _check_together(options: argparse.Namespace) -> None:
@@ -155,6 +183,7 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
     from app.transfer import ImportRequest
 
     asked = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
+    asked |= _vectors(options)
     command = command_for(embeddings=options.embeddings, **asked)
     asked["name"] = options.name or ""
     return ImportRequest(options.embeddings, command=command, force=options.force, **asked)
@@ -163,7 +192,18 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
 def _list_request(options: argparse.Namespace) -> "ListRequest":
     from app.listed import ListRequest
 
-    given = ("model", "index", "limit", *_LISTS, *_TABLE_OPTIONS, "force", "retry_failed")
+    given = (
+        "model",
+        "index",
+        "pca",
+        "expand",
+        "alpha",
+        "limit",
+        *_LISTS,
+        *_TABLE_OPTIONS,
+        "force",
+        "retry_failed",
+    )
     return ListRequest(
         options.name or "",
         label_column=tuple(options.label_column) if options.label_column else None,

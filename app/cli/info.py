@@ -44,7 +44,11 @@ def _lines(gallery: dict[str, Any]) -> Iterator[str]:
         return
     skipped = f", {gallery['skipped']} files skipped" if gallery["skipped"] else ""
     yield f"  images    {gallery['images']} of {gallery['data']}{skipped}"
-    yield f"  model     {gallery['model']}, {gallery['dim']} dimensions"
+    kept = ", centred principal components" if gallery["pca"] else ""
+    yield f"  model     {gallery['model']}, {gallery['dim']} dimensions{kept}"
+    if gallery["expand"]:
+        alpha = f"alpha {gallery['alpha']:g}"
+        yield f"  queries   with their {gallery['expand']} nearest images added, {alpha}"
     effort = f", {gallery['probes']} probes, {gallery['candidates']} candidates"
     yield f"  index     {gallery['index']}{effort if gallery['index'] != 'Flat' else ', exact'}"
     yield (

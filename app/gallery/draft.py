@@ -45,6 +45,9 @@ CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL);
 """
 
 
+_OWN = (".faiss", ".db", ".safetensors")
+
+
 class Draft:
     """A gallery under construction. What `add` has taken is kept, whatever happens next."""
 
@@ -82,6 +85,11 @@ class Draft:
     def shortlist_path(self) -> Path:
         """Where the finished shortlist has to be written."""
         return self._indexes / "shortlist.faiss"
+
+    @property
+    def projection_path(self) -> Path:
+        """Where the projection has to be written, if the vectors are not the model's own."""
+        return self._indexes / "projection.safetensors"
 
     def add(
         self,
@@ -144,15 +152,16 @@ class Draft:
         """Put the gallery in place and return its manifest, completed with files and generation.
 
         The indexes must have been written to `vectors_path` and, unless the search is always
-        exact, `shortlist_path`. Old files go only after the new database is in place, and the
-        draft after those: stopped in between, the next build need not embed again.
+        exact, `shortlist_path`, and a projection, if there is one, to `projection_path`. Old files
+        go only after the new database is in place, and the draft after those: stopped in between,
+        the next build need not embed again.
         """
         before = _manifest_or_none(self.folders)
         generation = before.generation + 1 if before else 1
         thumbnails, database = self._indexes / "thumbnails.done.db", self._indexes / "done.db"
         drafts = {"vectors": self.vectors_path, "thumbnails": thumbnails}
-        if self.shortlist_path.is_file():
-            drafts["shortlist"] = self.shortlist_path
+        optional = {"shortlist": self.shortlist_path, "projection": self.projection_path}
+        drafts |= {kind: path for kind, path in optional.items() if path.is_file()}
         with writing_to(self.folders.indexes):
             files.copy_compact(self._thumbnails, thumbnails)
             stored = {}
@@ -263,7 +272,7 @@ class Draft:
         kept = {file.name for file in current.files.values()} | {DATABASE, "lock", "NOTICE"}
         for folder in (self.folders.features, self.folders.indexes):
             for path in folder.iterdir():
-                if path.name not in kept and path.suffix in (".faiss", ".db"):
+                if path.name not in kept and path.suffix in _OWN:
                     path.unlink()
 
 

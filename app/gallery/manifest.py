@@ -26,7 +26,10 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a query must agree with, and what was measured when the gallery was built."""
+    """Everything a query must agree with, and what was measured when the gallery was built.
+
+    `pca`, `expand` and `alpha` are those of VectorOptions, 0 where nothing is done.
+    """
 
     name: str
     data: str
@@ -51,6 +54,9 @@ class Manifest:
     notes: tuple[str, ...] = ()
     floor: float | None = None
     generation: int = 1
+    pca: int = 0
+    expand: int = 0
+    alpha: float = 0.0
     format: int = FORMAT
 
     def to_json(self) -> str:

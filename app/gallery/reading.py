@@ -60,6 +60,11 @@ class Gallery:
         """The shortlist index, or None for a gallery that is always searched exactly."""
         return self._existing("shortlist")
 
+    @property
+    def projection_path(self) -> Path | None:
+        """What makes the gallery's vectors of its model's; None where they are the same."""
+        return self._existing("projection")
+
     def replaced(self) -> bool:
         """Return whether a build has put another gallery in this one's place, or removed it."""
         return files.identity(self.folders.indexes / DATABASE) != self._identity

@@ -9,7 +9,9 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 """
 
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
+from app.index.expansion import Expansion, expanded
 from app.index.factory import check_factory, fit_factory
+from app.index.projection import Projection, train_projection
 from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
 from app.index.store import VectorStore
 from app.index.train import train_shortlist, write_vectors
@@ -18,14 +20,18 @@ __all__ = [
     "CALIBRATION_K",
     "TARGET_RECALL",
     "Calibration",
+    "Expansion",
     "Neighbours",
+    "Projection",
     "SearchEffort",
     "VectorIndex",
     "VectorStore",
     "calibrate",
     "check_factory",
+    "expanded",
     "fit_factory",
     "recall",
+    "train_projection",
     "train_shortlist",
     "write_vectors",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.index.expansion import Expansion, expanded
 from app.index.search import CALIBRATION_K, Rows, SearchEffort, VectorIndex, Vectors
 
 TARGET_RECALL = 0.97
@@ -29,14 +30,21 @@ class Calibration:
     floor: float | None = None  # below it a best score says that nothing similar is there
 
 
-def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Calibration:
+def calibrate(
+    index: VectorIndex,
+    *,
+    expansion: Expansion | None = None,
+    sample: int = 2_000,
+    seed: int = 0,
+) -> Calibration:
     """Choose the least effort that reaches recall@10 ≥ 0.97, and measure it on other rows.
 
     Half of the sampled rows choose: a true neighbour that the shortlist holds at place p is found
     by exact re-ranking exactly when at least p candidates are taken, so one search tells the
     recall of every number of candidates. The mean less two standard errors has to reach the
     target, so that the other half, which is what gets reported, mostly does too. Each row is left
-    out of its own answer.
+    out of its own answer. With an `expansion` the queries are the rows expanded, by exact search
+    as the effort is not chosen yet.
     """
     rng = np.random.default_rng(seed)
     rows = rng.permutation(index.rows)[:sample]
@@ -45,11 +53,12 @@ def calibrate(index: VectorIndex, *, sample: int = 2_000, seed: int = 0) -> Cali
         return Calibration(SearchEffort(0, 0), 1.0, 1.0, 0)
     few = len(rows) < _FEW_ROWS
     choosing, reporting = (rows, rows) if few else (rows[::2], rows[1::2])
-    floor = None if few else _floor(index, reporting)
+    asked = _Asked(index, expansion)
+    floor = None if few else _floor(asked, reporting)
     if index.exact_only:
         return Calibration(SearchEffort(0, 0), 1.0, 1.0, len(reporting), floor)
-    effort = _least_effort(index, choosing, k)
-    queries = index.vectors(reporting)
+    effort = _least_effort(asked, choosing, k)
+    queries = asked.queries(reporting)
     truth = _true_neighbours(index, reporting, queries, k)
     listed = index.shortlist(queries, effort)
     return Calibration(
@@ -71,15 +80,30 @@ def recall(truth: Rows, found: Rows, k: int | None = None) -> float:
     return float((np.minimum(hits.sum(axis=1), k) / k).mean())
 
 
-def _floor(index: VectorIndex, rows: Rows) -> float:
+@dataclass(frozen=True)
+class _Asked:
+    """An index, and how its own rows ask it."""
+
+    index: VectorIndex
+    expansion: Expansion | None
+
+    def queries(self, rows: Rows) -> Vectors:
+        vectors = self.index.vectors(rows)
+        if self.expansion is None:
+            return vectors
+        own = rows[:, None].tolist()
+        return expanded(self.index, vectors, self.expansion, without=own, exact=True)
+
+
+def _floor(asked: _Asked, rows: Rows) -> float:
     """Return the score that all but a few of the gallery's own images reach with another one."""
-    found = index.search(index.vectors(rows), 2, exact=True)
+    found = asked.index.search(asked.queries(rows), 2, exact=True)
     best_other = np.where(found.rows[:, 0] == rows, found.scores[:, 1], found.scores[:, 0])
     return round(float(np.percentile(best_other, _FLOOR_PERCENT)), 4)
 
 
-def _least_effort(index: VectorIndex, rows: Rows, k: int) -> SearchEffort:
-    queries = index.vectors(rows)
+def _least_effort(asked: _Asked, rows: Rows, k: int) -> SearchEffort:
+    index, queries = asked.index, asked.queries(rows)
     truth = _true_neighbours(index, rows, queries, k)
     most = min(index.rows, _MAX_CANDIDATES)
     steps = list(_steps(k, most))

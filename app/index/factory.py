@@ -37,7 +37,7 @@ def check_factory(factory: str, dim: int) -> None:
     if not possible:
         raise UsageError(
             f"The index {factory!r} cannot be made for vectors of {dim} numbers: use a FAISS "
-            "factory string such as IVF100,PQ8, IVF100,SQ8, HNSW32 or Flat."
+            "factory string such as IVF100,PQ8 (where 8 divides that), IVF100,SQ8, HNSW32 or Flat."
         )
 
 

@@ -16,20 +16,28 @@ from numpy.typing import NDArray
 
 from app.errors import StorageError
 from app.index.factory import MIN_ROWS_A_CELL, fit_factory, inner_of
+from app.index.projection import Projection
 from app.index.search import read_index
 
 _MAX_TRAINING_ROWS = 65_536
 _CHUNK_ROWS = 4_096
 
 
-def write_vectors(vectors: NDArray[np.float16], path: Path) -> None:
-    """Write (n, dim) fp16 vectors as the flat index that exact search and re-ranking read."""
+def write_vectors(
+    vectors: NDArray[np.float16], path: Path, projection: Projection | None = None
+) -> None:
+    """Write (n, dim) fp16 vectors as the flat index that exact search and re-ranking read.
+
+    With a `projection` what it makes of them is written.
+    """
     rows, dim = vectors.shape
+    dim = projection.dim if projection else dim
     index = faiss.IndexScalarQuantizer(
         dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
     for start in range(0, rows, _CHUNK_ROWS):
-        index.add(vectors[start : start + _CHUNK_ROWS].astype(np.float32))
+        chunk = vectors[start : start + _CHUNK_ROWS]
+        index.add(projection.apply(chunk) if projection else chunk.astype(np.float32))
     _write(index, path)
 
 

@@ -38,7 +38,10 @@ class Image(BaseModel):
 class Result(Image):
     """One result of a search."""
 
-    score: Annotated[float, Field(description="The exact cosine to the query.")]
+    score: Annotated[
+        float,
+        Field(description="The exact cosine to the query, expanded where the gallery does so."),
+    ]
     rank: Annotated[int, Field(description="Its place, from 1.")]
     same_file: Annotated[bool, Field(description="Whether it is the query's own file.")]
     duplicate_of: Annotated[

@@ -1,5 +1,6 @@
 """A gallery → a folder of embeddings and metadata that other programs read."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,15 @@ from app.errors import GalleryError, StorageError, UsageError
 from app.gallery import Gallery, Manifest, open_gallery, sha256_of
 from app.index import SearchEffort, VectorIndex
 from app.results import ImageRecord
-from app.transfer.places import ELSEWHERE, MANIFEST, METADATA, THUMBNAILS, VECTORS, Exported
+from app.transfer.places import (
+    ELSEWHERE,
+    MANIFEST,
+    METADATA,
+    PROJECTION,
+    THUMBNAILS,
+    VECTORS,
+    Exported,
+)
 
 _CHUNK_ROWS = 1_000
 _METADATA_BYTES = 300  # a generous mean of one row, for the check of free space
@@ -87,6 +96,9 @@ def _export(
         _write_vectors(index, made / names[0], dtype, tell)
         _write_metadata(gallery, made / names[1])
         _write_thumbnails(gallery, made / names[2])
+        if gallery.projection_path is not None:
+            shutil.copyfile(gallery.projection_path, made / PROJECTION)
+            names.append(PROJECTION)
         files = {written: sha256_of(made / written) for written in names}
         exported = Exported(_without_paths(manifest), tuple(gallery.skipped()), files)
         (made / MANIFEST).write_text(exported.to_json(), encoding="utf-8")

@@ -18,12 +18,12 @@ from app import decode, layouts
 from app.build import BuildReport, Origin, check_room, finish_gallery
 from app.collect import fault_of
 from app.embed import Embedder, Model, model_named
-from app.errors import DatasetError, DecodeError, UsageError
-from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
-from app.index import check_factory
-from app.results import ImageRecord
+from app.errors import AppError, DatasetError, DecodeError, GalleryError, UsageError
+from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
+from app.index import Projection, check_factory
+from app.results import ImageRecord, VectorOptions
 from app.transfer.parts import Part, parts_of
-from app.transfer.places import Exported, read_exported
+from app.transfer.places import PROJECTION, Exported, read_exported
 
 _BATCH_ROWS = 1_000
 _DEFAULT_INDEX = "IVF100,PQ8"
@@ -40,7 +40,8 @@ class ImportRequest:
 
     `model` is the model that made them, where the folder does not say; None leaves it unknown, and
     the gallery is then searched with its own images alone. `pictures` is the folder that the paths
-    in the metadata begin in, None where the originals are not here.
+    in the metadata begin in, None where the originals are not here. `pca`, `expand` and `alpha` are
+    as in VectorOptions, those of an exported gallery where they are None.
     """
 
     folder: Path
@@ -48,6 +49,9 @@ class ImportRequest:
     command: str
     model: str | None = None
     index: str | None = None
+    pca: int | None = None
+    expand: int | None = None
+    alpha: float | None = None
     pictures: Path | None = None
     force: bool = False
 
@@ -81,7 +85,9 @@ def import_embeddings(
     dim, rows = parts[0].dim, sum(part.rows for part in parts)
     origin = _origin(request, exported, dim, load_embedder, find_model)
     index = request.index or (exported.manifest.index_asked if exported else _DEFAULT_INDEX)
-    check_factory(index, dim)
+    options = _options(request, exported)
+    check_factory(index, options.dim_of(dim))
+    options.check_images(rows)
     folders = Folders.of(request.name, features_dir, indexes_dir)
     # It is quick, so it always begins anew: a recipe that no other draft has.
     draft = Draft(folders, recipe=recipe_of(["embeddings", secrets.token_hex()]), dim=dim)
@@ -92,11 +98,25 @@ def import_embeddings(
             note = f"of {blank} of the {rows} images no picture was found: a grey card is shown"
             origin = replace(origin, notes=(*origin.notes, note))
         skipped = tuple(draft.skipped())
-        manifest = finish_gallery(draft, origin, index=index, dim=dim, tell=tell)
+        manifest = finish_gallery(draft, origin, index=index, dim=dim, options=options, tell=tell)
     except BaseException:
         draft.discard()
         raise
     return BuildReport(manifest, skipped, 0, 0.0, time.perf_counter() - started)
+
+
+def _options(request: ImportRequest, exported: Exported | None) -> VectorOptions:
+    """Return what is asked for, and for the rest what an exported gallery did."""
+    expand, alpha = request.expand, request.alpha
+    if exported:
+        known = exported.manifest
+        if known.pca and request.pca is not None:
+            raise UsageError(
+                f"These vectors are {known.pca} principal components already: leave --pca out."
+            )
+        if expand is None and known.expand:
+            expand, alpha = known.expand, known.alpha if alpha is None else alpha
+    return VectorOptions.of(request.pca, expand, alpha)
 
 
 def _origin(
@@ -135,7 +155,29 @@ def _origin(
         data, source = known.data, ""
     else:
         data, source = request.name, str((request.pictures or request.folder).resolve())
-    return Origin(data, source, request.command, model, weights_sha256, preprocessing, notes)
+    projection = _projection(request.folder, known, find_model) if known and known.pca else None
+    return Origin(
+        data, source, request.command, model, weights_sha256, preprocessing, notes, projection
+    )
+
+
+def _projection(folder: Path, known: Manifest, find_model: Callable[[str], Model]) -> Projection:
+    """Return what made an exported gallery's vectors of its model's; DatasetError if it cannot."""
+    path = folder / PROJECTION
+    try:
+        found = Projection.read(path)
+    except GalleryError as exc:
+        raise DatasetError(f"{path} is missing or damaged: copy the folder anew.") from exc
+    try:
+        from_dim = find_model(known.model).dim
+    except AppError:  # a model of another machine
+        from_dim = found.from_dim
+    if (found.dim, found.from_dim) != (known.dim, from_dim):
+        raise DatasetError(
+            f"{path} makes {found.dim} numbers of {found.from_dim}, and the vectors of "
+            f"{known.model} are {known.dim} of {from_dim}: copy the folder anew."
+        )
+    return found
 
 
 def _fill(

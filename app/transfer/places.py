@@ -12,6 +12,7 @@ from app.results import Skipped
 VECTORS = "img_emb/img_emb_{}.npy"
 METADATA = "metadata/metadata_{}.parquet"
 THUMBNAILS = "thumbnails/thumbnails_{}.parquet"
+PROJECTION = "projection.safetensors"
 MANIFEST = "gallery.json"
 ELSEWHERE = "elsewhere"
 """The source in an exported manifest, of a gallery that is not of a published data set."""

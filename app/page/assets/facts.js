@@ -37,7 +37,10 @@ function all(gallery) {
     ["Name", gallery.name],
     ["Images", gallery.images.toLocaleString("en")],
     ["Files that could not be read", `${gallery.skipped}`],
-    ["Model", `${gallery.model}, ${gallery.dim} numbers an image`],
+    ["Model", `${gallery.model}, ${gallery.dim} numbers an image`
+      + (gallery.pca ? ": its vectors centred, their principal components" : "")],
+    ...(gallery.expand ? [["Queries", `with their ${gallery.expand} nearest images added, alpha `
+      + `${gallery.alpha}; scores are cosines to that`]] : []),
     ["Index", gallery.probes
       ? `${gallery.index}, ${gallery.probes} probes, ${gallery.candidates} candidates`
       : gallery.index],

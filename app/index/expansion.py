@@ -1,0 +1,56 @@
+"""Queries → the same with their nearest images added: α-weighted query expansion.
+
+Chum, Philbin, Sivic, Isard, Zisserman, Total Recall, ICCV 2007; with the weights score^α of
+Radenović, Tolias, Chum, Fine-Tuning CNN Image Retrieval with No Human Annotation, TPAMI 2019.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.index.search import Rows, VectorIndex, Vectors
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """How many of the nearest images are added to a query, each times its score to the `alpha`."""
+
+    neighbours: int
+    alpha: float
+
+
+def expanded(
+    index: VectorIndex,
+    queries: Vectors,
+    expansion: Expansion,
+    *,
+    without: Sequence[Sequence[int]],
+    exact: bool = False,
+) -> Vectors:
+    """Return the (q, dim) unit vectors along each of (q, dim) queries plus its nearest images.
+
+    The images are found through the index, or by an `exact` search; `without` names for each query
+    the rows that are not to be among them, such as its own. Images of a score below 0 add nothing.
+    """
+    asked = expansion.neighbours + max(map(len, without), default=0)
+    found = index.search(queries, asked, exact=exact)
+    moved = np.empty_like(queries)
+    for place, (query, rows, scores) in enumerate(
+        zip(queries, found.rows, found.scores, strict=True)
+    ):
+        others = np.flatnonzero(~np.isin(rows, np.array(without[place], np.int64)))
+        added = others[: expansion.neighbours]
+        weights = np.where(scores[added] > 0, np.maximum(scores[added], 0) ** expansion.alpha, 0)
+        moved[place] = query + weights.astype(np.float32) @ _units(index, rows[added])
+    norms = np.linalg.norm(moved, axis=1, keepdims=True)
+    units: Vectors = moved / np.maximum(norms, np.float32(1e-12))
+    return units
+
+
+def _units(index: VectorIndex, rows: Rows) -> Vectors:
+    """Return the (n, dim) stored vectors of (n,) rows, of norm 1 although rounded or coded."""
+    vectors = index.vectors(rows)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    units: Vectors = vectors / np.maximum(norms, np.float32(1e-12))
+    return units
