@@ -1,4 +1,4 @@
-"""A study's files → its figures: recall, queries per second, memory and build time of each search."""
+"""A study's files → its figures: recall, speed, memory and build time of each search."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,7 +110,7 @@ class SetResults:
         }
 
     def exact_precision(self, metric: str, k: int) -> float | None:
-        """Return how many of the k true neighbours have their query's label; None without labels."""
+        """Return the share of the k true neighbours with their query's label, None without labels."""
         rows = self.truth.get(f"rows_{metric}")
         return None if rows is None else _precision(self.truth, rows, k)
 
@@ -159,9 +159,7 @@ def read_study(folder: StudyFolder, k: int | None = None) -> Study:
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
-    """Return the points that no other beats in both recall and queries per second, by recall.
-
-    """
+    """Return the points that no other beats in both recall and queries per second, by recall."""
     front: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.recall, -p.per_second)):
         if not front or point.per_second > front[-1].per_second:
@@ -183,9 +181,7 @@ def _read_set(folder: StudyFolder, name: str, jobs: Sequence[Job], k: int) -> Se
     return SetResults(name, facts, extraction, truth, built, waiting)
 
 
-def _built(
-    folder: StudyFolder, job: Job, told: Mapping[str, Any], truth: Arrays, k: int
-) -> Built:
+def _built(folder: StudyFolder, job: Job, told: Mapping[str, Any], truth: Arrays, k: int) -> Built:
     return Built(
         job=job,
         library=told["library"],

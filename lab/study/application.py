@@ -1,4 +1,4 @@
-"""This application's own search as a method: a shortlist, re-ranked exactly, as a gallery has it.
+"""The application's own search as a method: a shortlist, re-ranked exactly, as a gallery has it.
 
 What `create_index.py --index STRING` would serve for these vectors: the same training, the same
 choice of probes and candidates, the same search, with vectors kept at 16 bits a number.

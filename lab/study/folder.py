@@ -1,12 +1,12 @@
 """A study's folder ↔ what was asked and what was measured; each file whole or not at all.
 
-    study.json                   what was asked, of which vectors, on which machine; the plan
-    <set>/set.json               what there is to say of a set of vectors
-    <set>/truth.npz              its queries' exact neighbours by each metric, and its labels
-    <set>/<metric>/<job>.json    what was measured of one index of one method
-    <set>/<metric>/<job>.npz     the rows that it found, their distances, the seconds of each query
-    work/                        the vectors themselves; removed when the study is done
-    report.md, report.html, *.svg
+study.json                   what was asked, of which vectors, on which machine; the plan
+<set>/set.json               what there is to say of a set of vectors
+<set>/truth.npz              its queries' exact neighbours by each metric, and its labels
+<set>/<metric>/<job>.json    what was measured of one index of one method
+<set>/<metric>/<job>.npz     the rows that it found, their distances, the seconds of each query
+work/                        the vectors themselves; removed when the study is done
+report.md, report.html, *.svg
 """
 
 import hashlib
@@ -43,7 +43,8 @@ class Job:
     def stem(self) -> str:
         """Its files' place in the study's folder, without their endings."""
         text = json.dumps(dict(self.build), sort_keys=True)
-        return f"{self.set}/{self.metric}/{self.method}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return f"{self.set}/{self.metric}/{self.method}-{digest[:8]}"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""

@@ -222,9 +222,7 @@ def _limits(request: StudyRequest) -> dict[str, float | None]:
     return {"seconds": request.seconds, "memory_bytes": request.memory_bytes}
 
 
-def _extract(
-    folder: StudyFolder, facts: Mapping[str, Any], home: Path, telling: Telling
-) -> None:
+def _extract(folder: StudyFolder, facts: Mapping[str, Any], home: Path, telling: Telling) -> None:
     """Measure how long a picture takes to become a vector, for the galleries that have none yet."""
     for name, told in facts.items():
         path = f"{name}/extraction.json"

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from app.errors import UsageError
 from app.evaluation import average_precision, others_that_count
-from lab.extend import extend
 from lab.methods.method import Metric, Rows, Vectors
 from lab.study.folder import METRICS, StudyFolder, folder_name
 from lab.study.request import StudyRequest
@@ -46,7 +45,10 @@ def load(name: str, source: str | Path, request: StudyRequest, home: Path | None
             f"{name} has {rows:,} vectors, which are not cut down: leave --n {request.rows} out, "
             "or give a larger number."
         )
-    if "cosine" in (request.metrics or (found.metric or "cosine",)) and not found.vectors.any(axis=1).all():
+    if (
+        "cosine" in (request.metrics or (found.metric or "cosine",))
+        and not found.vectors.any(axis=1).all()
+    ):
         found.unit()  # says which of them have no direction
     own = found.own_rows is not None
     if request.k > rows - own:
@@ -106,6 +108,8 @@ def prepare(
         facts |= _quality(found)
     if request.rows is not None and request.rows > len(found.vectors):
         tell(f"{name}: drawing {request.rows - len(found.vectors):,} vectors …")
+        from lab.extend import extend
+
         found = extend(found, request.rows, seed=request.seed)
     facts |= {"rows": len(found.vectors), "drawn": found.drawn}
     truth: dict[str, NDArray[Any]] = {"queries": found.queries}
@@ -126,9 +130,7 @@ def comparable_metrics(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(metric for metric in METRICS if metric != "cosine" or facts["shortest"] > 0)
 
 
-def _truth(
-    found: VectorSet, metric: str, k: int, place: Path | None
-) -> tuple[Rows, Vectors]:
+def _truth(found: VectorSet, metric: str, k: int, place: Path | None) -> tuple[Rows, Vectors]:
     """Return the exact neighbours, and leave the vectors compared at `place`, if it is named."""
     vectors, queries = found.vectors, found.queries
     if place is not None:

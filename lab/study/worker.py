@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lab.measures import distances_of
 from lab.methods.method import Parameters, Rows, Searcher, Vectors
+from lab.methods.threads import searching
 from lab.study.folder import Job, StudyFolder
 from lab.study.registry import known_methods
 from lab.study.sets import asked_metric, unit, work_file
@@ -101,10 +102,8 @@ def _measure(
 
     A query that is a row of the set asks for one more, and leaves itself out.
     """
-    from threadpoolctl import threadpool_limits
-
     wanted = k + (own is not None)
-    with threadpool_limits(limits=1):
+    with searching():
         searcher.search(queries[:WARM_UP], wanted, effort)
         busy, began = time.process_time(), time.perf_counter()
         rows, seconds, rounds = _one_by_one(searcher, queries, wanted, effort)
