@@ -34,7 +34,7 @@ def recommend(
     )
     served = [point for point in points if point.served and point.chosen]
     exact = next((point for point in served if point.factory == "Flat"), None)
-    enough = [p for p in served if p.recall + p.error >= target and p is not exact]
+    enough = [p for p in served if p.reaches(target) and p is not exact]
     faster = [p for p in enough if exact is None or p.median_ms < exact.median_ms]
     outside = _outside(points, k, target)
     if not served:
@@ -169,9 +169,7 @@ def _taken(factory: str) -> tuple[str, ...]:
 
 def _of_exact(subject: str, exact: Point, served: Sequence[Point], k: int, target: float) -> str:
     faster = [
-        p
-        for p in served
-        if p.recall + p.error >= target and p.median_ms < exact.median_ms and p is not exact
+        p for p in served if p.reaches(target) and p.median_ms < exact.median_ms and p is not exact
     ]
     if faster:
         best = _pick(faster)
@@ -201,9 +199,9 @@ def _of_exact_beside(exact: Point | None) -> tuple[str, ...]:
 
 def _outside(points: Sequence[Point], k: int, target: float) -> tuple[str, ...]:
     """Return which method outside this application was the fastest, beside the fastest inside."""
-    enough = [p for p in points if p.recall + p.error >= target]
+    enough = [p for p in points if p.reaches(target)]
     others = [p for p in enough if not p.served]
-    inside = [p for p in enough if p.served]
+    inside = [p for p in enough if p.served and p.chosen]
     if not others:
         return ()
     best = max(others, key=lambda p: p.per_second)

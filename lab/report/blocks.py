@@ -14,7 +14,7 @@ _STYLE = """
 }
 * { box-sizing: border-box; }
 body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 62rem; margin: 0 auto; padding: 1rem 1rem 4rem; }
+  max-width: 68rem; margin: 0 auto; padding: 1rem 1rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; } h2 { margin-top: 2.5rem; }
 h1, h2, h3 { overflow-wrap: anywhere; }
 .advice { border-left: 4px solid var(--link); background: var(--soft); padding: .6rem 1rem; }
@@ -26,9 +26,11 @@ pre { padding: .7rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
-th { white-space: nowrap; } td.number, th.number { text-align: right; white-space: nowrap; }
+th { vertical-align: bottom; } td.number, th.number { text-align: right; }
+td.number { white-space: nowrap; }
+@media (min-width: 50rem) { td:first-child { white-space: nowrap; } }
 td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper); }
-figure { margin: 1.5rem 0; } figure svg { width: 100%; max-width: 46rem; height: auto; }
+figure { margin: 1.5rem 0; } figure svg { width: 100%; max-width: 40rem; height: auto; }
 figcaption { font-size: .9rem; } summary { cursor: pointer; margin: 1rem 0; }
 """
 

@@ -22,7 +22,7 @@ _COLOURS = (
 _MARKS = "osD^vP*X"
 _INK = "#010203"  # becomes the page's own colour of text
 _TICKS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 1.0)
-_ROOM = 0.0007  # what the stretched axis has left beyond a recall of 1
+_ROOM = 0.0003  # what the stretched axis has left beyond a recall of 1
 
 
 def tradeoff(
@@ -41,15 +41,12 @@ def tradeoff(
         axes.plot(
             [p.recall for p in front],
             [p.per_second for p in front],
-            "o-",
+            "o",
             mfc="none",
             mec=_INK,
-            color=_INK,
             alpha=0.75,
             ms=10,
-            lw=0.8,
-            ls=":",
-            label="Pareto front",
+            label="beaten by none",
             zorder=1,
         )
         axes.axvline(target, color=_INK, lw=0.8, ls="--", alpha=0.6)
@@ -124,7 +121,7 @@ def _dress(axes: "Axes", points: Sequence[Point], k: int, title: str) -> None:
     if title:
         axes.set_title(title, fontsize=11, loc="left")
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=10
+        loc="upper center", bbox_to_anchor=(0.42, -0.24), ncols=2, frameon=False, fontsize=10
     )
 
 
@@ -154,7 +151,7 @@ def _svg(draw: Any) -> str:
         "font.family": "sans-serif",
     }
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(6.2, 5.0), facecolor="none")
+        figure = Figure(figsize=(5.0, 4.6), facecolor="none")
         draw(figure.subplots())
         file = io.StringIO()
         figure.savefig(

@@ -56,6 +56,14 @@ class Point:
         """Whether the application itself chose the effort."""
         return "chosen" in self.effort
 
+    def reaches(self, target: float) -> bool:
+        """Whether the recall is enough.
+
+        An effort that the application chose, which it does on other queries, may miss it by one
+        standard error.
+        """
+        return self.recall + (self.error if self.chosen else 0.0) >= target
+
 
 @dataclass(frozen=True)
 class Built:
@@ -110,7 +118,7 @@ class SetResults:
         }
 
     def exact_precision(self, metric: str, k: int) -> float | None:
-        """Return the share of the k true neighbours with their query's label, None without labels."""
+        """Return the share of the k true neighbours with their query's label; None: no labels."""
         rows = self.truth.get(f"rows_{metric}")
         return None if rows is None else _precision(self.truth, rows, k)
 
@@ -173,12 +181,15 @@ def _read_set(folder: StudyFolder, name: str, jobs: Sequence[Job], k: int) -> Se
     if facts is None:
         return SetResults(name, {}, None, {}, (), tuple(mine))
     truth = folder.read_arrays(f"{name}/truth.npz")
-    told = {job: folder.read_json(f"{job.stem}.json") for job in _unique(mine)}
-    ended = {job: each for job, each in told.items() if each and each["status"] != "running"}
-    built = tuple(_built(folder, job, each, truth, k) for job, each in ended.items())
-    waiting = tuple(job for job in told if job not in ended)
+    built, waiting = [], []
+    for job in _unique(mine):
+        told = folder.read_json(f"{job.stem}.json")
+        if told is None or told["status"] == "running":
+            waiting.append(job)
+        else:
+            built.append(_built(folder, job, told, truth, k))
     extraction = folder.read_json(f"{name}/extraction.json")
-    return SetResults(name, facts, extraction, truth, built, waiting)
+    return SetResults(name, facts, extraction, truth, tuple(built), tuple(waiting))
 
 
 def _built(folder: StudyFolder, job: Job, told: Mapping[str, Any], truth: Arrays, k: int) -> Built:

@@ -160,11 +160,13 @@ def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
             yield tables.best_of_methods(points, study.k, study.target)
             yield Text(
                 f"The fastest search of each method that reaches recall@{study.k} ≥ "
-                f"{study.target:g} within one standard error; ↓ marks the best recall of those "
-                "that never do."
+                f"{study.target:g}; ↓ marks the best recall of those that never do. The "
+                "application is asked as it would serve: with the effort that it chooses on other "
+                "queries, and may then miss the target by one standard error."
             )
-        for line in tables.failures(built):
-            yield Text(f"Did not end well: {line}.")
+        if any(each.status != "done" for each in built):
+            yield Text("What did not end well:")
+            yield tables.failures(built)
         yield Folded("What the indexes cost: time and memory", [tables.costs(built)])
         if points:
             yield Folded(
@@ -261,15 +263,15 @@ def _how(study: Study) -> Iterator[Part]:
     yield Text(f"Begun {said['began']} on {said['machine']}; {_versions(said['versions'])}.")
     yield Text(
         "Each index is built on all processors in a process of its own, and searched on one "
-        "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th percentile), then "
-        f"all in one call. The best of up to {ROUNDS} rounds counts; a search that is too slow for "
-        f"that in {ROUND_SECONDS:g} s has fewer rounds, and then fewer queries: the table of all "
+        "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th "
+        f"percentile), then all in one call. The best of up to {ROUNDS} rounds counts; a search "
+        f"that is too slow for that in {ROUND_SECONDS:g} s has fewer rounds, and then fewer queries: the table of all "
         "searches says how many."
     )
     yield Text(
         "Recall counts ties by distance. Size is what the index itself takes, as the library tells "
-        "it; the growth is that of the process while building and searching, over what the "
-        "vectors take. The application's own size is that of its shortlist; the vectors, 16 bits "
+        "it; the growth is that of the process while building, over what the vectors "
+        "take. The application's own size is that of its shortlist; the vectors, 16 bits "
         "a number, stay in a file beside it."
     )
     yield from _warnings(study)

@@ -1,6 +1,6 @@
 """A study's figures → the tables of its report."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.recommend import described, duration, megabytes, milliseconds
@@ -13,17 +13,21 @@ _NONE = "–"
 
 
 def best_of_methods(points: Sequence[Point], k: int, target: float) -> Table:
-    """Return the fastest search of each method that reaches the target, else its best recall."""
+    """Return the fastest search of each method that reaches the target, else its best recall.
+
+    Of the application's own those count whose effort it chooses itself.
+    """
+    points = [p for p in points if p.chosen or not p.served]
     best = sorted(
         (_best(group, target) for group in _by_method(points).values()),
-        key=lambda p: (p.recall + p.error < target, -p.per_second),
+        key=lambda p: (not p.reaches(target), -p.per_second),
     )
     labelled = any(p.precision is not None for p in best)
     columns = ["method", "index", "search", f"recall@{k}", "queries/s", "median", "95 %"]
     columns += ["queries/s in one batch", "index size"]
     rows = []
     for p in best:
-        short = p.recall + p.error < target
+        short = not p.reaches(target)
         row = [
             p.method,
             p.factory if p.served else described(p.build),
@@ -136,7 +140,7 @@ def timed(results: SetResults, method: str, metric: str, target: float) -> Point
 
 
 def _best(points: Sequence[Point], target: float) -> Point:
-    enough = [p for p in points if p.recall + p.error >= target]
+    enough = [p for p in points if p.reaches(target)]
     if enough:
         return max(enough, key=lambda p: p.per_second)
     return max(points, key=lambda p: p.recall)
@@ -167,9 +171,12 @@ def _share(value: float | None) -> str:
     return _NONE if value is None else f"{value:.3f}"
 
 
-def failures(built: Sequence[Built]) -> Iterator[str]:
-    """Yield a line for each index that did not come to an end."""
-    for each in built:
-        if each.status != "done":
-            kept = f", after {len(each.points)} searches" if each.points else ""
-            yield f"{each.job.method} ({described(each.job.build)}): {each.words}{kept}"
+def failures(built: Sequence[Built]) -> Table:
+    """Return the indexes that did not come to an end, and why."""
+    rows = [
+        [each.job.method, described(each.job.build), each.words, str(len(each.points))]
+        for each in built
+        if each.status != "done"
+    ]
+    columns = ["method", "index", "what became of it", "searches kept"]
+    return Table(columns, rows, words=frozenset({"method", "index", "what became of it"}))

@@ -6,6 +6,7 @@ JSON lines on standard output, which libraries cannot write into.
 
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -64,11 +65,12 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
     place = work_file(folder, job.set, job.metric)
     vectors: Vectors = np.load(place, mmap_mode="c").view(np.ndarray)
     queries, own = _queries(folder, job)
-    before = _resident(vectors)
+    before = _peak_with(vectors)
     started = time.perf_counter()
     searcher = method.build(vectors, metric, job.build)
     result = dict(asked["result"]) | {
         "build_seconds": time.perf_counter() - started,
+        "peak_bytes": max(0, _peak() - before),
         "memory_bytes": int(searcher.memory_bytes()),
         "efforts": [],
     }
@@ -82,7 +84,6 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
         arrays[f"distances_{number}"] = distances.astype(np.float32)
         arrays[f"seconds_{number}"] = seconds
         result["efforts"].append(measured)
-        result["peak_bytes"] = max(0, _peak() - before)
         result["status"] = "done" if number + 1 == len(efforts) else "running"
         folder.write_arrays(f"{job.stem}.npz", arrays)
         folder.write_json(f"{job.stem}.json", result)
@@ -175,16 +176,20 @@ def without_own(rows: Rows, own: Rows, k: int) -> Rows:
     return np.take_along_axis(rows, order, axis=1)
 
 
-def _resident(vectors: Vectors) -> int:
-    """Return the bytes in memory when all vectors have been read: what an index adds is counted."""
-    import psutil
-
+def _peak_with(vectors: Vectors) -> int:
+    """Return the most bytes that were in memory once all vectors have been read."""
     for start in range(0, len(vectors), _BLOCK_ROWS):
         vectors[start : start + _BLOCK_ROWS].sum()
-    return int(psutil.Process().memory_info().rss)
+    return _peak()
 
 
 def _peak() -> int:
+    """Return the most bytes that were in memory so far."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # what getrusage says has the parent's in it
+        told = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        if told:
+            return 1024 * int(told[1])
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT)
 
 
@@ -197,7 +202,7 @@ def _private_output() -> TextIO:
 
 def _end_with_the_study() -> None:
     """End when the study does, however it ends: its end of the pipe closes then."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not sys.stdin, whose lock a process that ends would wait for in vain
     os._exit(1)
 
 

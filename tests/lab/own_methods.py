@@ -24,7 +24,7 @@ class FirstRows(Searcher):
 
 
 def _first_rows(vectors: Vectors, metric: Metric, build: Parameters) -> Searcher:
-    print("a library that prints what is no JSON")
+    os.write(1, b"a library that prints what is no JSON\n")
     return FirstRows()
 
 

@@ -32,7 +32,10 @@ def advised(*points: Point, **values: Any) -> Recommendation:
 
 def test_the_fastest_string_that_reaches_the_target_is_recommended() -> None:
     found = advised(
-        served("Flat", 1.0, 20.0), served("A", 0.98, 0.2), served("B", 0.99, 0.5), served("C", 0.8, 0.1)
+        served("Flat", 1.0, 20.0),
+        served("A", 0.98, 0.2),
+        served("B", 0.99, 0.5),
+        served("C", 0.8, 0.1),
     )
     assert found.factory == "A"
     told = " ".join(found.sentences)

@@ -114,9 +114,9 @@ def test_what_a_method_found_before_it_died_is_kept(read: Study) -> None:
 
 
 def test_a_missing_library_is_named(folder: Path) -> None:
-    assert "absent is left out: no_such_library is not installed" in (
-        folder / "report.md"
-    ).read_text()
+    assert (
+        "absent is left out: no_such_library is not installed" in (folder / "report.md").read_text()
+    )
 
 
 def test_the_report_is_made_again_from_the_files_alone(folder: Path, tmp_path: Path) -> None:
