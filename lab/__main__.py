@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from app.cli.main import parser_of, run_command
-from lab.commands import plot, report, study
+from lab.commands import formats, plot, report, study
 
-_OTHERS = ("lab.commands.formats", "lab.finetune.command")
+_OTHERS = ("lab.finetune.command",)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,7 +23,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _commands() -> list[ModuleType]:
-    return [study, report, plot, *(import_module(name) for name in _OTHERS if _is_there(name))]
+    others = (import_module(name) for name in _OTHERS if _is_there(name))
+    return [study, report, plot, formats, *others]
 
 
 def _is_there(name: str) -> bool:

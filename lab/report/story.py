@@ -265,7 +265,8 @@ def _how(study: Study) -> Iterator[Part]:
         "Each index is built on all processors in a process of its own, and searched on one "
         "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th "
         f"percentile), then all in one call. The best of up to {ROUNDS} rounds counts; a search "
-        f"that is too slow for that in {ROUND_SECONDS:g} s has fewer rounds, and then fewer queries: the table of all "
+        f"that is too slow for that in {ROUND_SECONDS:g} s has fewer rounds, and then fewer "
+        "queries: the table of all "
         "searches says how many."
     )
     yield Text(

@@ -40,6 +40,8 @@ class StudyRequest:
         Modules with methods of one's own (`METHOD` or `METHODS`).
     retry_failed
         Whether to try again what failed.
+    extraction
+        Whether to measure, of galleries, how long a picture takes to become a vector.
     command
         What was typed, for the report.
     seed
@@ -60,6 +62,7 @@ class StudyRequest:
     builds: int | None = None
     own: tuple[str, ...] = ()
     retry_failed: bool = False
+    extraction: bool = True
     command: str = "python -m lab study"
     seed: int = 0
 

@@ -37,10 +37,11 @@ def study(request: StudyRequest, *, home: Path, telling: Telling | None = None) 
     folder = StudyFolder(request.out or home / "studies" / _default_name(request, sources))
     with _alone(folder):
         facts = _prepare(folder, sources, request, home, methods, telling)
-        jobs = [Job(**each) for each in (folder.description())["jobs"]]
+        jobs = [Job(**each) for told in facts.values() for each in told["jobs"]]
         todo = [job for job in jobs if not is_done(folder, job, request)]
         _search(folder, todo, len(jobs), known, request, telling)
-        _extract(folder, facts, home, telling)
+        if request.extraction:
+            _extract(folder, facts, home, telling)
         rmtree(folder.work, ignore_errors=True)
     return folder
 
