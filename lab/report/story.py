@@ -196,6 +196,8 @@ def _described(results: SetResults) -> str:
     labels = (
         f"there are {facts['labels']:,} labels"
         if results.labelled
+        else "the drawn vectors have no labels, so how many neighbours are right is not told"
+        if facts["drawn"] and facts["labels"]
         else "there are no labels, so whether neighbours are right in meaning is not known"
     )
     return (

@@ -108,9 +108,9 @@ def prepare(
         facts |= _quality(found)
     if request.rows is not None and request.rows > len(found.vectors):
         tell(f"{name}: drawing {request.rows - len(found.vectors):,} vectors …")
-        from lab.extend import extend
+        from lab.extend import extend_set
 
-        found = extend(found, request.rows, seed=request.seed)
+        found = extend_set(found, request.rows, seed=request.seed)
     facts |= {"rows": len(found.vectors), "drawn": found.drawn}
     truth: dict[str, NDArray[Any]] = {"queries": found.queries}
     for key in ("own_rows", "labels", "query_labels"):
