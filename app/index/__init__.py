@@ -10,6 +10,7 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
 from app.index.factory import check_factory, fit_factory
+from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
 from app.index.store import VectorStore
 from app.index.train import train_shortlist, write_vectors
@@ -19,7 +20,10 @@ __all__ = [
     "TARGET_RECALL",
     "Calibration",
     "Neighbours",
+    "NewShortlist",
     "SearchEffort",
+    "Shortlist",
+    "ShortlistMaker",
     "VectorIndex",
     "VectorStore",
     "calibrate",
