@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import app
 from app.cli import (
@@ -52,8 +53,7 @@ def ris() -> int:
 
 def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
     """Run `python -m app`, or `ris`; return the exit code."""
-    options = make_parser(program).parse_args(_with_negative_values(arguments))
-    return _tell_errors(lambda: options.run(options), stopped=options.stopped(options))
+    return run_command(make_parser(program).parse_args(_with_negative_values(arguments)))
 
 
 def _with_negative_values(arguments: Sequence[str]) -> list[str]:
@@ -73,12 +73,20 @@ def _with_negative_values(arguments: Sequence[str]) -> list[str]:
 
 def make_parser(program: str) -> argparse.ArgumentParser:
     """Return the parser of the whole command line, called `program` in its messages."""
-    parser = argparse.ArgumentParser(
-        prog=program, description="Reverse image search on your own machine."
+    parser = parser_of(
+        COMMANDS, program=program, description="Reverse image search on your own machine."
     )
     parser.add_argument("--version", action="version", version=app.__version__)
+    return parser
+
+
+def parser_of(
+    commands: Sequence[ModuleType], *, program: str, description: str
+) -> argparse.ArgumentParser:
+    """Return a parser with a subcommand for each module, which is made as those of COMMANDS are."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
+    for command in commands:
         subparser = subparsers.add_parser(
             command.NAME,
             help=command.HELP,
@@ -89,6 +97,11 @@ def make_parser(program: str) -> argparse.ArgumentParser:
         stopped = getattr(command, "stopped", lambda options: "")
         subparser.set_defaults(run=command.run, stopped=stopped)
     return parser
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run the command that such a parser took; return the exit code, errors told in a sentence."""
+    return _tell_errors(lambda: options.run(options), stopped=options.stopped(options))
 
 
 def create_index(arguments: Sequence[str]) -> int:

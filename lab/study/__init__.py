@@ -1,0 +1,1 @@
+"""Vectors and methods → a folder of measurements; stopped anywhere, it goes on."""

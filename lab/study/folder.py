@@ -1,0 +1,166 @@
+"""A study's folder ↔ what was asked and what was measured; each file whole or not at all.
+
+study.json                   what was asked, of which vectors, on which machine; the plan
+<set>/set.json               what there is to say of a set of vectors
+<set>/truth.npz              its queries' exact neighbours by each metric, and its labels
+<set>/<metric>/<job>.json    what was measured of one index of one method
+<set>/<metric>/<job>.npz     the rows that it found, their distances, the seconds of each query
+work/                        the vectors themselves; removed when the study is done
+report.md, report.html, *.svg
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import StorageError, UsageError
+
+FORMAT = "reverse-image-search-study/1"
+METRICS = ("cosine", "l2", "ip")
+StudyMetric = Literal["cosine", "l2", "ip"]
+
+_STUDY = "study.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One index to be built and asked: of which set, by which metric, by which method."""
+
+    set: str
+    metric: str
+    method: str
+    build: Mapping[str, int | float | str | bool]
+
+    @property
+    def stem(self) -> str:
+        """Its files' place in the study's folder, without their endings."""
+        text = json.dumps(dict(self.build), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return f"{self.set}/{self.metric}/{self.method}-{digest[:8]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self) | {"build": dict(self.build)}
+
+
+class StudyFolder:
+    """The files of one study."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def work(self) -> Path:
+        """Where the vectors lie while they are searched."""
+        return self.path / "work"
+
+    def is_there(self) -> bool:
+        """Return whether a study was begun here; UsageError for a folder of something else."""
+        if self.path.is_file():
+            raise UsageError(f"{self.path} is a file: name a folder for the study with --out.")
+        if (self.path / _STUDY).is_file():
+            self.description()
+            return True
+        if self.path.is_dir() and any(each.name != "lock" for each in self.path.iterdir()):
+            raise UsageError(
+                f"{self.path} holds something else than a study: name another folder, one that is "
+                "empty or not there yet."
+            )
+        return False
+
+    def description(self) -> dict[str, Any]:
+        """Return what study.json says; UsageError if there is none that can be read."""
+        path = self.path / _STUDY
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as exc:
+            raise UsageError(
+                f"{self.path} holds no study: make one with python -m lab study --out {self.path}."
+            ) from exc
+        except (OSError, ValueError) as exc:
+            raise UsageError(f"{path} cannot be read: make the study anew elsewhere.") from exc
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise UsageError(f"{path} is of another format than {FORMAT}: make the study anew.")
+        return found
+
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Write study.json."""
+        self.write_json(_STUDY, {"format": FORMAT, **description})
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON file of the study, or None where it is not there or not whole."""
+        try:
+            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a .npz file; UsageError if it is damaged or not there."""
+        path = self.path / name
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, KeyError) as exc:
+            raise UsageError(
+                f"{path} is missing or damaged: run the command of the study again."
+            ) from exc
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write a JSON file, whole or not at all."""
+        self.write(name, json.dumps(values, indent=1, ensure_ascii=False).encode())
+
+    def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write a .npz file, whole or not at all."""
+        part = self._part(name)
+        try:
+            with part.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+            self._put(part, name)
+        except OSError as exc:
+            raise _cannot_write(self.path / name, exc) from exc
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file, whole or not at all; StorageError if that is impossible."""
+        try:
+            part = self._part(name)
+            part.write_bytes(data)
+            self._put(part, name)
+        except OSError as exc:
+            raise _cannot_write(self.path / name, exc) from exc
+
+    def _part(self, name: str) -> Path:
+        path = self.path / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise _cannot_write(path, exc) from exc
+        return path.parent / f".{path.name}.{os.getpid()}.part"
+
+    def _put(self, part: Path, name: str) -> None:
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(self.path / name)
+
+
+def folder_name(text: str) -> str:
+    """Return a text as a plain name of a folder.
+
+    >>> folder_name("my vectors (2).npz")
+    'my-vectors-2-.npz'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".") or "vectors"
+
+
+def _cannot_write(path: Path, exc: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be written ({exc.strerror}): make room, or name another folder with --out."
+    )

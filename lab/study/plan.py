@@ -1,0 +1,104 @@
+"""Sets and methods → the indexes to be built, the most usual first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from itertools import zip_longest
+from typing import Any
+
+from app.errors import UsageError
+from app.index import check_factory
+from lab.methods import available
+from lab.methods.method import Method, Parameters
+from lab.study.application import APPLICATION
+from lab.study.folder import Job
+from lab.study.sets import asked_metric
+
+MANY_ROWS = 300_000  # above, one index of each method unless more are asked for
+
+
+def missing_of(methods: Sequence[Method]) -> dict[str, str]:
+    """Return the methods that cannot run here, each with the sentence why."""
+    told = {method.name: available(method) for method in methods}
+    return {name: why for name, why in told.items() if why}
+
+
+def jobs_of(
+    sets: Mapping[str, Mapping[str, Any]],
+    methods: Sequence[Method],
+    *,
+    metrics: Sequence[str],
+    builds: int | None,
+) -> list[Job]:
+    """Return what is built, the first index of every method before the second of any.
+
+    `sets` says `rows` and `dim` of each. This application's own search takes the factory strings
+    of all methods that have one, as far as `create_index.py` takes them.
+    """
+    jobs: list[Job] = []
+    for name, facts in sets.items():
+        rows, dim = facts["rows"], facts["dim"]
+        most = builds or (1 if rows > MANY_ROWS else None)
+        for metric in metrics:
+            able = [method for method in methods if _takes(method, metric)]
+            listed = [list(method.builds(rows, dim))[:most] for method in able]
+            factories = list(_factories(able, listed, dim))
+            for place, method in enumerate(able):
+                if method is APPLICATION:
+                    listed[place] = [{"factory": factory} for factory in factories]
+            jobs += [
+                Job(name, metric, method.name, build)
+                for turn in zip_longest(*listed)
+                for method, build in zip(able, turn, strict=True)
+                if build is not None
+            ]
+    if not jobs:
+        raise UsageError(
+            "None of these methods can run here by this metric: name others with --methods, or "
+            "leave it out."
+        )
+    return jobs
+
+
+def versions_of(methods: Sequence[Method]) -> dict[str, str]:
+    """Return the version of the library of each method, by the library's name."""
+    distributions = packages_distributions()
+    found = {}
+    for library in sorted({method.library.split(".")[0] for method in methods} | {"numpy"}):
+        for distribution in distributions.get(library, [library])[:1]:
+            try:
+                found[distribution] = version(distribution)
+            except PackageNotFoundError:
+                continue
+    return found
+
+
+def _takes(method: Method, metric: str) -> bool:
+    if method is APPLICATION:  # a gallery's vectors are of length 1
+        return metric == "cosine"
+    return asked_metric(metric) in method.metrics
+
+
+def _factories(
+    methods: Sequence[Method], listed: Sequence[Sequence[Parameters]], dim: int
+) -> Iterator[str]:
+    """Yield each factory string once, those of this application first."""
+    told: set[str] = set()
+    own = [[(APPLICATION, build) for build in APPLICATION.builds(0, dim)]]
+    others = [
+        [(method, build) for build in builds]
+        for method, builds in zip(methods, listed, strict=True)
+        if method is not APPLICATION
+    ]
+    for method, build in (each for group in own + others for each in group):
+        factory = method.factory(build)
+        if factory and factory not in told and _is_taken(factory, dim):
+            told.add(factory)
+            yield factory
+
+
+def _is_taken(factory: str, dim: int) -> bool:
+    try:
+        check_factory(factory, dim)
+    except UsageError:
+        return False
+    return True

@@ -1,0 +1,233 @@
+"""A request → a study's folder with its measurements and its report, start to end."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from app.errors import UsageError
+from lab.methods.method import Method
+from lab.study import extraction, sets, supervise
+from lab.study.folder import Job, StudyFolder
+from lab.study.machine import machine
+from lab.study.plan import jobs_of, missing_of, versions_of
+from lab.study.registry import chosen, known_methods
+from lab.study.request import StudyRequest
+from lab.study.telling import Telling
+
+_SAME = ("k", "queries", "rows", "seed")  # of a request: what every result of a folder shares
+
+
+def study(request: StudyRequest, *, home: Path, telling: Telling | None = None) -> StudyFolder:
+    """Measure what is not measured yet, and return the folder with all of it.
+
+    Each index is built and searched in a process of its own, one after the other. UsageError where
+    the request or the folder cannot be used; what a method does is never an error of the study.
+    """
+    telling = telling or Telling()
+    known = known_methods(request.own)
+    methods = chosen(request.methods, known)
+    sources = sets.sources_of(request)
+    folder = StudyFolder(request.out or home / "studies" / _default_name(request, sources))
+    with _alone(folder):
+        facts = _prepare(folder, sources, request, home, methods, telling)
+        jobs = [Job(**each) for told in facts.values() for each in told["jobs"]]
+        todo = [job for job in jobs if not is_done(folder, job, request)]
+        _search(folder, todo, len(jobs), known, request, telling)
+        if request.extraction:
+            _extract(folder, facts, home, telling)
+        rmtree(folder.work, ignore_errors=True)
+    return folder
+
+
+def is_done(folder: StudyFolder, job: Job, request: StudyRequest) -> bool:
+    """Return whether a job needs no other try: measured, or failed within the same limits."""
+    result = folder.read_json(f"{job.stem}.json")
+    if result is None or result["status"] == "running":
+        return False
+    if result["status"] == "failed":
+        return not request.retry_failed and result["limits"] == _limits(request)
+    return (folder.path / f"{job.stem}.npz").is_file()
+
+
+@contextmanager
+def _alone(folder: StudyFolder) -> Iterator[None]:
+    """Hold the folder: two studies at once would disturb each other's times and files."""
+    folder.is_there()
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.path / "lock", timeout=0):
+            yield
+    except Timeout as exc:
+        raise UsageError(f"Another study is at work in {folder.path}: wait until it ends.") from exc
+    except OSError as exc:
+        raise UsageError(f"{folder.path} cannot be used ({exc.strerror}): name another.") from exc
+
+
+def _default_name(request: StudyRequest, names: Mapping[str, object]) -> str:
+    return "+".join(names) + (f"-{request.rows}" if request.rows else "")
+
+
+def _prepare(
+    folder: StudyFolder,
+    sources: Mapping[str, str | Path],
+    request: StudyRequest,
+    home: Path,
+    methods: Sequence[Method],
+    telling: Telling,
+) -> dict[str, dict[str, Any]]:
+    """Write the plan, and the vectors that are still to be searched; return what the sets are."""
+    before = folder.description() if folder.is_there() else {}
+    facts: dict[str, dict[str, Any]] = {}
+    for name, source in sources.items():
+        telling.line(f"{name}: reading …")
+        found = sets.load(name, source, request, home)
+        metrics = request.metrics or (found.metric or "cosine",)
+        told = {"source": str(source), "sha256": sets.identity(found), "metrics": list(metrics)}
+        _check_same(folder, before, name, told, request)
+        here = {"rows": max(len(found.vectors), request.rows or 0), "dim": found.dim}
+        jobs = jobs_of({name: here}, methods, metrics=metrics, builds=request.builds)
+        if not _is_prepared(folder, name, jobs, request):
+            sets.prepare(folder, found, name, request, metrics, telling.line)
+        del found
+        facts[name] = told | {"jobs": [job.to_json() for job in jobs]}
+    _describe(folder, before, facts, request, methods)
+    return facts
+
+
+def _is_prepared(
+    folder: StudyFolder, name: str, jobs: Sequence[Job], request: StudyRequest
+) -> bool:
+    if folder.read_json(f"{name}/set.json") is None:
+        return False
+    todo = (job for job in jobs if not is_done(folder, job, request))
+    return all(sets.work_file(folder, name, job.metric).is_file() for job in todo)
+
+
+def _check_same(
+    folder: StudyFolder,
+    before: Mapping[str, Any],
+    name: str,
+    told: Mapping[str, Any],
+    request: StudyRequest,
+) -> None:
+    """Raise UsageError where the folder's results are of other vectors or of another question."""
+    if not before:
+        return
+    for key in _SAME:
+        asked, now = before["request"][key], getattr(request, key)
+        if asked != now:
+            raise UsageError(
+                f"{folder.path} holds a study with {key} = {asked}, not {now}: name another folder "
+                "with --out."
+            )
+    kept = before["sets"].get(name)
+    if kept is not None and kept["sha256"] != told["sha256"]:
+        raise UsageError(
+            f"{folder.path} holds results of other vectors called {name}, which have changed "
+            "since: name another folder with --out, or remove that one."
+        )
+
+
+def _describe(
+    folder: StudyFolder,
+    before: Mapping[str, Any],
+    facts: Mapping[str, Mapping[str, Any]],
+    request: StudyRequest,
+    methods: Sequence[Method],
+) -> None:
+    """Write study.json: what was planned earlier stays planned."""
+    jobs = list(before.get("jobs", []))
+    for told in facts.values():
+        jobs += [job for job in told["jobs"] if job not in jobs]
+    told_sets = {
+        name: {key: value for key, value in told.items() if key != "jobs"}
+        for name, told in facts.items()
+    }
+    asked = {key: value for key, value in asdict(request).items() if key not in ("own", "out")}
+    folder.describe(
+        {
+            "command": request.command,
+            "began": before.get("began") or f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "request": json.loads(json.dumps(asked, default=str)),
+            "machine": machine(),
+            "versions": before.get("versions", {}) | versions_of(methods),
+            "missing": missing_of(methods),
+            "sets": before.get("sets", {}) | told_sets,
+            "jobs": jobs,
+        }
+    )
+
+
+def _search(
+    folder: StudyFolder,
+    todo: Sequence[Job],
+    planned: int,
+    known: Mapping[str, Method],
+    request: StudyRequest,
+    telling: Telling,
+) -> None:
+    with telling.bar(planned, planned - len(todo)) as bar:
+        for job in todo:
+            bar.begin(job)
+            _run(folder, job, known[job.method], request, bar.heard)
+            bar.done()
+
+
+def _run(
+    folder: StudyFolder,
+    job: Job,
+    method: Method,
+    request: StudyRequest,
+    heard: supervise.Heard,
+) -> None:
+    """Run one job, and put down in words what became of it where it did not end well."""
+    limits = _limits(request)
+    base: dict[str, Any] = job.to_json() | {
+        "library": method.library,
+        "what": method.what,
+        "exact": method.exact,
+        "factory": method.factory(job.build),
+        "k": request.k,
+        "limits": limits,
+        "status": "running",
+        "words": "",
+    }
+    (folder.path / f"{job.stem}.json").unlink(missing_ok=True)
+    folder.write_json(
+        "work/job.json",
+        {"folder": str(folder.path.resolve()), "job": job.to_json(), "own": request.own}
+        | {"k": request.k, "result": base},
+    )
+    others = supervise.OtherWork()
+    words = supervise.run_job(
+        folder.work / "job.json",
+        seconds=request.seconds,
+        memory_bytes=request.memory_bytes,
+        errors=folder.work / "job.printed",
+        heard=heard,
+    )
+    result = folder.read_json(f"{job.stem}.json") or (base | {"efforts": []})
+    if words or result["status"] == "running":
+        result |= {"status": "failed", "words": words or "it ended before it was done"}
+    folder.write_json(f"{job.stem}.json", result | {"others": round(others.share(), 3)})
+
+
+def _limits(request: StudyRequest) -> dict[str, float | None]:
+    return {"seconds": request.seconds, "memory_bytes": request.memory_bytes}
+
+
+def _extract(folder: StudyFolder, facts: Mapping[str, Any], home: Path, telling: Telling) -> None:
+    """Measure how long a picture takes to become a vector, for the galleries that have none yet."""
+    for name, told in facts.items():
+        path = f"{name}/extraction.json"
+        if told["source"] != name or folder.read_json(path) is not None:
+            continue
+        telling.line(f"{name}: pictures → vectors …")
+        folder.write_json(path, extraction.measured(name, home))

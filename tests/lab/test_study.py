@@ -1,0 +1,325 @@
+"""A study, start to end: every method in a process of its own, stopped, gone on, told."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from app.errors import AppError, UsageError
+from lab.__main__ import main
+from lab.report.results import Built, Point, Study, read_study
+from lab.report.story import write_report
+from lab.study.folder import StudyFolder
+from lab.study.request import StudyRequest
+from lab.study.run import study
+from tests.conftest import ROOT
+
+OWN = "tests.lab.own_methods"
+GOOD = ("application", "numpy-brute", "faiss-ivf-flat", "first-rows")
+
+
+def write_vectors(path: Path, rows: int = 1_500, dim: int = 16, *, seed: int = 0) -> Path:
+    """Write clustered vectors with the number of their cluster as label."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 30, rows)
+    vectors = rng.normal(size=(30, dim))[labels] + 0.4 * rng.normal(size=(rows, dim))
+    np.savez(path, vectors=vectors.astype(np.float32), labels=labels)
+    return path
+
+
+def request(vectors: Path, out: Path, *methods: str, **options: object) -> StudyRequest:
+    values: dict[str, object] = {"queries": 60, "builds": 1, "own": (OWN,), "seconds": 60.0}
+    return StudyRequest(files=(vectors,), out=out, methods=methods, **(values | options))  # type: ignore[arg-type]
+
+
+def result_files(folder: Path) -> dict[str, int]:
+    """Return the results of a study and when each was written."""
+    found = {}
+    for path in folder.rglob("*.json"):
+        if path.parent.name in ("cosine", "l2", "ip"):
+            found[path.name.rpartition("-")[0]] = path.stat().st_mtime_ns
+    return found
+
+
+def built_of(study_read: Study, method: str) -> Built:
+    (built,) = [b for b in study_read.sets[0].built if b.job.method == method]
+    return built
+
+
+def points_of(study_read: Study, method: str) -> list[Point]:
+    return [p for p in study_read.sets[0].points("cosine") if p.method == method]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of labelled vectors with methods that work, that die, and one that is absent."""
+    place = tmp_path_factory.mktemp("study")
+    vectors = write_vectors(place / "clusters.npz")
+    bad = ("killed", "raising", "forgetful", "leaving", "crashing", "absent")
+    study(request(vectors, place / "out", *GOOD, *bad), home=place)
+    vectors.unlink()
+    write_report(StudyFolder(place / "out"))
+    return place / "out"
+
+
+@pytest.fixture(scope="module")
+def read(folder: Path) -> Study:
+    return read_study(StudyFolder(folder))
+
+
+def test_exact_methods_find_everything_and_a_method_that_guesses_nearly_nothing(
+    read: Study,
+) -> None:
+    assert [p.recall for p in points_of(read, "numpy-brute")] == [1.0]
+    (guess,) = points_of(read, "first-rows")
+    assert guess.recall < 0.1
+    recalls = [p.recall for p in points_of(read, "faiss-ivf-flat")]
+    assert recalls[-1] > 0.99
+    assert recalls[0] < recalls[-1]
+
+
+def test_the_application_is_measured_with_every_string_that_it_takes(read: Study) -> None:
+    served = {p.factory: p.recall for p in points_of(read, "application") if p.chosen}
+    assert set(served) == {"IVF100,PQ8", "Flat", "IVF38,Flat"}
+    assert min(served.values()) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("killed", "killed from outside, as the system does where memory runs out"),
+        ("raising", "failed: ValueError: it cannot take these vectors"),
+        ("forgetful", "failed: out of memory"),
+        ("leaving", "ended with exit code 3: no licence found"),
+        ("crashing", "crashed: Segmentation fault"),
+    ],
+)
+def test_a_method_that_dies_is_told_in_words(
+    folder: Path, read: Study, method: str, words: str
+) -> None:
+    assert built_of(read, method).words == words
+    for name in ("report.md", "report.html"):
+        assert words in (folder / name).read_text()
+
+
+def test_what_a_method_found_before_it_died_is_kept(read: Study) -> None:
+    assert len(built_of(read, "crashing").points) == 1
+
+
+def test_a_missing_library_is_named(folder: Path) -> None:
+    assert (
+        "absent is left out: no_such_library is not installed" in (folder / "report.md").read_text()
+    )
+
+
+def test_the_report_is_made_again_from_the_files_alone(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "moved"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("report.*", "*.svg"))
+    assert main(["report", str(copy)]) == 0
+    for name in ("report.md", "report.html", "clusters-cosine.svg"):
+        assert (copy / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_the_report_says_what_to_use_and_shows_all_its_plots(folder: Path, read: Study) -> None:
+    text = (folder / "report.md").read_text()
+    assert "For these 1,500 vectors of 16 numbers: **`Flat`**" in text
+    assert "--index Flat" in text
+    for plot in re.findall(r"\]\((\S+\.svg)\)", text):
+        assert (folder / plot).read_text().count("<svg") == 1
+    page = (folder / "report.html").read_text()
+    assert page.count("<svg") == 1
+    assert "prefers-color-scheme: dark" in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+    assert "precision@10" in page
+
+
+def test_the_vectors_are_taken_away_when_the_study_is_done(folder: Path) -> None:
+    assert not (folder / "work").exists()
+
+
+def test_a_study_that_is_done_measures_nothing_again(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    before = result_files(copy)
+    vectors = write_vectors(tmp_path / "clusters.npz")
+    study(request(vectors, copy, *GOOD, "killed"), home=tmp_path)
+    assert result_files(copy) == before
+
+
+def test_what_failed_is_tried_again_on_request_and_within_other_limits(
+    folder: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    before = result_files(copy)
+    vectors = write_vectors(tmp_path / "clusters.npz")
+    study(request(vectors, copy, "raising", "first-rows", retry_failed=True), home=tmp_path)
+    after = result_files(copy)
+    assert {name for name in before if before[name] != after[name]} == {"raising"}
+    study(request(vectors, copy, "forgetful", seconds=61.0), home=tmp_path)
+    again = result_files(copy)
+    assert {name for name in after if after[name] != again[name]} == {"forgetful"}
+
+
+def test_other_vectors_or_another_question_are_noticed(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    vectors = write_vectors(tmp_path / "clusters.npz")
+    with pytest.raises(UsageError, match=r"a study with k = 10, not 5: name another folder"):
+        study(request(vectors, copy, "first-rows", k=5), home=tmp_path)
+    write_vectors(vectors, seed=1)
+    with pytest.raises(UsageError, match="other vectors called clusters, which have changed"):
+        study(request(vectors, copy, "first-rows"), home=tmp_path)
+
+
+def test_limits_of_time_and_memory_stop_a_method_and_the_study_goes_on(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    out = tmp_path / "out"
+    study(request(vectors, out, "endless", "first-rows", seconds=0.2), home=tmp_path)
+    asked = request(vectors, out, "greedy", "first-rows", memory_bytes=200_000_000)
+    study(asked, home=tmp_path)
+    found = read_study(StudyFolder(out))
+    assert built_of(found, "endless").words == (
+        "stopped: building took longer than 0.2 s (--seconds)"
+    )
+    assert built_of(found, "greedy").words == (
+        "stopped: it took more than 0.2 GB of memory (--memory)"
+    )
+    assert built_of(found, "first-rows").status == "done"
+
+
+def test_a_killed_study_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    out, waits = tmp_path / "out", tmp_path / "waits"
+    typed = ["study", "--vectors", str(vectors), "--out", str(out), "--own", OWN]
+    typed += ["--methods", "first-rows,waiting", "--queries", "20"]
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "lab", *typed],
+        cwd=ROOT,
+        env=os.environ | {"LAB_TEST_WAITS": str(waits)},
+        stderr=subprocess.DEVNULL,
+    )
+    with begun:
+        wait_for(waits, begun)
+        worker = psutil.Process(int(waits.read_text()))
+        begun.send_signal(signal.SIGKILL)
+    worker.wait(timeout=60)  # it does not go on by itself
+    before = result_files(out)
+    assert set(before) == {"first-rows"}
+    assert "is not finished" in report_of(out)
+    assert main(typed) == 0
+    assert set(result_files(out)) == {"first-rows", "waiting"}
+    assert result_files(out)["first-rows"] == before["first-rows"]
+    assert "is not finished" not in report_of(out)
+
+
+def wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:
+    while not file.exists():
+        assert process.poll() is None
+        os.sched_yield()
+
+
+def report_of(out: Path) -> str:
+    write_report(StudyFolder(out))
+    return (out / "report.md").read_text()
+
+
+def test_without_labels_the_report_says_so(tmp_path: Path) -> None:
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(80, 8)))
+    asked = request(tmp_path / "plain.npy", tmp_path / "out", "first-rows", metrics=("l2", "ip"))
+    study(asked, home=tmp_path)
+    told = report_of(tmp_path / "out")
+    assert "there are no labels" in told
+    assert "precision@" not in told.replace("precision@5 are", "")
+    assert "the lengths of the vectors matter" in told
+
+
+def test_a_plot_is_drawn_for_fewer_neighbours_than_were_stored(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "five.svg"
+    assert main(["plot", str(folder), "--k", "5", "--out", str(file)]) == 0
+    assert "recall@5" in file.read_text()
+    assert str(file) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["plot", "FOLDER", "--k", "11"], "-k must be from 1 to 10, not 11"),
+        (["plot", "FOLDER", "--metric", "l2"], "no searches by l2: use cosine"),
+        (["plot", "FOLDER", "--metric", "hamming"], "no metric 'hamming': use cosine, l2, ip"),
+        (["plot", "FOLDER", "--set", "x"], "no vectors called 'x': use clusters"),
+        (["report", "EMPTY"], "holds no study"),
+        (["study", "--vectors", "FILE", "--methods", "magic"], "no method 'magic': use applic"),
+        (["study", "--vectors", "FILE", "--metric", "magic"], "no metric 'magic': use cosine"),
+        (["study", "--vectors", "FILE", "-k", "100"], "100 is too many: a query has 99 other"),
+        (["study", "--vectors", "FILE", "-k", "0"], "-k must be from 1 to 1,000, not 0"),
+        (["study", "--vectors", "FILE", "--n", "9"], "100 vectors, which are not cut down"),
+        (["study", "--vectors", "FILE", "--recall", "97"], "--recall must be from 0.01 to 1"),
+        (["study", "--vectors", "FILE", "--out", "FOREIGN"], "holds something else than a study"),
+        (["study", "--vectors", "FILE", "--own", "no.module"], "'no.module' cannot be imported"),
+        (["study", "--vectors", "FILE", "--own", "json"], "'json' defines no method"),
+        (["study", "--vectors", "ZEROS"], "vectors of zeros, the first in row 7"),
+        (["study", "--vectors", "NAN"], "values that are no numbers, the first in row 7"),
+        (["study", "--vectors", "nothing.npz"], "There is no file nothing.npz"),
+        (["study", "--gallery", "none", "--gallery", "none"], "none is named twice"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(
+    options: list[str],
+    told: str,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {name: tmp_path / name.lower() for name in ("EMPTY", "FOREIGN")}
+    for name in places:
+        places[name].mkdir()
+    (places["FOREIGN"] / "holiday.jpg").touch()
+    places |= {"FOLDER": folder, "FILE": write_vectors(tmp_path / "few.npz", rows=100)}
+    places |= {name: tmp_path / f"{name}.npy" for name in ("ZEROS", "NAN")}
+    vectors = np.ones((40, 4), np.float32)
+    for name, value in (("ZEROS", 0), ("NAN", np.nan)):
+        vectors[7] = value
+        np.save(places[name], vectors)
+    typed = [str(places.get(word, word)) for word in options]
+    if options[0] == "study" and "--out" not in options:
+        typed += ["--out", str(tmp_path / "out")]
+    assert main(typed) in (2, 4)
+    said = capsys.readouterr().err
+    sentence = said.strip().splitlines()[-1]
+    assert told in sentence
+    assert len(re.findall(r"[.!?](\s|$)", sentence)) == 1
+    assert list(places["FOREIGN"].iterdir()) == [places["FOREIGN"] / "holiday.jpg"]
+
+
+def test_a_study_at_work_is_not_disturbed_by_another(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    out = tmp_path / "out"
+    out.mkdir()
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    with FileLock(out / "lock"), pytest.raises(AppError, match="Another study is at work"):
+        study(request(vectors, out, "first-rows"), home=tmp_path)
+
+
+def test_nothing_measured_yet_is_told(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "begun")
+    asked = {"k": 10, "target": 0.97}
+    folder.describe({"request": asked, "jobs": [], "sets": {}, "command": "python -m lab study"})
+    with pytest.raises(UsageError, match="Nothing is measured yet"):
+        read_study(folder)
+
+
+def test_the_help_loads_no_large_library() -> None:
+    code = (
+        "import sys; from lab.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(bool({'faiss', 'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
