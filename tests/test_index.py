@@ -33,6 +33,7 @@ EVERYTHING = SearchEffort(probes=1024, candidates=1_000_000)
 STARVED = SearchEffort(probes=1, candidates=1)
 FACTORIES = ["IVF100,PQ8", "IVF100,SQ8", "HNSW32", "Flat"]
 SHORTLISTS = ["IVF12,Flat", "IVF12,PQ4x4", "PQ4x4", "SQ8", "HNSW4", "HNSW8,SQ8", "PCA8,IVF12,SQ8"]
+SHORTLISTS += ["numpy:IVF12,PQ4x4"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -254,7 +255,7 @@ def test_a_larger_k_takes_candidates_in_proportion(tmp_path):
     assert index.search(queries, 300).candidates == 400
 
 
-@pytest.mark.parametrize("factory", ["IVF100,SQ8", "HNSW8", "SQ8"])
+@pytest.mark.parametrize("factory", ["IVF100,SQ8", "HNSW8", "SQ8", "numpy:IVF100,PQ8x4"])
 def test_the_shortlists_part_of_a_search_is_timed_by_itself(tmp_path, factory, monkeypatch):
     index = make(tmp_path, clustered(400), factory, SearchEffort(10, 30))
     query = clustered(1, seed=1)[0]
@@ -498,7 +499,9 @@ def calibrated(
     return Calibrated(folder, calibrate(index))
 
 
-@pytest.mark.parametrize("factory", ["IVF40,PQ8x6", "IVF100,SQ4", "PQ8x6", "HNSW32"])
+@pytest.mark.parametrize(
+    "factory", ["IVF40,PQ8x6", "IVF100,SQ4", "PQ8x6", "HNSW32", "numpy:IVF40,PQ8x6"]
+)
 def test_the_chosen_effort_reaches_the_target_for_queries_never_seen(tmp_path, factory):
     index = make(tmp_path, clustered(2_000, 32, clusters=40, spread=0.4), factory)
     index.effort = calibrate(index).effort

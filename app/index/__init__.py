@@ -11,6 +11,7 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
 from app.index.expansion import Expansion, expanded
 from app.index.factory import check_factory, fit_factory
+from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
 from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
 from app.index.store import VectorStore
@@ -22,8 +23,11 @@ __all__ = [
     "Calibration",
     "Expansion",
     "Neighbours",
+    "NewShortlist",
     "Projection",
     "SearchEffort",
+    "Shortlist",
+    "ShortlistMaker",
     "VectorIndex",
     "VectorStore",
     "calibrate",

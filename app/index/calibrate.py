@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.index.expansion import Expansion, expanded
-from app.index.search import CALIBRATION_K, Rows, SearchEffort, VectorIndex, Vectors
+from app.index.plugins import Rows, Vectors
+from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
 
 TARGET_RECALL = 0.97
 _MAX_CANDIDATES = 2_000

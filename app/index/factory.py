@@ -1,4 +1,7 @@
-"""The part of FAISS's factory language that is taken here, and what a number of rows can train."""
+"""The part of FAISS's factory language that is taken here, and what a number of rows can train.
+
+A string with a colon (`numpy:IVF100,PQ8`) is another package's: see app/index/plugins.py.
+"""
 
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"
@@ -9,6 +12,7 @@ from typing import Any
 import faiss
 
 from app.errors import UsageError
+from app.index import plugins
 
 MIN_ROWS_A_CELL = 39  # below that FAISS's k-means warns that centroids are badly placed
 # The part of FAISS's language that is tried and tested here. Of the rest it makes some, and then
@@ -27,6 +31,10 @@ _FACTORY = re.compile(
 
 def check_factory(factory: str, dim: int) -> None:
     """Raise UsageError unless `factory` names a shortlist index for `dim` numbers a vector."""
+    name, wanted = plugins.split(factory)
+    if name:
+        plugins.maker_named(name).check(wanted, dim)
+        return
     try:
         possible = bool(_FACTORY.fullmatch(factory))
         if possible:  # but for the dimension
@@ -47,6 +55,10 @@ def fit_factory(factory: str, rows: int, dim: int) -> tuple[str, str]:
     Cells are cut down to one for every 39 rows; without enough rows for the centroids of the
     codes the search is exact ("Flat"), which is as fast for so few.
     """
+    name, wanted = plugins.split(factory)
+    if name:
+        fitted = plugins.maker_named(name).fit(wanted, rows, dim)
+        return _told(factory, fitted if fitted == "Flat" else f"{name}:{fitted}", rows)
     inner = inner_of(faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT))
     if isinstance(inner, faiss.IndexFlat):
         return "Flat", ""
@@ -57,11 +69,19 @@ def fit_factory(factory: str, rows: int, dim: int) -> tuple[str, str]:
     transformed = factory.startswith(("OPQ", "PCA"))
     least_rows = max(centroids, dim if transformed else 1, MIN_ROWS_A_CELL if cells else 1)
     if rows < least_rows:
-        return "Flat", f"{rows} images are too few for {factory}: they are searched exactly"
+        return _told(factory, "Flat", rows)
     if cells > most_cells:
         fitted = re.sub(r"IVF\d+", f"IVF{most_cells}", factory)
         return fitted, f"{rows} images fill {most_cells} cells, not {cells}: the index is {fitted}"
     return factory, ""
+
+
+def _told(asked: str, fitted: str, rows: int) -> tuple[str, str]:
+    """Return what can be trained, and in which way it is less than what was asked for."""
+    if fitted == asked:
+        return asked, ""
+    instead = "they are searched exactly" if fitted == "Flat" else f"the index is {fitted}"
+    return fitted, f"{rows} images are too few for {asked}: {instead}"
 
 
 def inner_of(index: Any) -> Any:

@@ -12,13 +12,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import GalleryError
-from app.index.factory import cells_of, inner_of
-
-Vectors = NDArray[np.float32]
-Rows = NDArray[np.int64]
+from app.index.plugins import Rows, Shortlist, Vectors
+from app.index.shortlist import FaissShortlist, open_shortlist, read_index
 
 CALIBRATION_K = 10
 _CHUNK_ROWS = 4_096
@@ -55,21 +52,26 @@ class VectorIndex:
             raise GalleryError("There is neither a shortlist nor a vectors file to search.")
         self.effort = effort
         self._flat: Any = read_index(vectors) if vectors else None
-        self._short: Any = read_index(shortlist) if shortlist else None
-        if self._flat and self._short:
-            if (self._flat.ntotal, self._flat.d) != (self._short.ntotal, self._short.d):
-                raise GalleryError(
-                    f"The vectors ({self._flat.ntotal} × {self._flat.d}) and the shortlist "
-                    f"({self._short.ntotal} × {self._short.d}) do not belong together."
+        self._short: Shortlist | None = open_shortlist(shortlist) if shortlist else None
+        self._refined: Any = None  # FAISS's own re-ranking, where the shortlist is FAISS's too
+        # They are only read, and take a tenth of a search's time to make.
+        self._refine_parameters = lru_cache(self._make_refine_parameters)
+        sizes = [(self._flat.ntotal, self._flat.d)] if self._flat else []
+        if self._short:
+            sizes.append((self._short.rows, self._short.dim))
+        self.rows: int = sizes[0][0]
+        self.dim: int = sizes[0][1]
+        if len(set(sizes)) > 1:
+            raise GalleryError(
+                "The vectors ({} × {}) and the shortlist ({} × {}) do not belong together.".format(
+                    *sizes[0], *sizes[1]
                 )
-            self._refined = faiss.IndexRefine(self._short, self._flat)
-            # They are only read, and take a tenth of a search's time to make.
-            self._refine_parameters = lru_cache(self._make_refine_parameters)
-        some = self._flat or self._short
-        self.rows: int = some.ntotal
-        self.dim: int = some.d
-        if self._flat is None and isinstance(inner_of(self._short), faiss.IndexIVF):
-            inner_of(self._short).make_direct_map()  # so that `vector` finds a row
+            )
+        if isinstance(self._short, FaissShortlist):
+            if self._flat:
+                self._refined = faiss.IndexRefine(self._short.index, self._flat)
+            else:
+                self._short.find_rows_quickly()  # so that `vector` finds a row
 
     @property
     def approximate(self) -> bool:
@@ -84,27 +86,31 @@ class VectorIndex:
     @property
     def cells(self) -> int:
         """The shortlist's inverted lists; 0 if it has none."""
-        return cells_of(self._short)
+        return self._short.cells if self._short else 0
 
     @property
     def code_bytes(self) -> int:
         """Bytes that the shortlist reads for each row that it compares."""
-        return int(getattr(inner_of(self._short), "code_size", 8))
+        return self._short.code_bytes if self._short else 0
 
     @property
     def is_graph(self) -> bool:
         """True where the number of candidates decides how far the shortlist is walked."""
-        return isinstance(inner_of(self._short), faiss.IndexHNSW)
+        if isinstance(self._short, FaissShortlist):
+            return self._short.is_graph
+        return not self.cells  # nobody knows how another package's goes about it
 
     def vector(self, row: int) -> Vectors:
         """Return the stored (dim,) float32 vector of a row, of norm 1."""
-        vector: Vectors = (self._flat or self._short).reconstruct(row)
+        vector = self.vectors(np.array([row]))[0]
         unit: Vectors = vector / np.maximum(np.linalg.norm(vector), np.float32(1e-12))
         return unit
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""
-        stored: Vectors = (self._flat or self._short).reconstruct_batch(rows)
+        if self._flat is None:
+            return self._listed.reconstruct(rows)
+        stored: Vectors = self._flat.reconstruct_batch(rows)
         return stored
 
     def scores(self, query: Vectors, rows: Rows) -> Vectors:
@@ -126,9 +132,7 @@ class VectorIndex:
         candidates = self._candidates(k)
         if self._flat is None:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
-        parameters = self._refine_parameters(candidates)
-        scores, rows = self._refined.search(queries, candidates, params=parameters)
-        found = _in_order(rows, scores, k)
+        found = self._search_refined(queries, k, candidates)
         if found.rows.min(initial=0) < 0:
             dry = (found.rows < 0).any(axis=1)
             again = self._search_flat(queries[dry], k)
@@ -145,19 +149,37 @@ class VectorIndex:
         )
         return _in_order(among[None], scores[None], k)
 
+    def _search_refined(self, queries: Vectors, k: int, candidates: int) -> Neighbours:
+        """Return the k best of the candidates, compared exactly; -1 where there are too few."""
+        if self._refined is not None:
+            parameters = self._refine_parameters(candidates)
+            scores, rows = self._refined.search(queries, candidates, params=parameters)
+            return _in_order(rows, scores, k)
+        _, rows = self._listed.search(queries, candidates, self.effort.probes)
+        scores = np.zeros(rows.shape, np.float32)
+        for query, listed, into in zip(queries, rows, scores, strict=True):
+            there = listed >= 0
+            # Not `@`: it may give equal vectors unequal scores, by where they stand.
+            into[there] = np.einsum("nd,d->n", self.vectors(listed[there]), query)
+        return _in_order(rows, scores, k)
+
     def _make_refine_parameters(self, candidates: int) -> Any:
-        effort = SearchEffort(self.effort.probes, candidates)
+        short = self._listed
+        assert isinstance(short, FaissShortlist)
         return faiss.IndexRefineSearchParameters(
-            k_factor=1, base_index_params=_parameters(self._short, effort)
+            k_factor=1, base_index_params=short.parameters(candidates, self.effort.probes)
         )
+
+    @property
+    def _listed(self) -> Shortlist:
+        """The shortlist, where it is known that there is one."""
+        assert self._short is not None
+        return self._short
 
     def shortlist(self, queries: Vectors, effort: SearchEffort) -> Rows:
         """Return the (q, candidates) rows in the shortlist's own order; -1 where cells ran dry."""
-        _, rows = self._short.search(
-            queries, min(effort.candidates, self.rows), params=_parameters(self._short, effort)
-        )
-        result: Rows = rows
-        return result
+        _, rows = self._listed.search(queries, min(effort.candidates, self.rows), effort.probes)
+        return rows
 
     def shortlist_seconds(self, query: Vectors, k: int) -> float:
         """Return how long the shortlist's part of such a search of a (dim,) query takes.
@@ -185,9 +207,7 @@ class VectorIndex:
             asked = min(self.rows, 4 * asked)
 
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
-        scores, rows = self._short.search(
-            queries, effort.candidates, params=_parameters(self._short, effort)
-        )
+        scores, rows = self._listed.search(queries, effort.candidates, effort.probes)
         found = _in_order(rows, scores, k)
         dry = (found.rows < 0).any(axis=1)
         if dry.any():
@@ -198,21 +218,12 @@ class VectorIndex:
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells
         if cells:
-            every = _parameters(self._short, SearchEffort(cells, k))
-            scores, rows = self._short.search(queries, k, params=every)
+            scores, rows = self._listed.search(queries, k, cells)
             return _in_order(rows, scores, k)
         # A graph may have parts that no walk reaches: many equal vectors make such.
         chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)
         scores = np.concatenate([queries @ self.vectors(rows).T for rows in chunks], axis=1)
         return _in_order(np.broadcast_to(np.arange(self.rows), scores.shape), scores, k)
-
-
-def read_index(path: Path) -> Any:
-    """Open an index file, its vectors memory-mapped; GalleryError if it is none."""
-    try:
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as exc:
-        raise GalleryError(f"{path} is not a FAISS index, or is cut short.") from exc
 
 
 def _in_order(rows: Rows, scores: Vectors, k: int) -> Neighbours:
@@ -224,17 +235,3 @@ def _in_order(rows: Rows, scores: Vectors, k: int) -> Neighbours:
     order = np.lexsort((rows, -keys))[:, :k]
     queries = np.arange(len(rows))[:, None]
     return Neighbours(rows[queries, order], keys[queries, order], rows.shape[1])
-
-
-def _parameters(index: Any, effort: SearchEffort) -> Any:
-    """Return FAISS's parameters for one search: they go with the call, not into the index."""
-    inner = inner_of(index)
-    if isinstance(inner, faiss.IndexIVF):
-        parameters = faiss.SearchParametersIVF(nprobe=max(1, min(effort.probes, inner.nlist)))
-    elif isinstance(inner, faiss.IndexHNSW):
-        parameters = faiss.SearchParametersHNSW(efSearch=max(16, effort.candidates))
-    else:
-        return None
-    if isinstance(index, faiss.IndexPreTransform):
-        return faiss.SearchParametersPreTransform(index_params=parameters)
-    return parameters

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import StorageError
+from app.index import plugins
 from app.index.factory import MIN_ROWS_A_CELL, fit_factory, inner_of
 from app.index.projection import Projection
-from app.index.search import read_index
+from app.index.shortlist import read_index
 
 _MAX_TRAINING_ROWS = 65_536
 _CHUNK_ROWS = 4_096
@@ -52,6 +53,9 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
     factory, note = fit_factory(factory, flat.ntotal, flat.d)
     if factory == "Flat":
         return factory, note
+    if plugins.split(factory)[0]:
+        _train_plugin(flat, factory, path)
+        return factory, note
     index = faiss.index_factory(flat.d, factory, faiss.METRIC_INNER_PRODUCT)
     inner = inner_of(index)
     for owner in (inner, getattr(inner, "pq", None)):
@@ -62,18 +66,13 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
         # It only renumbers the centroids, for a filter that is not used here, and takes 85 % of
         # the training time (https://github.com/facebookresearch/faiss/wiki/Polysemous-codes).
         inner.do_polysemous_training = False
-    sample = np.arange(flat.ntotal)
-    if flat.ntotal > _MAX_TRAINING_ROWS:
-        sample = np.sort(
-            np.random.default_rng(0).choice(flat.ntotal, _MAX_TRAINING_ROWS, replace=False)
-        )
     try:
         with _native_output_hidden():
-            index.train(flat.reconstruct_batch(sample))
+            index.train(_training_rows(flat))
     except RuntimeError:
         return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
-    for start in range(0, flat.ntotal, _CHUNK_ROWS):
-        index.add(flat.reconstruct_n(start, min(_CHUNK_ROWS, flat.ntotal - start)))
+    for chunk in _chunks(flat):
+        index.add(chunk)
     _write(index, path)
     codes = getattr(inner, "pq", None)
     if codes is not None and flat.ntotal < MIN_ROWS_A_CELL * 2**codes.nbits and not note:
@@ -82,6 +81,30 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
             f"{MIN_ROWS_A_CELL} each that k-means likes; exact re-ranking makes up for it"
         )
     return factory, note
+
+
+def _train_plugin(flat: Any, factory: str, path: Path) -> None:
+    """Train, fill and write the shortlist of another package."""
+    name, wanted = plugins.split(factory)
+    shortlist = plugins.maker_named(name).train(_training_rows(flat), wanted)
+    for chunk in _chunks(flat):
+        shortlist.add(chunk)
+    plugins.write(name, shortlist, path)
+
+
+def _training_rows(flat: Any) -> NDArray[np.float32]:
+    """Return all vectors of the flat index, or as many as are enough to learn from."""
+    sample = np.arange(flat.ntotal)
+    if flat.ntotal > _MAX_TRAINING_ROWS:
+        rng = np.random.default_rng(0)
+        sample = np.sort(rng.choice(flat.ntotal, _MAX_TRAINING_ROWS, replace=False))
+    rows: NDArray[np.float32] = flat.reconstruct_batch(sample)
+    return rows
+
+
+def _chunks(flat: Any) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, flat.ntotal, _CHUNK_ROWS):
+        yield flat.reconstruct_n(start, min(_CHUNK_ROWS, flat.ntotal - start))
 
 
 def _write(index: Any, path: Path) -> None:

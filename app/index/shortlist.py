@@ -1,0 +1,89 @@
+"""A shortlist's file → what a search asks of it, whoever made it."""
+
+# FAISS's stubs do not know what its Python wrapper adds.
+# mypy: disable-error-code="call-arg, attr-defined"
+
+from pathlib import Path
+from typing import Any
+
+import faiss
+
+from app.errors import GalleryError
+from app.index import plugins
+from app.index.factory import cells_of, inner_of
+from app.index.plugins import Rows, Shortlist, Vectors
+
+
+class FaissShortlist:
+    """FAISS's index, as a `Shortlist`."""
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+        self._inner = inner_of(index)
+
+    @property
+    def rows(self) -> int:
+        """How many vectors it holds."""
+        return int(self.index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return int(self.index.d)
+
+    @property
+    def cells(self) -> int:
+        """Its inverted lists; 0 if it has none."""
+        return cells_of(self.index)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes that it reads for each row that it compares."""
+        return int(getattr(self._inner, "code_size", 8))
+
+    @property
+    def is_graph(self) -> bool:
+        """True where the number of candidates decides how far it is walked."""
+        return isinstance(self._inner, faiss.IndexHNSW)
+
+    def search(self, queries: Vectors, candidates: int, probes: int) -> tuple[Vectors, Rows]:
+        """Return (q, candidates) scores and rows, best first; -1 where cells ran dry."""
+        scores, rows = self.index.search(
+            queries, candidates, params=self.parameters(candidates, probes)
+        )
+        return scores, rows
+
+    def reconstruct(self, rows: Rows) -> Vectors:
+        """Return the (n, dim) vectors that the codes of (n,) rows tell."""
+        vectors: Vectors = self.index.reconstruct_batch(rows)
+        return vectors
+
+    def find_rows_quickly(self) -> None:
+        """Prepare for `reconstruct`, which inverted lists are not made for."""
+        if isinstance(self._inner, faiss.IndexIVF):
+            self._inner.make_direct_map()
+
+    def parameters(self, candidates: int, probes: int) -> Any:
+        """Return FAISS's parameters for one search: they go with the call, not into the index."""
+        if self.cells:
+            parameters = faiss.SearchParametersIVF(nprobe=max(1, min(probes, self.cells)))
+        elif self.is_graph:
+            parameters = faiss.SearchParametersHNSW(efSearch=max(16, candidates))
+        else:
+            return None
+        if isinstance(self.index, faiss.IndexPreTransform):
+            return faiss.SearchParametersPreTransform(index_params=parameters)
+        return parameters
+
+
+def open_shortlist(path: Path) -> Shortlist:
+    """Open a shortlist's file; GalleryError if it is none, or of a package that is not here."""
+    return plugins.read(path) or FaissShortlist(read_index(path))
+
+
+def read_index(path: Path) -> Any:
+    """Open FAISS's file, its vectors memory-mapped; GalleryError if it is none."""
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as exc:
+        raise GalleryError(f"{path} is not a FAISS index, or is cut short.") from exc

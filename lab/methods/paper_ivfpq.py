@@ -1,0 +1,84 @@
+"""The paper's IVFPQ in NumPy (lab/ivfpq.py), with either clustering."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+from lab.ivfpq import IVFPQ
+from lab.methods.method import Method, Metric, Parameters, Rows, Searcher, Vectors
+
+_ROWS_A_CENTROID = 39  # below that FAISS calls centroids badly placed
+_MOST_TRAINING_ROWS = 65_536
+_CHUNK_ROWS = 16_384
+
+
+class PaperIVFPQ(Searcher):
+    """An IVFPQ that was trained and filled."""
+
+    def __init__(self, index: IVFPQ) -> None:
+        self._index = index
+
+    def search(self, queries: Vectors, k: int, effort: Parameters) -> Rows:
+        """Return the (q, k) rows nearest to (q, dim) queries by the codes; -1 where there is none.
+
+        `effort` is {"w": cells visited}.
+        """
+        return self._index.search(queries, k, w=int(effort["w"]))[1]
+
+    def memory_bytes(self) -> int:
+        """Return the bytes of centroids, codes and lists."""
+        return self._index.nbytes
+
+
+def builds(rows: int, dim: int) -> Sequence[Parameters]:
+    """Return 8 and 16 sub-vectors with either clustering, as far as dim can be cut so."""
+    cells = max(1, min(round(sqrt(rows)), rows // _ROWS_A_CENTROID))
+    nbits = min(8, rows.bit_length() - 1)
+    return [
+        {"cells": cells, "m": m, "nbits": nbits, "clustering": clustering}
+        for m in (8, 16)
+        if dim % m == 0 and nbits
+        for clustering in ("faiss", "sklearn")
+    ]
+
+
+def efforts(rows: int, build: Parameters) -> Sequence[Parameters]:
+    """Return ever more cells to visit, up to all."""
+    cells = int(build["cells"])
+    return [{"w": w} for w in (1, 2, 4, 8, 16, 32, 64) if w < cells] + [{"w": cells}]
+
+
+def build(vectors: Vectors, metric: Metric, parameters: Parameters) -> PaperIVFPQ:
+    """Train on at most 65,536 of (n, dim) vectors, evenly taken, and add all."""
+    step = -(-len(vectors) // _MOST_TRAINING_ROWS)
+    index = IVFPQ.train(
+        vectors[::step],
+        cells=int(parameters["cells"]),
+        m=int(parameters["m"]),
+        nbits=int(parameters["nbits"]),
+        metric=metric,
+        clustering="sklearn" if parameters["clustering"] == "sklearn" else "faiss",
+    )
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        index.add(vectors[start : start + _CHUNK_ROWS])
+    return PaperIVFPQ(index)
+
+
+def factory(parameters: Parameters) -> str:
+    """Return `numpy:IVF100,PQ8`; "" with scikit-learn's clustering, which no gallery has."""
+    if parameters["clustering"] != "faiss":
+        return ""
+    bits = "" if parameters["nbits"] == 8 else f"x{parameters['nbits']}"
+    return f"numpy:IVF{parameters['cells']},PQ{parameters['m']}{bits}"
+
+
+METHOD = Method(
+    name="paper-ivfpq",
+    what="IVFPQ of Jégou, Douze and Schmid (2011) in NumPy, not re-ranked",
+    library="numpy",
+    metrics=frozenset({"l2", "ip"}),
+    exact=False,
+    builds=builds,
+    efforts=efforts,
+    build=build,
+    factory=factory,
+)
