@@ -1,0 +1,150 @@
+"""`finetune`: a labelled gallery → a model file, and what it does to images it never saw."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.errors import UsageError
+
+if TYPE_CHECKING:
+    from lab.finetune.run import Report, Request
+
+NAME = "finetune"
+HELP = "train a model on a gallery's labels, and measure it on images and classes held out"
+EXAMPLE = (
+    "python -m lab finetune --gallery caltech101-efficientnet_lite0 --without BACKGROUND_Google"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the gallery, what is trained and how, and where the model goes."""
+    parser.add_argument("--gallery", required=True, metavar="NAME", help="a gallery with labels")
+    parser.add_argument(
+        "--train",
+        choices=("head", "network"),
+        default="head",
+        help="a linear head upon the stored vectors (default; needs no pictures), or the last "
+        "stages of the network too",
+    )
+    parser.add_argument(
+        "--loss",
+        choices=("metric", "classification"),
+        default="metric",
+        help="supervised contrastive (default), or normalised softmax",
+    )
+    parser.add_argument(
+        "--without", default="", metavar="LABEL", help="leave the images of this label out"
+    )
+    parser.add_argument(
+        "--dim", type=int, default=256, metavar="N", help="numbers in a vector (default: 256)"
+    )
+    _add_numbers(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.safetensors",
+        help="default: models/GALLERY-finetuned.safetensors in RIS_HOME",
+    )
+    parser.add_argument("--force", action="store_true", help="replace a model that is there")
+    parser.add_argument(
+        "--restart", action="store_true", help="begin anew, not where the last run stopped"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_numbers(parser: argparse.ArgumentParser) -> None:
+    numbers: tuple[tuple[str, type, float, str], ...] = (
+        ("epochs", int, 30, "the most epochs"),
+        ("patience", int, 5, "end after so many epochs without a better validation mAP"),
+        ("batch", int, 256, "images a step"),
+        ("rate", float, 1e-3, "learning rate of the head"),
+        ("anchor", float, 0.01, "how strongly it is held to where it began"),
+        ("held-out-classes", float, 0.2, "the share of the classes that is held out whole"),
+        ("seed", int, 0, "of the split and of all that is left to chance"),
+    )
+    for name, kind, default, what in numbers:
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, metavar="N", help=f"{what} (default: {default})"
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, showing the progress, and print the figures before and after."""
+    request = _request(options)
+    from tqdm import tqdm
+
+    from app.settings import read_settings
+    from lab.finetune.run import finetune
+
+    with tqdm(desc="Training", unit=" epochs", total=request.plan.epochs, disable=None) as bar:
+
+        def tell(epoch: int, loss: float, score: float) -> None:
+            bar.set_postfix_str(f"loss {loss:.3f}, validation mAP {score:.4f}", refresh=False)
+            bar.update(epoch - bar.n)
+
+        report = finetune(request, read_settings(), tell=tell)
+    if options.json:
+        print(json.dumps(report.as_json()))
+    else:
+        print("\n".join(_lines(report)))
+    return 0
+
+
+def stopped(options: argparse.Namespace) -> str:
+    """Return what to say after Ctrl-C."""
+    return "The same command goes on after the last epoch kept."
+
+
+def _request(options: argparse.Namespace) -> "Request":
+    if options.epochs < 1 or options.patience < 1:
+        raise UsageError(
+            f"--epochs and --patience must be 1 or more, not {options.epochs} and "
+            f"{options.patience}."
+        )
+    if not 2 <= options.batch <= 65_536:
+        raise UsageError(f"--batch must be from 2 to 65536, not {options.batch}.")
+    if not 0 < options.rate < float("inf"):
+        raise UsageError(f"--rate must be above 0, not {options.rate}.")
+    if not 0 <= options.anchor < float("inf"):
+        raise UsageError(f"--anchor must be 0 or more, not {options.anchor}.")
+    if options.seed < 0:
+        raise UsageError(f"--seed must be 0 or more, not {options.seed}.")
+    if options.out is not None and options.out.suffix != ".safetensors":
+        raise UsageError(f"--out must name a .safetensors file, not {options.out}.")
+    from lab.finetune.run import Request
+    from lab.finetune.training import Plan
+
+    plan = {field: getattr(options, field) for field in Plan.__annotations__}
+    own = {
+        field: getattr(options, field) for field in Request.__annotations__ if field != "plan"
+    }
+    return Request(plan=Plan(**plan), **own)
+
+
+def _lines(report: "Report") -> Iterator[str]:
+    training = report.training
+    parts = training["split"]
+    yield (
+        f"{report.gallery}: {parts['train']} images of {parts['classes']} classes trained on, "
+        f"{parts['validation']} watched"
+    )
+    yield (
+        f"best epoch {training['best_epoch']} of {training['epochs']} ({training['ended']})"
+    )
+    yield f"{'':34} {'mAP':>16}  {'precision@5':>16}"
+    for part, what in (("seen", "held-out images"), ("unseen", "held-out classes")):
+        yield _line(f"{what} ({parts[part]} images)", training["figures"][part])
+    yield f"{report.path}: python3 create_index.py --model {report.path} ..."
+
+
+def _line(what: str, figures: dict[str, Any]) -> str:
+    before, after = figures["before"], figures["after"]
+    columns = [
+        f"{before[key]:.4f} → {after[key]:.4f}" if before[key] is not None else "no two alike"
+        for key in ("mean_average_precision", "precision_at_5")
+    ]
+    return f"{what:34} {columns[0]:>16}  {columns[1]:>16}"
+
+
