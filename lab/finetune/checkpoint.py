@@ -1,4 +1,4 @@
-"""What a training has come to → a file, whole or as before; and back, if it is of the same training."""
+"""What a training has come to → a file, whole or as before; and back, for the same training."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Checkpoint:
             # weights_only: a pickle may run code, tensors may not.
             kept = torch.load(self.path, weights_only=True)
             settings, state = json.loads(kept["settings"]), kept["state"]
-        except Exception as exc:  # noqa: BLE001 - torch and pickle share no error class
+        except Exception as exc:  # torch and pickle share no error class
             raise UsageError(
                 f"The checkpoint {self.path} cannot be read: add --restart to begin anew."
             ) from exc

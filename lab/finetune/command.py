@@ -17,6 +17,8 @@ EXAMPLE = (
     "python -m lab finetune --gallery caltech101-efficientnet_lite0 --without BACKGROUND_Google"
 )
 
+_STAGES = {"read": ("Reading", " pictures"), "train": ("Training", " epochs")}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the gallery, what is trained and how, and where the model goes."""
@@ -66,25 +68,22 @@ def _add_numbers(parser: argparse.ArgumentParser) -> None:
     )
     for name, kind, default, what in numbers:
         parser.add_argument(
-            f"--{name}", type=kind, default=default, metavar="N", help=f"{what} (default: {default})"
+            f"--{name}",
+            type=kind,
+            default=default,
+            metavar="N",
+            help=f"{what} (default: {default})",
         )
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, showing the progress, and print the figures before and after."""
-    request = _request(options)
-    from tqdm import tqdm
-
     from app.settings import read_settings
     from lab.finetune.run import finetune
 
-    with tqdm(desc="Training", unit=" epochs", total=request.plan.epochs, disable=None) as bar:
-
-        def tell(epoch: int, loss: float, score: float) -> None:
-            bar.set_postfix_str(f"loss {loss:.3f}, validation mAP {score:.4f}", refresh=False)
-            bar.update(epoch - bar.n)
-
-        report = finetune(request, read_settings(), tell=tell)
+    request = _request(options)
+    with _Bars() as bars:
+        report = finetune(request, read_settings(), tell=bars.tell)
     if options.json:
         print(json.dumps(report.as_json()))
     else:
@@ -117,10 +116,35 @@ def _request(options: argparse.Namespace) -> "Request":
     from lab.finetune.training import Plan
 
     plan = {field: getattr(options, field) for field in Plan.__annotations__}
-    own = {
-        field: getattr(options, field) for field in Request.__annotations__ if field != "plan"
-    }
+    own = {field: getattr(options, field) for field in Request.__annotations__ if field != "plan"}
     return Request(plan=Plan(**plan), **own)
+
+
+class _Bars:
+    """One progress bar after the other, a stage each."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage = ""
+
+    def __enter__(self) -> "_Bars":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def tell(self, stage: str, done: int, total: int, note: str) -> None:
+        """Show how far a stage is."""
+        from tqdm import tqdm
+
+        if stage != self._stage:
+            self.__exit__()
+            name, unit = _STAGES[stage]
+            self._stage = stage
+            self._bar = tqdm(total=total, initial=done, desc=name, unit=unit, disable=None)
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(done - self._bar.n)
 
 
 def _lines(report: "Report") -> Iterator[str]:
@@ -131,7 +155,7 @@ def _lines(report: "Report") -> Iterator[str]:
         f"{parts['validation']} watched"
     )
     yield (
-        f"best epoch {training['best_epoch']} of {training['epochs']} ({training['ended']})"
+        f"best epoch {training['best_epoch']} of {training['epochs_done']} ({training['ended']})"
     )
     yield f"{'':34} {'mAP':>16}  {'precision@5':>16}"
     for part, what in (("seen", "held-out images"), ("unseen", "held-out classes")):
@@ -146,5 +170,3 @@ def _line(what: str, figures: dict[str, Any]) -> str:
         for key in ("mean_average_precision", "precision_at_5")
     ]
     return f"{what:34} {columns[0]:>16}  {columns[1]:>16}"
-
-

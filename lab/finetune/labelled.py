@@ -89,7 +89,8 @@ def picture_reader(settings: Settings, gallery: str) -> Callable[[str], bytes]:
     missing = service.gallery(gallery).pictures_missing
     if folder is None or missing:
         raise DatasetError(
-            f"Training the network needs the pictures of {gallery}, --train head does not. {missing}"
+            f"Training the network needs the pictures of {gallery}, --train head does not. "
+            f"{missing}"
         )
 
     def read(path: str) -> bytes:
@@ -108,28 +109,28 @@ def _model_of(manifest: Manifest) -> Model:
     """Return the model of the registry that made a gallery's vectors; UsageError if none did."""
     if not manifest.preprocessing:
         raise UsageError(
-            f"{_UNUSABLE}the vectors of {manifest.name} came from elsewhere, and no model here made "
-            "them. Name a gallery that was built here."
+            f"{_UNUSABLE}the vectors of {manifest.name} came from elsewhere, and no model here "
+            "made them. Name a gallery that was built here."
         )
     if getattr(manifest, "pca", 0):
         raise UsageError(
-            f"{_UNUSABLE}the vectors of {manifest.name} were centred and shortened after it. Name a "
-            "gallery that was built without --pca."
+            f"{_UNUSABLE}the vectors of {manifest.name} were centred and shortened after it. Name "
+            "a gallery that was built without --pca."
         )
     try:
         return model_named(manifest.model)
     except UsageError as exc:
         raise UsageError(
-            f"{_UNUSABLE}the model {manifest.model} of {manifest.name} is none of the program's own. "
-            "Name a gallery of the model that it was made of."
+            f"{_UNUSABLE}the model {manifest.model} of {manifest.name} is none of the program's "
+            "own. Name a gallery of the model that it was made of."
         ) from exc
 
 
 def _check_vectors(gallery: Gallery) -> None:
     if gallery.vectors_path is None:
         raise GalleryError(
-            f"The vectors of {gallery.name} are not here ({gallery.folders.features}), and training "
-            f"starts from them. Run: {gallery.manifest.command} --force"
+            f"The vectors of {gallery.name} are not here ({gallery.folders.features}), and "
+            f"training starts from them. Run: {gallery.manifest.command} --force"
         )
 
 
@@ -149,5 +150,3 @@ def _check_labels(gallery: str, names: tuple[str, ...], without: str) -> None:
 
 def _blocks(rows: list[int]) -> list[list[int]]:
     return [rows[start : start + 1000] for start in range(0, len(rows), 1000)]
-
-

@@ -50,6 +50,8 @@ class Learner:
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the (n, out) float32 unit vectors of the plain images at `rows`."""
+        if not len(rows):
+            return np.empty((0, 0), np.float32)
         with torch.inference_mode():
             parts = [
                 self.module(self.inputs(rows[start : start + _AT_ONCE], None))

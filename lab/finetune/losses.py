@@ -8,33 +8,32 @@ from torch.nn import functional
 Loss = Literal["metric", "classification"]
 
 TEMPERATURE = 0.1
+_NOT_AMONG_THEM = -1e9  # minus infinity would make a batch of one no number
 
 
 class SupervisedContrastive(torch.nn.Module):
     """Metric learning: among a batch, each vector's likeliest neighbours are those of its label.
 
-    Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (the loss "out", equation 2). It has
-    nothing to learn of its own, so classes need no proxies.
+    Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (the loss "out", equation 2). It
+    has nothing to learn of its own, so classes need no proxies.
     """
 
     def forward(self, vectors: torch.Tensor, labels: torch.Tensor) -> Any:
         """Return the loss of (n, dim) unit vectors with (n,) labels; 0 where no two are alike."""
         own = torch.eye(len(labels), dtype=torch.bool)
         alike = (labels[:, None] == labels) & ~own
-        scores = (vectors @ vectors.T / TEMPERATURE).masked_fill(own, -torch.inf)
-        # Its own place holds -inf, which times 0 would be no number.
-        likelihoods = scores.log_softmax(1).masked_fill(own, 0)
+        scores = (vectors @ vectors.T / TEMPERATURE).masked_fill(own, _NOT_AMONG_THEM)
         counts = alike.sum(1)
-        each = -(likelihoods * alike).sum(1) / counts.clamp(min=1)
+        each = -(scores.log_softmax(1) * alike).sum(1) / counts.clamp(min=1)
         return each.sum() / (counts > 0).sum().clamp(min=1)
 
 
 class NormalisedSoftmax(torch.nn.Module):
     """Classification: each vector is nearest to the proxy of its class, by cosine.
 
-    Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019; the proxies
-    begin at the mean of their class and learn faster than the rest, as in Teh et al., ProxyNCA++,
-    ECCV 2020.
+    Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019; the
+    proxies begin at the mean of their class and learn faster than the rest, as in Teh et al.,
+    ProxyNCA++, ECCV 2020.
     """
 
     def __init__(self, proxies: torch.Tensor) -> None:

@@ -24,11 +24,11 @@ class Figures:
 
 
 def measure(vectors: Vectors, labels: Rows) -> Figures:
-    """Return the figures of (n, dim) unit vectors with (n,) labels, each left out of its own answer.
+    """Return the figures of (n, dim) unit vectors with (n,) labels, each asking all the others.
 
-    Each image asks all the others of this part and of no other, by exact cosine, ties in the order
-    of the rows. Images whose label no other one here has do not ask, but are ranked. mAP is over the
-    whole ranking; precision@5 counts a place that cannot be filled as a wrong one.
+    An image is left out of its own answer; scores are exact cosines, ties in the order of the rows.
+    Images whose label no other one here has do not ask, but are ranked. mAP is over the whole
+    ranking; precision@5 counts a place that cannot be filled as a wrong one.
 
     >>> measure(np.eye(3, dtype=np.float32)[[0, 0, 1]], np.array([4, 4, 5])).queries
     2

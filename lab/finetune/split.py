@@ -38,7 +38,7 @@ class Split:
 
 
 def split_images(labels: Rows, *, seed: int, classes: float = HELD_OUT_CLASSES) -> Split:
-    """Return a split of (n,) labels drawn with `seed`; the share `classes` of them is held out whole.
+    """Return a split of (n,) labels drawn with `seed`, the share `classes` of these held out whole.
 
     Of each other class half of the images (rounded down) are held out, and a fifth of the rest is
     for validation where that is two images or more, since a single one has nothing to be ranked

@@ -18,7 +18,7 @@ from lab.finetune.split import Split
 _IMAGES_OF_A_CLASS = 4
 _PROXIES_FASTER = 10.0
 DIVERGED = "the loss was no number any more"
-Tell = Callable[[int, float, float], None]
+Tell = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -117,18 +117,18 @@ def train(
     plan: Plan,
     *,
     checkpoint: Checkpoint,
-    tell: Tell = lambda epoch, loss, score: None,
+    tell: Tell = lambda stage, done, total, note: None,
 ) -> Outcome:
     """Train `learner` on the training part alone, and leave it in its best state.
 
     The best epoch has the highest mAP of the validation images, the start included; where no two
-    of these share a label, the last one is taken. Stopped at any moment, the same call goes on after
-    the last epoch kept and ends with the same numbers: what is left to chance is drawn anew for each
-    epoch from the seed and its number. A loss that is no number ends the training at the best so far.
-    `tell` hears the epoch, its mean loss and its validation mAP. UsageError, StorageError: see
-    `Checkpoint`.
+    of these share a label, the last one is taken. Stopped at any moment, the same call goes on
+    after the last epoch kept and ends with the same numbers: what is left to chance is drawn anew
+    for each epoch from the seed and its number. A loss that is no number ends the training at the
+    best so far. `tell` hears ("train", epoch, epochs, its loss and validation mAP in words).
+    UsageError, StorageError: see `Checkpoint`.
     """
-    classes, targets = np.unique(labels[split.train], return_inverse=True)
+    _, targets = np.unique(labels[split.train], return_inverse=True)
     target_of = dict(zip(split.train.tolist(), targets.tolist(), strict=True))
     loss = loss_of(
         plan.loss, torch.from_numpy(learner.vectors(split.train)), torch.from_numpy(targets)
@@ -143,7 +143,7 @@ def train(
         state.restore(kept)
     else:
         state.take(math.nan, _score(learner, labels, split, 0))
-    tell(state.epoch, *state.history[-1])
+    _tell_epoch(tell, state, plan)
     ended = ""
     while not (ended := ended or _ended(state, plan)):
         draw = np.random.default_rng([plan.seed, state.epoch + 1])
@@ -163,7 +163,7 @@ def train(
         else:
             state.take(float(np.mean(losses)), _score(learner, labels, split, state.epoch + 1))
             checkpoint.save(state.kept())
-            tell(state.epoch, *state.history[-1])
+            _tell_epoch(tell, state, plan)
     learner.module.load_state_dict(state.best)
     return Outcome(state.best_epoch, state.epoch, ended, tuple(state.history))
 
@@ -180,6 +180,11 @@ def batches(labels: Rows, rows: Rows, size: int, draw: Draw) -> Iterator[Rows]:
         pieces += np.array_split(own, math.ceil(len(own) / _IMAGES_OF_A_CLASS))
     order = np.concatenate([pieces[place] for place in draw.permutation(len(pieces))])
     yield from (order[start : start + size] for start in range(0, len(order), size))
+
+
+def _tell_epoch(tell: Tell, state: _State, plan: Plan) -> None:
+    loss, score = state.history[-1]
+    tell("train", state.epoch, plan.epochs, f"loss {loss:.3f}, validation mAP {score:.4f}")
 
 
 def _moved(beginning: list[tuple[torch.nn.Parameter, torch.Tensor]]) -> Any:
