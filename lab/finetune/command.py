@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without", default="", metavar="LABEL", help="leave the images of this label out"
     )
     parser.add_argument(
+        "--per-label",
+        type=int,
+        metavar="N",
+        help="take up to so many images of each label only, for a quick try",
+    )
+    parser.add_argument(
         "--dim", type=int, default=256, metavar="N", help="numbers in a vector (default: 256)"
     )
     _add_numbers(parser)

@@ -43,8 +43,12 @@ class Labelled:
     paths: tuple[str, ...]
 
 
-def read_labelled(settings: Settings, name: str, *, without: str = "") -> Labelled:
+def read_labelled(
+    settings: Settings, name: str, *, without: str = "", per_label: int | None = None
+) -> Labelled:
     """Return the images of the gallery `name` that have a label, but for those of `without`.
+
+    With `per_label`, up to so many of each label, drawn at random but always the same.
 
     An image with several labels counts for the first of them by name: a picture that shows several
     things would otherwise be drawn to all of their classes at once. NotFoundError if there is no
@@ -61,7 +65,7 @@ def read_labelled(settings: Settings, name: str, *, without: str = "") -> Labell
         if without and without not in labels:
             gallery.ids_of_label(without)  # says which label is near
         _check_vectors(gallery)
-        chosen = [row for row, label in enumerate(labels) if label not in ("", without)]
+        chosen = _chosen(labels, without, per_label)
         names = tuple(sorted({labels[row] for row in chosen}))
         _check_labels(name, names, without)
         records = [record for block in _blocks(chosen) for record in gallery.images(block)]
@@ -103,6 +107,17 @@ def picture_reader(settings: Settings, gallery: str) -> Callable[[str], bytes]:
             ) from exc
 
     return read
+
+
+def _chosen(labels: list[str], without: str, per_label: int | None) -> list[int]:
+    """Return the rows to take, ascending."""
+    draw = np.random.default_rng(0)
+    rows_of: dict[str, list[int]] = {}
+    for row, label in enumerate(labels):
+        if label not in ("", without):
+            rows_of.setdefault(label, []).append(row)
+    taken = [draw.permutation(rows)[:per_label].tolist() for rows in rows_of.values()]
+    return sorted(row for rows in taken for row in rows)
 
 
 def _model_of(manifest: Manifest) -> Model:

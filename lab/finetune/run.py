@@ -30,6 +30,7 @@ class Request:
     train: Literal["head", "network"] = "head"
     dim: int = 256
     without: str = ""
+    per_label: int | None = None
     held_out_classes: float = 0.2
     out: Path | None = None
     force: bool = False
@@ -67,7 +68,11 @@ def finetune(
             f"The model {path} exists already: add --force to replace it, or name another file "
             "with --out."
         )
-    labelled = read_labelled(settings, request.gallery, without=request.without)
+    if request.per_label is not None and request.per_label < 1:
+        raise UsageError(f"--per-label must be 1 or more, not {request.per_label}.")
+    labelled = read_labelled(
+        settings, request.gallery, without=request.without, per_label=request.per_label
+    )
     split = split_images(labelled.labels, seed=request.plan.seed, classes=request.held_out_classes)
     checkpoint = Checkpoint(path.with_suffix(".checkpoint"), _what_decides(request, labelled))
     if request.restart:
@@ -120,6 +125,7 @@ def _what_decides(request: Request, labelled: Labelled) -> dict[str, Any]:
         "train": request.train,
         "dim": request.dim,
         "without": request.without,
+        "per_label": request.per_label,
         "held_out_classes": request.held_out_classes,
         **asdict(request.plan),
         "vectors": digest.hexdigest()[:16],
