@@ -2,14 +2,11 @@
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.errors import UsageError
-
-if TYPE_CHECKING:
-    from lab.finetune.run import Report, Request
+from lab.finetune.request import Plan, Request
 
 NAME = "finetune"
 HELP = "train a model on a gallery's labels, and measure it on images and classes held out"
@@ -45,9 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="take up to so many images of each label only, for a quick try",
     )
-    parser.add_argument(
-        "--dim", type=int, default=256, metavar="N", help="numbers in a vector (default: 256)"
-    )
     _add_numbers(parser)
     parser.add_argument(
         "--out",
@@ -63,14 +57,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_numbers(parser: argparse.ArgumentParser) -> None:
+    usual = Plan()
     numbers: tuple[tuple[str, type, float, str], ...] = (
-        ("epochs", int, 30, "the most epochs"),
-        ("patience", int, 5, "end after so many epochs without a better validation mAP"),
-        ("batch", int, 256, "images a step"),
-        ("rate", float, 1e-3, "learning rate of the head"),
-        ("anchor", float, 0.01, "how strongly it is held to where it began"),
-        ("held-out-classes", float, 0.2, "the share of the classes that is held out whole"),
-        ("seed", int, 0, "of the split and of all that is left to chance"),
+        ("dim", int, Request.dim, "numbers in a vector"),
+        ("epochs", int, usual.epochs, "the most epochs"),
+        (
+            "patience",
+            int,
+            usual.patience,
+            "end after so many epochs that are no better",
+        ),
+        ("batch", int, usual.batch, "images a step"),
+        ("rate", float, usual.rate, "learning rate of the head"),
+        ("anchor", float, usual.anchor, "how strongly it is held to where it began"),
+        (
+            "held-out-classes",
+            float,
+            Request.held_out_classes,
+            "the share of the classes that is held out whole",
+        ),
+        ("seed", int, usual.seed, "of the split and of all that is left to chance"),
     )
     for name, kind, default, what in numbers:
         parser.add_argument(
@@ -93,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report.as_json()))
     else:
-        print("\n".join(_lines(report)))
+        print("\n".join(report.lines()))
     return 0
 
 
@@ -102,7 +108,7 @@ def stopped(options: argparse.Namespace) -> str:
     return "The same command goes on after the last epoch kept."
 
 
-def _request(options: argparse.Namespace) -> "Request":
+def _request(options: argparse.Namespace) -> Request:
     if options.epochs < 1 or options.patience < 1:
         raise UsageError(
             f"--epochs and --patience must be 1 or more, not {options.epochs} and "
@@ -118,9 +124,6 @@ def _request(options: argparse.Namespace) -> "Request":
         raise UsageError(f"--seed must be 0 or more, not {options.seed}.")
     if options.out is not None and options.out.suffix != ".safetensors":
         raise UsageError(f"--out must name a .safetensors file, not {options.out}.")
-    from lab.finetune.run import Request
-    from lab.finetune.training import Plan
-
     plan = {field: getattr(options, field) for field in Plan.__annotations__}
     own = {field: getattr(options, field) for field in Request.__annotations__ if field != "plan"}
     return Request(plan=Plan(**plan), **own)
@@ -151,28 +154,3 @@ class _Bars:
             self._bar = tqdm(total=total, initial=done, desc=name, unit=unit, disable=None)
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)
-
-
-def _lines(report: "Report") -> Iterator[str]:
-    training = report.training
-    parts = training["split"]
-    yield (
-        f"{report.gallery}: {parts['train']} images of {parts['classes']} classes trained on, "
-        f"{parts['validation']} watched"
-    )
-    yield (
-        f"best epoch {training['best_epoch']} of {training['epochs_done']} ({training['ended']})"
-    )
-    yield f"{'':34} {'mAP':>16}  {'precision@5':>16}"
-    for part, what in (("seen", "held-out images"), ("unseen", "held-out classes")):
-        yield _line(f"{what} ({parts[part]} images)", training["figures"][part])
-    yield f"{report.path}: python3 create_index.py --model {report.path} ..."
-
-
-def _line(what: str, figures: dict[str, Any]) -> str:
-    before, after = figures["before"], figures["after"]
-    columns = [
-        f"{before[key]:.4f} → {after[key]:.4f}" if before[key] is not None else "no two alike"
-        for key in ("mean_average_precision", "precision_at_5")
-    ]
-    return f"{what:34} {columns[0]:>16}  {columns[1]:>16}"

@@ -1,11 +1,11 @@
 """Unit vectors and their labels → one number that falls as the labels come apart."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.nn import functional
 
-Loss = Literal["metric", "classification"]
+from lab.finetune.request import Loss
 
 TEMPERATURE = 0.1
 _NOT_AMONG_THEM = -1e9  # minus infinity would make a batch of one no number

@@ -2,10 +2,11 @@
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,25 +17,10 @@ from lab.finetune.labelled import Labelled, read_labelled
 from lab.finetune.learner import Head, Learner, Rows, head_learner, starting_head
 from lab.finetune.measure import measure
 from lab.finetune.network import NetworkTraining, network_training
+from lab.finetune.request import Request
 from lab.finetune.result import write_model
 from lab.finetune.split import Split, split_images
-from lab.finetune.training import Outcome, Plan, Tell, train
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for; see `lab.finetune.command` for each."""
-
-    gallery: str
-    plan: Plan
-    train: Literal["head", "network"] = "head"
-    dim: int = 256
-    without: str = ""
-    per_label: int | None = None
-    held_out_classes: float = 0.2
-    out: Path | None = None
-    force: bool = False
-    restart: bool = False
+from lab.finetune.training import Outcome, Tell, train
 
 
 @dataclass(frozen=True)
@@ -48,6 +34,23 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         return {"gallery": self.gallery, "path": str(self.path), **self.training}
+
+    def lines(self) -> Iterator[str]:
+        """Yield what was trained on, and the figures before and after, for people."""
+        training = self.training
+        parts = training["split"]
+        yield (
+            f"{self.gallery}: {parts['train']} images of {parts['classes']} classes trained on, "
+            f"{parts['validation']} watched"
+        )
+        yield (
+            f"best epoch {training['best_epoch']} of {training['epochs_done']} "
+            f"({training['ended']})"
+        )
+        yield f"{'':34} {'mAP':>16}  {'precision@5':>16}"
+        for part, what in (("seen", "held-out images"), ("unseen", "held-out classes")):
+            yield _line(f"{what} ({parts[part]} images)", training["figures"][part])
+        yield f"{self.path}: python3 create_index.py --model {self.path} ..."
 
 
 def finetune(
@@ -168,3 +171,12 @@ def _before_and_after(labelled: Labelled, rows: Rows, learner: Learner) -> dict[
         "before": asdict(measure(labelled.vectors[rows], labels)),
         "after": asdict(measure(learner.vectors(rows), labels)),
     }
+
+
+def _line(what: str, figures: dict[str, Any]) -> str:
+    before, after = figures["before"], figures["after"]
+    columns = [
+        f"{before[key]:.4f} → {after[key]:.4f}" if before[key] is not None else "no two alike"
+        for key in ("mean_average_precision", "precision_at_5")
+    ]
+    return f"{what:34} {columns[0]:>16}  {columns[1]:>16}"

@@ -11,43 +11,15 @@ import torch
 
 from lab.finetune.checkpoint import Checkpoint
 from lab.finetune.learner import Draw, Learner, Rows
-from lab.finetune.losses import Loss, loss_of
+from lab.finetune.losses import loss_of
 from lab.finetune.measure import measure
+from lab.finetune.request import Plan
 from lab.finetune.split import Split
 
 _IMAGES_OF_A_CLASS = 4
 _PROXIES_FASTER = 10.0
 DIVERGED = "the loss was no number any more"
 Tell = Callable[[str, int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train.
-
-    Parameters
-    ----------
-    loss
-        `metric` or `classification`.
-    epochs, patience
-        The most epochs, and after how many without a better validation mAP it ends.
-    batch, rate
-        Images a step, and Adam's learning rate for the head.
-    anchor
-        How strongly the parameters are held to where they began: this times the sum of the squared
-        differences joins the loss (L2-SP: Li et al., Explicit Inductive Bias for Transfer Learning,
-        ICML 2018). It is what keeps classes that were never seen from falling apart.
-    seed
-        Of the split, the order of the batches and the augmentation.
-    """
-
-    loss: Loss
-    epochs: int
-    patience: int
-    batch: int
-    rate: float
-    anchor: float
-    seed: int
 
 
 @dataclass(frozen=True)

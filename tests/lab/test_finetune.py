@@ -25,8 +25,9 @@ from app.transfer import ImportRequest, import_embeddings
 from lab.finetune import command
 from lab.finetune.checkpoint import Checkpoint
 from lab.finetune.labelled import read_labelled
-from lab.finetune.run import Report, Request, finetune
-from lab.finetune.training import DIVERGED, Plan
+from lab.finetune.request import Plan, Request
+from lab.finetune.run import Report, finetune
+from lab.finetune.training import DIVERGED
 from tests.conftest import ROOT, Home, encoded, fill, mean_colour
 
 LABELS, IMAGES = 10, 20

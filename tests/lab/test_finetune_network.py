@@ -19,9 +19,9 @@ from app.errors import DatasetError, ModelError, UsageError
 from app.settings import Settings, read_settings
 from lab.finetune.measure import measure
 from lab.finetune.network import stages_of
-from lab.finetune.run import Request, finetune
+from lab.finetune.request import Plan, Request
+from lab.finetune.run import finetune
 from lab.finetune.split import split_images
-from lab.finetune.training import Plan
 from tests.conftest import Home, fill
 
 LITE0 = model_named("efficientnet_lite0")
