@@ -370,3 +370,8 @@ def test_pictures_that_are_gone_leave_the_head_to_be_trained(tmp_path: Path) -> 
         finetune(request_of(tmp_path / "a.safetensors", train="network"), settings_of(home))
     report = finetune(request_of(tmp_path / "a.safetensors", epochs=1), settings_of(home))
     assert report.training["figures"]["unseen"]["after"]["mean_average_precision"] is None
+
+
+def test_the_command_can_be_listed_without_loading_torch() -> None:
+    listed = "import sys, lab.finetune.command; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", listed], cwd=ROOT, check=False).returncode == 0
