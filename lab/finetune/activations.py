@@ -1,0 +1,95 @@
+"""What a network's first blocks give of many pictures → a file, computed once and gone on with."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.errors import StorageError
+from lab.finetune.checkpoint import write_whole
+from lab.finetune.training import Tell
+
+_BATCH = 32
+
+
+class Activations:
+    """A file in `folder` of half-precision arrays, named after all that they depend on."""
+
+    def __init__(self, folder: Path, depends_on: Sequence[object]) -> None:
+        name = hashlib.sha256(repr(depends_on).encode()).hexdigest()[:16]
+        self._path, self._progress = folder / f"{name}.npy", folder / f"{name}.json"
+        self._array: NDArray[np.float16] | None = None
+
+    def fill(
+        self,
+        first: torch.nn.Module,
+        prepare: Callable[[int], NDArray[np.float32]],
+        count: int,
+        tell: Tell,
+    ) -> None:
+        """Compute what is missing of `count` arrays, in order, from what `prepare` gives for each.
+
+        Killed at any moment, the next call goes on with at most one batch done again. StorageError
+        if there is no room.
+        """
+        done = self._done()
+        if not done:
+            self._begin((count, *_shape(first, prepare(0))))
+        array = np.lib.format.open_memmap(self._path, mode="r+")
+        tell("read", done, count, "")
+        for start in range(done, count, _BATCH):
+            places = range(start, min(start + _BATCH, count))
+            with torch.inference_mode():
+                given = first(torch.from_numpy(np.stack([prepare(place) for place in places])))
+            array[places.start : places.stop] = given.numpy()
+            array.flush()
+            write_whole(self._progress, lambda part, n=places.stop: part.write_text(json.dumps(n)))
+            tell("read", places.stop, count, "")
+        self._array = array
+
+    def at(self, places: Sequence[int]) -> torch.Tensor:
+        """Return the float32 arrays at `places`, after `fill`."""
+        if self._array is None:
+            raise RuntimeError("fill comes before at")
+        return torch.from_numpy(self._array[list(places)].astype(np.float32))
+
+    def forget(self) -> None:
+        """Delete the file."""
+        self._array = None
+        self._path.unlink(missing_ok=True)
+        self._progress.unlink(missing_ok=True)
+
+    def _done(self) -> int:
+        try:
+            return int(json.loads(self._progress.read_text())) if self._path.is_file() else 0
+        except (OSError, ValueError):
+            return 0
+
+    def _begin(self, shape: tuple[int, ...]) -> None:
+        """Make an empty file of float16 arrays; StorageError if the disk cannot take it."""
+        folder, needed = self._path.parent, 2 * int(np.prod(shape))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(folder).free
+            if free > needed:
+                np.lib.format.open_memmap(self._path, mode="w+", dtype=np.float16, shape=shape)
+                return
+        except OSError as exc:
+            raise StorageError(
+                f"{folder} cannot be written ({exc.strerror}): set RIS_CACHE_DIR to a folder that "
+                "can be."
+            ) from exc
+        raise StorageError(
+            f"{folder} needs {needed / 1e6:.0f} MB for training the network and has "
+            f"{free / 1e6:.0f} MB free: make room, or set RIS_CACHE_DIR to another folder."
+        )
+
+
+def _shape(first: torch.nn.Module, prepared: NDArray[np.float32]) -> tuple[int, ...]:
+    with torch.inference_mode():
+        return tuple(first(torch.from_numpy(prepared[None])).shape[1:])

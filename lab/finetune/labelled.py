@@ -1,0 +1,167 @@
+"""A gallery's name → its stored vectors with a label each, and its pictures, checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embed import Model, model_named
+from app.errors import DatasetError, GalleryError, UsageError
+from app.gallery import Gallery, Manifest, open_gallery
+from app.settings import Settings
+from app.wiring import make_service
+
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+_UNUSABLE = "Fine-tuning starts from what a network gives: "
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labelled images of a gallery.
+
+    Parameters
+    ----------
+    gallery, model, weights_sha256
+        The gallery's name, the model that made its vectors, and the hash of its weights.
+    vectors
+        (n, dim) float32 of length 1, as stored.
+    labels, names
+        (n,) int64 that index the labels' names, which are in sorted order.
+    paths
+        The n pictures' paths, from the folder that the gallery was made of.
+    """
+
+    gallery: str
+    model: Model
+    weights_sha256: str
+    vectors: Vectors
+    labels: Rows
+    names: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def read_labelled(
+    settings: Settings, name: str, *, without: str = "", per_label: int | None = None
+) -> Labelled:
+    """Return the images of the gallery `name` that have a label, but for those of `without`.
+
+    With `per_label`, up to so many of each label, drawn at random but always the same.
+
+    An image with several labels counts for the first of them by name: a picture that shows several
+    things would otherwise be drawn to all of their classes at once. NotFoundError if there is no
+    such gallery or label, GalleryError if its vectors are not here, UsageError if no training can
+    start from them.
+    """
+    make_service(settings).folder(name)  # says what galleries there are
+    gallery = open_gallery(
+        name, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
+    )
+    try:
+        model = _model_of(gallery.manifest)
+        labels = [names[0] if names else "" for names in gallery.labels_by_row()]
+        if without and without not in labels:
+            gallery.ids_of_label(without)  # says which label is near
+        _check_vectors(gallery)
+        chosen = _chosen(labels, without, per_label)
+        names = tuple(sorted({labels[row] for row in chosen}))
+        _check_labels(name, names, without)
+        records = [record for block in _blocks(chosen) for record in gallery.images(block)]
+    finally:
+        gallery.close()
+    number = {label: place for place, label in enumerate(names)}
+    return Labelled(
+        gallery=name,
+        model=model,
+        weights_sha256=gallery.manifest.weights_sha256,
+        vectors=make_service(settings).vectors(name)[chosen].astype(np.float32),
+        labels=np.array([number[labels[row]] for row in chosen], np.int64),
+        names=names,
+        paths=tuple(record.path for record in records),
+    )
+
+
+def picture_reader(settings: Settings, gallery: str) -> Callable[[str], bytes]:
+    """Return what reads a picture of a gallery, given its path; DatasetError if they are not here.
+
+    What it returns raises DatasetError for a single one that is gone.
+    """
+    service = make_service(settings)
+    folder = service.folder(gallery)
+    missing = service.gallery(gallery).pictures_missing
+    if folder is None or missing:
+        raise DatasetError(
+            f"Training the network needs the pictures of {gallery}, --train head does not. "
+            f"{missing}"
+        )
+
+    def read(path: str) -> bytes:
+        try:
+            return (folder / path).read_bytes()
+        except OSError as exc:
+            raise DatasetError(
+                f"The picture {folder / path} cannot be read ({exc.strerror}): bring it back, or "
+                f"build {gallery} anew without it."
+            ) from exc
+
+    return read
+
+
+def _chosen(labels: list[str], without: str, per_label: int | None) -> list[int]:
+    """Return the rows to take, ascending."""
+    draw = np.random.default_rng(0)
+    rows_of: dict[str, list[int]] = {}
+    for row, label in enumerate(labels):
+        if label not in ("", without):
+            rows_of.setdefault(label, []).append(row)
+    taken = [draw.permutation(rows)[:per_label].tolist() for rows in rows_of.values()]
+    return sorted(row for rows in taken for row in rows)
+
+
+def _model_of(manifest: Manifest) -> Model:
+    """Return the model of the registry that made a gallery's vectors; UsageError if none did."""
+    if not manifest.preprocessing:
+        raise UsageError(
+            f"{_UNUSABLE}the vectors of {manifest.name} came from elsewhere, and no model here "
+            "made them. Name a gallery that was built here."
+        )
+    if getattr(manifest, "pca", 0):
+        raise UsageError(
+            f"{_UNUSABLE}the vectors of {manifest.name} were centred and shortened after it. Name "
+            "a gallery that was built without --pca."
+        )
+    try:
+        return model_named(manifest.model)
+    except UsageError as exc:
+        raise UsageError(
+            f"{_UNUSABLE}the model {manifest.model} of {manifest.name} is none of the program's "
+            "own. Name a gallery of the model that it was made of."
+        ) from exc
+
+
+def _check_vectors(gallery: Gallery) -> None:
+    if gallery.vectors_path is None:
+        raise GalleryError(
+            f"The vectors of {gallery.name} are not here ({gallery.folders.features}), and "
+            f"training starts from them. Run: {gallery.manifest.command} --force"
+        )
+
+
+def _check_labels(gallery: str, names: tuple[str, ...], without: str) -> None:
+    left = f" without {without}" if without else ""
+    if not names:
+        raise UsageError(
+            f"No image of {gallery} has a label{left}: put the pictures of each kind into a folder "
+            "of its own, and build the gallery anew."
+        )
+    if len(names) == 1:
+        raise UsageError(
+            f"All labelled images of {gallery}{left} have the same label, {names[0]!r}: there is "
+            "nothing to tell apart. Name a gallery with two labels or more."
+        )
+
+
+def _blocks(rows: list[int]) -> list[list[int]]:
+    return [rows[start : start + 1000] for start in range(0, len(rows), 1000)]

@@ -1,0 +1,197 @@
+"""A gallery's pictures → the last blocks of its network, trained upon what the first ones give.
+
+The first blocks never change, so what they give is computed once, of each picture as it is and of
+each picture trained on once more as another cut of it, mirrored, and kept in a file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app import decode
+from app.embed import Model
+from app.embed.convert import read_weights
+from app.embed.networks import feature_network, pooled
+from app.embed.weights import find_weights
+from app.errors import DatasetError, DecodeError, ModelError, UsageError
+from app.results import Box
+from app.settings import Settings
+from lab.finetune.activations import Activations
+from lab.finetune.labelled import Labelled, picture_reader
+from lab.finetune.learner import Draw, Head, Learner, Rows
+from lab.finetune.split import Split
+from lab.finetune.training import Tell
+
+_SLOWER = 0.1  # a network that was trained on a million pictures needs small steps
+_LEAST_SIDE = 0.7
+_RESNET = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A network in two: the first blocks, the last ones with the pooling, and how these are named.
+
+    `first` turns (n, 3, H, W) float32 into (n, c, h, w), `last` that into (n, dim) features;
+    `names` gives the published name of each tensor of the last blocks.
+    """
+
+    first: torch.nn.Module
+    last: torch.nn.Module
+    names: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """What is trained, and the network's whole published state, as it is at the time of asking."""
+
+    learner: Learner
+    state: Callable[[], dict[str, torch.Tensor]]
+    forget: Callable[[], None]
+
+
+class _EfficientNetBlocks(torch.nn.Module):
+    """Some blocks of an EfficientNet-Lite, with what comes before the first or after the last."""
+
+    def __init__(self, network: Any, blocks: slice) -> None:
+        super().__init__()
+        self.blocks = torch.nn.ModuleList(list(network._blocks)[blocks])
+        self.begins, self.ends = not blocks.start, blocks.stop is None
+        self.activation = network._swish
+        self.convolution = network._conv_stem if self.begins else network._conv_head
+        self.norm = network._bn0 if self.begins else network._bn1
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if self.begins:
+            x = self.activation(self.norm(self.convolution(x)))
+        for block in self.blocks:
+            x = block(x)
+        return self.activation(self.norm(self.convolution(x))) if self.ends else x
+
+
+def stages_of(model: Model, state: dict[str, Any]) -> Stages:
+    """Return a model's network cut after the block that halves its picture for the last time.
+
+    UsageError for a network that this file does not know, ModelError if the weights do not fit.
+    """
+    family, _, variant = model.network.partition(":")
+    if family == "efficientnet_lite":
+        network: Any = feature_network(replace(model, pool=None), state).network
+        halving = [i for i, block in enumerate(network._blocks) if _halves(block._depthwise_conv)]
+        first = _EfficientNetBlocks(network, slice(0, halving[-1] + 1))
+        last: torch.nn.Module = _EfficientNetBlocks(network, slice(halving[-1] + 1, None))
+        named = network.state_dict(keep_vars=True)
+    elif family == "torchvision" and variant.startswith("resnet"):
+        layers = dict(
+            zip(_RESNET, feature_network(replace(model, pool=None), state).children(), strict=True)
+        )
+        named = torch.nn.ModuleDict(layers).state_dict(keep_vars=True)
+        halving_block, *rest = layers.pop("layer4").children()
+        first = torch.nn.Sequential(*layers.values(), halving_block)  # type: ignore[assignment]
+        last = torch.nn.Sequential(*rest)
+    else:
+        raise UsageError(
+            f"The network of {model.name} cannot be trained here, only those of the "
+            "EfficientNet-Lite and ResNet models: use --train head."
+        )
+    own = {id(tensor) for tensor in last.state_dict(keep_vars=True).values()}
+    names = {name: tensor for name, tensor in named.items() if id(tensor) in own}
+    return Stages(first.eval(), pooled(last, model.pool).eval(), names)
+
+
+def _halves(convolution: Any) -> bool:
+    stride = convolution.stride
+    return bool(stride[0] == 2)
+
+
+def network_training(
+    labelled: Labelled, head: Head, split: Split, settings: Settings, *, seed: int, tell: Tell
+) -> NetworkTraining:
+    """Return the learner of a gallery's last blocks and `head`, what they are fed with computed.
+
+    Normalisation keeps the statistics that it came with. The file of what the first blocks give
+    lies in RIS_CACHE_DIR until `forget` is called; interrupted, the next call goes on with it.
+    UsageError for a network that cannot be trained, ModelError for weights that are not those of
+    the gallery, DatasetError for pictures that are not here, StorageError if the file cannot be
+    kept.
+    """
+    read = picture_reader(settings, labelled.gallery)
+    published = _published(labelled, settings)
+    stages = stages_of(labelled.model, published)
+    every = np.concatenate([split.train, split.validation, split.seen, split.unseen])
+    cuts = [(row, False) for row in every.tolist()] + [(row, True) for row in split.train.tolist()]
+    prepare = _preparing(labelled, read, seed)
+    key = [labelled.weights_sha256, labelled.model.network, labelled.gallery, seed, cuts]
+    kept = Activations(settings.cache_dir / "finetune", [*key, labelled.paths])
+    kept.fill(stages.first, lambda place: prepare(*cuts[place]), len(cuts), tell)
+    place_of = {cut: place for place, cut in enumerate(cuts)}
+
+    def inputs(rows: Rows, draw: Draw | None) -> torch.Tensor:
+        other = draw.random(len(rows)) < 0.5 if draw else np.zeros(len(rows), bool)
+        asked = zip(rows.tolist(), other.tolist(), strict=True)
+        places = [place_of.get(cut, place_of[cut[0], False]) for cut in asked]
+        return kept.at(places)
+
+    return NetworkTraining(
+        Learner(
+            module=torch.nn.Sequential(stages.last, head),
+            groups=((_SLOWER, tuple(stages.last.parameters())), (1.0, tuple(head.parameters()))),
+            inputs=inputs,
+        ),
+        state=lambda: published | {name: each.detach() for name, each in stages.names.items()},
+        forget=kept.forget,
+    )
+
+
+def _published(labelled: Labelled, settings: Settings) -> dict[str, Any]:
+    """Return the weights that the gallery was built with."""
+    if labelled.model.weights is None:
+        raise UsageError(
+            f"The model {labelled.model.name} of {labelled.gallery} has no network: "
+            "use --train head."
+        )
+    path, digest = find_weights(
+        labelled.model,
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.cache_dir,
+        download=False,
+    )
+    if digest != labelled.weights_sha256:
+        raise ModelError(
+            f"{labelled.gallery} was built with other weights of {labelled.model.name} than "
+            f"{path}: bring those back, or build it anew."
+        )
+    return dict(read_weights(path))
+
+
+def _preparing(
+    labelled: Labelled, read: Callable[[str], bytes], seed: int
+) -> Callable[[int, bool], NDArray[np.float32]]:
+    """Return what makes the network's input of a picture, as the build does, or of another cut."""
+    how = labelled.model.preprocessing
+    mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
+
+    def prepare(row: int, other: bool) -> NDArray[np.float32]:
+        path = labelled.paths[row]
+        try:
+            image = decode.decode(read(path), min_side=2 * how.resize)
+        except DecodeError as exc:
+            raise DatasetError(
+                f"The picture {path} of {labelled.gallery} has changed since it was built ({exc}) "
+                "Build it anew."
+            ) from exc
+        if other:
+            image = decode.mirror(decode.crop(image, _box(np.random.default_rng([seed, row]))))
+        return ((how.apply(image) - mean) / std).transpose(2, 0, 1)
+
+    return prepare
+
+
+def _box(draw: Draw) -> Box:
+    """Return a part of a picture with sides of at least 0.7 of its own."""
+    width, height = draw.uniform(_LEAST_SIDE, 1, 2)
+    left, top = draw.uniform(0, 1 - width), draw.uniform(0, 1 - height)
+    return Box(left, top, min(left + width, 1.0), min(top + height, 1.0))

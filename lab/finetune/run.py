@@ -1,0 +1,182 @@
+"""A request → a trained model in its file, measured: the training, start to end."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.errors import UsageError
+from app.settings import Settings
+from lab.finetune.checkpoint import Checkpoint
+from lab.finetune.labelled import Labelled, read_labelled
+from lab.finetune.learner import Head, Learner, Rows, head_learner, starting_head
+from lab.finetune.measure import measure
+from lab.finetune.network import NetworkTraining, network_training
+from lab.finetune.request import Request
+from lab.finetune.result import write_model
+from lab.finetune.split import Split, split_images
+from lab.finetune.training import Outcome, Tell, train
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of it: the model's file, and all that its metadata say of the training."""
+
+    gallery: str
+    path: Path
+    training: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {"gallery": self.gallery, "path": str(self.path), **self.training}
+
+    def lines(self) -> Iterator[str]:
+        """Yield what was trained on, and the figures before and after, for people."""
+        training = self.training
+        parts = training["split"]
+        yield (
+            f"{self.gallery}: {parts['train']} images of {parts['classes']} classes trained on, "
+            f"{parts['validation']} watched"
+        )
+        yield (
+            f"best epoch {training['best_epoch']} of {training['epochs_done']} "
+            f"({training['ended']})"
+        )
+        yield f"{'':34} {'mAP':>16}  {'precision@5':>16}"
+        for part, what in (("seen", "held-out images"), ("unseen", "held-out classes")):
+            yield _line(f"{what} ({parts[part]} images)", training["figures"][part])
+        yield f"{self.path}: python3 create_index.py --model {self.path} ..."
+
+
+def finetune(
+    request: Request,
+    settings: Settings,
+    *,
+    tell: Tell = lambda stage, done, total, note: None,
+) -> Report:
+    """Train as asked, write the model's file, and return what it does to held-out images.
+
+    `tell` hears of the pictures read and of the epochs. Stopped at any moment, the same request
+    goes on after the last epoch kept. UsageError, NotFoundError, GalleryError, DatasetError,
+    ModelError for what cannot be trained on, StorageError for what cannot be written.
+    """
+    path = request.out or settings.models_dir / f"{request.gallery}-finetuned.safetensors"
+    if path.exists() and not request.force:
+        raise UsageError(
+            f"The model {path} exists already: add --force to replace it, or name another file "
+            "with --out."
+        )
+    if request.per_label is not None and request.per_label < 1:
+        raise UsageError(f"--per-label must be 1 or more, not {request.per_label}.")
+    labelled = read_labelled(
+        settings, request.gallery, without=request.without, per_label=request.per_label
+    )
+    split = split_images(labelled.labels, seed=request.plan.seed, classes=request.held_out_classes)
+    checkpoint = Checkpoint(path.with_suffix(".checkpoint"), _what_decides(request, labelled))
+    if request.restart:
+        checkpoint.remove()
+    checkpoint.load()  # one of another training is told of before any work is done
+    head = starting_head(labelled.vectors[split.train], _checked_dim(request.dim, labelled))
+    trained = _training(request, labelled, head, split, settings, tell)
+    outcome = train(
+        trained.learner, labelled.labels, split, request.plan, checkpoint=checkpoint, tell=tell
+    )
+    training = _facts(request, labelled, split, outcome, trained.learner)
+    write_model(
+        path,
+        head,
+        base=labelled.model.name,
+        base_sha256=labelled.weights_sha256,
+        training=training,
+        network=trained.state() if request.train == "network" else None,
+    )
+    checkpoint.remove()
+    trained.forget()
+    return Report(request.gallery, path, training)
+
+
+def _training(
+    request: Request,
+    labelled: Labelled,
+    head: Head,
+    split: Split,
+    settings: Settings,
+    tell: Tell,
+) -> NetworkTraining:
+    if request.train == "head":
+        return NetworkTraining(head_learner(labelled.vectors, head), dict, lambda: None)
+    return network_training(labelled, head, split, settings, seed=request.plan.seed, tell=tell)
+
+
+def _checked_dim(dim: int, labelled: Labelled) -> int:
+    most = int(labelled.vectors.shape[1])
+    if dim < 1:
+        raise UsageError(f"--dim must be 1 or more, not {dim}.")
+    return min(dim, most)
+
+
+def _what_decides(request: Request, labelled: Labelled) -> dict[str, Any]:
+    """Return all that the numbers of a training depend on, as plain JSON values."""
+    digest = hashlib.sha256(labelled.vectors.tobytes() + labelled.labels.tobytes())
+    return {
+        "gallery": request.gallery,
+        "train": request.train,
+        "dim": request.dim,
+        "without": request.without,
+        "per_label": request.per_label,
+        "held_out_classes": request.held_out_classes,
+        **asdict(request.plan),
+        "vectors": digest.hexdigest()[:16],
+        "weights": labelled.weights_sha256,
+    }
+
+
+def _facts(
+    request: Request, labelled: Labelled, split: Split, outcome: Outcome, learner: Learner
+) -> dict[str, Any]:
+    """Return how a model was made and what it does, as plain JSON values, for its metadata."""
+    held_out = np.unique(labelled.labels[split.unseen])
+    counts = {name: len(getattr(split, name)) for name in Split.__annotations__}
+    return {
+        **_what_decides(request, labelled),
+        "split": {
+            **counts,
+            "classes": len(labelled.names) - len(held_out),
+            "held_out": [labelled.names[label] for label in held_out],
+        },
+        "best_epoch": outcome.best_epoch,
+        "epochs_done": outcome.epochs,
+        "ended": outcome.ended,
+        "history": [
+            {"loss": loss if math.isfinite(loss) else None, "validation": score}
+            for loss, score in outcome.history
+        ],
+        "figures": {
+            part: _before_and_after(labelled, getattr(split, part), learner)
+            for part in ("seen", "unseen")
+        },
+        "versions": {name: version(name) for name in ("numpy", "torch")},
+    }
+
+
+def _before_and_after(labelled: Labelled, rows: Rows, learner: Learner) -> dict[str, Any]:
+    """Return the figures of held-out images, by the gallery's vectors and by the trained ones."""
+    labels = labelled.labels[rows]
+    return {
+        "before": asdict(measure(labelled.vectors[rows], labels)),
+        "after": asdict(measure(learner.vectors(rows), labels)),
+    }
+
+
+def _line(what: str, figures: dict[str, Any]) -> str:
+    before, after = figures["before"], figures["after"]
+    columns = [
+        f"{before[key]:.4f} → {after[key]:.4f}" if before[key] is not None else "no two alike"
+        for key in ("mean_average_precision", "precision_at_5")
+    ]
+    return f"{what:34} {columns[0]:>16}  {columns[1]:>16}"

@@ -1,0 +1,201 @@
+"""Fine-tuning a network: pictures → its last blocks trained, the whole in one model file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from app import decode, layouts
+from app.build import build_gallery
+from app.embed import Embedder, model_named
+from app.embed.convert import network_of, read_weights
+from app.embed.model_file import read_model_file
+from app.embed.networks import declare_torchvision_operators, feature_network
+from app.embed.weights import find_weights
+from app.errors import DatasetError, ModelError, UsageError
+from app.settings import Settings, read_settings
+from lab.finetune.measure import measure
+from lab.finetune.network import stages_of
+from lab.finetune.request import Plan, Request
+from lab.finetune.run import finetune
+from lab.finetune.split import split_images
+from tests.conftest import Home, fill
+
+LITE0 = model_named("efficientnet_lite0")
+
+
+class TorchRuntime:
+    """The real network, without the conversion that a test of training has no use for."""
+
+    batch = 8
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.network = network
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return features_of(self.network, batch)
+
+
+def features_of(network: torch.nn.Module, batch: np.ndarray) -> np.ndarray:
+    how = LITE0.preprocessing
+    x = (batch - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    with torch.inference_mode():
+        return np.asarray(network(torch.from_numpy(x.transpose(0, 3, 1, 2))))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with the gallery `few`: 16 pictures of two kinds, and the real EfficientNet-Lite0."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    images = fill(home.path / "pictures", 16, labels=2)
+    path, digest = find_weights(LITE0, weights_dir=None, cache_dir=home.path, download=False)
+    runtime = TorchRuntime(feature_network(LITE0, read_weights(path)))
+    build_gallery(
+        layouts.open_folder(images, "few"),
+        Embedder(LITE0, runtime, weights_sha256=digest),
+        folders=home.folders("few"),
+        index="Flat",
+        limit=None,
+        command=f"python3 create_index.py --images {images} --name few",
+        source=str(images),
+        workers=1,
+        tell=lambda stage, done, total: None,
+    )
+    return home
+
+
+@pytest.fixture
+def settings(home: Home) -> Settings:
+    return read_settings({"RIS_HOME": str(home.path), "RIS_CACHE_DIR": str(home.path / "cache")})
+
+
+def request_of(out: Path, **options: Any) -> Request:
+    plan = Plan("metric", epochs=2, patience=2, batch=8, rate=1e-2, anchor=0.0, seed=0)
+    return Request("few", plan, train="network", dim=4, out=out, **options)
+
+
+def test_training_the_network_changes_its_last_blocks_and_the_file_holds_the_whole_of_it(
+    home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.safetensors"
+    told = []
+    report = finetune(
+        request_of(path), settings, tell=lambda stage, done, total, note: told.append((stage, done))
+    )
+    assert told[0] == ("read", 0)
+    assert ("train", 2) in told
+    tensors = load_file(path)
+    weights, _ = find_weights(LITE0, weights_dir=None, cache_dir=home.path, download=False)
+    published = read_weights(weights)
+    assert {name.removeprefix("network.") for name in tensors if "network." in name} == set(
+        published
+    )
+    changed = {
+        name
+        for name, tensor in published.items()
+        if not np.array_equal(tensors[f"network.{name}"], tensor.numpy())
+    }
+    assert "_conv_head.weight" in changed
+    assert all(
+        name.startswith(("_conv_head", "_bn1")) or int(name.split(".")[1]) >= 12 for name in changed
+    )
+    assert not any("running" in name for name in changed)
+
+    model = read_model_file(path)
+    how = model.preprocessing
+    kinds = [sorted((home.path / "pictures" / f"kind_{kind}").iterdir()) for kind in (0, 1)]
+    inputs = [
+        how.apply(decode.decode(file.read_bytes(), min_side=2 * how.resize))
+        for file in (*kinds[0], *kinds[1])
+    ]
+    vectors = features_of(network_of(model, path), np.stack(inputs))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = np.repeat([0, 1], 8)
+    seen = split_images(labels, seed=0).seen
+    expected = measure(vectors[seen], labels[seen]).mean_average_precision
+    figures = report.training["figures"]["seen"]["after"]
+    # What the first blocks give is kept at half precision while training.
+    assert figures["mean_average_precision"] == pytest.approx(expected, abs=0.02)
+    assert not list((home.path / "cache" / "finetune").iterdir())
+
+
+def test_pictures_that_were_read_before_an_interruption_are_not_read_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.finetune.activations._BATCH", 4)
+
+    def interrupt(stage: str, done: int, total: int, note: str) -> None:
+        if (stage, done) == ("read", 8):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(request_of(tmp_path / "a.safetensors"), settings, tell=interrupt)
+    told = []
+    finetune(
+        request_of(tmp_path / "a.safetensors"),
+        settings,
+        tell=lambda stage, done, total, note: told.append((stage, done)),
+    )
+    assert told[0] == ("read", 8)
+
+
+def test_a_picture_that_is_gone_or_changed_is_named(
+    home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    file = home.path / "pictures" / "kind_1" / "00003.jpg"
+    data = file.read_bytes()
+    try:
+        file.write_bytes(b"no picture")
+        with pytest.raises(DatasetError, match=r"kind_1/00003.jpg of few has changed"):
+            finetune(request_of(tmp_path / "a.safetensors"), settings)
+        file.unlink()
+        with pytest.raises(DatasetError, match=r"kind_1/00003.jpg cannot be read"):
+            finetune(request_of(tmp_path / "a.safetensors"), settings)
+    finally:
+        file.write_bytes(data)
+
+
+def test_other_weights_than_the_gallery_was_built_with_are_refused(
+    home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "efficientnet_lite0.pth").write_bytes(b"other weights")
+    settings = read_settings({"RIS_HOME": str(home.path), "RIS_WEIGHTS_DIR": str(tmp_path)})
+    with pytest.raises(ModelError, match="built with other weights of efficientnet_lite0"):
+        finetune(request_of(tmp_path / "a.safetensors"), settings)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50.gem", "efficientnet_lite0.max"])
+def test_the_two_parts_of_a_network_are_the_network(name: str) -> None:
+    model = model_named(name)
+    state = random_state(model.network)
+    stages = stages_of(model, state)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32))
+    if "efficientnet" in name:
+        x = torch.nn.functional.interpolate(x, 224)  # its padding is made for that side
+    with torch.inference_mode():
+        whole, parts = feature_network(model, state)(x), stages.last(stages.first(x))
+    torch.testing.assert_close(parts, whole)
+    assert set(stages.names) < set(state)
+    assert all(torch.equal(tensor, state[key]) for key, tensor in stages.names.items())
+
+
+def random_state(network: str) -> dict[str, torch.Tensor]:
+    family, _, variant = network.partition(":")
+    torch.manual_seed(0)
+    if family == "efficientnet_lite":
+        from efficientnet_lite_pytorch import EfficientNet
+
+        return dict(EfficientNet.from_name(variant).state_dict())
+    declare_torchvision_operators()
+    import torchvision
+
+    return dict(torchvision.models.get_model(variant, weights=None).state_dict())
+
+
+def test_a_network_that_cannot_be_cut_is_named() -> None:
+    model = model_named("alexnet")
+    with pytest.raises(UsageError, match="network of alexnet cannot be trained here"):
+        stages_of(model, {})
