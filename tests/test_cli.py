@@ -259,7 +259,7 @@ def assert_one_sentence(said: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "caltek"], "choose one of caltech, caltech101, coco, voc, voc2012"),
+        (["--data", "caltek"], "choose one of caltech, caltech101, coco, market, "),
         (["--images", "."], "add --name NAME"),
         (["--images", ".", "--name", "../x"], "A gallery cannot be called '../x'"),
         (["--images", ".", "--name", "x", "--model", "vgg"], "choose one of resnet50"),
