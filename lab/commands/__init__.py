@@ -1,0 +1,1 @@
+"""The laboratory's command line: one file a command, listed in `lab/__main__.py`."""
