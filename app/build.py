@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import decode, layouts
-from app.embed import Embedder, model_named
+from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, StorageError, UsageError
 from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of, writing_to
 from app.index import (
@@ -116,6 +116,7 @@ def build(
     features_dir: Path,
     indexes_dir: Path,
     load_embedder: Callable[[str], Embedder],
+    find_model: Callable[[str], Model] = model_named,
     workers: int,
     tell: Callable[[str, int, int], None],
 ) -> BuildReport:
@@ -124,7 +125,7 @@ def build(
     UsageError for an unknown data set, model, index or name, and for a gallery that exists already
     unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
     """
-    model_named(request.model)
+    model = find_model(request.model)
     if request.images is not None:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
@@ -133,8 +134,8 @@ def build(
     else:
         source = ""
         layout = layouts.open_data_set(request.data or "", datasets_dir)
-    name = request.name or f"{layout.name}-{request.model}"
-    check_new(name, request.model, request.index, indexes_dir=indexes_dir, force=request.force)
+    name = request.name or f"{layout.name}-{model.name}"
+    check_new(name, model, request.index, indexes_dir=indexes_dir, force=request.force)
     folders = Folders.of(name, features_dir, indexes_dir)
     return build_gallery(
         layout,
@@ -149,13 +150,13 @@ def build(
     )
 
 
-def check_new(name: str, model: str, index: str, *, indexes_dir: Path, force: bool) -> None:
+def check_new(name: str, model: Model, index: str, *, indexes_dir: Path, force: bool) -> None:
     """Raise UsageError unless a gallery can be called so and made so.
 
     One that exists already is a reason not to, unless `force` is set.
     """
     check_name(name)
-    check_factory(index, model_named(model).dim)
+    check_factory(index, model.dim)
     if name in gallery_names(indexes_dir) and not force:
         raise UsageError(f"The gallery {name} exists already: add --force to build it anew.")
 

@@ -51,6 +51,7 @@ def open_gallery(name: str = "", *, home: str | os.PathLike[str] | None = None) 
 def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "PictureEmbedder":
     """Return the model called `name`; with `download`, weights that are not here are fetched.
 
+    A name may end in a pooling (`resnet50.gem`), or be that of a model file in RIS_HOME/models.
     UsageError names the known models, ModelError says why one cannot run here.
     """
     settings = read_settings()
@@ -58,6 +59,7 @@ def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "
         name,
         weights_dir=settings.weights_dir,
         cache_dir=settings.cache_dir,
+        models_dir=settings.models_dir,
         purpose="query",
         download=download,
     )
@@ -187,6 +189,13 @@ class PictureEmbedder:
         """Return the (n, dim) float32 vectors of norm 1 of n pictures."""
         prepared = [self._embedder.prepare(self._decoded(picture, None)) for picture in pictures]
         return self._embedder.embed_prepared(prepared)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the (n, dim) float32 vectors of norm 1 of n texts, to compare with pictures'.
+
+        UsageError if the model knows no texts; `clip_vit_b_32` does.
+        """
+        return self._embedder.embed_texts(texts)
 
     def _decoded(self, picture: Picture, box: Box | None) -> NDArray[np.uint8]:
         if isinstance(picture, str) and is_address(picture):

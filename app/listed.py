@@ -10,7 +10,7 @@ from typing import Any
 from app import collect, decode, layouts
 from app.build import BuildReport, build_gallery, check_new, command_for
 from app.collect import Columns, Politeness
-from app.embed import Embedder
+from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, UsageError
 from app.gallery import Folders, gallery_names, open_gallery
 from app.layouts import Listed, Picture
@@ -61,6 +61,7 @@ def build_listed(
     features_dir: Path,
     indexes_dir: Path,
     load_embedder: Callable[[str], Embedder],
+    find_model: Callable[[str], Model] = model_named,
     fetch: Callable[[str], bytes],
     politeness: Politeness,
     workers: int,
@@ -79,7 +80,13 @@ def build_listed(
         request = _as_built(request, features_dir, indexes_dir)
     request = _with_defaults(request)
     model, index = request.model or "", request.index or ""
-    check_new(request.name, model, index, indexes_dir=indexes_dir, force=request.force or retried)
+    check_new(
+        request.name,
+        find_model(model),
+        index,
+        indexes_dir=indexes_dir,
+        force=request.force or retried,
+    )
     folder = datasets_dir / request.name
     if request.webdataset is not None:
         shards = collect.shards_in(request.webdataset)

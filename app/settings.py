@@ -27,6 +27,7 @@ class Settings:
     datasets_dir: Path
     features_dir: Path
     indexes_dir: Path
+    models_dir: Path
     cache_dir: Path
     weights_dir: Path | None
     allow_loopback_urls: bool
@@ -64,6 +65,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         datasets_dir=_folder(environ, "RIS_DATASETS_DIR", home / "datasets"),
         features_dir=home / "features",
         indexes_dir=home / "indexes",
+        models_dir=home / "models",
         cache_dir=_folder(environ, "RIS_CACHE_DIR", user_cache_path("reverse-image-search")),
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.build import BuildReport, build
-from app.embed.load import load_embedder
+from app.embed import find_model, pooled_name
+from app.embed.load import adopt_model_file, load_embedder
 from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
@@ -36,6 +37,7 @@ def make_service(settings: Settings) -> SearchService:
             load_embedder,
             weights_dir=settings.weights_dir,
             cache_dir=settings.cache_dir,
+            models_dir=settings.models_dir,
             purpose="query",
         ),
         fetch=make_fetch(settings),
@@ -73,11 +75,30 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
             load_embedder,
             weights_dir=settings.weights_dir,
             cache_dir=settings.cache_dir,
+            models_dir=settings.models_dir,
             purpose="build",
             download=True,
         ),
+        find_model=partial(find_model, models_dir=settings.models_dir),
         workers=_cores(),
     )
+
+
+def model_asked(settings: Settings, model: str, pool: str | None) -> str:
+    """Return the name of the model that a person asked for: a name, or the path of a model file.
+
+    A file is taken into the folder of the settings. UsageError if there is no such file or pooling,
+    ModelError if the file cannot be used here, StorageError if it cannot be kept.
+    """
+    if model.endswith(".safetensors"):
+        model = adopt_model_file(
+            Path(model),
+            models_dir=settings.models_dir,
+            weights_dir=settings.weights_dir,
+            cache_dir=settings.cache_dir,
+            download=True,
+        )
+    return pooled_name(model, pool) if pool else model
 
 
 def make_list_builder(settings: Settings) -> partial[BuildReport]:
@@ -114,7 +135,7 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
     from app.transfer import import_embeddings
 
     builder = make_builder(settings).keywords
-    wanted = ("features_dir", "indexes_dir", "load_embedder")
+    wanted = ("features_dir", "indexes_dir", "load_embedder", "find_model")
     return partial(import_embeddings, **{key: builder[key] for key in wanted})
 
 

@@ -16,6 +16,7 @@ NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
 
+_MODEL = "resnet50"
 _LISTS = ("csv", "parquet", "webdataset")
 _TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 
@@ -50,7 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", help="the gallery's name (default for --data: the data set and the model)"
     )
     parser.add_argument(
-        "--model", help="default: resnet50; for --embeddings: the model that made them, if known"
+        "--model",
+        metavar="NAME",
+        help="default: resnet50; for --embeddings: the model that made them, if known; or the path "
+        "of a model file (.safetensors)",
+    )
+    parser.add_argument(
+        "--pool",
+        choices=("avg", "max", "gem"),
+        help="how the model's last feature map becomes one vector, default: avg",
     )
     parser.add_argument("--index", help="a FAISS factory string, default: IVF100,PQ8")
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
@@ -83,10 +92,12 @@ def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
     from app.build import BuildRequest, command_for
     from app.settings import read_settings
-    from app.wiring import make_builder, make_importer, make_list_builder
+    from app.wiring import make_builder, make_importer, make_list_builder, model_asked
 
     _check_together(options)
     settings = read_settings()
+    if options.model or options.pool:
+        options.model = model_asked(settings, options.model or _MODEL, options.pool)
     with Progress() as progress:
         if options.embeddings:
             report = make_importer(settings)(_import_request(options), tell=progress.tell)
@@ -115,7 +126,7 @@ def stopped(options: argparse.Namespace) -> str:
 def _how(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "name": options.name,
-        "model": options.model or "resnet50",
+        "model": options.model or _MODEL,
         "index": options.index or "IVF100,PQ8",
         "limit": options.limit,
     }
@@ -125,6 +136,8 @@ def _check_together(options: argparse.Namespace) -> None:
     """Raise UsageError for options that say nothing about what is built."""
     if options.pictures and not options.embeddings:
         raise UsageError("--pictures goes with --embeddings: leave it out.")
+    if options.pool and options.embeddings and not options.model:
+        raise UsageError("--pool goes with --model: name the model that made the embeddings.")
     if options.limit is not None and options.embeddings:
         raise UsageError("Embeddings are taken as a whole: leave --limit out.")
     given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]

@@ -3,7 +3,15 @@
 import sys
 
 from app.embed.embedder import Embedder, Runtime
-from app.embed.models import MODELS, NEEDS_NO_DOWNLOAD, Model, Preprocessing, model_named
+from app.embed.model_file import find_model
+from app.embed.models import (
+    MODELS,
+    NEEDS_NO_DOWNLOAD,
+    Model,
+    Preprocessing,
+    model_named,
+    pooled_name,
+)
 
 __all__ = [
     "MODELS",
@@ -12,7 +20,9 @@ __all__ = [
     "Model",
     "Preprocessing",
     "Runtime",
+    "find_model",
     "model_named",
+    "pooled_name",
 ]
 
 # With this package OpenVINO tells its maker of each import and conversion, over the network.

@@ -1,13 +1,14 @@
-"""Pictures → unit vectors, whatever runs the network: batching, length and checks, here once."""
+"""Pictures, and texts, → unit vectors, whatever runs the network: batching, length and checks."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embed.models import Model
-from app.errors import ModelError
+from app.embed.models import MODELS, Model
+from app.errors import ModelError, UsageError
 
 
 class Runtime(Protocol):
@@ -19,13 +20,32 @@ class Runtime(Protocol):
         """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs; thread-safe."""
 
 
-class Embedder:
-    """A model that can run here. Safe to use from several threads at once."""
+class TextRuntime(Protocol):
+    """What runs a network for texts."""
 
-    def __init__(self, model: Model, runtime: Runtime, weights_sha256: str) -> None:
+    def run(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, dim) float32 features of n texts; thread-safe."""
+
+
+class Embedder:
+    """A model that can run here. Safe to use from several threads at once.
+
+    `load_texts` gives what runs its texts, where it has any; called when the first text comes.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        runtime: Runtime,
+        weights_sha256: str,
+        load_texts: Callable[[], TextRuntime] | None = None,
+    ) -> None:
         self.model = model
         self.weights_sha256 = weights_sha256
         self._runtime = runtime
+        self._load_texts = load_texts
+        self._texts: TextRuntime | None = None
+        self._loading = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -73,6 +93,28 @@ class Embedder:
             filled = np.zeros((self.batch, *part[0].shape), np.uint8)
             filled[: len(part)] = part
             vectors[start : start + len(part)] = self._runtime.run(filled)[: len(part)]
+        return self._units(vectors)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, dim) float32 vectors of norm 1 of n texts, in the space of the pictures.
+
+        The network sees the first 75 tokens of a text. UsageError if the model knows no texts, or
+        for what is no list of texts; ModelError if its network cannot run here.
+        """
+        if self._load_texts is None:
+            able = ", ".join(model.name for model in MODELS.values() if model.has_texts)
+            raise UsageError(f"The model {self.name} knows no texts: choose one of {able}.")
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise UsageError(f"Give a list of texts, such as ['a dog'], not {texts!r}.")
+        if not len(texts):
+            return np.empty((0, self.dim), np.float32)
+        with self._loading:
+            if self._texts is None:
+                self._texts = self._load_texts()
+        return self._units(self._texts.run(texts))
+
+    def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors brought to length 1; ModelError if they are not finite."""
         if not np.isfinite(vectors).all():
             raise ModelError(
                 f"The model {self.name} gave values that are not numbers: its weights are damaged."

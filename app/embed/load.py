@@ -1,12 +1,20 @@
 """A model's name → an embedder that runs here: weights found, network converted or cached."""
 
+import hashlib
+import importlib.util
 import os
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from app.embed.embedder import Embedder, Runtime
-from app.embed.models import model_named
-from app.embed.weights import find_weights
+from app.embed.model_file import adopt_model, find_model
+from app.embed.models import Model
+from app.embed.weights import find_weights, sha256_of
+from app.errors import ModelError
+
+if TYPE_CHECKING:
+    from app.embed.texts import OpenClipTexts
 
 _BUILD_BATCH = 8
 
@@ -17,18 +25,20 @@ def load_embedder(
     weights_dir: Path | None,
     cache_dir: Path,
     purpose: Literal["query", "build"],
+    models_dir: Path | None = None,
     download: bool = False,
 ) -> Embedder:
     """Return the embedder called `name`; UsageError if unknown, ModelError if it cannot run here.
 
-    For a query one picture uses every core; for a build every core has a batch of its own.
+    Models of one's own are files in `models_dir`. For a query one picture uses every core; for a
+    build every core has a batch of its own.
     """
-    model = model_named(name)
+    model = find_model(name, models_dir)
     if model.weights is None:
         from app.embed.mean_colour import MeanColourRuntime
 
         return Embedder(model, MeanColourRuntime(), weights_sha256="")
-    path, digest = find_weights(
+    path, digest = _weights_of(
         model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
     )
     from app.embed.openvino_runtime import OpenVinoRuntime, converted_network
@@ -41,4 +51,59 @@ def load_embedder(
         runtime = OpenVinoRuntime(network, batch=1, streams=1, threads=cores)
     else:
         runtime = OpenVinoRuntime(network, batch=_BUILD_BATCH, streams=cores, threads=cores)
-    return Embedder(model, runtime, digest)
+    texts = partial(_load_texts, model, path, digest, cache_dir, threads=cores)
+    return Embedder(model, runtime, digest, texts if model.has_texts else None)
+
+
+def adopt_model_file(
+    file: Path, *, models_dir: Path, weights_dir: Path | None, cache_dir: Path, download: bool
+) -> str:
+    """Copy a model file into `models_dir` and return its model's name; see `adopt_model`.
+
+    ModelError, and no copy, where the weights that it was made from are not here either.
+    """
+    return adopt_model(
+        file,
+        models_dir,
+        check=partial(_weights_of, weights_dir=weights_dir, cache_dir=cache_dir, download=download),
+    )
+
+
+def _weights_of(
+    model: Model, *, weights_dir: Path | None, cache_dir: Path, download: bool
+) -> tuple[Path, str]:
+    """Return a model's weights file and the hash of all that its vectors depend on.
+
+    ModelError if a library is missing, the weights cannot be had, or a model file was made from
+    others.
+    """
+    if model.library and importlib.util.find_spec(model.library) is None:
+        raise ModelError(
+            f"The model {model.name} needs the library {model.library}, which is not installed: "
+            "run pip install -r requirements-lab.txt."
+        )
+    own = sha256_of(model.file.path) if model.file else ""
+    if model.file and model.file.whole:
+        return model.file.path, own
+    path, digest = find_weights(
+        model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
+    )
+    if model.file is None:
+        return path, digest
+    if digest != model.file.base_sha256:
+        raise ModelError(
+            f"The model {model.name} was made from other weights of {model.entry} than {path} "
+            f"(SHA-256 begins with {digest[:8]}, not {model.file.base_sha256[:8]}): put those into "
+            "the folder that RIS_WEIGHTS_DIR names, or train it again."
+        )
+    return path, hashlib.sha256(f"{own} {digest}".encode()).hexdigest()
+
+
+def _load_texts(
+    model: Model, weights: Path, weights_sha256: str, cache_dir: Path, *, threads: int
+) -> "OpenClipTexts":
+    from app.embed.openvino_runtime import converted_network
+    from app.embed.texts import OpenClipTexts
+
+    network = converted_network(model, weights, weights_sha256, cache_dir, texts=True)
+    return OpenClipTexts(model, network, threads=threads)

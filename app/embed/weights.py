@@ -28,7 +28,7 @@ def find_weights(
     wanted = model.weights
     if wanted is None:
         raise ModelError(f"The model {model.name} has no weights.")
-    for path in _places(model.name, wanted, weights_dir, cache_dir):
+    for path in _places(model.entry, wanted, weights_dir, cache_dir):
         if digest := _digest_if_there(path):
             if path.name == wanted.name and not digest.startswith(wanted.sha256_prefix):
                 again = (
@@ -38,7 +38,7 @@ def find_weights(
                 )
                 raise ModelError(
                     f"The weights {path} are not the published file "
-                    f"(SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix}): "
+                    f"(SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix[:8]}): "
                     f"delete it, and {again}."
                 )
             return path, digest

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app import decode, layouts
 from app.build import BuildReport, Origin, check_room, finish_gallery
 from app.collect import fault_of
-from app.embed import MODELS, Embedder, model_named
+from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, UsageError
 from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.index import check_factory
@@ -58,6 +58,7 @@ def import_embeddings(
     features_dir: Path,
     indexes_dir: Path,
     load_embedder: Callable[[str], Embedder],
+    find_model: Callable[[str], Model] = model_named,
     tell: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Make a gallery of a folder of embeddings; see `app.transfer` for what is read.
@@ -78,7 +79,7 @@ def import_embeddings(
     exported = read_exported(request.folder)
     parts = parts_of(request.folder)
     dim, rows = parts[0].dim, sum(part.rows for part in parts)
-    origin = _origin(request, exported, dim, load_embedder)
+    origin = _origin(request, exported, dim, load_embedder, find_model)
     index = request.index or (exported.manifest.index_asked if exported else _DEFAULT_INDEX)
     check_factory(index, dim)
     folders = Folders.of(request.name, features_dir, indexes_dir)
@@ -103,6 +104,7 @@ def _origin(
     exported: Exported | None,
     dim: int,
     load_embedder: Callable[[str], Embedder],
+    find_model: Callable[[str], Model],
 ) -> Origin:
     """Return where the vectors come from, as far as the folder or the request tells."""
     known = exported.manifest if exported else None
@@ -116,9 +118,9 @@ def _origin(
     elif known:
         raise UsageError(f"These vectors are of {known.model}: leave --model {request.model} out.")
     elif request.model is not None:
-        if model_named(request.model).dim != dim:
+        if (found := find_model(request.model)).dim != dim:
             raise UsageError(
-                f"{request.model} makes vectors of {MODELS[request.model].dim} numbers and these "
+                f"{request.model} makes vectors of {found.dim} numbers and these "
                 f"have {dim}: name the model that made them, or none."
             )
         embedder = load_embedder(request.model)
