@@ -23,7 +23,7 @@ def feature_network(model: Model, state: State) -> "torch.nn.Module":
     The input is what the model's preprocessing gives, mean and deviation applied. What ends in a
     feature map is pooled as the model says. ModelError if the weights do not fit.
     """
-    return _fitting(model, state, lambda build, variant: _pooled(build(variant, state), model.pool))
+    return _fitting(model, state, lambda build, variant: pooled(build(variant, state), model.pool))
 
 
 def text_network(model: Model, state: State) -> "torch.nn.Module":
@@ -99,7 +99,8 @@ def _fitting(
         ) from exc
 
 
-def _pooled(network: "torch.nn.Module", pool: Pool | None) -> "torch.nn.Module":
+def pooled(network: "torch.nn.Module", pool: Pool | None) -> "torch.nn.Module":
+    """Return a network that ends in a feature map with `pool` behind it; the same for None."""
     import torch
 
     class Pooled(torch.nn.Module):
