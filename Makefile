@@ -12,10 +12,10 @@ DEV_READY := $(VENV)/.requirements-dev-installed
 option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $($(1)),--$(2) "$($(1))"))
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test check format evaluate bench docker screenshots clean
+.PHONY: help run api install download index export inspect test check format evaluate bench bench-formats docker screenshots clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(RUN_READY) ## install what is needed, then serve the page at HOST and PORT
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m app serve
@@ -63,6 +63,9 @@ evaluate: $(DEV_READY) ## measure quality and search times on Caltech101 (REAL_D
 
 bench: $(DEV_READY) ## measure the build, the server's memory and start, a query, the page (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed
+
+bench-formats: $(LAB_READY) ## measure size and load time of vectors in each storage format (ROWS= DIM=)
+	@$(BIN)/python -m lab formats $(call option,ROWS,rows) $(call option,DIM,dim)
 
 screenshots: $(DEV_READY) ## make the README's pictures of the page anew (needs Chromium)
 	$(BIN)/python -m docs.screenshots

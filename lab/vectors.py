@@ -67,8 +67,8 @@ class VectorSet:
 
         UsageError if one of them is a vector of zeros, which has no direction.
         """
-        queries = _unit(self.queries, f"The queries of {self.name}")
-        return replace(self, vectors=_unit(self.vectors, self.name), queries=queries)
+        vectors = _unit(self.vectors, self.name)
+        return replace(self, vectors=vectors, queries=_unit(self.queries, f"test of {self.name}"))
 
 
 def of_gallery(
@@ -113,11 +113,13 @@ def of_file(path: str | os.PathLike[str], *, queries: int, seed: int = 0) -> Vec
 
 
 def _of_npy(path: Path) -> dict[str, Any]:
-    return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
+    with path.open("rb") as file:
+        return {"vectors": np.lib.format.read_array(file, allow_pickle=False)}
 
 
 def _of_npz(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as archive:
+    # numpy leaves a file that it opened open where it is damaged
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not isinstance(archive, Mapping):
             raise ValueError
         return {name: archive[name] for name in archive}
@@ -137,8 +139,12 @@ def _set_of(path: Path, found: dict[str, Any], *, queries: int, seed: int) -> Ve
         )
     vectors = _decoded(path, found) if given == "codes" else found[given]
     vectors = _checked(vectors, str(path))
-    labels = _labels(path, found, len(vectors))
+    labels = _labels(path, found, _LABELS, len(vectors))
     names = tuple(str(name) for name in found.get("wnids", found.get("label_names", ())))
+    if names and labels is not None and labels.max() >= len(names):
+        raise DatasetError(
+            f"{path} has {len(names)} names of labels and a label {labels.max()}: name every label."
+        )
     metric = found.get("metric", "")
     if "test" not in found:
         return _asking_itself(
@@ -150,9 +156,9 @@ def _set_of(path: Path, found: dict[str, Any], *, queries: int, seed: int) -> Ve
             f"{path} has vectors of {vectors.shape[1]} numbers in {given} and of {test.shape[1]} "
             "in test: both must come from one model."
         )
-    asked = found.get("test_labels")
+    asked = _labels(path, found, ("test_labels",), len(found["test"]))
     if asked is not None:
-        asked = np.asarray(asked)[: len(test)].astype(np.int64)
+        asked = asked[: len(test)]
     return VectorSet(
         path.stem, vectors, test, None, labels, asked, label_names=names, metric=metric
     )
@@ -171,8 +177,8 @@ def _decoded(path: Path, found: dict[str, Any]) -> Vectors:
     return _unit(values, str(path))
 
 
-def _labels(path: Path, found: dict[str, Any], rows: int) -> Rows | None:
-    name = next((name for name in _LABELS if name in found), None)
+def _labels(path: Path, found: dict[str, Any], possible: tuple[str, ...], rows: int) -> Rows | None:
+    name = next((name for name in possible if name in found), None)
     if name is None:
         return None
     labels = found[name]

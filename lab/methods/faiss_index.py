@@ -12,7 +12,7 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -154,11 +154,6 @@ def _sample(vectors: Vectors, most: int) -> Vectors:
         return np.ascontiguousarray(vectors)
     rows = np.random.default_rng(0).choice(len(vectors), most, replace=False)
     return vectors[np.sort(rows)]
-
-
-def first_that_fit(rows: int, builds: Sequence[Parameters], needs: int) -> list[Parameters]:
-    """Return the builds, or none where there are fewer rows than training `needs`."""
-    return list(builds) if rows >= needs else []
 
 
 @contextlib.contextmanager

@@ -1,0 +1,227 @@
+"""Galleries and files become sets of vectors; what cannot be compared is told in one sentence."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from app.errors import AppError, DatasetError, NotFoundError, StorageError, UsageError
+from lab.hdf5 import Benchmark, read_hdf5, write_hdf5
+from lab.truth import exact_neighbours
+from lab.vectors import of_file, of_gallery
+from tests.conftest import Home, fill
+
+RNG = np.random.default_rng(0)
+VECTORS = RNG.normal(size=(50, 6)).astype(np.float32)
+LABELS = RNG.integers(0, 3, 50)
+
+
+def npz(folder: Path, **arrays: Any) -> Path:
+    np.savez(folder / "some.npz", **arrays)
+    return folder / "some.npz"
+
+
+def hdf5(folder: Path, *, distance: str = "euclidean", **arrays: Any) -> Path:
+    path = folder / "some.hdf5"
+    with h5py.File(path, "w") as file:
+        file.attrs["distance"] = distance
+        for name, array in arrays.items():
+            file[name] = array
+    return path
+
+
+def test_a_gallery_asks_with_its_own_images_and_knows_their_first_labels(
+    home: Home, tmp_path: Path
+) -> None:
+    home.build(fill(tmp_path / "pictures", 25))
+    found = of_gallery("mine", queries=10, home=home.path)
+    assert found.vectors.shape == (25, 48)
+    assert found.own_rows is not None
+    assert found.labels is not None
+    assert len(set(found.own_rows.tolist())) == 10
+    np.testing.assert_array_equal(found.queries, found.vectors[found.own_rows])
+    np.testing.assert_array_equal(found.query_labels, found.labels[found.own_rows])
+    assert found.label_names == ("kind_0", "kind_1", "kind_2", "kind_3", "kind_4")
+    np.testing.assert_array_equal(np.bincount(found.labels), [5] * 5)
+    again = of_gallery("mine", queries=10, home=home.path)
+    np.testing.assert_array_equal(again.own_rows, found.own_rows)
+    other = of_gallery("mine", queries=10, seed=1, home=home.path)
+    assert other.own_rows is not None
+    assert other.own_rows.tolist() != found.own_rows.tolist()
+
+
+def test_a_gallery_that_is_not_there_is_told_by_name(home: Home) -> None:
+    with pytest.raises(NotFoundError, match="nowhere"):
+        of_gallery("nowhere", queries=10, home=home.path)
+
+
+def test_codes_times_scale_are_brought_to_length_1(tmp_path: Path) -> None:
+    codes = RNG.integers(-127, 128, (30, 4)).astype(np.int8)
+    scale = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    label = (np.arange(30) % 2).astype(np.int16)
+    path = npz(tmp_path, codes=codes, scale=scale, label=label, wnids=np.array(["a", "b"]))
+    found = of_file(path, queries=5)
+    values = codes * scale
+    expected = values / np.linalg.norm(values, axis=1, keepdims=True)
+    np.testing.assert_allclose(found.vectors, expected, atol=1e-6)
+    np.testing.assert_array_equal(found.labels, label)
+    assert found.label_names == ("a", "b")
+    assert found.name == "some"
+
+
+@pytest.mark.parametrize("name", ["vectors", "train"])
+def test_plain_arrays_are_taken_as_they_are(tmp_path: Path, name: str) -> None:
+    found = of_file(npz(tmp_path, **{name: VECTORS.astype(np.float64)}), queries=99)
+    np.testing.assert_array_equal(found.vectors, VECTORS)
+    assert found.vectors.dtype == np.float32
+    assert len(found.queries) == 50  # no more than there are
+    assert found.labels is None
+
+
+def test_a_file_that_brings_queries_is_asked_with_those(tmp_path: Path) -> None:
+    path = npz(tmp_path, train=VECTORS[10:], test=VECTORS[:10], test_labels=LABELS[:10])
+    found = of_file(path, queries=4)
+    np.testing.assert_array_equal(found.queries, VECTORS[:4])
+    np.testing.assert_array_equal(found.query_labels, LABELS[:4])
+    assert found.own_rows is None
+
+
+def test_a_npy_file_is_taken(tmp_path: Path) -> None:
+    np.save(tmp_path / "some.npy", VECTORS)
+    np.testing.assert_array_equal(of_file(tmp_path / "some.npy", queries=3).vectors, VECTORS)
+
+
+def test_a_benchmark_survives_being_written_and_read(tmp_path: Path) -> None:
+    rows, distances = exact_neighbours(VECTORS[10:], VECTORS[:10], 5, metric="l2")
+    path = tmp_path / "written.hdf5"
+    write_hdf5(path, Benchmark(VECTORS[10:], VECTORS[:10], rows, distances, "l2"))
+    with h5py.File(path) as file:  # what ann-benchmarks asks for
+        assert file.attrs["distance"] == "euclidean"
+        assert set(file) == {"train", "test", "neighbors", "distances"}
+    again = read_hdf5(path)
+    np.testing.assert_array_equal(again.train, VECTORS[10:])
+    np.testing.assert_array_equal(again.neighbors, rows)
+    np.testing.assert_array_equal(again.distances, distances)
+    assert again.metric == "l2"
+    found = of_file(path, queries=10)
+    np.testing.assert_array_equal(found.queries, VECTORS[:10])
+    assert found.metric == "l2"
+
+
+@pytest.mark.parametrize(("distance", "metric"), [("angular", "cosine"), ("dot", "ip")])
+def test_a_benchmark_says_which_metric_it_is_for(
+    tmp_path: Path, distance: str, metric: str
+) -> None:
+    path = hdf5(tmp_path, distance=distance, train=VECTORS, test=VECTORS[:2])
+    assert of_file(path, queries=2).metric == metric
+
+
+def test_the_cosine_takes_vectors_of_length_1(tmp_path: Path) -> None:
+    found = of_file(npz(tmp_path, vectors=VECTORS), queries=5)
+    unit = found.unit()
+    np.testing.assert_allclose(np.linalg.norm(unit.vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(unit.queries, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(found.vectors, VECTORS)
+
+
+def test_vectors_of_zeros_have_no_cosine(tmp_path: Path) -> None:
+    zeros = VECTORS.copy()
+    zeros[[4, 9]] = 0
+    found = of_file(npz(tmp_path, vectors=zeros), queries=5)
+    with pytest.raises(UsageError, match=r"2 vectors of zeros, the first in row 4: .* metric l2"):
+        found.unit()
+
+
+BROKEN = VECTORS.copy()
+BROKEN[[7, 8, 30], [0, 5, 2]] = np.nan, np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"vectors": VECTORS[0]}, r"array of shape \(6,\) float32: vectors must be numbers"),
+        ({"vectors": VECTORS.astype(str)}, r"<U32: vectors must be numbers"),
+        ({"vectors": VECTORS[:0]}, r"holds no vectors: its shape is \(0, 6\)"),
+        ({"vectors": BROKEN}, r"3 of 50 vectors with values that are no numbers, the first in row"),
+        ({"vectors": VECTORS.astype(float) * 1e300}, r"50 of 50 vectors with values"),
+        ({"train": VECTORS, "test": VECTORS[:, :4]}, r"vectors of 6 numbers in train and of 4 in"),
+        ({"train": VECTORS, "test": BROKEN}, r"test of .* 3 of 50 vectors"),
+        ({"vectors": VECTORS, "labels": LABELS[:9]}, r"50 vectors and labels of shape \(9,\)"),
+        ({"vectors": VECTORS, "labels": VECTORS[:, 0]}, r"float32: every vector needs one integer"),
+        (
+            {"train": VECTORS, "test": VECTORS, "labels": LABELS, "test_labels": LABELS[:9]},
+            r"50 vectors and test_labels of shape \(9,\)",
+        ),
+        ({"vectors": VECTORS, "labels": LABELS, "wnids": np.array(["a"])}, r"1 names .* label 2"),
+        ({"codes": VECTORS.astype(np.int8)}, r"need an array scale"),
+        ({"codes": VECTORS.astype(np.int8), "scale": np.ones(5)}, r"need an array scale"),
+        ({"pictures": VECTORS}, r"holds pictures and none of vectors, train and codes"),
+        ({"vectors": np.array([{}])}, r"cannot be read"),
+    ],
+)
+def test_an_archive_that_cannot_be_compared_is_told_in_one_sentence(
+    tmp_path: Path, arrays: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(DatasetError) as raised:
+        of_file(npz(tmp_path, **arrays), queries=50)
+    assert re.search(told, str(raised.value))
+    assert str(tmp_path / "some.npz") in str(raised.value)
+    assert_one_sentence(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.npz", b"PK no archive", "cannot be read"),
+        ("a.npz", b"", "cannot be read"),
+        ("a.npy", b"\x93NUMPY\x01\x00", "cannot be read"),
+        ("a.npy", None, "There is no file"),
+        ("a.hdf5", b"no HDF5", "is no HDF5 file, or is cut short"),
+        ("a.hdf5", None, "There is no file"),
+        ("a.csv", b"1,2", r"is no file of vectors: name a \.npz, \.npy or \.hdf5 file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_sentence(
+    tmp_path: Path, name: str, content: bytes | None, told: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(AppError, match=told) as raised:
+        of_file(tmp_path / name, queries=5)
+    assert raised.value.exit_code in (2, 4)
+    assert_one_sentence(raised.value)
+
+
+def test_a_cut_archive_is_told(tmp_path: Path) -> None:
+    path = npz(tmp_path, vectors=VECTORS)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(DatasetError, match="cannot be read"):
+        of_file(path, queries=5)
+
+
+def test_an_hdf5_file_of_another_layout_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no train and no test but images: use a file in ann-b"):
+        of_file(hdf5(tmp_path, images=VECTORS), queries=5)
+    with pytest.raises(DatasetError, match=r"the distance 'jaccard', and only euclidean, angular"):
+        of_file(hdf5(tmp_path, distance="jaccard", train=VECTORS, test=VECTORS), queries=5)
+
+
+def test_a_folder_in_the_place_of_a_benchmark_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_hdf5(tmp_path, Benchmark(VECTORS, VECTORS, None, None, ""))
+
+
+@pytest.mark.parametrize("queries", [0, -3])
+def test_no_queries_measure_nothing(tmp_path: Path, queries: int) -> None:
+    with pytest.raises(UsageError, match=rf"must be 1 or more, not {queries}\."):
+        of_file(npz(tmp_path, vectors=VECTORS), queries=queries)
+    with pytest.raises(UsageError, match=rf"must be 1 or more, not {queries}\."):
+        of_file(npz(tmp_path, train=VECTORS, test=VECTORS), queries=queries)
+
+
+def assert_one_sentence(error: AppError) -> None:
+    assert str(error).endswith(".")
+    assert "\n" not in str(error)
