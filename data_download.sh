@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches a published data set into datasets/, laid out as datasets/README.md says.
 #
-#   bash data_download.sh caltech|voc|coco|all
+#   bash data_download.sh caltech|voc|coco|market|tiny|all
 #
 # Run the same command again after any interruption: what has arrived is kept, and what is
 # whole is left alone. datasets/README.md lists the variables that change addresses, sizes,
@@ -9,7 +9,7 @@
 
 set -euo pipefail
 
-readonly USAGE="usage: bash data_download.sh caltech|voc|coco|all"
+readonly USAGE="usage: bash data_download.sh caltech|voc|coco|market|tiny|all"
 # What the exit codes mean; 2, 4 and 7 are the same as the application's.
 readonly NO_TOOL=1 BAD_ARGUMENT=2 NO_ANSWER=3 NOT_AS_PUBLISHED=4 NO_ROOM=7 BUSY=8
 
@@ -23,7 +23,9 @@ main() {
         caltech | caltech101) names="caltech" ;;
         voc | voc2012) names="voc" ;;
         coco) names="coco_annotations coco_images" ;;
-        all) names="caltech voc coco_annotations coco_images" ;;
+        market | market1501) names="market" ;;
+        tiny | tinyimagenet | tiny_imagenet) names="tiny" ;;
+        all) names="caltech voc coco_annotations coco_images tiny market" ;;
         -h | --help) echo "$USAGE" && exit 0 ;;
         "") die $BAD_ARGUMENT "no data set named; $USAGE" ;;
         *) die $BAD_ARGUMENT "unknown data set \"$1\"; $USAGE" ;;
@@ -48,11 +50,12 @@ main() {
     done
 }
 
-# Sets what is known about one part: address, size in bytes, MD5 (empty: only the size is
-# checked), the archive and the folder here, the number of images, and `growth`, the room
-# that the unpacked files take, in percent of the archive.
+# Sets what is known about one part: address, size in bytes (empty: not known, `about` is a
+# guess), MD5 (empty: only the size is checked), the archive and the folder here, the number of
+# images, and `growth`, the room that the unpacked files take, in percent of the archive; and
+# `or_page`, where people get it whose download is refused.
 describe() {
-    part=$1
+    part=$1 or_page=""
     case $part in
         caltech)
             url=${CALTECH_URL:-https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip}
@@ -79,7 +82,24 @@ describe() {
             archive=$datasets/annotations_trainval2014.zip target=$datasets/coco/annotations
             images=0 growth=400
             ;;
+        market)
+            url=https://drive.usercontent.google.com/download?id=0B8-rUzbwVRk0c054eEozWG9COHM
+            url=${MARKET_URL:-$url&resourcekey=0-8nyl7K9_x37HlQm34MmrYQ&export=download&confirm=t}
+            size=${MARKET_SIZE-} md5=${MARKET_MD5-65005ab7d12ec1c44de4eeafe813e68a}
+            archive=$datasets/Market-1501-v15.09.15.zip
+            target=$datasets/market1501/Market-1501-v15.09.15
+            images=${MARKET_IMAGES:-23100} growth=250
+            or_page=", or save what datasets/README.md links to as $archive and run it"
+            ;;
+        tiny)
+            url=${TINY_URL:-http://cs231n.stanford.edu/tiny-imagenet-200.zip}
+            size=${TINY_SIZE:-248100043} md5=${TINY_MD5-90528d7ca1a48142e341f4ef8d21d0de}
+            archive=$datasets/tiny-imagenet-200.zip
+            target=$datasets/tiny_imagenet/tiny-imagenet-200
+            images=${TINY_IMAGES:-100000} growth=250
+            ;;
     esac
+    about=${size:-160000000}
     unpacking=$(dirname "$target")/.unpacking-$(basename "$target")
 }
 
@@ -90,6 +110,8 @@ is_here() {
     case $part in
         caltech) places+=("$target/101_ObjectCategories" "$target/caltech-101/101_ObjectCategories") ;;
         voc) places+=("$datasets/voc2012") ;;
+        market) places+=("$datasets/market1501") ;;
+        tiny) places+=("$datasets/tiny_imagenet") ;;
     esac
     for found in "${places[@]}"; do
         if is_whole "$found"; then return 0; fi
@@ -108,6 +130,11 @@ is_whole() {
             ;;
         coco_images) [ "$(count "$1" 1 '*.jpg')" -ge "$images" ] ;;
         coco_annotations) [ -s "$1/instances_val2014.json" ] ;;
+        market)
+            [ "$(($(count "$1/bounding_box_test" 1 '*.jpg') + $(count "$1/query" 1 '*.jpg')))" \
+                -ge "$images" ]
+            ;;
+        tiny) [ -s "$1/words.txt" ] && [ "$(count "$1/train" 3 '*.JPEG')" -ge "$images" ] ;;
     esac
 }
 
@@ -148,8 +175,8 @@ check_space() {
     for name in $1; do
         describe "$name"
         rm -rf "$unpacking"
-        unpacked=$((unpacked + size * growth / 100))
-        peak=$((unpacked + size - $(bytes "$archive") - $(bytes "$archive.part")))
+        unpacked=$((unpacked + about * growth / 100))
+        peak=$((unpacked + about - $(bytes "$archive") - $(bytes "$archive.part")))
         if [ "$peak" -gt "$needed" ]; then needed=$peak; fi
     done
     free=$(df -Pk "$datasets" | awk 'NR == 2 { print $4 }')
@@ -171,22 +198,24 @@ download() {
     local have reason status code=0 host=${url#*//}
     host=${host%%/*}
     have=$(bytes "$archive.part")
-    if [ "$have" -gt "$size" ]; then have=0 && rm "$archive.part"; fi
-    if [ "$have" -lt "$size" ]; then
-        say "fetching from $host ($(megabytes "$have") of $(megabytes "$size") are here)"
+    if [ -n "$size" ] && [ "$have" -gt "$size" ]; then have=0 && rm "$archive.part"; fi
+    if [ -z "$size" ] || [ "$have" -lt "$size" ]; then
+        say "fetching from $host ($(megabytes "$have") of $(whole) are here)"
         status=$(fetch) || code=$?
         if [ "$code" -eq 33 ]; then
             say "$host cannot resume, starting again"
             have=0 && rm "$archive.part"
             status=$(fetch) && code=0 || code=$?
         fi
+        # Nothing is left to fetch of a file whose size was not known: its MD5 is looked at next.
+        if [ -z "$size" ] && [ "$have" -gt 0 ] && [ "${status:-}" = 416 ]; then code=0; fi
         reason="curl error $code"
         if [ "$code" -eq 22 ]; then reason="HTTP $status"; fi
         if [ "$code" -eq 23 ]; then
             die $NO_ROOM "cannot write $archive.part: make room, then run $again"
         elif [ "$code" -ne 0 ] && [ "$(bytes "$archive.part")" -gt "$have" ]; then
             die $NO_ANSWER "the connection to $host broke ($reason) after" \
-                "$(megabytes "$(bytes "$archive.part")") of $(megabytes "$size"):" \
+                "$(megabytes "$(bytes "$archive.part")") of $(whole):" \
                 "run $again, it goes on from there"
         elif [ "$code" -ne 0 ]; then
             die $NO_ANSWER "cannot fetch from $host ($reason): check the network and run $again," \
@@ -208,7 +237,7 @@ fetch() {
 check_archive() {
     local is
     is=$(bytes "$archive")
-    if [ "$is" -ne "$size" ]; then
+    if [ "$is" -ne "${size:-$is}" ]; then
         rm "$archive"
         die $NOT_AS_PUBLISHED "$archive had $is bytes instead of $size and was removed: run $again"
     fi
@@ -217,7 +246,8 @@ check_archive() {
     is=$(md5_of "$archive")
     if [ "$is" != "$md5" ]; then
         rm "$archive"
-        die $NOT_AS_PUBLISHED "$archive had the MD5 $is instead of $md5 and was removed: run $again"
+        die $NOT_AS_PUBLISHED "$archive had the MD5 $is instead of $md5 and was removed:" \
+            "run $again$or_page"
     fi
 }
 
@@ -237,6 +267,7 @@ unpack() {
         voc) made=$unpacking/VOCdevkit/VOC2012 ;;
         coco_images) made=$unpacking/val2014 ;;
         coco_annotations) made=$unpacking/annotations ;;
+        market | tiny) made=$unpacking/$(basename "$target") ;;
     esac
     is_whole "$made" || {
         rm -rf "$unpacking"
@@ -283,6 +314,11 @@ md5_of() {
 
 bytes() {
     if [ -f "$1" ]; then wc -c <"$1" | tr -d ' '; else echo 0; fi
+}
+
+# How much there is to fetch.
+whole() {
+    if [ -n "$size" ]; then megabytes "$size"; else echo "about $(megabytes "$about")"; fi
 }
 
 megabytes() {

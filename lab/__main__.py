@@ -2,36 +2,22 @@
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 
 from app.cli.main import parser_of, run_command
-from lab.commands import formats, plot, report, study
+from lab.commands import formats, market1501, plot, report, study
+from lab.finetune import command as finetune
 
-_OTHERS = ("lab.finetune.command",)
+COMMANDS = (study, report, plot, finetune, market1501, formats)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one of the laboratory's commands; return the exit code."""
     parser = parser_of(
-        _commands(),
+        COMMANDS,
         program="python -m lab",
         description="Which model, which index, which parameters: measured on your own vectors.",
     )
     return run_command(parser.parse_args(arguments))
-
-
-def _commands() -> list[ModuleType]:
-    others = (import_module(name) for name in _OTHERS if _is_there(name))
-    return [study, report, plot, formats, *others]
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 if __name__ == "__main__":

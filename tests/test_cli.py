@@ -126,6 +126,32 @@ def test_voc2012_is_built_with_the_objects_of_its_annotations_as_labels(home, ru
     }
 
 
+def test_market1501_is_built_with_person_and_camera_as_labels(home, run):
+    files = (
+        "bounding_box_test/-1_c1s1_000401_03.jpg",
+        "bounding_box_test/0002_c1s1_000451_03.jpg",
+        "query/0002_c2s1_000776_00.jpg",
+    )
+    folder = home.path / "datasets" / "market1501" / "Market-1501-v15.09.15"
+    put(folder, *files, "bounding_box_train/0007_c3s3_077419_03.jpg")
+    code, _, err = run("--data", "market", "--model", "mean_colour")
+    assert code == 0, err
+    found = {path: set(names) for path, names in labels(home, "market1501-mean_colour").items()}
+    assert found == {files[0]: {"-1", "c1"}, files[1]: {"0002", "c1"}, files[2]: {"0002", "c2"}}
+
+
+def test_tiny_imagenet_is_built_with_words_as_labels_and_its_originals_are_jpegs(home, run):
+    folder = home.path / "datasets" / "tiny_imagenet" / "tiny-imagenet-200"
+    file = "n01443537/images/n01443537_0.JPEG"
+    put(folder, f"train/{file}", "val/images/val_0.JPEG", "test/images/test_0.JPEG")
+    (folder / "words.txt").write_text("n01443537\tgoldfish, Carassius auratus\n")
+    code, _, err = run("--data", "tiny", "--model", "mean_colour")
+    assert code == 0, err
+    assert labels(home, "tiny_imagenet-mean_colour") == {file: ("goldfish",)}
+    data, kind = home.service().picture("tiny_imagenet-mean_colour", 0)
+    assert (data, kind) == ((folder / "train" / file).read_bytes(), "image/jpeg")
+
+
 def test_coco_is_built_by_the_script_with_the_categories_as_labels(home):
     folder = home.path / "datasets" / "coco"
     files = [f"COCO_val2014_{number:012}.jpg" for number in (7, 42, 99)]
@@ -259,7 +285,7 @@ def assert_one_sentence(said: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "caltek"], "choose one of caltech, caltech101, coco, voc, voc2012"),
+        (["--data", "caltek"], "choose one of caltech, caltech101, coco, market, "),
         (["--images", "."], "add --name NAME"),
         (["--images", ".", "--name", "../x"], "A gallery cannot be called '../x'"),
         (["--images", ".", "--name", "x", "--model", "vgg"], "choose one of resnet50"),
@@ -319,7 +345,11 @@ def test_a_bad_setting_ends_with_code_2_and_its_name(run, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("short", "full"), [("caltech", "caltech101"), ("voc", "voc2012"), ("coco", "coco")]
+    ("short", "full"),
+    [
+        *(("caltech", "caltech101"), ("voc", "voc2012"), ("coco", "coco")),
+        *(("market", "market1501"), ("tiny", "tiny_imagenet")),
+    ],
 )
 def test_a_data_set_that_is_not_here_ends_with_code_4_and_what_fetches_it(home, run, short, full):
     for name in (short, full):

@@ -107,11 +107,39 @@ COCO_ANNOTATIONS = make_zip(
         "annotations/captions_val2014.json": b"{}",
     }
 )
+MARKET = make_zip(
+    {
+        "Market-1501-v15.09.15/bounding_box_test/-1_c1s1_000401_03.jpg": noise(900),
+        "Market-1501-v15.09.15/bounding_box_test/0002_c1s1_000451_03.jpg": noise(800),
+        "Market-1501-v15.09.15/bounding_box_test/Thumbs.db": b"",
+        "Market-1501-v15.09.15/bounding_box_train/0007_c3s3_077419_03.jpg": noise(700),
+        "Market-1501-v15.09.15/gt_bbox/0002_c1s1_000451_00.jpg": noise(600),
+        "Market-1501-v15.09.15/gt_query/0002_c2s1_000776_00_good.mat": noise(50),
+        "Market-1501-v15.09.15/query/0002_c2s1_000776_00.jpg": noise(500),
+        "Market-1501-v15.09.15/readme.txt": b"",
+    }
+)
+TINY = make_zip(
+    {
+        "tiny-imagenet-200/test/images/test_0.JPEG": noise(300),
+        "tiny-imagenet-200/train/n01443537/images/n01443537_0.JPEG": noise(310),
+        "tiny-imagenet-200/train/n01443537/n01443537_boxes.txt": b"",
+        "tiny-imagenet-200/train/n02123045/images/n02123045_0.JPEG": noise(320),
+        "tiny-imagenet-200/val/images/val_0.JPEG": noise(330),
+        "tiny-imagenet-200/val/val_annotations.txt": b"val_0.JPEG\tn02123045\t0\t0\t9\t9\n",
+        "tiny-imagenet-200/wnids.txt": b"n02123045\nn01443537\n",
+        "tiny-imagenet-200/words.txt": (
+            b"n01443537\tgoldfish, Carassius auratus\nn02123045\ttabby, tabby cat\n"
+        ),
+    }
+)
 PUBLISHED = {
     "CALTECH": ("/caltech-101.zip", CALTECH, 3),
     "VOC": ("/VOCtrainval_11-May-2012.tar", VOC, 2),
     "COCO": ("/val2014.zip", COCO, 2),
     "COCO_ANNOTATIONS": ("/annotations_trainval2014.zip", COCO_ANNOTATIONS, None),
+    "MARKET": ("/Market-1501-v15.09.15.zip", MARKET, 3),
+    "TINY": ("/tiny-imagenet-200.zip", TINY, 2),
 }
 
 
@@ -151,6 +179,9 @@ def mirror():
             start = 0
             if request.range and state.ranges:
                 start = int(re.fullmatch(r"bytes=(\d+)-", request.range)[1])
+                if start >= len(content):
+                    self.send_error(416)
+                    return
                 self.send_response(206)
                 self.send_header(
                     "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
@@ -259,6 +290,15 @@ PICTURES = {
         Picture("COCO_val2014_000000000042.jpg", ("dog",)),
         Picture("COCO_val2014_000000000073.jpg", ()),
     ],
+    "market": [
+        Picture("bounding_box_test/-1_c1s1_000401_03.jpg", ("-1", "c1")),
+        Picture("bounding_box_test/0002_c1s1_000451_03.jpg", ("0002", "c1")),
+        Picture("query/0002_c2s1_000776_00.jpg", ("0002", "c2")),
+    ],
+    "tiny": [
+        Picture("n01443537/images/n01443537_0.JPEG", ("goldfish",)),
+        Picture("n02123045/images/n02123045_0.JPEG", ("tabby",)),
+    ],
 }
 
 
@@ -298,8 +338,23 @@ def test_everything_arrives_at_once_where_the_readme_says(download, mirror):
         "voc2012/VOCdevkit/VOC2012/JPEGImages/2007_000027.jpg",
         "coco/val2014/COCO_val2014_000000000042.jpg",
         "coco/annotations/instances_val2014.json",
+        "market1501/Market-1501-v15.09.15/query/0002_c2s1_000776_00.jpg",
+        "tiny_imagenet/tiny-imagenet-200/val/images/val_0.JPEG",
     } <= set(tree)
     assert sorted(request.path for request in mirror.requests) == sorted(mirror.files)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("market", "market1501"), ("tiny", "tiny_imagenet")])
+def test_a_data_set_without_its_outer_folder_is_left_alone(download, mirror, name, folder):
+    assert download(name).returncode == 0
+    (outer,) = (download.datasets / folder).iterdir()
+    for inside in outer.iterdir():
+        inside.rename(download.datasets / folder / inside.name)
+    outer.rmdir()
+    mirror.requests.clear()
+    result = download(name)
+    assert (result.returncode, result.stderr, mirror.requests) == (0, "", [])
+    assert open_data_set(name, download.datasets).pictures() == PICTURES[name]
 
 
 def test_only_the_missing_part_of_coco_is_fetched(download, mirror):
@@ -373,6 +428,37 @@ def test_a_connection_cut_half_way_is_resumed_by_the_next_run(download, mirror):
         Request("/caltech-101.zip", f"bytes={half}-", len(CALTECH) - half),
     ]
     assert download.tree() == CALTECH_TREE
+
+
+def test_an_archive_of_unknown_size_is_resumed_and_known_by_its_checksum(download, mirror):
+    mirror.cut_after = 1000
+    first = download("market", MARKET_SIZE="")
+    assert first.returncode == 3
+    assert "of about 160 MB: run" in one_sentence(first)
+    mirror.cut_after = None
+    assert download("market", MARKET_SIZE="").returncode == 0
+    assert [request.range for request in mirror.requests] == [None, "bytes=1000-"]
+    assert open_data_set("market", download.datasets).pictures() == PICTURES["market"]
+
+
+@pytest.mark.parametrize("size", ["", None])
+def test_an_archive_of_unknown_size_that_is_all_here_is_unpacked(download, mirror, size):
+    download.datasets.mkdir()
+    (download.datasets / "Market-1501-v15.09.15.zip.part").write_bytes(MARKET)
+    result = download("market", MARKET_SIZE=size)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert open_data_set("market", download.datasets).pictures() == PICTURES["market"]
+
+
+def test_a_host_that_shows_a_page_instead_of_market1501_is_told_with_another_way(download, mirror):
+    mirror.files["/Market-1501-v15.09.15.zip"] = b"<html>Too many users have viewed this</html>"
+    result = download("market", MARKET_SIZE=None)
+    assert result.returncode == 4
+    assert re.search(
+        r"was removed: run .*, or save what datasets/README\.md links to as .*\.zip and run it",
+        one_sentence(result),
+    )
+    assert download.tree() == {}
 
 
 def test_a_host_that_cannot_resume_is_asked_from_the_start(download, mirror):
@@ -469,14 +555,14 @@ def test_addresses_that_are_not_http_are_refused(download, tmp_path):
 def test_an_unknown_argument_is_refused_in_one_sentence(download, mirror, arguments):
     result = download(*arguments)
     assert (result.returncode, result.stdout, mirror.requests) == (2, "", [])
-    assert "caltech|voc|coco|all" in one_sentence(result)
+    assert "caltech|voc|coco|market|tiny|all" in one_sentence(result)
     assert not download.datasets.exists()
 
 
 def test_help_names_the_data_sets(download):
     result = download("--help")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "caltech|voc|coco|all" in result.stdout
+    assert "caltech|voc|coco|market|tiny|all" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["caltech", "all"])
@@ -623,7 +709,7 @@ def test_a_run_killed_at_any_step_leaves_old_or_new_and_the_next_run_mends_it(
 def test_the_readme_lists_every_variable_and_exit_code_of_the_script():
     script, readme = SCRIPT.read_text(), (ROOT / "datasets" / "README.md").read_text()
     variables = set(re.findall(r"\$\{([A-Z][A-Z0-9_]+):?-", script)) - {"BASH_SOURCE"}
-    assert len(variables) == 18
+    assert len(variables) == 26
     assert variables == set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)`", readme))
     (codes,) = re.findall(r"^readonly (NO_TOOL.*)$", script, re.MULTILINE)
     assert re.findall(r"=(\d)", codes) == re.findall(r"^\| (\d) \|", readme, re.MULTILINE)
@@ -632,5 +718,5 @@ def test_the_readme_lists_every_variable_and_exit_code_of_the_script():
 def test_the_readme_states_the_published_sizes():
     readme = (ROOT / "datasets" / "README.md").read_text().replace(",", "")
     sizes = re.findall(r"_SIZE:-(\d+)\}", SCRIPT.read_text())
-    assert len(sizes) == 4
+    assert len(sizes) == 5
     assert all(size in readme for size in sizes)

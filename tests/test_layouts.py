@@ -185,6 +185,105 @@ def test_coco_without_images_is_refused(tmp_path):
         open_data_set("coco", tmp_path)
 
 
+# Market-1501
+
+
+MARKET = (
+    "bounding_box_test/-1_c1s1_000401_03.jpg",
+    "bounding_box_test/0000_c3s1_000151_01.jpg",
+    "bounding_box_test/0002_c1s1_000451_03.jpg",
+    "query/0002_c2s1_000776_00.jpg",
+)
+
+
+def make_market(home: Path, *more: str) -> None:
+    put(home, *MARKET, *more, "bounding_box_train/0007_c3s3_077419_03.jpg")
+    put(home, "bounding_box_test/Thumbs.db", "gt_bbox/0002_c1s1_000451_00.jpg", "readme.txt")
+    put(home, "gt_query/0002_c2s1_000776_00_good.mat")
+
+
+@pytest.mark.parametrize("inside", ["Market-1501-v15.09.15", "."])
+def test_market1501_is_labelled_by_person_and_camera_and_leaves_out_its_training(tmp_path, inside):
+    make_market(tmp_path / "market1501" / inside)
+
+    layout = open_data_set("market1501", tmp_path)
+
+    assert layout.name == "market1501"
+    assert layout.pictures() == [
+        Picture(MARKET[0], ("-1", "c1")),
+        Picture(MARKET[1], ("0000", "c3")),
+        Picture(MARKET[2], ("0002", "c1")),
+        Picture(MARKET[3], ("0002", "c2")),
+    ]
+    assert all((layout.folder / picture.path).is_file() for picture in layout.pictures())
+
+
+@pytest.mark.parametrize("name", ["0002.jpg", "2_c1s1_000451_03.jpg", "0002_1s1_000451_03.jpg"])
+def test_a_picture_of_market1501_that_tells_no_person_and_camera_is_named(tmp_path, name):
+    make_market(tmp_path / "market1501", f"query/{name}")
+    with pytest.raises(DatasetError, match=rf"query/{name} is not named as in Market-1501"):
+        open_data_set("market1501", tmp_path).pictures()
+
+
+@pytest.mark.parametrize("missing", ["bounding_box_test", "query"])
+def test_market1501_without_one_of_its_folders_is_refused(tmp_path, missing):
+    make_market(tmp_path / "market1501")
+    shutil.rmtree(tmp_path / "market1501" / missing)
+    with pytest.raises(DatasetError, match=r"not laid out as published .*data_download\.sh market"):
+        open_data_set("market1501", tmp_path)
+
+
+# tiny-ImageNet-200
+
+
+def make_tiny(home: Path) -> Path:
+    put(home, "train/n02123045/images/n02123045_0.JPEG", "train/n02123045/images/n02123045_10.JPEG")
+    put(home, "train/n03126707/images/n03126707_0.JPEG", "train/n02012849/images/n02012849_0.JPEG")
+    put(home, "train/n02123045/n02123045_boxes.txt", "wnids.txt", "test/images/test_0.JPEG")
+    put(home, "val/images/val_0.JPEG", "val/val_annotations.txt")
+    words = home / "words.txt"
+    words.write_text(
+        "n00001740\tentity\nn02012849\tcrane\nn02123045\ttabby, tabby cat\nn03126707\tcrane\n"
+    )
+    return words
+
+
+@pytest.mark.parametrize("inside", ["tiny-imagenet-200", "."])
+def test_tiny_imagenet_is_labelled_by_the_first_name_of_each_class(tmp_path, inside):
+    make_tiny(tmp_path / "tiny_imagenet" / inside)
+
+    layout = open_data_set("tiny_imagenet", tmp_path)
+
+    assert layout.name == "tiny_imagenet"
+    assert layout.pictures() == [
+        Picture("n02012849/images/n02012849_0.JPEG", ("crane (n02012849)",)),
+        Picture("n02123045/images/n02123045_0.JPEG", ("tabby",)),
+        Picture("n02123045/images/n02123045_10.JPEG", ("tabby",)),
+        Picture("n03126707/images/n03126707_0.JPEG", ("crane (n03126707)",)),
+    ]
+    assert all((layout.folder / picture.path).is_file() for picture in layout.pictures())
+
+
+def test_the_missing_words_of_tiny_imagenet_are_named(tmp_path):
+    make_tiny(tmp_path / "tiny_imagenet").unlink()
+    with pytest.raises(DatasetError, match=r"words\.txt is missing.*sh tiny"):
+        open_data_set("tiny_imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"n02123045 tabby\n", b"n0\tentity\n"])
+def test_broken_words_of_tiny_imagenet_are_named(tmp_path, content):
+    make_tiny(tmp_path / "tiny_imagenet").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"words\.txt is not the published file"):
+        open_data_set("tiny_imagenet", tmp_path).pictures()
+
+
+@pytest.mark.parametrize("wrong", ["train/n02123045/n02123045_0.JPEG", "n02123045/images/a.JPEG"])
+def test_tiny_imagenet_without_images_is_refused(tmp_path, wrong):
+    put(tmp_path / "tiny_imagenet" / "tiny-imagenet-200", wrong, "words.txt")
+    with pytest.raises(DatasetError, match=r"train/n01443537/images/\*\.JPEG.*sh tiny"):
+        open_data_set("tiny_imagenet", tmp_path)
+
+
 # Names
 
 
@@ -192,6 +291,8 @@ def test_coco_without_images_is_refused(tmp_path):
 def test_a_short_name_opens_the_same_data_set(tmp_path, short, full):
     put(tmp_path / "caltech101", "ant/image_0001.jpg")
     put(tmp_path / "voc2012", "JPEGImages/1.jpg", "Annotations/2.xml")
+    make_market(tmp_path / "market1501")
+    make_tiny(tmp_path / "tiny_imagenet")
     assert open_data_set(short, tmp_path).name == full
     assert open_data_set(short, tmp_path).pictures() == open_data_set(full, tmp_path).pictures()
 
@@ -204,7 +305,11 @@ def test_an_unknown_name_is_refused_with_the_accepted_ones(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "command"), [("caltech101", "caltech"), ("voc", "voc"), ("coco", "coco")]
+    ("name", "command"),
+    [
+        *(("caltech101", "caltech"), ("voc", "voc"), ("coco", "coco")),
+        *(("market", "market"), ("tinyimagenet", "tiny")),
+    ],
 )
 def test_a_missing_data_set_is_refused_with_the_folder_and_the_command(tmp_path, name, command):
     with pytest.raises(DatasetError) as raised:

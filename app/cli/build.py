@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a gallery is made of and how."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--data", metavar="SET", help="caltech (caltech101), voc (voc2012) or coco (val2014)"
+        "--data",
+        metavar="SET",
+        help="caltech (caltech101), voc (voc2012), coco (val2014), market (market1501) or tiny "
+        "(tiny_imagenet)",
     )
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
     what.add_argument("--csv", type=_named, metavar="FILE", help="a CSV file with ids and URLs")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.index.search import Rows, VectorIndex, Vectors
+from app.index.plugins import Rows, Vectors
+from app.index.search import VectorIndex
 
 
 @dataclass(frozen=True)
