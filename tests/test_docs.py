@@ -172,7 +172,7 @@ def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_roun
     ).stdout
     options = set(re.findall(r"--[a-z][a-z-]+", told)) - {"--help"}
     galleries = (ROOT / "docs" / "galleries.md").read_text()
-    of_others = {"--dtype", "--gallery", "--report", "--json"}
+    of_others = {"--dtype", "--gallery", "--report", "--json", "--without"}
     assert set(re.findall(r"--[a-z][a-z-]+", galleries)) - of_others == options
     of_others = {*re.findall(r"--[a-z][a-z-]+", (ROOT / "docs" / "cli.md").read_text()), "--build"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= options | of_others
