@@ -153,6 +153,7 @@ def test_every_make_target_is_listed_by_help() -> None:
             ["DATA=voc", "INDEX=Flat", "LIMIT=9"],
             "create_index.py --data voc --index Flat --limit 9",
         ),
+        (["DATA=voc", "PCA=128", "EXPAND=5"], "create_index.py --data voc --pca 128 --expand 5"),
         (["CSV=my items.csv", "NAME=x"], "create_index.py --csv my items.csv --name x"),
         (["PARQUET=a", "NAME=x"], "create_index.py --parquet a --name x"),
         (["WEBDATASET=a", "NAME=x"], "create_index.py --webdataset a --name x"),
@@ -196,7 +197,7 @@ def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_roun
     ).stdout
     options = set(re.findall(r"--[a-z][a-z-]+", told)) - {"--help"}
     galleries = (ROOT / "docs" / "galleries.md").read_text()
-    of_others = {"--dtype", "--gallery", "--report", "--json"}
+    of_others = {"--dtype", "--gallery", "--report", "--json", "--without"}
     assert set(re.findall(r"--[a-z][a-z-]+", galleries)) - of_others == options
     of_others = {*re.findall(r"--[a-z][a-z-]+", (ROOT / "docs" / "cli.md").read_text()), "--build"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= options | of_others
