@@ -15,6 +15,7 @@ from lab.measures import distances_of, recall_at_k
 from lab.methods import METHODS, Method, Metric, available, threads
 from lab.methods.method import Searcher, Vectors
 from lab.truth import exact_neighbours
+from tests.conftest import ROOT
 
 QUERIES = 40
 K = 10
@@ -197,3 +198,8 @@ def test_building_takes_the_threads_that_are_told(monkeypatch: pytest.MonkeyPatc
     assert threads.building() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert threads.building() >= 1
+
+
+def test_the_document_names_every_method() -> None:
+    document = (ROOT / "docs" / "lab.md").read_text()
+    assert [name for name in METHODS if f"`{name}`" not in document] == []
