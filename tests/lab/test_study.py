@@ -19,6 +19,7 @@ from lab.report.story import write_report
 from lab.study.folder import StudyFolder
 from lab.study.request import StudyRequest
 from lab.study.run import study
+from lab.study.telling import Telling
 from tests.conftest import ROOT, Home, fill
 
 OWN = "tests.lab.own_methods"
@@ -215,6 +216,21 @@ def test_a_killed_study_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     assert set(result_files(out)) == {"first-rows", "waiting"}
     assert result_files(out)["first-rows"] == before["first-rows"]
     assert "is not finished" not in report_of(out)
+
+
+def test_a_study_stopped_while_it_prepares_begins_again(tmp_path: Path) -> None:
+    class Stopping(Telling):
+        def line(self, text: str) -> None:
+            if "exact neighbours by l2" in text:
+                raise KeyboardInterrupt
+
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    asked = request(vectors, tmp_path / "out", "first-rows")
+    with pytest.raises(KeyboardInterrupt):
+        study(asked, home=tmp_path, telling=Stopping())
+    assert set(result_files(tmp_path / "out")) == set()
+    study(asked, home=tmp_path)
+    assert set(result_files(tmp_path / "out")) == {"first-rows"}
 
 
 def wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:
