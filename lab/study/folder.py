@@ -69,7 +69,10 @@ class StudyFolder:
         if (self.path / _STUDY).is_file():
             self.description()
             return True
-        if self.path.is_dir() and any(each.name != "lock" for each in self.path.iterdir()):
+        if self.path.is_dir() and any(
+            each.name != "lock" and not each.name.startswith(f".{_STUDY}")
+            for each in self.path.iterdir()
+        ):
             raise UsageError(
                 f"{self.path} holds something else than a study: name another folder, one that is "
                 "empty or not there yet."

@@ -84,6 +84,8 @@ def _prepare(
 ) -> dict[str, dict[str, Any]]:
     """Write the plan, and the vectors that are still to be searched; return what the sets are."""
     before = folder.description() if folder.is_there() else {}
+    if not before:  # stopped while it prepares, the folder is known as a study's
+        _describe(folder, {}, {}, request, methods)
     facts: dict[str, dict[str, Any]] = {}
     for name, source in sources.items():
         telling.line(f"{name}: reading …")

@@ -19,7 +19,8 @@ from lab.report.story import write_report
 from lab.study.folder import StudyFolder
 from lab.study.request import StudyRequest
 from lab.study.run import study
-from tests.conftest import ROOT
+from lab.study.telling import Telling
+from tests.conftest import ROOT, Home, fill
 
 OWN = "tests.lab.own_methods"
 GOOD = ("application", "numpy-brute", "faiss-ivf-flat", "first-rows")
@@ -217,6 +218,21 @@ def test_a_killed_study_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     assert "is not finished" not in report_of(out)
 
 
+def test_a_study_stopped_while_it_prepares_begins_again(tmp_path: Path) -> None:
+    class Stopping(Telling):
+        def line(self, text: str) -> None:
+            if "exact neighbours by l2" in text:
+                raise KeyboardInterrupt
+
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    asked = request(vectors, tmp_path / "out", "first-rows")
+    with pytest.raises(KeyboardInterrupt):
+        study(asked, home=tmp_path, telling=Stopping())
+    assert set(result_files(tmp_path / "out")) == set()
+    study(asked, home=tmp_path)
+    assert set(result_files(tmp_path / "out")) == {"first-rows"}
+
+
 def wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:
     while not file.exists():
         assert process.poll() is None
@@ -323,3 +339,35 @@ def test_the_help_loads_no_large_library() -> None:
         "sys.exit(bool({'faiss', 'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_drawn_vectors_are_told_wherever_they_count(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    study(request(vectors, tmp_path / "out", "first-rows", rows=150), home=tmp_path)
+    told = report_of(tmp_path / "out")
+    assert "For these 150 vectors of 16 numbers (50 of them drawn to resemble the others)" in told
+    assert "of which 50 were drawn to resemble the 100 real ones" in told
+    assert "the drawn vectors have no labels" in told
+    assert "50 of the 150 vectors are drawn" in told
+    assert "150 × 16 (50 drawn)" in (tmp_path / "out" / "few-cosine.svg").read_text()
+
+
+def test_galleries_of_the_same_pictures_are_compared(home: Home) -> None:
+    pictures = fill(home.path / "datasets" / "shapes", 60)
+    for name in ("one", "other"):
+        home.build(pictures, name)
+    methods = ("numpy-brute", "faiss-flat", "faiss-ivf-flat")
+    asked = StudyRequest(
+        galleries=("one", "other"), out=home.path / "out", methods=methods, queries=20, builds=1
+    )
+    study(asked, home=home.path)
+    told = report_of(home.path / "out")
+    table = told.split("## The models")[1].split("\n\n")[1]
+    assert table.splitlines()[0].count("|") == 11
+    for row in table.splitlines()[2:]:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[:3] == ["mean_colour", "48", "60"]
+        assert re.fullmatch(r"\d\.\d{4} s", cells[3])
+        assert all(re.fullmatch(r"[\d.]+ ms", cell) for cell in cells[4:7])
+        assert all(re.fullmatch(r"[01]\.\d{3}", cell) for cell in cells[7:])
+    assert "original pictures, decoded and embedded one after the other" in told
