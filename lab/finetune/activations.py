@@ -14,6 +14,8 @@ from app.errors import StorageError
 from lab.finetune.checkpoint import write_whole
 from lab.finetune.training import Tell
 
+Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
 _BATCH = 32
 
 
@@ -27,7 +29,7 @@ class Activations:
 
     def fill(
         self,
-        first: torch.nn.Module,
+        first: Compute,
         prepare: Callable[[int], NDArray[np.float32]],
         count: int,
         tell: Tell,
@@ -39,14 +41,13 @@ class Activations:
         """
         done = self._done()
         if not done:
-            self._begin((count, *_shape(first, prepare(0))))
+            self._begin((count, *first(prepare(0)[None]).shape[1:]))
         array = np.lib.format.open_memmap(self._path, mode="r+")
         tell("read", done, count, "")
         for start in range(done, count, _BATCH):
             places = range(start, min(start + _BATCH, count))
-            with torch.inference_mode():
-                given = first(torch.from_numpy(np.stack([prepare(place) for place in places])))
-            array[places.start : places.stop] = given.numpy()
+            given = first(np.stack([prepare(place) for place in places]))
+            array[places.start : places.stop] = given
             array.flush()
             write_whole(self._progress, lambda part, n=places.stop: part.write_text(json.dumps(n)))
             tell("read", places.stop, count, "")
@@ -88,8 +89,3 @@ class Activations:
             f"{folder} needs {needed / 1e6:.0f} MB for training the network and has "
             f"{free / 1e6:.0f} MB free: make room, or set RIS_CACHE_DIR to another folder."
         )
-
-
-def _shape(first: torch.nn.Module, prepared: NDArray[np.float32]) -> tuple[int, ...]:
-    with torch.inference_mode():
-        return tuple(first(torch.from_numpy(prepared[None])).shape[1:])
