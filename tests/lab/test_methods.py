@@ -13,6 +13,7 @@ from app.errors import UsageError
 from app.index import check_factory
 from lab.measures import distances_of, recall_at_k
 from lab.methods import METHODS, Method, Metric, available, threads
+from lab.methods.hnswlib_hnsw import HnswlibSearcher
 from lab.methods.method import Searcher, Vectors
 from lab.truth import exact_neighbours
 from tests.conftest import ROOT
@@ -203,3 +204,21 @@ def test_building_takes_the_threads_that_are_told(monkeypatch: pytest.MonkeyPatc
 def test_the_document_names_every_method() -> None:
     document = (ROOT / "docs" / "lab.md").read_text()
     assert [name for name in METHODS if f"`{name}`" not in document] == []
+
+
+def test_where_a_walk_reaches_fewer_than_asked_for_those_are_given() -> None:
+    class Reaching:
+        """An hnswlib index whose walks reach five rows; then it raises as hnswlib does."""
+
+        def set_ef(self, ef: int) -> None:
+            pass
+
+        def knn_query(self, queries: Vectors, k: int, num_threads: int) -> tuple[np.ndarray, None]:
+            if k > 5:
+                raise RuntimeError("Cannot return the results in a contiguous 2D array.")
+            return np.tile(
+                np.arange(k, dtype=np.uint64), (np.atleast_2d(queries).shape[0], 1)
+            ), None
+
+    found = HnswlibSearcher(Reaching(), 100).search(clustered(2), 10, {"ef": 16})
+    np.testing.assert_array_equal(found, [[0, 1, 2, 3, 4, *[-1] * 5]] * 2)
