@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from app.cli.main import parser_of, run_command
-from lab.commands import formats, plot, report, study
+from lab.commands import formats, ivfpq, plot, report, study
 
 _OTHERS = ("lab.finetune.command",)
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _commands() -> list[ModuleType]:
     others = (import_module(name) for name in _OTHERS if _is_there(name))
-    return [study, report, plot, formats, *others]
+    return [study, report, plot, formats, ivfpq, *others]
 
 
 def _is_there(name: str) -> bool:
