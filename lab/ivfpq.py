@@ -185,6 +185,11 @@ class IVFPQ:
         restored: Vectors = self.coarse[cells] + parts.reshape(len(places), self.dim)
         return restored
 
+    def place_of(self, row: int) -> tuple[int, Codes]:
+        """Return the cell of a row, and its (m,) code."""
+        place = self._places[row]
+        return int(np.searchsorted(self.starts, place, side="right") - 1), self.codes[place]
+
     def search(self, queries: Vectors, k: int, *, w: int) -> tuple[Vectors, Rows]:
         """Return the (q, k) estimates and rows of the nearest to each of (q, D) queries.
 

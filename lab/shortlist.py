@@ -62,8 +62,8 @@ class NumpyMaker:
 
     def check(self, wanted: str, dim: int) -> None:
         """Raise UsageError unless `wanted` is such a string, for vectors of `dim` numbers."""
-        parsed = _parsed(wanted)
-        if not parsed or dim % parsed[1]:
+        sizes = parsed(wanted)
+        if not sizes or dim % sizes[1]:
             raise UsageError(
                 f"The index 'numpy:{wanted}' cannot be made for vectors of {dim} numbers: use one "
                 "such as numpy:IVF100,PQ8, cells and then sub-vectors, whose number divides that "
@@ -76,7 +76,7 @@ class NumpyMaker:
 
     def train(self, vectors: Vectors, wanted: str) -> NumpyShortlist:
         """Return an empty shortlist that learnt from (n, dim) unit vectors."""
-        cells, m, nbits = _parsed(wanted) or (0, 0, 0)
+        cells, m, nbits = parsed(wanted) or (0, 0, 0)
         return NumpyShortlist(IVFPQ.train(vectors, cells=cells, m=m, nbits=nbits, metric="ip"))
 
     def load(self, file: BinaryIO) -> NumpyShortlist:
@@ -84,7 +84,7 @@ class NumpyMaker:
         return NumpyShortlist(IVFPQ.load(file))
 
 
-def _parsed(wanted: str) -> tuple[int, int, int] | None:
+def parsed(wanted: str) -> tuple[int, int, int] | None:
     """Return k', m and the bits of a sub-vector's code."""
     matched = _WANTED.fullmatch(wanted)
     return (int(matched[1]), int(matched[2]), int(matched[3] or 8)) if matched else None

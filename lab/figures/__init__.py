@@ -1,0 +1,1 @@
+"""Vectors and indexes → the figures of the notebooks; they name matplotlib."""
