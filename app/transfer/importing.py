@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import decode, layouts
-from app.build import BuildReport, Origin, check_room, finish_gallery
+from app.build import BuildReport
 from app.collect import fault_of
 from app.embed import Embedder, Model, model_named
 from app.errors import AppError, DatasetError, DecodeError, GalleryError, UsageError
+from app.finishing import Origin, check_room, finish_gallery
 from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
 from app.index import Projection, check_factory
 from app.results import ImageRecord, VectorOptions

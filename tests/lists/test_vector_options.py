@@ -182,7 +182,7 @@ def test_a_stopped_build_goes_on_with_other_options_and_embeds_nothing_again(
     # Stopped after the projection: the next run wants none.
     stop = StoppedError()
     with monkeypatch.context() as patched:
-        patched.setattr("app.build.calibrate", lambda *_, **__: (_ for _ in ()).throw(stop))
+        patched.setattr("app.finishing.calibrate", lambda *_, **__: (_ for _ in ()).throw(stop))
         with pytest.raises(StoppedError):
             build_with(CountingRuntime(), home, images, "late", options=PCA)
     runtime = CountingRuntime()
