@@ -10,8 +10,23 @@ from app.index import recall
 from lab.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, RED, as_map, panels, scatter
 from lab.ivfpq import IVFPQ, Rows, Vectors
 from lab.truth import exact_neighbours
+from lab.vectors import VectorSet
 
 _FINE = 300  # places at each side of a map where it is asked which cell they are in
+
+
+def drawn_plane(rows: int, *, seed: int = 0) -> Vectors:
+    """Return (rows, 2) vectors around seven centres, to show on a page what has many dimensions."""
+    rng = np.random.default_rng(seed)
+    near = rng.uniform(-3, 3, size=(7, 2))[rng.integers(0, 7, rows)]
+    return (near + 0.5 * rng.normal(size=near.shape)).astype(np.float32)
+
+
+def without_queries(given: VectorSet, *, most: int | None = None) -> tuple[Vectors, Vectors]:
+    """Return the vectors that are no queries, at most so many, evenly taken, and the queries."""
+    others = np.delete(given.vectors, [] if given.own_rows is None else given.own_rows, axis=0)
+    step = 1 if most is None else -(-len(others) // most)
+    return np.ascontiguousarray(others[::step]), given.queries
 
 
 def cells_and_residuals(index: IVFPQ, vectors: Vectors) -> Figure:
