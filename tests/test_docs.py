@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from app import answers, settings
 from app.access import Access
-from app.embed import MODELS
+from app.embed import MODELS, Model
 from app.rest import make_rest
 from app.rest.application import FIRST_PARTS
 from app.rest.pictures import routes_of_pictures
@@ -94,6 +94,31 @@ def test_the_models_named_in_the_readme_exist() -> None:
     named = set(re.findall(r"`([a-z]\w+)`", row))
     assert named
     assert named <= set(MODELS)
+
+
+def test_the_table_of_models_is_the_registry() -> None:
+    document = (ROOT / "docs" / "models.md").read_text()
+    rows = [line for line in document.splitlines() if line.startswith("| `")]
+    assert rows[: len(MODELS)] == [row_of(model) for model in MODELS.values()]
+
+
+def row_of(model: Model) -> str:
+    """Return what docs/models.md says of a model."""
+    weights = model.weights
+    source = "none needed"
+    if weights:
+        where = f"[{weights.name}]({weights.url})" if weights.url else f"in `{weights.package}`"
+        source = f"{where}, {weights.sha256_prefix[:8]}…"
+    cells = [
+        f"`{model.name}`",
+        str(model.dim),
+        str(model.preprocessing.crop),
+        "yes" if model.pool else "no",
+        source,
+        model.licence,
+        model.paper,
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def test_every_make_target_named_exists() -> None:

@@ -48,8 +48,11 @@ def test_every_model_says_all_that_belongs_to_it(model: Model) -> None:
     assert how.interpolation in FILTERS
     assert all(0 <= mean <= 255 for mean in how.mean)
     assert all(std > 0 for std in how.std)
+    assert "." not in model.name  # what follows a dot is the pooling
     if model.weights is not None:
-        assert model.weights.sha256_prefix in model.weights.name
+        known = model.weights.sha256_prefix
+        assert set(known) <= set("0123456789abcdef")
+        assert len(known) == 64 or (len(known) == 8 and known in model.weights.name)
         assert model.weights.url or (model.weights.package and model.weights.package_path)
 
 
@@ -430,8 +433,9 @@ RESNET_IN_TORCH = """
 import sys
 import numpy as np, torch
 from pathlib import Path
-from app.embed.convert import _declare_torchvision_operators, _read
-_declare_torchvision_operators()
+from app.embed.convert import read_weights
+from app.embed.networks import declare_torchvision_operators
+declare_torchvision_operators()
 import torchvision
 from safetensors.torch import save_file
 folder, = sys.argv[1:]
@@ -453,7 +457,8 @@ mean, std = torch.tensor([[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]])
 with torch.inference_mode():
     network((x - mean[:, None, None]) / std[:, None, None])
 np.save(f"{folder}/features.npy", seen["features"].flatten(1).numpy())
-pickled, safe = (_read(Path(folder, name)) for name in ("as_pickle.pth", "resnet50.safetensors"))
+names = "as_pickle.pth", "resnet50.safetensors"
+pickled, safe = (read_weights(Path(folder, name)) for name in names)
 assert pickled.keys() == safe.keys() == state.keys()
 assert all(torch.equal(pickled[key], safe[key]) for key in state)
 """

@@ -50,6 +50,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         datasets_dir=tmp_path / "elsewhere",
         features_dir=tmp_path / "home" / "features",
         indexes_dir=tmp_path / "home" / "indexes",
+        models_dir=tmp_path / "home" / "models",
         cache_dir=tmp_path / "cache",
         weights_dir=tmp_path / "weights",
         allow_loopback_urls=True,

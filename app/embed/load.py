@@ -1,9 +1,9 @@
 """A model's name → an embedder that runs here: weights found, network converted or cached."""
 
 import hashlib
-import importlib.util
 import os
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -77,11 +77,8 @@ def _weights_of(
     ModelError if a library is missing, the weights cannot be had, or a model file was made from
     others.
     """
-    if model.library and importlib.util.find_spec(model.library) is None:
-        raise ModelError(
-            f"The model {model.name} needs the library {model.library}, which is not installed: "
-            "run pip install -r requirements-lab.txt."
-        )
+    if model.library:
+        _check_installed(model)
     own = sha256_of(model.file.path) if model.file else ""
     if model.file and model.file.whole:
         return model.file.path, own
@@ -97,6 +94,16 @@ def _weights_of(
             "the folder that RIS_WEIGHTS_DIR names, or train it again."
         )
     return path, hashlib.sha256(f"{own} {digest}".encode()).hexdigest()
+
+
+def _check_installed(model: Model) -> None:
+    try:
+        version(model.library)
+    except PackageNotFoundError as exc:
+        raise ModelError(
+            f"The model {model.name} needs the package {model.library}, which is not installed: "
+            "run pip install -r requirements-lab.txt."
+        ) from exc
 
 
 def _load_texts(

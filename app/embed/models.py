@@ -267,7 +267,7 @@ _ALL = (
         licence="MIT",
         paper="Radford et al., Learning Transferable Visual Models From Natural Language "
         "Supervision, ICML 2021",
-        library="open_clip",
+        library="open_clip_torch",
         has_texts=True,
     ),
     Model(
