@@ -693,7 +693,7 @@ def ask(home: Home, **changes: object) -> BuildReport:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"data": "caltek"}, NotFoundError, "choose one of caltech, caltech101, coco, voc"),
+        ({"data": "caltek"}, NotFoundError, "choose one of caltech, caltech101, coco, market"),
         ({"data": "coco"}, DatasetError, "data_download.sh coco"),
         ({"model": "vgg"}, UsageError, "There is no model 'vgg': choose one of resnet50"),
         ({"name": None}, UsageError, "add --name NAME"),
