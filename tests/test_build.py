@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import build as build_module
 from app import decode, layouts
 from app.build import BuildReport, BuildRequest, build, build_gallery
 from app.embed import Embedder, model_named
@@ -625,7 +624,7 @@ def test_room_that_ends_behind_the_embedding_costs_no_embedding(home, images, wh
 
 def test_a_disk_without_enough_room_is_seen_before_the_work(home, images, whole, monkeypatch):
     free = 1_000_000
-    monkeypatch.setattr(build_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    monkeypatch.setattr("app.finishing.shutil.disk_usage", lambda path: SimpleNamespace(free=free))
     runtime = CountingRuntime()
     with pytest.raises(StorageError) as refused:
         build_with(runtime, home, images)
@@ -646,7 +645,7 @@ def test_less_room_is_needed_for_what_is_left(home, images, monkeypatch):
     with pytest.raises(StoppedError):
         build_with(CountingRuntime(12), home, images)
     monkeypatch.setattr(
-        build_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=800_000)
+        "app.finishing.shutil.disk_usage", lambda path: SimpleNamespace(free=800_000)
     )
     build_with(CountingRuntime(), home, images)
 
