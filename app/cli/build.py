@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", help="default: resnet50; for --embeddings: the model that made them, if known"
     )
-    parser.add_argument("--index", help="a FAISS factory string, default: IVF100,PQ8")
+    parser.add_argument(
+        "--index", help="a FAISS factory string, default: IVF100,PQ8; or numpy:IVF100,PQ8"
+    )
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument("--force", action="store_true", help="build it anew if it exists")
     parser.add_argument(
