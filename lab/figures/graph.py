@@ -80,7 +80,8 @@ def layers_drawn(index: Any, vectors: NDArray[np.float32], plane: Plane, query: 
     layers = layers_of(index)
     walks = descent(index, layers, vectors, vectors[query])
     figure, axes = panels(len(layers), width=4.2, height=4.2)
-    low, high = plane.min(axis=0), plane.max(axis=0)
+    margin = 0.05 * np.ptp(plane, axis=0)
+    low, high = plane.min(axis=0) - margin, plane.max(axis=0) + margin
     for each, layer, walk, level in zip(
         axes, layers[::-1], walks[::-1], range(len(layers))[::-1], strict=True
     ):
@@ -93,7 +94,7 @@ def layers_drawn(index: Any, vectors: NDArray[np.float32], plane: Plane, query: 
         as_map(
             each,
             f"layer {level}: {len(layer.rows):,} rows, {len(layer.edges):,} edges\n"
-            f"{len(walk) - 1} steps",
+            f"steps: {len(walk) - 1}",
         )
         each.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))  # the same for all layers
     return figure
