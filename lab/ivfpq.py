@@ -142,7 +142,7 @@ class IVFPQ:
     def nbytes(self) -> int:
         """Bytes of the arrays: 4 k' D + 4 k* D for the centroids; n (m + 16) for the lists.
 
-        For `IVF100,PQ8` of 9,144 × 1280: 512,000 + 1,310,720 + 219,456, beside 46.8 MB of vectors.
+        For k' = 100, m = 8 and 9,144 × 1280: 2.04 MB, beside 46.8 MB of vectors.
         """
         arrays = (self.coarse, self.codebooks, self.starts, self.ids, self.codes, self._places)
         return sum(array.nbytes for array in arrays)

@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("avg", "max", "gem"),
         help="how the model's last feature map becomes one vector, default: avg",
     )
-    parser.add_argument("--index", help="a FAISS factory string, default: IVF100,PQ8")
+    parser.add_argument(
+        "--index", help="a FAISS factory string, default: IVF100,PQ8; or numpy:IVF100,PQ8"
+    )
     parser.add_argument(
         "--pca",
         type=int,

@@ -24,7 +24,8 @@ def panels(count: int, *, width: float = 5.0, height: float = 4.4) -> tuple[Figu
 
 def as_map(axes: Axes, title: str) -> None:
     """Make a panel a map: no numbers at its sides, both directions at one scale."""
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    axes.set_aspect("equal", adjustable="datalim")  # so that panels have one size
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11)
 

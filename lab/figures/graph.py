@@ -46,43 +46,55 @@ def layers_of(index: Any) -> list[Layer]:
     return layers
 
 
-def descent(index: Any, layers: list[Layer], vectors: NDArray[np.float32], query: Any) -> list[int]:
-    """Return the rows that a walk from the top towards a (D,) query stands at, above layer 0.
+def descent(
+    index: Any, layers: list[Layer], vectors: NDArray[np.float32], query: NDArray[np.float32]
+) -> list[list[int]]:
+    """Return for each layer, the lowest first, the rows that a walk towards a (D,) query stands at.
 
-    In each layer it goes to whichever neighbour is nearest to the query, until none is nearer.
+    It begins at the top. In each layer it goes to whichever neighbour is nearest to the query,
+    until none is nearer, and begins the next layer there. FAISS follows `efSearch` such walks at
+    once in the lowest layer.
     """
     here = int(index.hnsw.entry_point)
-    walk = [here]
-    for layer in reversed(layers[1:]):
+    walks: list[list[int]] = []
+    for layer in reversed(layers):
+        walk = [here]
         while True:
             near = layer.edges[layer.edges[:, 0] == here, 1]
-            options = np.append(near, here)
+            options = np.append(here, near)
             best = int(options[((vectors[options] - query) ** 2).sum(axis=1).argmin()])
             if best == here:
                 break
             here = best
             walk.append(here)
-    return walk
+        walks.insert(0, walk)
+    return walks
 
 
-def layers_drawn(
-    index: Any, vectors: NDArray[np.float32], plane: Plane, query: NDArray[np.float32], target: Any
-) -> Figure:
-    """Draw each layer of an HNSW over a (n, 2) map, with the walk down to a (D,) query.
+def layers_drawn(index: Any, vectors: NDArray[np.float32], plane: Plane, query: int) -> Figure:
+    """Draw each layer of an HNSW over a (n, 2) map, the highest first, with the walk to a row.
 
-    `target` is the query's own place on the map. Of a layer's edges at most some thousand are
-    drawn, taken evenly.
+    The star is the row `query`; a layer's walk is orange, and ends where the next one begins. Of a
+    layer's edges at most some thousand are drawn, taken evenly.
     """
     layers = layers_of(index)
-    walk = descent(index, layers, vectors, query)
-    figure, axes = panels(len(layers), width=4.4)
-    for each, (level, layer) in zip(axes, reversed(list(enumerate(layers))), strict=True):
+    walks = descent(index, layers, vectors, vectors[query])
+    figure, axes = panels(len(layers), width=4.2, height=4.2)
+    margin = 0.05 * np.ptp(plane, axis=0)
+    low, high = plane.min(axis=0) - margin, plane.max(axis=0) + margin
+    for each, layer, walk, level in zip(
+        axes, layers[::-1], walks[::-1], range(len(layers))[::-1], strict=True
+    ):
         some = layer.edges[:: -(-len(layer.edges) // _MOST_EDGES) or 1]
-        each.add_collection(LineCollection(list(plane[some]), colors=GREY, lw=0.4, alpha=0.6))
-        scatter(each, plane[layer.rows], s=max(3, 40 / (level * 2 or 12)), color=BLUE, lw=0)
-        steps = [row for row in walk if row in layer.rows] if level else walk[-1:]
-        each.plot(*plane[steps].T, "o-", color=ORANGE, ms=5, lw=1.5)
-        each.plot(*target, "*", color=RED, ms=14, mec="white")
-        as_map(each, f"layer {level}: {len(layer.rows):,} rows, {len(layer.edges):,} edges")
-        each.autoscale_view()
+        each.add_collection(LineCollection(list(plane[some]), colors=GREY, lw=0.4, zorder=1))
+        size = float(np.clip(4_000 / len(layer.rows), 3, 20))
+        scatter(each, plane[layer.rows], s=size, color=BLUE, lw=0, zorder=2)
+        each.plot(*plane[walk].T, "o-", color=ORANGE, ms=5, lw=1.8, zorder=3)
+        each.plot(*plane[query], "*", color=RED, ms=14, mec="white", zorder=4)
+        as_map(
+            each,
+            f"layer {level}: {len(layer.rows):,} rows, {len(layer.edges):,} edges\n"
+            f"steps: {len(walk) - 1}",
+        )
+        each.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))  # the same for all layers
     return figure

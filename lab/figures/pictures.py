@@ -33,7 +33,7 @@ def error_by_code(indexes: Mapping[str, IVFPQ], vectors: Vectors) -> Figure:
     )
     for place, middle, index in zip(places, quarters[:, 1], indexes.values(), strict=True):
         axes.annotate(
-            f"{middle:.0%}, {index.m} bytes",
+            f"{middle:.0%}\n{index.m} bytes",
             (place, 0),
             xytext=(0, 4),
             textcoords="offset points",
