@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 from lab.ivfpq import IVFPQ
+from lab.methods.faiss_index import sub_quantisers
 from lab.methods.method import Method, Metric, Parameters, Rows, Searcher, Vectors
 
 _ROWS_A_CENTROID = 39  # below that FAISS calls centroids badly placed
@@ -30,14 +31,14 @@ class PaperIVFPQ(Searcher):
 
 
 def builds(rows: int, dim: int) -> Sequence[Parameters]:
-    """Return 8 and 16 sub-vectors with either clustering, as far as dim can be cut so."""
+    """Return 8 sub-vectors with either clustering and 16 with FAISS's, or as dim can be cut."""
     cells = max(1, min(round(sqrt(rows)), rows // _ROWS_A_CENTROID))
-    nbits = min(8, rows.bit_length() - 1)
+    nbits = max(1, min(8, rows.bit_length() - 1))
+    few, many = sub_quantisers(dim, 8), sub_quantisers(dim, 16)
+    tried = [(few, "faiss"), (few, "sklearn")] + ([(many, "faiss")] if many > few else [])
     return [
         {"cells": cells, "m": m, "nbits": nbits, "clustering": clustering}
-        for m in (8, 16)
-        if dim % m == 0 and nbits
-        for clustering in ("faiss", "sklearn")
+        for m, clustering in tried
     ]
 
 
