@@ -199,7 +199,8 @@ def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_roun
     galleries = (ROOT / "docs" / "galleries.md").read_text()
     of_others = {"--dtype", "--gallery", "--report", "--json", "--without"}
     assert set(re.findall(r"--[a-z][a-z-]+", galleries)) - of_others == options
-    of_others = {*re.findall(r"--[a-z][a-z-]+", (ROOT / "docs" / "cli.md").read_text()), "--build"}
+    documents = "".join((ROOT / "docs" / name).read_text() for name in ("cli.md", "lab.md"))
+    of_others = {*re.findall(r"--[a-z][a-z-]+", documents), "--build"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= options | of_others
 
 
