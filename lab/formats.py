@@ -4,9 +4,7 @@ A study that kept such vectors as text gave up on reading them after an hour and
 what every format costs.
 """
 
-import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,24 +42,6 @@ class _Format:
     write: Callable[[Path, Vectors], None]
     load: Callable[[Path], Any]
     most_rows: int | None = None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `python -m lab formats` takes."""
-    parser.add_argument("--rows", type=int, default=10_000, help="vectors (default 10000)")
-    parser.add_argument("--dim", type=int, default=4_096, help="numbers a vector (default 4096)")
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Measure and print the table; returns the exit code."""
-    with tempfile.TemporaryDirectory(prefix="formats-") as folder:
-        measured = measure(Path(folder), rows=options.rows, dim=options.dim)
-    told = table(measured, rows=options.rows, dim=options.dim)
-    print(told)
-    if options.out:
-        options.out.write_text(told + "\n", encoding="utf-8")
-    return 0
 
 
 def measure(out: Path, *, rows: int = 10_000, dim: int = 4_096) -> list[Measured]:

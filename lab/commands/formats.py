@@ -1,6 +1,7 @@
 """`formats`: 4096-d vectors → how large each storage format is and how long it loads."""
 
 import argparse
+import tempfile
 from pathlib import Path
 
 NAME = "formats"
@@ -19,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print the table."""
-    from lab.formats import run as measure
+    from lab.formats import measure, table
 
-    return measure(options)
+    with tempfile.TemporaryDirectory(prefix="formats-") as folder:
+        measured = measure(Path(folder), rows=options.rows, dim=options.dim)
+    told = table(measured, rows=options.rows, dim=options.dim)
+    print(told)
+    if options.out:
+        options.out.write_text(told + "\n", encoding="utf-8")
+    return 0

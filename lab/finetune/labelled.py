@@ -127,7 +127,7 @@ def _model_of(manifest: Manifest) -> Model:
             f"{_UNUSABLE}the vectors of {manifest.name} came from elsewhere, and no model here "
             "made them. Name a gallery that was built here."
         )
-    if getattr(manifest, "pca", 0):
+    if manifest.pca:
         raise UsageError(
             f"{_UNUSABLE}the vectors of {manifest.name} were centred and shortened after it. Name "
             "a gallery that was built without --pca."

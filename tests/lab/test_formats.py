@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import UsageError
-from lab.formats import add_arguments, measure, run, table
+from lab.commands.formats import add_arguments, run
+from lab.formats import measure, table
 
 
 def test_every_format_is_measured_and_nothing_is_left_behind(tmp_path: Path) -> None:
