@@ -1,5 +1,7 @@
-"""The tests. They run side by side, one process a core, so each takes one core: what is loaded later
-(FAISS, BLAS) would else start a thread a core in each, and these wait for each other by spinning.
+"""The tests. They run side by side, one process a core, so each is to take one core.
+
+FAISS and BLAS, when they are loaded later, would else start a thread a core in each process, and
+these would wait for each other by spinning.
 """
 
 import os
