@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +20,10 @@ from app.embed.mean_colour import MeanColourRuntime
 from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
 from app.service import SearchService
+
+# No test depends on a time: a machine may be busy.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = sorted((ROOT / "app" / "page" / "examples").glob("*.jpg"))

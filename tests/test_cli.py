@@ -233,12 +233,12 @@ def test_skipped_pictures_are_listed_with_their_reasons(run, tmp_path):
 
 
 def test_a_build_that_goes_on_says_from_where(run, tmp_path, monkeypatch):
-    from app import build
+    from app import finishing
 
     images = fill(tmp_path / "images", 20)
     own = ("--images", images, "--name", "mine", "--model", "mean_colour")
     with monkeypatch.context() as patched:
-        patched.setattr(build, "train_shortlist", interrupt)
+        patched.setattr(finishing, "train_shortlist", interrupt)
         assert run(*own)[0] == 130
     code, _, err = run(*own)
     assert code == 0
