@@ -15,7 +15,7 @@ from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
 from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
 from app.index.store import VectorStore
-from app.index.train import train_shortlist, write_vectors
+from app.index.train import native_output_hidden, train_shortlist, write_vectors
 
 __all__ = [
     "CALIBRATION_K",
@@ -34,6 +34,7 @@ __all__ = [
     "check_factory",
     "expanded",
     "fit_factory",
+    "native_output_hidden",
     "recall",
     "train_projection",
     "train_shortlist",

@@ -67,7 +67,7 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
         # the training time (https://github.com/facebookresearch/faiss/wiki/Polysemous-codes).
         inner.do_polysemous_training = False
     try:
-        with _native_output_hidden():
+        with native_output_hidden():
             index.train(_training_rows(flat))
     except RuntimeError:
         return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
@@ -118,7 +118,7 @@ def _write(index: Any, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _native_output_hidden() -> Iterator[None]:
+def native_output_hidden() -> Iterator[None]:
     """Keep FAISS's C++ warnings about small training sets off the terminal: we say it ourselves."""
     sys.stderr.flush()
     saved = os.dup(2)

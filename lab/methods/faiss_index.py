@@ -8,11 +8,7 @@ of the codes are compared anew with the vectors at fp16, as the application does
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"
 
-import contextlib
 import math
-import os
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -58,6 +54,8 @@ def built(vectors: Vectors, metric: Metric, factory: str) -> FaissSearcher:
     """
     import faiss
 
+    from app.index import native_output_hidden
+
     rows, dim = vectors.shape
     measure = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
     index = faiss.index_factory(dim, factory, measure)
@@ -66,7 +64,7 @@ def built(vectors: Vectors, metric: Metric, factory: str) -> FaissSearcher:
     least = max(nlist, 2**inner.pq.nbits if hasattr(inner, "pq") else 1)
     if rows < least:
         raise UsageError(f"{rows} vectors are too few to train {factory}: it takes {least}.")
-    with _native_output_hidden():
+    with native_output_hidden():
         index.train(_sample(vectors, max(_LEAST_SAMPLE, _SAMPLE_A_CELL * nlist)))
     for start in range(0, rows, _CHUNK_ROWS):
         index.add(np.ascontiguousarray(vectors[start : start + _CHUNK_ROWS]))
@@ -154,18 +152,3 @@ def _sample(vectors: Vectors, most: int) -> Vectors:
         return np.ascontiguousarray(vectors)
     rows = np.random.default_rng(0).choice(len(vectors), most, replace=False)
     return vectors[np.sort(rows)]
-
-
-@contextlib.contextmanager
-def _native_output_hidden() -> Iterator[None]:
-    """Keep FAISS's C++ warnings about small training sets off the terminal."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
