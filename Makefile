@@ -25,12 +25,12 @@ api: run ## the same server: REST is at /docs, MCP at /mcp
 download: ## fetch a published data set (DATA=caltech, voc, coco, market, tiny or all)
 	@bash data_download.sh $(DATA)
 
-index: $(RUN_READY) ## build a gallery (DATA=caltech, or IMAGES= CSV= PARQUET= WEBDATASET= EMBEDDINGS= with NAME=; MODEL= INDEX= PCA= EXPAND= LIMIT= FORCE=1)
+index: $(RUN_READY) ## build a gallery (DATA=caltech, or IMAGES= CSV= PARQUET= WEBDATASET= EMBEDDINGS= with NAME=; MODEL= POOL= INDEX= PCA= EXPAND= LIMIT= FORCE=1)
 	@$(BIN)/python create_index.py $(call option,DATA,data) $(call option,IMAGES,images) \
 	  $(call option,CSV,csv) $(call option,PARQUET,parquet) \
 	  $(call option,WEBDATASET,webdataset) $(call option,EMBEDDINGS,embeddings) \
-	  $(call option,NAME,name) $(call option,MODEL,model) $(call option,INDEX,index) \
-	  $(call option,PCA,pca) $(call option,EXPAND,expand) \
+	  $(call option,NAME,name) $(call option,MODEL,model) $(call option,POOL,pool) \
+	  $(call option,INDEX,index) $(call option,PCA,pca) $(call option,EXPAND,expand) \
 	  $(call option,LIMIT,limit) $(if $(filter 1,$(FORCE)),--force)
 
 export: $(RUN_READY) ## write a gallery's embeddings to a folder (NAME=gallery OUT=folder)

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from app.cli.main import parser_of, run_command
-from lab.commands import formats, ivfpq, market1501, plot, report, study
+from lab.commands import formats, hdf5, ivfpq, market1501, plot, report, study
 from lab.finetune import command as finetune
 
-COMMANDS = (study, report, plot, finetune, market1501, ivfpq, formats)
+COMMANDS = (study, report, plot, hdf5, finetune, market1501, ivfpq, formats)
 
 
 def main(arguments: Sequence[str]) -> int:

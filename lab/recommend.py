@@ -20,17 +20,27 @@ class Recommendation:
 
 
 def recommend(
-    points: Sequence[Point], *, rows: int, dim: int, drawn: int, k: int, target: float, metric: str
+    points: Sequence[Point],
+    *,
+    rows: int,
+    dim: int,
+    drawn: int,
+    k: int,
+    target: float,
+    metric: str,
+    name: str = "",
 ) -> Recommendation:
     """Return the index to use for `rows` vectors of `dim` numbers that were measured as `points`.
 
     Of the indexes that this application would serve, re-ranked exactly and with the effort that it
     chooses itself, those count whose recall@k is `target` or more within one standard error. Of
     those nearly as fast as the fastest the smallest is taken; exact search where it is so fast that
-    nothing is gained.
+    nothing is gained. The first sentence says which vectors are meant, with their `name` if given.
     """
-    subject = f"For these {rows:,} vectors of {dim:,} numbers" + (
-        f" ({drawn:,} of them drawn to resemble the others)" if drawn else ""
+    subject = (
+        f"For {'the' if name else 'these'} {rows:,} vectors of "
+        + (f"`{name}`, {dim:,} numbers each" if name else f"{dim:,} numbers")
+        + (f" ({drawn:,} of them drawn to resemble the others)" if drawn else "")
     )
     served = [point for point in points if point.served and point.chosen]
     exact = next((point for point in served if point.factory == "Flat"), None)

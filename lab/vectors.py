@@ -127,7 +127,8 @@ def _of_npz(path: Path) -> dict[str, Any]:
 
 def _of_hdf5(path: Path) -> dict[str, Any]:
     held = read_hdf5(path)
-    return {"train": held.train, "test": held.test, "metric": held.metric}
+    found = {"train": held.train, "test": held.test, "metric": held.metric}
+    return found | ({} if held.own_rows is None else {"own_rows": held.own_rows})
 
 
 def _set_of(path: Path, found: dict[str, Any], *, queries: int, seed: int) -> VectorSet:
@@ -159,8 +160,18 @@ def _set_of(path: Path, found: dict[str, Any], *, queries: int, seed: int) -> Ve
     asked = _labels(path, found, ("test_labels",), len(found["test"]))
     if asked is not None:
         asked = asked[: len(test)]
+    own = _labels(path, found, ("own_rows",), len(found["test"]))
+    if own is not None and not ((own >= 0) & (own < len(vectors))).all():
+        raise DatasetError(f"{path} has own_rows that are no rows of {given}: copy it anew.")
     return VectorSet(
-        path.stem, vectors, test, None, labels, asked, label_names=names, metric=metric
+        path.stem,
+        vectors,
+        test,
+        None if own is None else own[: len(test)],
+        labels,
+        asked,
+        label_names=names,
+        metric=metric,
     )
 
 

@@ -34,7 +34,7 @@ def write_report(folder: StudyFolder) -> Study:
     """
     study = read_study(folder)
     parts = list(_parts(study))
-    title = f"Study of {' and '.join(each.name for each in study.sets)}"
+    title = _title(study)
     for results in study.sets:
         for metric in results.metrics:
             if results.points(metric):
@@ -55,6 +55,7 @@ def advice(study: Study, results: SetResults, metric: str) -> Recommendation:
         k=study.k,
         target=study.target,
         metric=metric,
+        name=results.name if len(study.sets) > 1 else "",
     )
 
 
@@ -77,13 +78,17 @@ def plot_of(study: Study, metric: str, *, name: str = "") -> str:
     )
 
 
+def _title(study: Study) -> str:
+    *others, last = [each.name for each in study.sets]
+    return f"Study of {', '.join(others)} and {last}" if others else f"Study of {last}"
+
+
 def _parts(study: Study) -> Iterator[Part]:
-    names = " and ".join(each.name for each in study.sets)
-    yield Heading(f"Study of {names}", 1)
-    for results in study.sets:
-        for metric in results.metrics:
-            if results.points(metric):
-                yield Advice(advice(study, results, metric).sentences)
+    yield Heading(_title(study), 1)
+    if len(study.sets) == 1:
+        yield from _advices(study, study.sets[0])
+    else:
+        yield Advice(list(_in_short(study)))
     yield from _unfinished(study)
     if len(study.sets) > 1:
         yield from _models(study)
@@ -92,12 +97,28 @@ def _parts(study: Study) -> Iterator[Part]:
     yield from _how(study)
 
 
+def _advices(study: Study, results: SetResults) -> Iterator[Part]:
+    """Yield what to use for a set of vectors, by each metric that it was searched by."""
+    for metric in results.metrics:
+        if results.points(metric):
+            yield Advice(advice(study, results, metric).sentences)
+
+
+def _in_short(study: Study) -> Iterator[str]:
+    """Yield a sentence on the models, and one for each set that says what to use."""
+    yield _model_sentence([each for each in study.sets if each.facts])
+    for results in study.sets:
+        for metric in results.metrics:
+            if results.points(metric):
+                yield advice(study, results, metric).sentences[0]
+
+
 def _unfinished(study: Study) -> Iterator[Part]:
     waiting = sum(len(each.waiting) for each in study.sets)
     if waiting:
         yield Text(
             f"**The study is not finished**: {waiting} of {len(study.description['jobs'])} indexes "
-            "are not measured yet; its command goes on where it stopped."
+            "are not measured yet; the same command goes on where it stopped."
         )
 
 
@@ -108,7 +129,6 @@ def _models(study: Study) -> Iterator[Part]:
     yield tables.models_compared(
         Study(study.folder, study.description, study.k, tuple(measured)), metric
     )
-    yield Text(_model_sentence(measured))
     yield Text(
         "Extraction is the median of decoding and embedding one picture after the other with all "
         "processors. Brute force (NumPy), flat and IVF (FAISS) are the medians of one query at a "
@@ -151,6 +171,8 @@ def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
         yield Text("Nothing is measured of it yet.")
         return
     yield Text(_described(results))
+    if len(study.sets) > 1:
+        yield from _advices(study, results)
     for metric in results.metrics:
         points = results.points(metric)
         built = [each for each in results.built if each.job.metric == metric]
@@ -261,8 +283,9 @@ def _plot_file(results: SetResults, metric: str) -> str:
 def _how(study: Study) -> Iterator[Part]:
     said = study.description
     yield Heading("How it was measured")
-    yield Command(said["command"])
-    yield Text(f"Begun {said['began']} on {said['machine']}; {_versions(said['versions'])}.")
+    yield Command("\n".join(said["commands"]))
+    machines = "; gone on with on ".join(said["machines"])
+    yield Text(f"Begun {said['began']} on {machines}; {_versions(said['versions'])}.")
     yield Text(
         "Each index is built on all processors in a process of its own, and searched on one "
         "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th "

@@ -5,7 +5,8 @@ study.json                   what was asked, of which vectors, on which machine;
 <set>/truth.npz              its queries' exact neighbours by each metric, and its labels
 <set>/<metric>/<job>.json    what was measured of one index of one method
 <set>/<metric>/<job>.npz     the rows that it found, their distances, the seconds of each query
-work/                        the vectors themselves; removed when the study is done
+.work/                       the vectors themselves; removed when the study is done
+.lock                        held while a study is at work
 report.md, report.html, *.svg
 """
 
@@ -28,6 +29,7 @@ METRICS = ("cosine", "l2", "ip")
 StudyMetric = Literal["cosine", "l2", "ip"]
 
 _STUDY = "study.json"
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ class StudyFolder:
     @property
     def work(self) -> Path:
         """Where the vectors lie while they are searched."""
-        return self.path / "work"
+        return self.path / ".work"
+
+    @property
+    def lock(self) -> Path:
+        """What a study at work holds; a set's name begins with no dot, so neither hides one."""
+        return self.path / _LOCK
 
     def is_there(self) -> bool:
         """Return whether a study was begun here; UsageError for a folder of something else."""
@@ -70,7 +77,7 @@ class StudyFolder:
             self.description()
             return True
         if self.path.is_dir() and any(
-            each.name != "lock" and not each.name.startswith(f".{_STUDY}")
+            each.name != _LOCK and not each.name.startswith(f".{_STUDY}")
             for each in self.path.iterdir()
         ):
             raise UsageError(
@@ -152,6 +159,16 @@ class StudyFolder:
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(self.path / name)
+
+
+def latest_study(place: Path) -> Path:
+    """Return the folder in `place` whose study was begun or gone on with last; UsageError: none."""
+    found = sorted(place.glob(f"*/{_STUDY}"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        raise UsageError(
+            f"There is no study in {place}: make one with python -m lab study, or name its folder."
+        )
+    return found[-1].parent
 
 
 def folder_name(text: str) -> str:

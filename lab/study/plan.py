@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Any
 
 from app.errors import UsageError
-from app.index import check_factory
+from app.index import check_factory, fit_factory
 from lab.methods import available
 from lab.methods.method import Method, Parameters
 from lab.study.application import APPLICATION
@@ -16,10 +16,16 @@ from lab.study.sets import asked_metric
 MANY_ROWS = 300_000  # above, one index of each method unless more are asked for
 
 
-def missing_of(methods: Sequence[Method]) -> dict[str, str]:
-    """Return the methods that cannot run here, each with the sentence why."""
+def present(methods: Sequence[Method]) -> tuple[list[Method], dict[str, str]]:
+    """Return the methods whose library is here, and the sentence why not of each other.
+
+    UsageError where none is left.
+    """
     told = {method.name: available(method) for method in methods}
-    return {name: why for name, why in told.items() if why}
+    missing = {name: why for name, why in told.items() if why}
+    if len(missing) == len(methods):
+        raise UsageError(f"No method is left: {' '.join(missing.values())}")
+    return [method for method in methods if method.name not in missing], missing
 
 
 def jobs_of(
@@ -41,7 +47,7 @@ def jobs_of(
         for metric in metrics:
             able = [method for method in methods if _takes(method, metric)]
             listed = [list(method.builds(rows, dim))[:most] for method in able]
-            factories = list(_factories(able, listed, dim))
+            factories = list(_factories(able, listed, rows, dim))
             for place, method in enumerate(able):
                 if method is APPLICATION:
                     listed[place] = [{"factory": factory} for factory in factories]
@@ -79,9 +85,9 @@ def _takes(method: Method, metric: str) -> bool:
 
 
 def _factories(
-    methods: Sequence[Method], listed: Sequence[Sequence[Parameters]], dim: int
+    methods: Sequence[Method], listed: Sequence[Sequence[Parameters]], rows: int, dim: int
 ) -> Iterator[str]:
-    """Yield each factory string once, those of this application first."""
+    """Yield each factory string once, fitted to the number of rows, this application's own first."""
     told: set[str] = set()
     own = [[(APPLICATION, build) for build in APPLICATION.builds(0, dim)]]
     others = [
@@ -91,9 +97,12 @@ def _factories(
     ]
     for method, build in (each for group in own + others for each in group):
         factory = method.factory(build)
-        if factory and factory not in told and _is_taken(factory, dim):
-            told.add(factory)
-            yield factory
+        if not factory or not _is_taken(factory, dim):
+            continue
+        fitted, _ = fit_factory(factory, rows, dim)
+        if fitted not in told:
+            told.add(fitted)
+            yield fitted
 
 
 def _is_taken(factory: str, dim: int) -> bool:

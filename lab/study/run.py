@@ -16,7 +16,7 @@ from lab.methods.method import Method
 from lab.study import extraction, sets, supervise
 from lab.study.folder import Job, StudyFolder
 from lab.study.machine import machine
-from lab.study.plan import jobs_of, missing_of, versions_of
+from lab.study.plan import jobs_of, present, versions_of
 from lab.study.registry import chosen, known_methods
 from lab.study.request import StudyRequest
 from lab.study.telling import Telling
@@ -32,11 +32,13 @@ def study(request: StudyRequest, *, home: Path, telling: Telling | None = None) 
     """
     telling = telling or Telling()
     known = known_methods(request.own)
-    methods = chosen(request.methods, known)
+    methods, missing = present(chosen(request.methods, known))
+    for why in missing.values():
+        telling.line(why)
     sources = sets.sources_of(request)
     folder = StudyFolder(request.out or home / "studies" / _default_name(request, sources))
     with _alone(folder):
-        facts = _prepare(folder, sources, request, home, methods, telling)
+        facts = _prepare(folder, sources, request, home, methods, missing, telling)
         jobs = [Job(**each) for told in facts.values() for each in told["jobs"]]
         todo = [job for job in jobs if not is_done(folder, job, request)]
         _search(folder, todo, len(jobs), known, request, telling)
@@ -62,7 +64,7 @@ def _alone(folder: StudyFolder) -> Iterator[None]:
     folder.is_there()
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.path / "lock", timeout=0):
+        with FileLock(folder.lock, timeout=0):
             yield
     except Timeout as exc:
         raise UsageError(f"Another study is at work in {folder.path}: wait until it ends.") from exc
@@ -80,12 +82,13 @@ def _prepare(
     request: StudyRequest,
     home: Path,
     methods: Sequence[Method],
+    missing: Mapping[str, str],
     telling: Telling,
 ) -> dict[str, dict[str, Any]]:
     """Write the plan, and the vectors that are still to be searched; return what the sets are."""
     before = folder.description() if folder.is_there() else {}
     if not before:  # stopped while it prepares, the folder is known as a study's
-        _describe(folder, {}, {}, request, methods)
+        _describe(folder, {}, {}, request, methods, missing)
     facts: dict[str, dict[str, Any]] = {}
     for name, source in sources.items():
         telling.line(f"{name}: reading …")
@@ -99,7 +102,7 @@ def _prepare(
             sets.prepare(folder, found, name, request, metrics, telling.line)
         del found
         facts[name] = told | {"jobs": [job.to_json() for job in jobs]}
-    _describe(folder, before, facts, request, methods)
+    _describe(folder, before, facts, request, methods, missing)
     return facts
 
 
@@ -143,8 +146,9 @@ def _describe(
     facts: Mapping[str, Mapping[str, Any]],
     request: StudyRequest,
     methods: Sequence[Method],
+    missing: Mapping[str, str],
 ) -> None:
-    """Write study.json: what was planned earlier stays planned."""
+    """Write study.json: what was planned, asked and found missing earlier stays told."""
     jobs = list(before.get("jobs", []))
     for told in facts.values():
         jobs += [job for job in told["jobs"] if job not in jobs]
@@ -153,14 +157,21 @@ def _describe(
         for name, told in facts.items()
     }
     asked = {key: value for key, value in asdict(request).items() if key not in ("own", "out")}
+    here = {method.name for method in methods}
+    earlier = {name: why for name, why in before.get("missing", {}).items() if name not in here}
+    versions: dict[str, str] = dict(before.get("versions", {}))
+    for library, number in versions_of(methods).items():
+        known = versions.get(library, number)
+        versions[library] = known if number in known.split(" and ") else f"{known} and {number}"
     folder.describe(
         {
             "command": request.command,
+            "commands": list(dict.fromkeys([*before.get("commands", []), request.command])),
             "began": before.get("began") or f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             "request": json.loads(json.dumps(asked, default=str)),
-            "machine": machine(),
-            "versions": before.get("versions", {}) | versions_of(methods),
-            "missing": missing_of(methods),
+            "machines": list(dict.fromkeys([*before.get("machines", []), machine()])),
+            "versions": versions,
+            "missing": earlier | missing,
             "sets": before.get("sets", {}) | told_sets,
             "jobs": jobs,
         }
@@ -203,7 +214,7 @@ def _run(
     }
     (folder.path / f"{job.stem}.json").unlink(missing_ok=True)
     folder.write_json(
-        "work/job.json",
+        ".work/job.json",
         {"folder": str(folder.path.resolve()), "job": job.to_json(), "own": request.own}
         | {"k": request.k, "result": base},
     )

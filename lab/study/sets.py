@@ -106,11 +106,7 @@ def prepare(
     if found.labels is not None and found.query_labels is not None:
         tell(f"{name}: ranking by label …")
         facts |= _quality(found)
-    if request.rows is not None and request.rows > len(found.vectors):
-        tell(f"{name}: drawing {request.rows - len(found.vectors):,} vectors …")
-        from lab.extend import extend_set
-
-        found = extend_set(found, request.rows, seed=request.seed)
+    found = extended(found, request, tell)
     facts |= {"rows": len(found.vectors), "drawn": found.drawn}
     truth: dict[str, NDArray[Any]] = {"queries": found.queries}
     for key in ("own_rows", "labels", "query_labels"):
@@ -123,6 +119,16 @@ def prepare(
         truth |= {f"rows_{metric}": rows.astype(np.int32), f"distances_{metric}": distances}
     folder.write_arrays(f"{name}/truth.npz", truth)
     folder.write_json(f"{name}/set.json", facts)
+
+
+def extended(found: VectorSet, request: StudyRequest, tell: Tell) -> VectorSet:
+    """Return a set with as many vectors as were asked for, some drawn to resemble its own."""
+    if request.rows is None or request.rows <= len(found.vectors):
+        return found
+    from lab.extend import extend_set
+
+    tell(f"{found.name}: drawing {request.rows - len(found.vectors):,} vectors …")
+    return extend_set(found, request.rows, seed=request.seed)
 
 
 def comparable_metrics(facts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -49,7 +49,8 @@ def _worker(job: Path, errors: Path) -> Iterator["subprocess.Popen[str]"]:
             stdout=subprocess.PIPE,
             stderr=printed,
             text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            # temporary files of a process that is killed go with the study's own
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": str(job.parent)},
         ) as process,
     ):
         try:

@@ -4,6 +4,7 @@ Started by `lab.study.supervise` as `python -m lab.study.worker JOB.json`; what 
 JSON lines on standard output, which libraries cannot write into.
 """
 
+import importlib
 import json
 import os
 import re
@@ -65,6 +66,7 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
     place = work_file(folder, job.set, job.metric)
     vectors: Vectors = np.load(place, mmap_mode="c").view(np.ndarray)
     queries, own = _queries(folder, job)
+    importlib.import_module(method.library)  # neither time nor memory of the index
     before = _peak_with(vectors)
     started = time.perf_counter()
     searcher = method.build(vectors, metric, job.build)

@@ -88,7 +88,8 @@ def test_exact_methods_find_everything_and_a_method_that_guesses_nearly_nothing(
 
 def test_the_application_is_measured_with_every_string_that_it_takes(read: Study) -> None:
     served = {p.factory: p.recall for p in points_of(read, "application") if p.chosen}
-    assert set(served) == {"IVF100,PQ8", "Flat", "IVF38,Flat"}
+    fitted = {"IVF38,PQ8", "Flat", "IVF38,Flat"}  # 1,500 rows fill 38 cells
+    assert set(served) == fitted
     assert min(served.values()) > 0.95
 
 
@@ -114,10 +115,11 @@ def test_what_a_method_found_before_it_died_is_kept(read: Study) -> None:
     assert len(built_of(read, "crashing").points) == 1
 
 
-def test_a_missing_library_is_named(folder: Path) -> None:
+def test_a_missing_library_is_named_and_its_method_does_not_run(folder: Path) -> None:
     assert (
         "absent is left out: no_such_library is not installed" in (folder / "report.md").read_text()
     )
+    assert "absent" not in result_files(folder)
 
 
 def test_the_report_is_made_again_from_the_files_alone(folder: Path, tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_the_report_says_what_to_use_and_shows_all_its_plots(folder: Path, read:
 
 
 def test_the_vectors_are_taken_away_when_the_study_is_done(folder: Path) -> None:
-    assert not (folder / "work").exists()
+    assert not (folder / ".work").exists()
 
 
 def test_a_study_that_is_done_measures_nothing_again(folder: Path, tmp_path: Path) -> None:
@@ -263,6 +265,20 @@ def test_a_plot_is_drawn_for_fewer_neighbours_than_were_stored(
     assert str(file) in capsys.readouterr().out
 
 
+def test_the_latest_study_is_drawn_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RIS_HOME", str(tmp_path))
+    assert main(["plot", "--k", "5"]) == 2
+    assert "There is no study in" in capsys.readouterr().err
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    for number, name in enumerate(("later", "earlier")):
+        folder = study(request(vectors, tmp_path / "studies" / name, "first-rows"), home=tmp_path)
+        os.utime(folder.path / "study.json", (0, 1_000 - number))
+    assert main(["plot", "--k", "5"]) == 0
+    assert [path.parent.name for path in tmp_path.rglob("*.svg")] == ["later"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -320,7 +336,7 @@ def test_a_study_at_work_is_not_disturbed_by_another(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     vectors = write_vectors(tmp_path / "few.npz", rows=100)
-    with FileLock(out / "lock"), pytest.raises(AppError, match="Another study is at work"):
+    with FileLock(out / ".lock"), pytest.raises(AppError, match="Another study is at work"):
         study(request(vectors, out, "first-rows"), home=tmp_path)
 
 
@@ -362,6 +378,9 @@ def test_galleries_of_the_same_pictures_are_compared(home: Home) -> None:
     )
     study(asked, home=home.path)
     told = report_of(home.path / "out")
+    first = told.split("\n\n")[1]
+    for name in ("one", "other"):
+        assert f"> For the 60 vectors of `{name}`, 48 numbers each" in first, "each by its name"
     table = told.split("## The models")[1].split("\n\n")[1]
     assert table.splitlines()[0].count("|") == 11
     for row in table.splitlines()[2:]:
