@@ -1,8 +1,8 @@
 """Vectors, queries, their true neighbours and what was found ↔ ann-benchmarks' HDF5 layouts.
 
 https://github.com/erikbern/ann-benchmarks: a file of vectors holds `train` (n, dim), `test`
-(q, dim), `neighbors` (q, k) and `distances` (q, k), and the attributes `distance` and `type`; the
-file of one search holds `times` (q,), `neighbors` (q, k) and `distances` (q, k), and what was built.
+(q, dim), `neighbors` (q, k) and `distances` (q, k), and the attributes `distance` and `type`; that
+of one search holds `times` (q,), `neighbors` (q, k) and `distances` (q, k), and what was built.
 """
 
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ class Benchmark:
     `train` (n, dim) and `test` (q, dim) as stored; `neighbors` (q, k) int64 rows of `train`, best
     first, and `distances` (q, k) float32, or None; `metric` is that of the attribute `distance`:
     distances are Euclidean for `l2`, 1 less the cosine for `cosine`, and the inner product with its
-    sign turned for `ip`. `own_rows` (q,) int64 is an addition of this project: the row of each query
-    in `train`, which is no neighbour of itself; None where the queries are not among the vectors.
+    sign turned for `ip`. `own_rows` (q,) int64 is an addition of this project: the row of each
+    query in `train`, no neighbour of itself; None where the queries are not among the vectors.
     """
 
     train: NDArray[Any]
@@ -46,9 +46,9 @@ class Benchmark:
 class Found:
     """What one search of all queries gave.
 
-    `neighbors` (q, k), -1 where nothing was found, and `distances` (q, k) as in `Benchmark`, `times`
-    (q,) in seconds; `attributes` are numbers and texts such as `algo`, `build_time` (s) and
-    `index_size` (kB).
+    `neighbors` (q, k), -1 where nothing was found, and `distances` (q, k) as in `Benchmark`,
+    `times` (q,) in seconds; `attributes` are numbers and texts such as `algo`, `build_time` (s)
+    and `index_size` (kB).
     """
 
     times: NDArray[np.float32]
@@ -65,7 +65,8 @@ def read_hdf5(path: Path) -> Benchmark:
     try:
         with h5py.File(path, "r") as file:
             _check_layout(path, file)
-            distance = str(file.attrs.get("distance", ""))
+            distance = file.attrs.get("distance", "")
+            distance = distance.decode() if isinstance(distance, bytes) else str(distance)
             if distance and distance not in _METRICS:
                 raise DatasetError(
                     f"{path} is made for the distance {distance!r}, and only "
@@ -135,9 +136,13 @@ def _write(
 def _check_layout(path: Path, file: Any) -> None:
     import h5py
 
-    lacking = [name for name in ("train", "test") if not isinstance(file.get(name), h5py.Dataset)]
+    lacking = [
+        name
+        for name in ("train", "test")
+        if not isinstance(file.get(name), h5py.Dataset) or file[name].ndim != 2
+    ]
     if lacking:
         raise DatasetError(
-            f"{path} has no {' and no '.join(lacking)} but {', '.join(file) or 'nothing'}: use a "
-            "file in ann-benchmarks' layout (train, test, neighbors, distances)."
+            f"{path} has no {' and no '.join(lacking)} of rows but {', '.join(file) or 'nothing'}: "
+            "use a file in ann-benchmarks' layout (train, test, neighbors, distances)."
         )

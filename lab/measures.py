@@ -9,7 +9,7 @@ from lab.methods.method import Metric, Rows, Vectors
 Right = NDArray[np.bool_]
 
 EPSILON = 1e-5
-"""By how much a distance may be worse than that of the k-th true neighbour and count as its tie."""
+"""By which part of itself a distance may be worse than the k-th true one and count as its tie."""
 
 _NUMBERS_A_BLOCK = 8_000_000
 
@@ -61,9 +61,10 @@ def recall_at_k(
 
     As ann-benchmarks defines it (https://github.com/erikbern/ann-benchmarks,
     `ann_benchmarks/plotting/metrics.py`): of the first k found, those no farther than the k-th true
-    neighbour plus `epsilon`. Distances are (q, k or more) float32, best first, as `distances_of`
-    gives them. ann-benchmarks takes an `epsilon` of 1e-3, which on vectors of length 1 counts rows
-    that are no neighbours; the default here is that of ties alone.
+    neighbour, and `epsilon` times that distance. Distances are (q, k or more) float32, best first,
+    as `distances_of` gives them. ann-benchmarks adds an `epsilon` of 1e-3 whatever the distance,
+    which on vectors of length 1 counts rows that are no neighbours; the default here is that of
+    ties alone.
 
     >>> true = np.array([[1.0, 2.0, 2.0]], np.float32)
     >>> recall_at_k(true, np.array([[2.0, 1.0, 3.0]], np.float32), 2, "l2")
@@ -73,7 +74,8 @@ def recall_at_k(
     """
     kth = true_distances[:, k - 1 : k].astype(np.float64)
     found = found_distances[:, :k].astype(np.float64)
-    near = found <= kth + epsilon if metric == "l2" else found >= kth - epsilon
+    slack = epsilon * np.abs(kth)
+    near = found <= kth + slack if metric == "l2" else found >= kth - slack
     return float((near & np.isfinite(found)).sum(axis=1).mean() / k)
 
 

@@ -70,7 +70,7 @@ def recommend(
     pick = _pick(faster)
     sentences = (
         _of_pick(subject, pick, exact, k),
-        _why(pick, served, enough, faster, k, target),
+        _why(pick, served, enough, faster, exact, k, target),
         *_raw(points, pick, k),
         *_taken(pick.factory),
         *_of_exact_beside(exact),
@@ -145,12 +145,15 @@ def _why(
     served: Sequence[Point],
     enough: Sequence[Point],
     faster: Sequence[Point],
+    exact: Point | None,
     k: int,
     target: float,
 ) -> str:
     tried = sum(p.factory != "Flat" for p in served)
     if len(faster) == 1:
         reason = "it is the only one of them that is faster than exact search"
+        if exact is None:
+            reason = "it is the only one"
     elif pick.per_second == max(p.per_second for p in faster):
         reason = "it is the fastest of them"
     else:
@@ -169,7 +172,7 @@ def _raw(points: Sequence[Point], pick: Point, k: int) -> tuple[str, ...]:
         return ()
     return (
         f"Without the exact re-ranking the same codes find {max(alone):.1%} of them at most, "
-        "however many cells are visited.",
+        "with as many cells as were tried.",
     )
 
 

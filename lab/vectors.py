@@ -1,9 +1,10 @@
 """A gallery, or a file of vectors → what a study measures: vectors, queries and labels, checked."""
 
+import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import DatasetError, UsageError
+from app.errors import DatasetError, GalleryError, UsageError
 from app.library import open_gallery
 from lab.hdf5 import read_hdf5
 
@@ -21,6 +22,7 @@ Rows = NDArray[np.int64]
 _BLOCK_ROWS = 65_536
 _VECTORS = ("vectors", "train", "codes")
 _LABELS = ("labels", "label")
+_KNOWN = {*_VECTORS, *_LABELS, "scale", "test", "test_labels", "wnids", "label_names"}
 _NO_LABEL = -1
 
 
@@ -45,6 +47,10 @@ class VectorSet:
         The labels' names, in sorted order.
     metric
         What the file was made for (`l2`, `ip` or `cosine`); "" where it does not say.
+    pictures
+        A hash of the pictures that a gallery's vectors are of, in their order; "" for a file.
+    notes
+        Sentences that a report owes its reader, such as what was left out.
     """
 
     name: str
@@ -56,6 +62,8 @@ class VectorSet:
     drawn: int = 0
     label_names: tuple[str, ...] = ()
     metric: Literal["", "l2", "ip", "cosine"] = ""
+    pictures: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -70,6 +78,10 @@ class VectorSet:
         vectors = _unit(self.vectors, self.name)
         return replace(self, vectors=vectors, queries=_unit(self.queries, f"test of {self.name}"))
 
+    def with_direction(self) -> "VectorSet":
+        """Return the set without vectors and queries of zeros, which have no cosine."""
+        return _without(self, lambda block: ~block.any(axis=1), "are zeros and have no direction")
+
 
 def of_gallery(
     name: str, *, queries: int, seed: int = 0, home: str | os.PathLike[str] | None = None
@@ -77,15 +89,27 @@ def of_gallery(
     """Return the vectors of the gallery `name`, `queries` of its own images asking.
 
     An image's label is the first that it has. NotFoundError names the galleries there are,
-    GalleryError says what mends a damaged one.
+    GalleryError says what mends a damaged one, or one whose vectors are not here.
     """
     gallery = open_gallery(name, home=home)
+    if gallery.info.approximate:
+        raise GalleryError(
+            f"The vectors of {gallery.name} are not here, and its index holds only what codes kept "
+            "of them: build or import it with its features."
+        )
     vectors = _checked(gallery.vectors(), gallery.name)
-    names = [image.labels[0] if image.labels else "" for image in gallery.images()]
+    images = gallery.images()
+    names = [image.labels[0] if image.labels else "" for image in images]
     known = tuple(sorted(set(names) - {""}))
     number = {label: place for place, label in enumerate(known)} | {"": _NO_LABEL}
     labels = np.array([number[label] for label in names], np.int64) if known else None
-    return _asking_itself(gallery.name, vectors, labels, known, queries=queries, seed=seed)
+    several = sum(len(image.labels) > 1 for image in images)
+    note = f"{several:,} images have several labels, of which the first counts here"
+    return replace(
+        _asking_itself(gallery.name, vectors, labels, known, queries=queries, seed=seed),
+        pictures=hashlib.sha256("".join(image.sha256 for image in images).encode()).hexdigest(),
+        notes=(note,) if several else (),
+    )
 
 
 def of_file(path: str | os.PathLike[str], *, queries: int, seed: int = 0) -> VectorSet:
@@ -94,7 +118,8 @@ def of_file(path: str | os.PathLike[str], *, queries: int, seed: int = 0) -> Vec
     A .npz holds `vectors` or `train` (n, dim), or `codes` (n, dim) int8 with `scale` (dim,), whose
     product is brought to length 1; besides perhaps `test` (q, dim), `labels` or `label` (n,) of
     integers, `test_labels` (q,) and `wnids` or `label_names`. The first `queries` vectors of `test`
-    ask; where there is none, `queries` of the file's own rows do, drawn with `seed`.
+    ask; where there is none, `queries` of the file's own rows do, drawn with `seed`. Vectors with
+    values that are no numbers are left out, which `notes` says.
     DatasetError if the file is missing, cannot be read or holds no vectors that can be compared.
     """
     path = Path(path)
@@ -109,7 +134,8 @@ def of_file(path: str | os.PathLike[str], *, queries: int, seed: int = 0) -> Vec
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "it is damaged"
         raise DatasetError(f"{path} cannot be read ({reason}): copy it anew.") from exc
-    return _set_of(path, found, queries=queries, seed=seed)
+    held = _set_of(path, found, queries=queries, seed=seed)
+    return _without(held, lambda block: ~np.isfinite(block).all(axis=1), "hold what is no number")
 
 
 def _of_npy(path: Path) -> dict[str, Any]:
@@ -122,7 +148,18 @@ def _of_npz(path: Path) -> dict[str, Any]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not isinstance(archive, Mapping):
             raise ValueError
-        return {name: archive[name] for name in archive}
+        known = {name: _array(path, archive, name) for name in archive if name in _KNOWN}
+        return dict.fromkeys(archive) | known
+
+
+def _array(path: Path, archive: Mapping[str, Any], name: str) -> Any:
+    try:
+        return archive[name]
+    except ValueError as exc:  # objects, which numpy would have to unpickle
+        raise DatasetError(
+            f"{path} holds {name} as objects and not as one array of numbers, which lists of "
+            "different lengths become: give all vectors the same dimension."
+        ) from exc
 
 
 def _of_hdf5(path: Path) -> dict[str, Any]:
@@ -238,13 +275,38 @@ def _checked(array: Any, what: str) -> Vectors:
         raise DatasetError(f"{what} holds no vectors: its shape is {array.shape}.")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told
         vectors: Vectors = np.ascontiguousarray(array, np.float32)
-    bad = _rows_where(vectors, lambda block: ~np.isfinite(block).all(axis=1))
-    if len(bad):
-        raise DatasetError(
-            f"{what} has {len(bad)} of {len(vectors)} vectors with values that are no numbers, the "
-            f"first in row {bad[0]}: leave them out."
-        )
     return vectors
+
+
+def _without(held: VectorSet, bad: Callable[[Vectors], Any], what: str) -> VectorSet:
+    """Return a set without the vectors and queries that a test of (n, dim) finds, which is noted.
+
+    DatasetError if nothing is left.
+    """
+    kept = np.ones(len(held.vectors), bool)
+    kept[_rows_where(held.vectors, bad)] = False
+    asking = np.ones(len(held.queries), bool)
+    asking[_rows_where(held.queries, bad)] = False
+    if held.own_rows is not None:
+        asking &= kept[held.own_rows]
+    if kept.all() and asking.all():
+        return held
+    gone = f"{(~asking).sum():,} of {len(asking):,} queries"
+    if not kept.all():
+        gone = f"{(~kept).sum():,} of {len(kept):,} vectors, the first in row {kept.argmin()},"
+    note = f"{gone} {what}: they are left out"
+    if not kept.any() or not asking.any():
+        raise DatasetError(f"{held.name}: {note}, and no others are there to compare.")
+    places = np.cumsum(kept) - 1
+    return replace(
+        held,
+        vectors=held.vectors[kept],
+        queries=held.queries[asking],
+        own_rows=None if held.own_rows is None else places[held.own_rows[asking]],
+        labels=None if held.labels is None else held.labels[kept],
+        query_labels=None if held.query_labels is None else held.query_labels[asking],
+        notes=(*held.notes, note),
+    )
 
 
 def _unit(vectors: Vectors, what: str) -> Vectors:

@@ -115,7 +115,10 @@ def stopped(options: argparse.Namespace) -> str:
 
 def _typed() -> str:
     """Return the command as it was typed, files by their names alone."""
-    words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
+    words = [
+        "=".join(Path(part).name if os.sep in part else part for part in word.split("="))
+        for word in sys.argv[1:]
+    ]
     return "python -m lab " + shlex.join(words)
 
 

@@ -90,7 +90,7 @@ def _parts(study: Study) -> Iterator[Part]:
     else:
         yield Advice(list(_in_short(study)))
     yield from _unfinished(study)
-    if len(study.sets) > 1:
+    if len(study.sets) > 1 or any(each.extraction for each in study.sets):
         yield from _models(study)
     for results in study.sets:
         yield from _of_set(study, results)
@@ -106,7 +106,7 @@ def _advices(study: Study, results: SetResults) -> Iterator[Part]:
 
 def _in_short(study: Study) -> Iterator[str]:
     """Yield a sentence on the models, and one for each set that says what to use."""
-    yield _model_sentence([each for each in study.sets if each.facts])
+    yield _model_sentence(study)
     for results in study.sets:
         for metric in results.metrics:
             if results.points(metric):
@@ -125,7 +125,7 @@ def _unfinished(study: Study) -> Iterator[Part]:
 def _models(study: Study) -> Iterator[Part]:
     measured = [each for each in study.sets if each.facts]
     metric = next((each.metrics[0] for each in measured if each.metrics), "cosine")
-    yield Heading("The models")
+    yield Heading("The models" if len(study.sets) > 1 else "The model")
     yield tables.models_compared(
         Study(study.folder, study.description, study.k, tuple(measured)), metric
     )
@@ -138,24 +138,24 @@ def _models(study: Study) -> Iterator[Part]:
     )
     for each in measured:
         if each.extraction:
-            yield Text(f"{tables.model_of(each)}: {each.extraction['words']}.")
+            yield Text(f"{tables.model_of(study, each)}: {each.extraction['words']}.")
 
 
-def _model_sentence(sets: list[SetResults]) -> str:
+def _model_sentence(study: Study) -> str:
+    sets = [each for each in study.sets if each.facts]
     ranked = [each for each in sets if each.facts.get("mean_average_precision") is not None]
     quick = [each for each in sets if each.extraction and each.extraction.get("seconds")]
     told = []
     if len(ranked) > 1:
         best = max(ranked, key=lambda each: each.facts["mean_average_precision"])
         told.append(
-            f"By label **{tables.model_of(best)}** ranks best (mAP "
+            f"By label **{tables.model_of(study, best)}** ranks best (mAP "
             f"{best.facts['mean_average_precision']:.3f})"
         )
     if len(quick) > 1:
         best = min(quick, key=lambda each: (each.extraction or {})["seconds"])
-        told.append(f"{tables.model_of(best)} is the fastest to extract")
-    data = {(each.extraction or {}).get("data") for each in sets}
-    same = len(data) == 1 and len({each.facts["rows"] for each in sets}) == 1
+        told.append(f"{tables.model_of(study, best)} is the fastest to extract")
+    same = len({each.facts["pictures"] for each in sets}) == 1
     told.append(
         "the galleries are of the same pictures"
         if same
@@ -168,7 +168,8 @@ def _model_sentence(sets: list[SetResults]) -> str:
 def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
     yield Heading(results.name)
     if not results.facts:
-        yield Text("Nothing is measured of it yet.")
+        left_out = study.description["sets"].get(results.name, {}).get("left_out")
+        yield Text(left_out or "Nothing is measured of it yet.")
         return
     yield Text(_described(results))
     if len(study.sets) > 1:
@@ -220,11 +221,14 @@ def _described(results: SetResults) -> str:
         if results.labelled
         else "the drawn vectors have no labels, so how many neighbours are right is not told"
         if facts["drawn"] and facts["labels"]
+        else "the queries have no labels, so whether neighbours are right in meaning is not known"
+        if facts["labels"]
         else "there are no labels, so whether neighbours are right in meaning is not known"
     )
+    notes = "".join(f" **{note[0].upper()}{note[1:]}.**" for note in facts["notes"])
     return (
         f"{facts['rows']:,} vectors of {facts['dim']:,} numbers, {lengths}{drawn}. {asked}; "
-        f"{labels}."
+        f"{labels}.{notes}"
     )
 
 
@@ -236,7 +240,7 @@ def _metrics(study: Study, results: SetResults) -> Iterator[Part]:
     yield tables.metrics_compared(results, study.k)
     if min(overlaps.values()) > 0.99:
         yield Text(
-            f"The three metrics find the same neighbours ({min(overlaps.values()):.1%} of the "
+            f"These metrics find the same neighbours ({min(overlaps.values()):.1%} of the "
             f"{study.k} nearest at least): on vectors of length 1 they rank alike."
         )
         return
@@ -298,7 +302,8 @@ def _how(study: Study) -> Iterator[Part]:
         "Recall counts ties by distance. Size is what the index itself takes, as the library tells "
         "it; the growth is that of the process while building, over what the vectors "
         "take. The application's own size is that of its shortlist; the vectors, 16 bits "
-        "a number, stay in a file beside it."
+        "a number, stay in a file beside it; its build includes the choice of the effort that its "
+        "index needs, on queries of its own."
     )
     yield from _warnings(study)
     if said["missing"]:
@@ -316,11 +321,13 @@ def _versions(versions: Mapping[str, Any]) -> str:
 
 def _warnings(study: Study) -> Iterator[Part]:
     built = [each for results in study.sets for each in results.built]
-    others = max((each.others for each in built), default=0.0)
-    if others > _MUCH_OTHER_WORK:
+    disturbed = [each for each in built if each.others > _MUCH_OTHER_WORK]
+    if disturbed:
+        names = ", ".join(sorted({each.job.method for each in disturbed}))
         yield Text(
-            f"**Other programs took up to {others:.0%} of the processors** meanwhile: times are "
-            "longer than on an idle machine."
+            f"**Other programs took up to {max(each.others for each in disturbed):.0%} of the "
+            f"processors** while {len(disturbed)} of the {len(built)} indexes were measured "
+            f"({names}): their times are longer than on an idle machine."
         )
     many = {p.method for each in built for p in each.points if p.cores > _MORE_THAN_ONE_CORE}
     if many:

@@ -106,16 +106,24 @@ def metrics_compared(results: SetResults, k: int) -> Table:
 
 def models_compared(study: Study, metric: str) -> Table:
     """Return the table of models: sizes, seconds an image, times of a query, quality by label."""
-    columns = ["model", "numbers", "images", "extraction", "brute force", "flat", "IVF, √N cells"]
+    columns = [
+        "model",
+        "dimension",
+        "vectors",
+        "extraction",
+        "brute force",
+        "flat",
+        "IVF, √N cells",
+    ]
     columns += ["IVF's recall", "mAP", "precision@5"]
     rows = []
     for each in study.sets:
-        ivf = timed(each, IVF, metric, study.target)
+        ivf, drawn = timed(each, IVF, metric, study.target), each.facts["drawn"]
         rows.append(
             [
-                model_of(each),
+                model_of(study, each),
                 f"{each.facts['dim']:,}",
-                f"{each.facts['rows']:,}",
+                f"{each.facts['rows']:,}" + (f" ({drawn:,} drawn)" if drawn else ""),
                 _extraction(each.extraction),
                 _median(timed(each, BRUTE, metric, study.target)),
                 _median(timed(each, FLAT, metric, study.target)),
@@ -128,9 +136,11 @@ def models_compared(study: Study, metric: str) -> Table:
     return Table(columns, rows, words=frozenset({"model"}))
 
 
-def model_of(results: SetResults) -> str:
-    """Return the name of the model that made a set's vectors, or else the set's own."""
-    return str((results.extraction or {}).get("model") or results.name)
+def model_of(study: Study, results: SetResults) -> str:
+    """Return the model that made a set's vectors, or the set's name where that says more."""
+    models = [(each.extraction or {}).get("model") for each in study.sets]
+    model = (results.extraction or {}).get("model")
+    return str(model) if model and models.count(model) == 1 else results.name
 
 
 def timed(results: SetResults, method: str, metric: str, target: float) -> Point | None:

@@ -28,6 +28,8 @@ def write_benchmark_files(
     description = folder.description()
     jobs = [Job(**each) for each in description["jobs"]]
     for name, told in description["sets"].items():
+        if "left_out" in told:
+            continue
         if folder.read_json(f"{name}/set.json") is None:
             raise UsageError(
                 f"Nothing of {name} is measured yet in {folder.path}: finish it first."

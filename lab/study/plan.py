@@ -87,7 +87,7 @@ def _takes(method: Method, metric: str) -> bool:
 def _factories(
     methods: Sequence[Method], listed: Sequence[Sequence[Parameters]], rows: int, dim: int
 ) -> Iterator[str]:
-    """Yield each factory string once, fitted to the number of rows, this application's own first."""
+    """Yield each factory string once, fitted to the rows, those of this application first."""
     told: set[str] = set()
     own = [[(APPLICATION, build) for build in APPLICATION.builds(0, dim)]]
     others = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from app.errors import UsageError
+from app.errors import AppError, UsageError
 from lab.methods.method import Method
 from lab.study import extraction, sets, supervise
 from lab.study.folder import Job, StudyFolder
@@ -43,7 +43,7 @@ def study(request: StudyRequest, *, home: Path, telling: Telling | None = None) 
         todo = [job for job in jobs if not is_done(folder, job, request)]
         _search(folder, todo, len(jobs), known, request, telling)
         if request.extraction:
-            _extract(folder, facts, home, telling)
+            _extract(folder, facts, request, home, telling)
         rmtree(folder.work, ignore_errors=True)
     return folder
 
@@ -62,14 +62,18 @@ def is_done(folder: StudyFolder, job: Job, request: StudyRequest) -> bool:
 def _alone(folder: StudyFolder) -> Iterator[None]:
     """Hold the folder: two studies at once would disturb each other's times and files."""
     folder.is_there()
+    lock = FileLock(folder.lock, timeout=0)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.lock, timeout=0):
-            yield
+        lock.acquire()
     except Timeout as exc:
         raise UsageError(f"Another study is at work in {folder.path}: wait until it ends.") from exc
     except OSError as exc:
         raise UsageError(f"{folder.path} cannot be used ({exc.strerror}): name another.") from exc
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _default_name(request: StudyRequest, names: Mapping[str, object]) -> str:
@@ -92,24 +96,40 @@ def _prepare(
     facts: dict[str, dict[str, Any]] = {}
     for name, source in sources.items():
         telling.line(f"{name}: reading …")
-        found = sets.load(name, source, request, home)
+        try:
+            found = sets.load(name, source, request, home)
+        except AppError as exc:
+            if len(sources) == 1:
+                raise
+            telling.line(f"{name} is left out: {exc}")
+            facts[name] = {"source": str(source), "left_out": str(exc), "jobs": []}
+            continue
+        for note in found.notes:
+            telling.line(f"{name}: {note}.")
         metrics = request.metrics or (found.metric or "cosine",)
         told = {"source": str(source), "sha256": sets.identity(found), "metrics": list(metrics)}
         _check_same(folder, before, name, told, request)
         here = {"rows": max(len(found.vectors), request.rows or 0), "dim": found.dim}
         jobs = jobs_of({name: here}, methods, metrics=metrics, builds=request.builds)
-        if not _is_prepared(folder, name, jobs, request):
+        if not _is_prepared(folder, name, jobs, request, sets.question(found, request)):
             sets.prepare(folder, found, name, request, metrics, telling.line)
         del found
         facts[name] = told | {"jobs": [job.to_json() for job in jobs]}
+    if all("left_out" in told for told in facts.values()):
+        raise UsageError(" ".join(str(told["left_out"]) for told in facts.values()))
     _describe(folder, before, facts, request, methods, missing)
     return facts
 
 
 def _is_prepared(
-    folder: StudyFolder, name: str, jobs: Sequence[Job], request: StudyRequest
+    folder: StudyFolder,
+    name: str,
+    jobs: Sequence[Job],
+    request: StudyRequest,
+    question: Mapping[str, Any],
 ) -> bool:
-    if folder.read_json(f"{name}/set.json") is None:
+    facts = folder.read_json(f"{name}/set.json")
+    if facts is None or facts.get("of") != question:
         return False
     todo = (job for job in jobs if not is_done(folder, job, request))
     return all(sets.work_file(folder, name, job.metric).is_file() for job in todo)
@@ -123,7 +143,7 @@ def _check_same(
     request: StudyRequest,
 ) -> None:
     """Raise UsageError where the folder's results are of other vectors or of another question."""
-    if not before:
+    if not before or not before["sets"]:  # nothing was measured, whatever was asked
         return
     for key in _SAME:
         asked, now = before["request"][key], getattr(request, key)
@@ -133,7 +153,7 @@ def _check_same(
                 "with --out."
             )
     kept = before["sets"].get(name)
-    if kept is not None and kept["sha256"] != told["sha256"]:
+    if kept is not None and kept.get("sha256", told["sha256"]) != told["sha256"]:
         raise UsageError(
             f"{folder.path} holds results of other vectors called {name}, which have changed "
             "since: name another folder with --out, or remove that one."
@@ -171,7 +191,7 @@ def _describe(
             "request": json.loads(json.dumps(asked, default=str)),
             "machines": list(dict.fromkeys([*before.get("machines", []), machine()])),
             "versions": versions,
-            "missing": earlier | missing,
+            "missing": earlier | dict(missing),
             "sets": before.get("sets", {}) | told_sets,
             "jobs": jobs,
         }
@@ -236,11 +256,19 @@ def _limits(request: StudyRequest) -> dict[str, float | None]:
     return {"seconds": request.seconds, "memory_bytes": request.memory_bytes}
 
 
-def _extract(folder: StudyFolder, facts: Mapping[str, Any], home: Path, telling: Telling) -> None:
+def _extract(
+    folder: StudyFolder,
+    facts: Mapping[str, Any],
+    request: StudyRequest,
+    home: Path,
+    telling: Telling,
+) -> None:
     """Measure how long a picture takes to become a vector, for the galleries that have none yet."""
     for name, told in facts.items():
         path = f"{name}/extraction.json"
-        if told["source"] != name or folder.read_json(path) is not None:
+        kept = folder.read_json(path)
+        again = request.retry_failed and kept is not None and kept.get("seconds") is None
+        if told["source"] != name or "left_out" in told or (kept is not None and not again):
             continue
         telling.line(f"{name}: pictures → vectors …")
         folder.write_json(path, extraction.measured(name, home))

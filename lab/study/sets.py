@@ -1,14 +1,16 @@
 """A gallery or a file of vectors → what its methods are asked with, and the true answers."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
-from app.errors import UsageError
+from app.errors import StorageError, UsageError
 from app.evaluation import average_precision, others_that_count
 from lab.methods.method import Metric, Rows, Vectors
 from lab.study.folder import METRICS, StudyFolder, folder_name
@@ -39,17 +41,14 @@ def load(name: str, source: str | Path, request: StudyRequest, home: Path | None
         found = of_file(source, queries=request.queries, seed=request.seed)
     else:
         found = of_gallery(source, queries=request.queries, seed=request.seed, home=home)
+    if "cosine" in (request.metrics or (found.metric or "cosine",)):
+        found = found.with_direction()
     rows = len(found.vectors)
     if request.rows is not None and request.rows < rows:
         raise UsageError(
             f"{name} has {rows:,} vectors, which are not cut down: leave --n {request.rows} out, "
             "or give a larger number."
         )
-    if (
-        "cosine" in (request.metrics or (found.metric or "cosine",))
-        and not found.vectors.any(axis=1).all()
-    ):
-        found.unit()  # says which of them have no direction
     own = found.own_rows is not None
     if request.k > rows - own:
         raise UsageError(
@@ -74,6 +73,12 @@ def identity(found: VectorSet) -> str:
             digest.update(repr((array.shape, str(array.dtype))).encode())
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def question(found: VectorSet, request: StudyRequest) -> dict[str, Any]:
+    """Return what the true answers of a set depend on."""
+    asked = {"k": request.k, "queries": request.queries, "rows": request.rows, "seed": request.seed}
+    return {"sha256": identity(found), **asked}
 
 
 def work_file(folder: StudyFolder, name: str, metric: str) -> Path:
@@ -102,7 +107,7 @@ def prepare(
     tell: Tell,
 ) -> None:
     """Write what a study needs of a set: the vectors in `work`, the truth, what there is to say."""
-    facts = _facts(found)
+    facts = _facts(found) | {"of": question(found, request)}
     if found.labels is not None and found.query_labels is not None:
         tell(f"{name}: ranking by label …")
         facts |= _quality(found)
@@ -127,6 +132,12 @@ def extended(found: VectorSet, request: StudyRequest, tell: Tell) -> VectorSet:
         return found
     from lab.extend import extend_set
 
+    needed, free = 4 * request.rows * found.dim, psutil.virtual_memory().available
+    if needed > free:
+        raise UsageError(
+            f"{request.rows:,} vectors of {found.dim:,} numbers take {needed / 1e9:,.0f} GB of "
+            f"memory, and {free / 1e9:,.0f} GB are free: give a smaller --n."
+        )
     tell(f"{found.name}: drawing {request.rows - len(found.vectors):,} vectors …")
     return extend_set(found, request.rows, seed=request.seed)
 
@@ -154,6 +165,12 @@ def _truth(found: VectorSet, metric: str, k: int, place: Path | None) -> tuple[R
 def _write(vectors: Vectors, place: Path, *, units: bool) -> None:
     """Write vectors, perhaps at length 1, a block at a time: no second copy is held."""
     place.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(place.parent).free
+    if vectors.nbytes > free:  # a file that is mapped and finds no room ends the process
+        raise StorageError(
+            f"{place.parent} has room for {free / 1e9:,.1f} GB, and the vectors take "
+            f"{vectors.nbytes / 1e9:,.1f} GB: make room, or name another folder with --out."
+        )
     part = place.with_suffix(".part")
     written = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=vectors.shape)
     for start in range(0, len(vectors), _BLOCK_ROWS):
@@ -175,7 +192,9 @@ def _facts(found: VectorSet) -> dict[str, Any]:
         "own_queries": found.own_rows is not None,
         "shortest": float(norms.min()),
         "longest": float(norms.max()),
-        "labels": 0 if found.labels is None else len(np.unique(found.labels)),
+        "labels": 0 if found.labels is None else len(np.unique(found.labels[found.labels >= 0])),
+        "pictures": found.pictures,
+        "notes": list(found.notes),
     }
 
 

@@ -42,7 +42,8 @@ def test_vectors_and_truth_of_each_metric_are_written(place: Path, files: list[P
         assert written.metric == metric
         assert written.train.shape == (250, 16)
         np.testing.assert_array_equal(written.test, truth["queries"])
-        assert written.neighbors is not None and written.distances is not None
+        assert written.neighbors is not None
+        assert written.distances is not None
         np.testing.assert_array_equal(written.neighbors, truth[f"rows_{metric}"])
         assert (np.diff(written.distances, axis=1) >= 0).all(), "the nearest first"
         near = written.train[written.neighbors[:, 0]]
@@ -63,7 +64,8 @@ def test_what_is_written_can_be_studied_again_with_the_same_answers(
     after = of_file(place / "hdf5" / "few-l2.hdf5", queries=60)
     assert after.metric == "l2"
     np.testing.assert_array_equal(after.queries, before.queries)
-    assert before.own_rows is not None and after.own_rows is not None
+    assert before.own_rows is not None
+    assert after.own_rows is not None
     np.testing.assert_array_equal(after.own_rows, before.own_rows)
 
 

@@ -37,6 +37,9 @@ def test_a_row_as_near_as_the_kth_counts_as_found() -> None:
     assert recall_at_k(true, tie, 2, "l2") == 1
     assert recall_at_k(true, farther, 2, "l2") == 0.5
     assert recall_at_k(true, farther, 2, "l2", epsilon=1.0) == 1
+    small = np.float32(1e-6)  # ties are told at any scale
+    assert recall_at_k(small * true, small * farther, 2, "l2") == 0.5
+    assert recall_at_k(small * true, small * tie, 2, "l2") == 1
 
 
 def test_recall_of_products_takes_the_largest_and_nothing_found_is_no_neighbour() -> None:

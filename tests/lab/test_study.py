@@ -1,11 +1,13 @@
 """A study, start to end: every method in a process of its own, stopped, gone on, told."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,6 +248,52 @@ def report_of(out: Path) -> str:
     return (out / "report.md").read_text()
 
 
+def test_vectors_that_cannot_be_compared_are_left_out_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors = np.random.default_rng(0).normal(size=(80, 8)).astype(np.float32)
+    vectors[7], vectors[30] = np.nan, 0
+    np.save(tmp_path / "some.npy", vectors)
+    typed = ["study", "--vectors", str(tmp_path / "some.npy"), "--out", str(tmp_path / "out")]
+    typed += ["--own", OWN, "--methods", "first-rows"]
+    assert main(typed) == 0
+    for said in (report_of(tmp_path / "out"), capsys.readouterr().err):
+        assert "1 of 80 vectors, the first in row 7, hold what is no number" in said
+        assert "1 of 79 vectors, the first in row 29, are zeros and have no direction" in said
+    assert "78 vectors of 8 numbers" in report_of(tmp_path / "out")
+
+
+def test_other_work_and_more_than_one_thread_are_told(folder: Path, tmp_path: Path) -> None:
+    copy = StudyFolder(shutil.copytree(folder, tmp_path / "copy"))
+    for built in (copy.path / "clusters" / "cosine").glob("*.json"):
+        told = json.loads(built.read_text())
+        disturbed = told["method"] == "numpy-brute"
+        told["others"] = 0.4 if disturbed else 0.0
+        for effort in told["efforts"]:
+            effort["cores"] = 1.9 if disturbed else 1.0
+        built.write_text(json.dumps(told))
+    said = report_of(copy.path)
+    assert re.search(r"up to 40% of the processors\*\* while 1 of the \d+ .*\(numpy-brute\)", said)
+    assert "**More than one processor** was at work in searches of numpy-brute:" in said
+
+
+def test_a_question_that_was_refused_can_be_mended(tmp_path: Path) -> None:
+    np.save(tmp_path / "eight.npy", np.random.default_rng(0).normal(size=(8, 4)))
+    with pytest.raises(UsageError, match="-k 10 is too many"):
+        study(request(tmp_path / "eight.npy", tmp_path / "out", "first-rows"), home=tmp_path)
+    asked = request(tmp_path / "eight.npy", tmp_path / "out", "first-rows", k=5)
+    study(asked, home=tmp_path)
+    assert set(result_files(tmp_path / "out")) == {"first-rows"}
+
+
+def test_the_report_keeps_every_command_that_made_it(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    for method in ("first-rows", "raising"):
+        asked = request(vectors, tmp_path / "out", method, command=f"lab study {method}")
+        study(asked, home=tmp_path)
+    assert "lab study first-rows\nlab study raising\n" in report_of(tmp_path / "out")
+
+
 def test_without_labels_the_report_says_so(tmp_path: Path) -> None:
     np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(80, 8)))
     asked = request(tmp_path / "plain.npy", tmp_path / "out", "first-rows", metrics=("l2", "ip"))
@@ -296,8 +344,9 @@ def test_the_latest_study_is_drawn_where_none_is_named(
         (["study", "--vectors", "FILE", "--out", "FOREIGN"], "holds something else than a study"),
         (["study", "--vectors", "FILE", "--own", "no.module"], "'no.module' cannot be imported"),
         (["study", "--vectors", "FILE", "--own", "json"], "'json' defines no method"),
-        (["study", "--vectors", "ZEROS"], "vectors of zeros, the first in row 7"),
-        (["study", "--vectors", "NAN"], "values that are no numbers, the first in row 7"),
+        (["study", "--vectors", "ZEROS"], "3 of 3 vectors, the first in row 0, are zeros"),
+        (["study", "--vectors", "FILE", "--n", "1000000000"], "GB are free: give a smaller --n"),
+        (["study", "--vectors", "FILE", "--own", OWN, "--methods", "absent"], "No method is left"),
         (["study", "--vectors", "nothing.npz"], "There is no file nothing.npz"),
         (["study", "--gallery", "none", "--gallery", "none"], "none is named twice"),
     ],
@@ -314,11 +363,8 @@ def test_bad_input_is_told_in_one_sentence(
         places[name].mkdir()
     (places["FOREIGN"] / "holiday.jpg").touch()
     places |= {"FOLDER": folder, "FILE": write_vectors(tmp_path / "few.npz", rows=100)}
-    places |= {name: tmp_path / f"{name}.npy" for name in ("ZEROS", "NAN")}
-    vectors = np.ones((40, 4), np.float32)
-    for name, value in (("ZEROS", 0), ("NAN", np.nan)):
-        vectors[7] = value
-        np.save(places[name], vectors)
+    np.save(tmp_path / "zeros.npy", np.zeros((3, 4), np.float32))
+    places |= {"ZEROS": tmp_path / "zeros.npy"}
     typed = [str(places.get(word, word)) for word in options]
     if options[0] == "study" and "--out" not in options:
         typed += ["--out", str(tmp_path / "out")]
@@ -385,8 +431,40 @@ def test_galleries_of_the_same_pictures_are_compared(home: Home) -> None:
     assert table.splitlines()[0].count("|") == 11
     for row in table.splitlines()[2:]:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
-        assert cells[:3] == ["mean_colour", "48", "60"]
+        assert cells[1:3] == ["48", "60"]
         assert re.fullmatch(r"\d\.\d{4} s", cells[3])
         assert all(re.fullmatch(r"[\d.]+ ms", cell) for cell in cells[4:7])
         assert all(re.fullmatch(r"[01]\.\d{3}", cell) for cell in cells[7:])
     assert "original pictures, decoded and embedded one after the other" in told
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:]] == ["one", "other"]
+    assert "the galleries are of the same pictures" in told
+
+
+def test_a_gallery_that_cannot_be_studied_is_told_and_the_others_are(home: Home) -> None:
+    pictures = fill(home.path / "datasets" / "shapes", 30)
+    home.build(pictures, "good")
+    asked = StudyRequest(
+        galleries=("good", "gone"), out=home.path / "out", methods=("numpy-brute",), queries=20
+    )
+    study(asked, home=home.path)
+    told = report_of(home.path / "out")
+    assert "There is no gallery 'gone'" in told.split("## gone")[1]
+    assert "| numpy-brute |" in told
+    assert "## The model" in told, "the table of one gallery's model"
+    first = StudyRequest(galleries=("gone", "lost"), out=home.path / "none", methods=())
+    with pytest.raises(AppError, match=r"no gallery 'gone'.*no gallery 'lost'"):
+        study(first, home=home.path)
+
+
+def test_what_could_not_be_extracted_is_tried_again_on_request(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.build(fill(home.path / "datasets" / "shapes", 20))
+    told: list[dict[str, object]] = [{"seconds": None}, {"seconds": 0.5}]
+    monkeypatch.setattr("lab.study.extraction.measured", lambda name, home: told.pop(0))
+    asked = StudyRequest(
+        galleries=("mine",), out=home.path / "out", methods=("numpy-brute",), queries=9, k=3
+    )
+    for retry, seconds in ((False, None), (False, None), (True, 0.5), (True, 0.5)):
+        folder = study(replace(asked, retry_failed=retry), home=home.path)
+        assert (folder.read_json("mine/extraction.json") or {})["seconds"] == seconds

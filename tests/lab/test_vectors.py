@@ -1,6 +1,7 @@
 """Galleries and files become sets of vectors; what cannot be compared is told in one sentence."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from app.errors import AppError, DatasetError, NotFoundError, StorageError, UsageError
+from app.errors import AppError, DatasetError, GalleryError, NotFoundError, StorageError, UsageError
 from lab.hdf5 import Benchmark, read_hdf5, write_hdf5
 from lab.truth import exact_neighbours
 from lab.vectors import of_file, of_gallery
@@ -51,6 +52,25 @@ def test_a_gallery_asks_with_its_own_images_and_knows_their_first_labels(
     other = of_gallery("mine", queries=10, seed=1, home=home.path)
     assert other.own_rows is not None
     assert other.own_rows.tolist() != found.own_rows.tolist()
+
+
+def test_a_gallery_of_codes_alone_is_not_studied(home: Home, tmp_path: Path) -> None:
+    home.build(fill(tmp_path / "pictures", 300), index="IVF4,PQ8")
+    shutil.rmtree(home.path / "features")
+    with pytest.raises(GalleryError, match=r"vectors of mine are not here.*with its features"):
+        of_gallery("mine", queries=10, home=home.path)
+
+
+def test_vectors_with_what_is_no_number_are_left_out_and_told(tmp_path: Path) -> None:
+    path = npz(tmp_path, vectors=BROKEN, labels=LABELS, paths=np.array(["a", None], object))
+    found = of_file(path, queries=50)
+    kept = np.delete(np.arange(50), [7, 8, 30])
+    np.testing.assert_array_equal(found.vectors, VECTORS[kept])
+    np.testing.assert_array_equal(found.queries, found.vectors[found.own_rows])
+    (note,) = found.notes
+    assert note == (
+        "3 of 50 vectors, the first in row 7, hold what is no number: they are left out"
+    )
 
 
 def test_a_gallery_that_is_not_there_is_told_by_name(home: Home) -> None:
@@ -135,6 +155,27 @@ def test_vectors_of_zeros_have_no_cosine(tmp_path: Path) -> None:
         found.unit()
 
 
+def test_vectors_and_queries_of_zeros_are_left_out_where_the_cosine_is_asked(
+    tmp_path: Path,
+) -> None:
+    zeros = VECTORS.copy()
+    zeros[[4, 9]] = 0
+    found = of_file(npz(tmp_path, vectors=zeros, labels=LABELS), queries=50).with_direction()
+    kept = np.delete(np.arange(50), [4, 9])
+    np.testing.assert_array_equal(found.vectors, VECTORS[kept])
+    assert found.labels is not None
+    np.testing.assert_array_equal(found.labels, LABELS[kept])
+    assert found.own_rows is not None
+    assert sorted(found.own_rows) == list(range(48)), "a query of zeros does not ask"
+    np.testing.assert_array_equal(found.queries, found.vectors[found.own_rows])
+    (note,) = found.notes
+    assert note.startswith("2 of 50 vectors, the first in row 4, are zeros and have no direction")
+    asking = of_file(npz(tmp_path, train=VECTORS, test=zeros[:10]), queries=10).with_direction()
+    assert len(asking.vectors) == 50
+    np.testing.assert_array_equal(asking.queries, np.delete(VECTORS[:10], [4, 9], axis=0))
+    assert asking.notes[0].startswith("2 of 10 queries are zeros")
+
+
 BROKEN = VECTORS.copy()
 BROKEN[[7, 8, 30], [0, 5, 2]] = np.nan, np.inf, np.nan
 
@@ -145,10 +186,9 @@ BROKEN[[7, 8, 30], [0, 5, 2]] = np.nan, np.inf, np.nan
         ({"vectors": VECTORS[0]}, r"array of shape \(6,\) float32: vectors must be numbers"),
         ({"vectors": VECTORS.astype(str)}, r"<U32: vectors must be numbers"),
         ({"vectors": VECTORS[:0]}, r"holds no vectors: its shape is \(0, 6\)"),
-        ({"vectors": BROKEN}, r"3 of 50 vectors with values that are no numbers, the first in row"),
-        ({"vectors": VECTORS.astype(float) * 1e300}, r"50 of 50 vectors with values"),
+        ({"vectors": VECTORS.astype(float) * 1e300}, r"50 of 50 vectors, .* and no others are"),
+        ({"train": VECTORS, "test": BROKEN[7:9]}, r"2 of 2 queries hold what is no number"),
         ({"train": VECTORS, "test": VECTORS[:, :4]}, r"vectors of 6 numbers in train and of 4 in"),
-        ({"train": VECTORS, "test": BROKEN}, r"test of .* 3 of 50 vectors"),
         ({"vectors": VECTORS, "labels": LABELS[:9]}, r"50 vectors and labels of shape \(9,\)"),
         ({"vectors": VECTORS, "labels": VECTORS[:, 0]}, r"float32: every vector needs one integer"),
         (
@@ -159,7 +199,7 @@ BROKEN[[7, 8, 30], [0, 5, 2]] = np.nan, np.inf, np.nan
         ({"codes": VECTORS.astype(np.int8)}, r"need an array scale"),
         ({"codes": VECTORS.astype(np.int8), "scale": np.ones(5)}, r"need an array scale"),
         ({"pictures": VECTORS}, r"holds pictures and none of vectors, train and codes"),
-        ({"vectors": np.array([{}])}, r"cannot be read"),
+        ({"vectors": np.array([[1.0], [1.0, 2.0]], object)}, r"lists of different lengths become"),
     ],
 )
 def test_an_archive_that_cannot_be_compared_is_told_in_one_sentence(
@@ -168,7 +208,7 @@ def test_an_archive_that_cannot_be_compared_is_told_in_one_sentence(
     with pytest.raises(DatasetError) as raised:
         of_file(npz(tmp_path, **arrays), queries=50)
     assert re.search(told, str(raised.value))
-    assert str(tmp_path / "some.npz") in str(raised.value)
+    assert "some" in str(raised.value)
     assert_one_sentence(raised.value)
 
 
@@ -203,7 +243,9 @@ def test_a_cut_archive_is_told(tmp_path: Path) -> None:
 
 
 def test_an_hdf5_file_of_another_layout_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no train and no test but images: use a file in ann-b"):
+    with pytest.raises(
+        DatasetError, match=r"no train and no test of rows but images: use a file in ann-b"
+    ):
         of_file(hdf5(tmp_path, images=VECTORS), queries=5)
     with pytest.raises(DatasetError, match=r"the distance 'jaccard', and only euclidean, angular"):
         of_file(hdf5(tmp_path, distance="jaccard", train=VECTORS, test=VECTORS), queries=5)
