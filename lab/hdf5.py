@@ -89,7 +89,7 @@ def read_hdf5(path: Path) -> Benchmark:
 
 def write_hdf5(path: Path, benchmark: Benchmark) -> None:
     """Write a file of vectors; StorageError if there is no room for it."""
-    held = {
+    held: dict[str, NDArray[Any] | None] = {
         "train": benchmark.train,
         "test": benchmark.test,
         "neighbors": benchmark.neighbors,
@@ -102,7 +102,11 @@ def write_hdf5(path: Path, benchmark: Benchmark) -> None:
 
 def write_found(path: Path, found: Found) -> None:
     """Write the file of one search; StorageError if there is no room for it."""
-    held = {"times": found.times, "neighbors": found.neighbors, "distances": found.distances}
+    held: dict[str, NDArray[Any] | None] = {
+        "times": found.times,
+        "neighbors": found.neighbors,
+        "distances": found.distances,
+    }
     _write(path, held, {"distance": _DISTANCES[found.metric], **found.attributes})
 
 
