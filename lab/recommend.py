@@ -8,6 +8,7 @@ from lab.report.results import Point
 _ALIKE = 1.25  # times as slow: still nearly as fast
 _NOTHING_TO_GAIN_MS = 2.0  # decoding and embedding one picture takes several times that
 _UNNOTICED_MS = 50.0
+_FAR_LESS = 4  # times
 _REFINED = "-refine"  # ends the name of a method of codes that are compared anew
 
 
@@ -72,6 +73,7 @@ def recommend(
         _of_pick(subject, pick, exact, k),
         _why(pick, served, enough, faster, exact, k, target),
         *_raw(points, pick, k),
+        *_smaller(enough, pick),
         *_taken(pick.factory),
         *_of_exact_beside(exact),
         *outside,
@@ -173,6 +175,17 @@ def _raw(points: Sequence[Point], pick: Point, k: int) -> tuple[str, ...]:
     return (
         f"Without the exact re-ranking the same codes find {max(alone):.1%} of them at most, "
         "with as many cells as were tried.",
+    )
+
+
+def _smaller(enough: Sequence[Point], pick: Point) -> tuple[str, ...]:
+    """Return which index that is good enough takes far less memory, if one does."""
+    least = min(enough, key=lambda p: (p.memory_bytes, p.median_ms))
+    if least.memory_bytes * _FAR_LESS > pick.memory_bytes:
+        return ()
+    return (
+        f"Where memory counts, `{least.factory}` takes {megabytes(least.memory_bytes)} instead of "
+        f"{megabytes(pick.memory_bytes)}, and {milliseconds(least.median_ms)} a query.",
     )
 
 

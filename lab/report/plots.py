@@ -22,6 +22,7 @@ _COLOURS = (
 _MARKS = "osD^vP*X"
 _INK = "#010203"  # becomes the page's own colour of text
 _TICKS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 1.0)
+_LEAST_APART = 0.04  # of two numbers below the axis, as a share of its length
 _ROOM = 0.0003  # what the stretched axis has left beyond a recall of 1
 
 
@@ -99,6 +100,23 @@ def _draw_method(
         )
 
 
+def _ticks(left: float) -> list[float]:
+    """Return the recalls from `left` on that are written below the axis, none over another.
+
+    >>> _ticks(0.0), _ticks(0.96)
+    ([0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 0.999, 1.0], [0.97, 0.99, 0.999, 1.0])
+    """
+    places = _stretched(np.array([left, *_TICKS, 1 + _ROOM]))
+    apart = _LEAST_APART * (places[-1] - places[0])
+    kept: list[float] = []
+    last = np.inf
+    for tick, place in reversed(list(zip(_TICKS, places[1:-1], strict=True))):
+        if tick >= left and last - place >= apart:
+            kept.insert(0, tick)
+            last = place
+    return kept
+
+
 def _dress(axes: "Axes", points: Sequence[Point], k: int, title: str) -> None:
     from matplotlib import ticker
 
@@ -106,7 +124,7 @@ def _dress(axes: "Axes", points: Sequence[Point], k: int, title: str) -> None:
     axes.set_xscale("function", functions=(_stretched, _unstretched))
     left = max(0.0, least - 0.03)
     axes.set_xlim(left, 1 + _ROOM)
-    axes.set_xticks([tick for tick in _TICKS if tick >= left], minor=False)
+    axes.set_xticks(_ticks(left), minor=False)
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.tick_params(axis="x", labelrotation=45)

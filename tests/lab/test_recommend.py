@@ -47,6 +47,19 @@ def test_the_fastest_string_that_reaches_the_target_is_recommended() -> None:
     assert "(`--index Flat`) takes 20.0 ms a query: enough where one person asks" in told
 
 
+def test_a_far_smaller_index_that_is_good_enough_is_named_too() -> None:
+    large = served("graph", 0.98, 0.2, memory_bytes=4_000_000)
+    small = served("codes", 0.97, 0.9, memory_bytes=1_000_000)
+    told = advised(served("Flat", 1.0, 20.0), large, small).sentences
+    assert (
+        "Where memory counts, `codes` takes 1.0 MB instead of 4.0 MB, and 0.90 ms a query." in told
+    )
+    poor = served("codes", 0.9, 0.9, memory_bytes=1)
+    for other in (served("codes", 0.98, 0.9, memory_bytes=1_000_001), poor):
+        told = advised(served("Flat", 1.0, 20.0), large, other).sentences
+        assert not any("memory counts" in sentence for sentence in told)
+
+
 def test_of_those_nearly_as_fast_the_smallest_is_taken() -> None:
     found = advised(
         served("Flat", 1.0, 20.0),
