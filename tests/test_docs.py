@@ -154,7 +154,7 @@ def test_every_make_target_is_listed_by_help() -> None:
             "create_index.py --data voc --index Flat --limit 9",
         ),
         (["DATA=voc", "PCA=128", "EXPAND=5"], "create_index.py --data voc --pca 128 --expand 5"),
-        (["DATA=voc", "POOL=gem", "INDEX=SQ8"], "create_index.py --data voc --pool gem --index SQ8"),
+        (["DATA=voc", "POOL=gem", "PCA=9"], "create_index.py --data voc --pool gem --pca 9"),
         (["CSV=my items.csv", "NAME=x"], "create_index.py --csv my items.csv --name x"),
         (["PARQUET=a", "NAME=x"], "create_index.py --parquet a --name x"),
         (["WEBDATASET=a", "NAME=x"], "create_index.py --webdataset a --name x"),
