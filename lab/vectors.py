@@ -3,7 +3,7 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import DatasetError, UsageError
-from app.library import open_gallery
+from app.library import OpenGallery, open_gallery
+from app.results import ImageRecord
 from lab.hdf5 import read_hdf5
 
 Vectors = NDArray[np.float32]
@@ -76,16 +77,32 @@ def of_gallery(
 ) -> VectorSet:
     """Return the vectors of the gallery `name`, `queries` of its own images asking.
 
-    An image's label is the first that it has. NotFoundError names the galleries there are,
-    GalleryError says what mends a damaged one.
+    A gallery that expands queries is asked with expanded ones. An image's label is the first that
+    it has. NotFoundError names the galleries there are, GalleryError says what mends a damaged one.
     """
     gallery = open_gallery(name, home=home)
     vectors = _checked(gallery.vectors(), gallery.name)
-    names = [image.labels[0] if image.labels else "" for image in gallery.images()]
+    images = gallery.images()
+    names = [image.labels[0] if image.labels else "" for image in images]
     known = tuple(sorted(set(names) - {""}))
     number = {label: place for place, label in enumerate(known)} | {"": _NO_LABEL}
     labels = np.array([number[label] for label in names], np.int64) if known else None
-    return _asking_itself(gallery.name, vectors, labels, known, queries=queries, seed=seed)
+    found = _asking_itself(gallery.name, vectors, labels, known, queries=queries, seed=seed)
+    if gallery.info.expand and found.own_rows is not None:
+        asking = [images[row] for row in found.own_rows]
+        found = replace(found, queries=as_asked(gallery, vectors, asking))
+    return found
+
+
+def as_asked(gallery: OpenGallery, vectors: Vectors, images: Sequence[ImageRecord]) -> Vectors:
+    """Return the (q, dim) vectors that searches for a gallery's own images compare.
+
+    `vectors` are its (n, dim) stored ones; a gallery that expands queries adds to each the images
+    nearest to it, found through the index, itself and its copies left out.
+    """
+    if not gallery.info.expand:
+        return vectors[[image.id for image in images]]
+    return np.stack([gallery.embed(image) for image in images])
 
 
 def of_file(path: str | os.PathLike[str], *, queries: int, seed: int = 0) -> VectorSet:
