@@ -4,7 +4,8 @@ Zheng et al., Scalable Person Re-identification: A Benchmark, ICCV 2015, and the
 it. Each image of `query` asks the images of `bounding_box_test`. Right is the same person seen by
 another camera. Left out of the answer, as if they were not there, are images of the same person by
 the same camera and junk (`-1`: a detector's bad box). Distractors (`0000`) are wrong wherever they
-come. CMC at rank r is the share of queries with a right image among the first r.
+come. CMC at rank r is the share of queries with a right image among the first r. A gallery that
+expands queries is asked with expanded ones, to which any of its images may have been added.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,13 @@ from app.errors import UsageError
 from app.evaluation import average_precision
 from app.layouts.market1501 import JUNK, QUERIES, SEARCHED, sighting
 from app.library import OpenGallery
+from app.results import ImageRecord
 from lab.measures import Right, cmc
 from lab.methods.method import Rows, Vectors
+from lab.vectors import as_asked
 
 RANKS = 50
+_BUILD_ONE = "build one with python3 create_index.py --data market1501."
 _SCORES_A_BLOCK = 5_000_000  # about 200 MB with what is sorted and counted of them
 
 
@@ -84,25 +88,32 @@ class Standing:
 def measure(gallery: OpenGallery) -> Standing:
     """Return how a gallery of the data set stands, by exact search.
 
-    UsageError if it has no images in `query/` or none in `bounding_box_test/`, or a query has no
-    right answer at all; DatasetError if one is not named as published.
+    UsageError if it has no images in `query/` or none in `bounding_box_test/`, or none of the
+    queries has a right answer; DatasetError if an image is not named as published.
     """
-    images = gallery.images()
-    rows_of = {
-        part: [image.id for image in images if image.path.startswith(f"{part}/")]
+    images_of = {
+        part: [image for image in gallery.images() if image.path.startswith(f"{part}/")]
         for part in (QUERIES, SEARCHED)
     }
-    lacking = [part for part, rows in rows_of.items() if not rows]
+    lacking = [part for part, images in images_of.items() if not images]
     if lacking:
         raise UsageError(
             f"{gallery.name} has no images in {' nor in '.join(lacking)}, so it is no gallery of "
-            "Market-1501: build one with python3 create_index.py --data market1501."
+            f"Market-1501: {_BUILD_ONE}"
         )
-    vectors = gallery.vectors()
-    asking, searched = (
-        seen(vectors[rows], [images[row].path for row in rows]) for rows in rows_of.values()
+    vectors, (asking, searched) = gallery.vectors(), images_of.values()
+    return standing(
+        seen(as_asked(gallery, vectors, asking), [image.path for image in asking]),
+        seen(vectors[[image.id for image in searched]], [image.path for image in searched]),
     )
-    return standing(asking, searched)
+
+
+def first_query(gallery: OpenGallery) -> ImageRecord:
+    """Return the first image that asks by the protocol; UsageError if there is none."""
+    for image in gallery.images():
+        if image.path.startswith(f"{QUERIES}/"):
+            return image
+    raise UsageError(f"{gallery.name} has no images in {QUERIES}: {_BUILD_ONE}")
 
 
 def seen(vectors: Vectors, paths: Sequence[str]) -> Seen:

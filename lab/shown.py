@@ -1,17 +1,23 @@
-"""An answer → the query and its results as pictures beside each other, for notebooks."""
+"""A query → its results as pictures or lines, and a control that takes a picture: for notebooks."""
 
 import base64
-import io
 import random
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageOps
-
+from app import decode
+from app.errors import AppError
 from app.library import OpenGallery
 from app.results import Hit, ImageRecord, SearchResult
 
 _SIDE = 128
+_ACCEPTED = "image/*,.heic,.heif,.avif"
+_NO_WIDGETS = (
+    "<p>Uploading here needs ipywidgets, which is not installed: run <code>pip install -r "
+    "requirements-lab.txt</code> and start Jupyter again, or give the picture's path below.</p>"
+)
 _FIGURE = (
     "display:inline-block;margin:4px;vertical-align:top;text-align:center;font:12px sans-serif"
 )
@@ -24,19 +30,69 @@ def any_image(gallery: OpenGallery, *, seed: int | None = None) -> ImageRecord:
     return random.Random(seed).choice(gallery.images())
 
 
-def as_html(gallery: OpenGallery, query: ImageRecord | Path, answer: SearchResult) -> str:
+def as_html(
+    gallery: OpenGallery,
+    query: ImageRecord | Path | bytes,
+    answer: SearchResult,
+    *,
+    name: str = "",
+) -> str:
     """Return HTML with the query and each result: thumbnail, cosine, labels or else the path.
 
     It asks no other address: the pictures are part of it. Thumbnails come from the gallery, so its
-    originals need not be here; a `query` that is a file is made small.
+    originals need not be here; a `query` that is a file, or the bytes of one called `name`, is made
+    small.
     """
     if isinstance(query, ImageRecord):
         asked = _figure(gallery.thumbnail(query), "query", _named(query))
+    elif isinstance(query, Path):
+        asked = _figure(_small(query.read_bytes()), "query", query.name)
     else:
-        asked = _figure(_small(query), "query", query.name)
+        asked = _figure(_small(query), "query", name)
     return "".join(
         [f"<div>{asked}</div><div>", *(_result(gallery, hit) for hit in answer), "</div>"]
     )
+
+
+def nearest_in_words(
+    gallery: OpenGallery, pictures: Sequence[Path], *, k: int = 3
+) -> Iterator[str]:
+    """Yield a line for each picture: what its k nearest images show, and their cosines."""
+    for picture in pictures:
+        hits = gallery.search(picture, k=k)
+        told = [f"{_named(hit.image)} {hit.score:.2f}" for hit in hits]
+        yield "  ".join([f"{picture.stem:12}", *told])
+
+
+def upload(gallery: OpenGallery, *, k: int = 10) -> Any:
+    """Return a control that takes a picture's file, and shows the gallery's answer below itself.
+
+    A file asks as soon as it is there; one that cannot be searched with is told of in a sentence.
+    Where ipywidgets, which makes the control, is not installed, that is what is shown.
+    """
+    try:
+        import ipywidgets
+    except ImportError:
+        from IPython.display import HTML
+
+        return HTML(_NO_WIDGETS)  # type: ignore[no-untyped-call]
+    chosen = ipywidgets.FileUpload(accept=_ACCEPTED, multiple=False, description="A picture")
+    shown = ipywidgets.HTML()
+
+    def ask(change: Any) -> None:
+        for file in chosen.value:
+            shown.value = "Searching …"
+            shown.value = _answer_to(gallery, bytes(file["content"]), file["name"], k)
+
+    chosen.observe(ask, "value")
+    return ipywidgets.VBox([chosen, shown])
+
+
+def _answer_to(gallery: OpenGallery, data: bytes, name: str, k: int) -> str:
+    try:
+        return as_html(gallery, data, gallery.search(data, k=k), name=name)
+    except AppError as exc:
+        return f"<p>{escape(name)}: {escape(str(exc))}</p>"
 
 
 def _result(gallery: OpenGallery, hit: Hit) -> str:
@@ -57,10 +113,5 @@ def _figure(picture: bytes, said: str, name: str) -> str:
     )
 
 
-def _small(path: Path) -> bytes:
-    with Image.open(path) as picture:
-        small = ImageOps.exif_transpose(picture).convert("RGB")
-    small.thumbnail((_SIDE, _SIDE))
-    file = io.BytesIO()
-    small.save(file, "WEBP")
-    return file.getvalue()
+def _small(data: bytes) -> bytes:
+    return decode.thumbnail(decode.decode(data, min_side=_SIDE), longer_side=_SIDE)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import DatasetError, GalleryError, UsageError
-from app.library import open_gallery
+from app.library import OpenGallery, open_gallery
+from app.results import ImageRecord
 from lab.hdf5 import read_hdf5
 
 Vectors = NDArray[np.float32]
@@ -88,8 +89,9 @@ def of_gallery(
 ) -> VectorSet:
     """Return the vectors of the gallery `name`, `queries` of its own images asking.
 
-    An image's label is the first that it has. NotFoundError names the galleries there are,
-    GalleryError says what mends a damaged one, or one whose vectors are not here.
+    A gallery that expands queries is asked with expanded ones. An image's label is the first that
+    it has. NotFoundError names the galleries there are, GalleryError says what mends a damaged one,
+    or one whose vectors are not here.
     """
     gallery = open_gallery(name, home=home)
     if gallery.info.approximate:
@@ -103,13 +105,28 @@ def of_gallery(
     known = tuple(sorted(set(names) - {""}))
     number = {label: place for place, label in enumerate(known)} | {"": _NO_LABEL}
     labels = np.array([number[label] for label in names], np.int64) if known else None
+    found = _asking_itself(gallery.name, vectors, labels, known, queries=queries, seed=seed)
+    if gallery.info.expand and found.own_rows is not None:
+        asking = [images[row] for row in found.own_rows]
+        found = replace(found, queries=as_asked(gallery, vectors, asking))
     several = sum(len(image.labels) > 1 for image in images)
     note = f"{several:,} images have several labels, of which the first counts here"
     return replace(
-        _asking_itself(gallery.name, vectors, labels, known, queries=queries, seed=seed),
+        found,
         pictures=hashlib.sha256("".join(image.sha256 for image in images).encode()).hexdigest(),
         notes=(note,) if several else (),
     )
+
+
+def as_asked(gallery: OpenGallery, vectors: Vectors, images: Sequence[ImageRecord]) -> Vectors:
+    """Return the (q, dim) vectors that searches for a gallery's own images compare.
+
+    `vectors` are its (n, dim) stored ones; a gallery that expands queries adds to each the images
+    nearest to it, found through the index, itself and its copies left out.
+    """
+    if not gallery.info.expand:
+        return vectors[[image.id for image in images]]
+    return np.stack([gallery.embed(image) for image in images])
 
 
 def of_file(path: str | os.PathLike[str], *, queries: int, seed: int = 0) -> VectorSet:

@@ -61,8 +61,15 @@ class Home:
     def folders(self, name: str) -> Folders:
         return Folders.of(name, self.path / "features", self.path / "indexes")
 
-    def build(self, images: Path, name: str = "mine", **options: object) -> BuildReport:
-        """Build a gallery of a folder with the embedder of mean colours."""
+    def build(
+        self,
+        images: Path,
+        name: str = "mine",
+        *,
+        embedder: Embedder | None = None,
+        **options: object,
+    ) -> BuildReport:
+        """Build a gallery of a folder, with the embedder of mean colours or with another."""
         arguments: dict[str, object] = {
             "index": "IVF100,PQ8",
             "limit": None,
@@ -73,7 +80,7 @@ class Home:
         }
         return build_gallery(
             layouts.open_folder(images, name),
-            mean_colour(),
+            embedder or mean_colour(),
             folders=self.folders(name),
             **(arguments | options),  # type: ignore[arg-type]
         )

@@ -52,7 +52,7 @@ def own_names(models_dir: Path | None) -> list[str]:
     if models_dir is None or not models_dir.is_dir():
         return []
     names = sorted(path.name.removesuffix(SUFFIX) for path in models_dir.glob(f"*{SUFFIX}"))
-    return [name for name in names if not _why_no_name(name)]
+    return [name for name in names if not why_no_name(name)]
 
 
 def read_model_file(path: Path) -> Model:
@@ -81,6 +81,16 @@ def read_model_file(path: Path) -> Model:
     )
 
 
+def why_no_name(name: str) -> str:
+    """Return why a model of one's own cannot be called so; '' if it can."""
+    entry, _, pool = name.partition(".")
+    if name in MODELS or (entry in MODELS and pool in POOLS):
+        return "a model of the program has that name"
+    if not name or name.startswith(".") or not set(name) <= _NAME_CHARACTERS:
+        return "a name has letters, digits, '.', '_' and '-'"
+    return ""
+
+
 def adopt_model(path: Path, models_dir: Path, *, check: Callable[[Model], Any]) -> str:
     """Copy a model file into `models_dir`, unless it is there, and return its model's name.
 
@@ -91,7 +101,7 @@ def adopt_model(path: Path, models_dir: Path, *, check: Callable[[Model], Any]) 
     name = path.name.removesuffix(SUFFIX)
     if not path.is_file():
         raise UsageError(f"There is no model file {path}: give the path of one that training made.")
-    if why := _why_no_name(name):
+    if why := why_no_name(name):
         raise UsageError(f"The model file {path} cannot be used as {name!r}: {why}; rename it.")
     place = models_dir / path.name
     if place.is_file():
@@ -132,16 +142,6 @@ def _read(path: Path) -> tuple[dict[str, str], NDArray[np.float32], bool]:
             f"The model file {path} is damaged: its head is not of finite float32 numbers."
         )
     return metadata, weight, any(name.startswith(BASE_PREFIX) for name in names)
-
-
-def _why_no_name(name: str) -> str:
-    """Return why a model of one's own cannot be called so; '' if it can."""
-    entry, _, pool = name.partition(".")
-    if name in MODELS or (entry in MODELS and pool in POOLS):
-        return "a model of the program has that name"
-    if not name or name.startswith(".") or not set(name) <= _NAME_CHARACTERS:
-        return "a name has letters, digits, '.', '_' and '-'"
-    return ""
 
 
 def _copy(path: Path, place: Path) -> None:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from app.index import recall
+from lab.clustering import Clustering
 from lab.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, RED, as_map, panels, scatter
 from lab.ivfpq import IVFPQ, Rows, Vectors
 from lab.truth import exact_neighbours
@@ -27,6 +28,18 @@ def without_queries(given: VectorSet, *, most: int | None = None) -> tuple[Vecto
     others = np.delete(given.vectors, [] if given.own_rows is None else given.own_rows, axis=0)
     step = 1 if most is None else -(-len(others) // most)
     return np.ascontiguousarray(others[::step]), given.queries
+
+
+def trained_by(
+    clusterings: Sequence[Clustering], vectors: Vectors, *, cells: int
+) -> dict[str, IVFPQ]:
+    """Return an IVFPQ of 8 bytes a vector that holds (n, D) vectors, by each way of clustering."""
+    indexes: dict[str, IVFPQ] = {
+        name: IVFPQ.train(vectors, cells=cells, m=8, clustering=name) for name in clusterings
+    }
+    for index in indexes.values():
+        index.add(vectors)
+    return indexes
 
 
 def cells_and_residuals(index: IVFPQ, vectors: Vectors) -> Figure:

@@ -24,6 +24,13 @@ class Layer:
     edges: NDArray[np.int64]
 
 
+def hnsw_of(vectors: NDArray[np.float32], *, links: int = 16) -> Any:
+    """Return FAISS's HNSW of (n, D) vectors, with so many links a row in each layer."""
+    index = faiss.IndexHNSWFlat(vectors.shape[1], links)
+    index.add(vectors)
+    return index
+
+
 def layers_of(index: Any) -> list[Layer]:
     """Return the layers of a `faiss.IndexHNSW`, the lowest, which has all rows, first.
 

@@ -1,15 +1,30 @@
 """A gallery and codes of several lengths → what quantising loses, in numbers and in pictures."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from app.library import OpenGallery
+from app.results import ImageRecord
 from lab.figures.canvas import BLUE, GREEN, GREY, RED, panels
 from lab.ivfpq import IVFPQ, Rows, Vectors
 from lab.truth import exact_neighbours
+
+
+def of_lengths(lengths: Sequence[int], vectors: Vectors, *, cells: int) -> dict[str, IVFPQ]:
+    """Return an IVFPQ that holds (n, D) vectors by codes of each length, in bytes."""
+    indexes = {f"PQ{m}": IVFPQ.train(vectors, cells=cells, m=m, metric="ip") for m in lengths}
+    for index in indexes.values():
+        index.add(vectors)
+    return indexes
+
+
+def thumbnails_of(gallery: OpenGallery, images: Sequence[ImageRecord]) -> Callable[[int], bytes]:
+    """Return what gives the picture of each of `images` by its place among them."""
+    return lambda row: gallery.thumbnail(images[row])
 
 
 def error_by_code(indexes: Mapping[str, IVFPQ], vectors: Vectors) -> Figure:

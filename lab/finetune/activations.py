@@ -1,5 +1,6 @@
 """What a network's first blocks give of many pictures → a file, computed once and gone on with."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -20,10 +21,11 @@ _BATCH = 32
 
 
 class Activations:
-    """A file in `folder` of half-precision arrays, named after all that they depend on."""
+    """A file of half-precision arrays for a gallery, named after all that they depend on."""
 
-    def __init__(self, folder: Path, depends_on: Sequence[object]) -> None:
+    def __init__(self, cache_dir: Path, gallery: str, depends_on: Sequence[object]) -> None:
         name = hashlib.sha256(repr(depends_on).encode()).hexdigest()[:16]
+        folder = _folder_of(cache_dir, gallery)
         self._path, self._progress = folder / f"{name}.npy", folder / f"{name}.json"
         self._array: NDArray[np.float16] | None = None
 
@@ -60,10 +62,12 @@ class Activations:
         return torch.from_numpy(self._array[list(places)].astype(np.float32))
 
     def forget(self) -> None:
-        """Delete the file."""
+        """Delete the file, and the gallery's folder if it held no other."""
         self._array = None
         self._path.unlink(missing_ok=True)
         self._progress.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there are others: of another seed, say
+            self._path.parent.rmdir()
 
     def _done(self) -> int:
         try:
@@ -89,3 +93,12 @@ class Activations:
             f"{folder} needs {needed / 1e6:.0f} MB for training the network and has "
             f"{free / 1e6:.0f} MB free: make room, or set RIS_CACHE_DIR to another folder."
         )
+
+
+def forget_activations(cache_dir: Path, gallery: str) -> None:
+    """Delete what trainings of a gallery that were stopped have left there."""
+    shutil.rmtree(_folder_of(cache_dir, gallery), ignore_errors=True)
+
+
+def _folder_of(cache_dir: Path, gallery: str) -> Path:
+    return cache_dir / "finetune" / gallery

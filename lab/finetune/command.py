@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace a model that is there")
     parser.add_argument(
-        "--restart", action="store_true", help="begin anew, not where the last run stopped"
+        "--restart",
+        action="store_true",
+        help="begin anew, not where the last run stopped, and delete what it kept",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -105,7 +107,13 @@ def run(options: argparse.Namespace) -> int:
 
 def stopped(options: argparse.Namespace) -> str:
     """Return what to say after Ctrl-C."""
-    return "The same command goes on after the last epoch kept."
+    again = "The same command goes on after the last epoch kept."
+    if options.train == "head":
+        return again
+    return (
+        f"{again} What the first blocks gave of the pictures lies in finetune/{options.gallery} of "
+        "RIS_CACHE_DIR until the training ends; --restart deletes it."
+    )
 
 
 def _request(options: argparse.Namespace) -> Request:
@@ -122,8 +130,6 @@ def _request(options: argparse.Namespace) -> Request:
         raise UsageError(f"--anchor must be 0 or more, not {options.anchor}.")
     if options.seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {options.seed}.")
-    if options.out is not None and options.out.suffix != ".safetensors":
-        raise UsageError(f"--out must name a .safetensors file, not {options.out}.")
     plan = {field: getattr(options, field) for field in Plan.__annotations__}
     own = {field: getattr(options, field) for field in Request.__annotations__ if field != "plan"}
     return Request(plan=Plan(**plan), **own)

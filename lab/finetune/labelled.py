@@ -1,6 +1,6 @@
 """A gallery's name → its stored vectors with a label each, and its pictures, checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.embed import Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Gallery, Manifest, open_gallery
+from app.results import ImageRecord
 from app.settings import Settings
 from app.wiring import make_service
 
@@ -20,7 +21,7 @@ _UNUSABLE = "Fine-tuning starts from what a network gives: "
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labelled images of a gallery.
+    """The labelled images of a gallery, each file once.
 
     Parameters
     ----------
@@ -30,8 +31,11 @@ class Labelled:
         (n, dim) float32 of length 1, as stored.
     labels, names
         (n,) int64 that index the labels' names, which are in sorted order.
-    paths
-        The n pictures' paths, from the folder that the gallery was made of.
+    paths, sha256s
+        The n pictures' paths, from the folder that the gallery was made of, and their hashes; ''
+        where the gallery does not know one.
+    copies
+        How many images were left out since another one is of an equal file.
     """
 
     gallery: str
@@ -41,6 +45,8 @@ class Labelled:
     labels: Rows
     names: tuple[str, ...]
     paths: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    copies: int
 
 
 def read_labelled(
@@ -51,35 +57,41 @@ def read_labelled(
     With `per_label`, up to so many of each label, drawn at random but always the same.
 
     An image with several labels counts for the first of them by name: a picture that shows several
-    things would otherwise be drawn to all of their classes at once. NotFoundError if there is no
-    such gallery or label, GalleryError if its vectors are not here, UsageError if no training can
-    start from them.
+    things would otherwise be drawn to all of their classes at once. Of equal files the first one
+    counts: a copy would be trained on and held out. NotFoundError if there is no such gallery or
+    label, GalleryError if its vectors are not here, UsageError if no training can start from them.
     """
-    make_service(settings).folder(name)  # says what galleries there are
+    service = make_service(settings)
+    service.folder(name)  # says what galleries there are
     gallery = open_gallery(
         name, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
     )
     try:
         model = _model_of(gallery.manifest)
-        labels = [names[0] if names else "" for names in gallery.labels_by_row()]
+        records = service.images(name, range(gallery.manifest.images))
+        labels = [record.labels[0] if record.labels else "" for record in records]
         if without and without not in labels:
             gallery.ids_of_label(without)  # says which label is near
         _check_vectors(gallery)
-        chosen = _chosen(labels, without, per_label)
-        names = tuple(sorted({labels[row] for row in chosen}))
-        _check_labels(name, names, without)
-        records = [record for block in _blocks(chosen) for record in gallery.images(block)]
     finally:
         gallery.close()
+    vectors = service.vectors(name)
+    wanted = [row for row, label in enumerate(labels) if label not in ("", without)]
+    different = _different_files(wanted, records, vectors)
+    chosen = _chosen(different, labels, per_label)
+    names = tuple(sorted({labels[row] for row in chosen}))
+    _check_labels(name, names, without)
     number = {label: place for place, label in enumerate(names)}
     return Labelled(
         gallery=name,
         model=model,
         weights_sha256=gallery.manifest.weights_sha256,
-        vectors=make_service(settings).vectors(name)[chosen].astype(np.float32),
+        vectors=vectors[chosen].astype(np.float32),
         labels=np.array([number[labels[row]] for row in chosen], np.int64),
         names=names,
-        paths=tuple(record.path for record in records),
+        paths=tuple(records[row].path for row in chosen),
+        sha256s=tuple(records[row].sha256 for row in chosen),
+        copies=len(wanted) - len(different),
     )
 
 
@@ -109,19 +121,31 @@ def picture_reader(settings: Settings, gallery: str) -> Callable[[str], bytes]:
     return read
 
 
-def _chosen(labels: list[str], without: str, per_label: int | None) -> list[int]:
+def _different_files(
+    rows: Sequence[int], records: Sequence[ImageRecord], vectors: Vectors
+) -> list[int]:
+    """Return `rows` without those whose file came before; by vectors where no hash is known."""
+    first: dict[str | bytes, int] = {}
+    for row in rows:
+        first.setdefault(records[row].sha256 or vectors[row].tobytes(), row)
+    return list(first.values())
+
+
+def _chosen(rows: Sequence[int], labels: Sequence[str], per_label: int | None) -> list[int]:
     """Return the rows to take, ascending."""
     draw = np.random.default_rng(0)
     rows_of: dict[str, list[int]] = {}
-    for row, label in enumerate(labels):
-        if label not in ("", without):
-            rows_of.setdefault(label, []).append(row)
-    taken = [draw.permutation(rows)[:per_label].tolist() for rows in rows_of.values()]
-    return sorted(row for rows in taken for row in rows)
+    for row in rows:
+        rows_of.setdefault(labels[row], []).append(row)
+    taken = [draw.permutation(own)[:per_label].tolist() for own in rows_of.values()]
+    return sorted(row for own in taken for row in own)
 
 
 def _model_of(manifest: Manifest) -> Model:
-    """Return the model of the registry that made a gallery's vectors; UsageError if none did."""
+    """Return the model of the registry that made a gallery's vectors.
+
+    UsageError if none did, or one without a network: no gallery can be built with a head upon it.
+    """
     if not manifest.preprocessing:
         raise UsageError(
             f"{_UNUSABLE}the vectors of {manifest.name} came from elsewhere, and no model here "
@@ -133,12 +157,18 @@ def _model_of(manifest: Manifest) -> Model:
             "a gallery that was built without --pca."
         )
     try:
-        return model_named(manifest.model)
+        model = model_named(manifest.model)
     except UsageError as exc:
         raise UsageError(
             f"{_UNUSABLE}the model {manifest.model} of {manifest.name} is none of the program's "
             "own. Name a gallery of the model that it was made of."
         ) from exc
+    if model.weights is None:
+        raise UsageError(
+            f"{_UNUSABLE}the model {model.name} of {manifest.name} has no network. Name a gallery "
+            "of another model."
+        )
+    return model
 
 
 def _check_vectors(gallery: Gallery) -> None:
@@ -161,7 +191,3 @@ def _check_labels(gallery: str, names: tuple[str, ...], without: str) -> None:
             f"All labelled images of {gallery}{left} have the same label, {names[0]!r}: there is "
             "nothing to tell apart. Name a gallery with two labels or more."
         )
-
-
-def _blocks(rows: list[int]) -> list[list[int]]:
-    return [rows[start : start + 1000] for start in range(0, len(rows), 1000)]

@@ -4,6 +4,7 @@ The first blocks never change, so what they give is computed once, of each pictu
 each picture trained on once more as another cut of it, mirrored, and kept in a file.
 """
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -114,7 +115,8 @@ def network_training(
     """Return the learner of a gallery's last blocks and `head`, what they are fed with computed.
 
     Normalisation keeps the statistics that it came with. The file of what the first blocks give
-    lies in RIS_CACHE_DIR until `forget` is called; interrupted, the next call goes on with it.
+    lies in finetune/GALLERY of RIS_CACHE_DIR until `forget` is called; interrupted, the next call
+    goes on with it, unless a picture or the weights are others now.
     UsageError for a network that cannot be trained, ModelError for weights that are not those of
     the gallery, DatasetError for pictures that are not here, StorageError if the file cannot be
     kept.
@@ -126,8 +128,9 @@ def network_training(
     cuts = [(row, False) for row in every.tolist()] + [(row, True) for row in split.train.tolist()]
     how = labelled.model.preprocessing
     prepare = _preparing(labelled, read, seed)
-    key = [labelled.weights_sha256, labelled.model.network, labelled.gallery, seed, cuts]
-    kept = Activations(settings.cache_dir / "finetune", [*key, labelled.paths])
+    content = [labelled.sha256s, hashlib.sha256(labelled.vectors.tobytes()).hexdigest()]
+    made_by = [labelled.weights_sha256, labelled.model.network, how]
+    kept = Activations(settings.cache_dir, labelled.gallery, [*made_by, *content, seed, cuts])
     kept.fill(
         _compiled(stages.first, how.crop), lambda place: prepare(*cuts[place]), len(cuts), tell
     )
@@ -165,11 +168,6 @@ def _compiled(first: torch.nn.Module, side: int) -> Compute:
 
 def _published(labelled: Labelled, settings: Settings) -> dict[str, Any]:
     """Return the weights that the gallery was built with."""
-    if labelled.model.weights is None:
-        raise UsageError(
-            f"The model {labelled.model.name} of {labelled.gallery} has no network: "
-            "use --train head."
-        )
     path, digest = find_weights(
         labelled.model,
         weights_dir=settings.weights_dir,
@@ -193,13 +191,14 @@ def _preparing(
 
     def prepare(row: int, other: bool) -> NDArray[np.float32]:
         path = labelled.paths[row]
+        changed = f"The picture {path} of {labelled.gallery} has changed since it was built"
+        data = read(path)
+        if labelled.sha256s[row] not in ("", hashlib.sha256(data).hexdigest()):
+            raise DatasetError(f"{changed}: build it anew.")
         try:
-            image = decode.decode(read(path), min_side=2 * how.resize)
+            image = decode.decode(data, min_side=2 * how.resize)
         except DecodeError as exc:
-            raise DatasetError(
-                f"The picture {path} of {labelled.gallery} has changed since it was built ({exc}) "
-                "Build it anew."
-            ) from exc
+            raise DatasetError(f"{changed} ({exc}) Build it anew.") from exc
         if other:
             image = decode.mirror(decode.crop(image, _box(np.random.default_rng([seed, row]))))
         return ((how.apply(image) - mean) / std).transpose(2, 0, 1)

@@ -60,7 +60,8 @@ class Request:
     out
         The model's file; by default GALLERY-finetuned.safetensors among the models of RIS_HOME.
     force, restart
-        Replace a model that is there; begin anew, not where the last run stopped.
+        Replace a model that is there; begin anew, not where the last run stopped, and delete what
+        that one kept.
     """
 
     gallery: str

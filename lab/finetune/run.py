@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from app.embed.model_file import SUFFIX, why_no_name
 from app.errors import UsageError
 from app.settings import Settings
+from lab.finetune.activations import forget_activations
 from lab.finetune.checkpoint import Checkpoint
 from lab.finetune.labelled import Labelled, read_labelled
-from lab.finetune.learner import Head, Learner, Rows, head_learner, starting_head
+from lab.finetune.learner import Head, Rows, Vectors, head_learner, starting_head
 from lab.finetune.measure import measure
 from lab.finetune.network import NetworkTraining, network_training
 from lab.finetune.request import Request
@@ -39,15 +41,17 @@ class Report:
         """Yield what was trained on, and the figures before and after, for people."""
         training = self.training
         parts = training["split"]
+        copies = f", {training['copies']} copies left out" if training["copies"] else ""
         yield (
             f"{self.gallery}: {parts['train']} images of {parts['classes']} classes trained on, "
-            f"{parts['validation']} watched"
+            f"{parts['validation']} watched{copies}"
         )
         yield (
             f"best epoch {training['best_epoch']} of {training['epochs_done']} "
             f"({training['ended']})"
         )
-        yield f"{'':34} {'mAP':>16}  {'precision@5':>16}"
+        yield "by the stored vectors → centred and projected, before any training → trained:"
+        yield f"{'':34} {'mAP':>24}  {'precision@5':>24}"
         for part, what in (("seen", "held-out images"), ("unseen", "held-out classes")):
             yield _line(f"{what} ({parts[part]} images)", training["figures"][part])
         yield f"{self.path}: python3 create_index.py --model {self.path} ..."
@@ -65,12 +69,7 @@ def finetune(
     goes on after the last epoch kept. UsageError, NotFoundError, GalleryError, DatasetError,
     ModelError for what cannot be trained on, StorageError for what cannot be written.
     """
-    path = request.out or settings.models_dir / f"{request.gallery}-finetuned.safetensors"
-    if path.exists() and not request.force:
-        raise UsageError(
-            f"The model {path} exists already: add --force to replace it, or name another file "
-            "with --out."
-        )
+    path = _place_of(request, settings)
     if request.per_label is not None and request.per_label < 1:
         raise UsageError(f"--per-label must be 1 or more, not {request.per_label}.")
     labelled = read_labelled(
@@ -80,13 +79,20 @@ def finetune(
     checkpoint = Checkpoint(path.with_suffix(".checkpoint"), _what_decides(request, labelled))
     if request.restart:
         checkpoint.remove()
+        forget_activations(settings.cache_dir, request.gallery)
     checkpoint.load()  # one of another training is told of before any work is done
     head = starting_head(labelled.vectors[split.train], _checked_dim(request.dim, labelled))
     trained = _training(request, labelled, head, split, settings, tell)
+    start = _figures(trained.learner.vectors, labelled.labels, split)
     outcome = train(
         trained.learner, labelled.labels, split, request.plan, checkpoint=checkpoint, tell=tell
     )
-    training = _facts(request, labelled, split, outcome, trained.learner)
+    figures = {
+        "before": _figures(labelled.vectors.__getitem__, labelled.labels, split),
+        "start": start,
+        "after": _figures(trained.learner.vectors, labelled.labels, split),
+    }
+    training = _facts(request, labelled, split, outcome, figures)
     write_model(
         path,
         head,
@@ -98,6 +104,21 @@ def finetune(
     checkpoint.remove()
     trained.forget()
     return Report(request.gallery, path, training)
+
+
+def _place_of(request: Request, settings: Settings) -> Path:
+    """Return the model's file; UsageError if `create_index.py --model` could not take it."""
+    path = request.out or settings.models_dir / f"{request.gallery}-finetuned{SUFFIX}"
+    if path.suffix != SUFFIX:
+        raise UsageError(f"--out must name a {SUFFIX} file, not {path}.")
+    if why := why_no_name(path.name.removesuffix(SUFFIX)):
+        raise UsageError(f"--out cannot be {path}: {why}. Give the file another name.")
+    if path.exists() and not request.force:
+        raise UsageError(
+            f"The model {path} exists already: add --force to replace it, or name another file "
+            "with --out."
+        )
+    return path
 
 
 def _training(
@@ -137,7 +158,11 @@ def _what_decides(request: Request, labelled: Labelled) -> dict[str, Any]:
 
 
 def _facts(
-    request: Request, labelled: Labelled, split: Split, outcome: Outcome, learner: Learner
+    request: Request,
+    labelled: Labelled,
+    split: Split,
+    outcome: Outcome,
+    figures: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """Return how a model was made and what it does, as plain JSON values, for its metadata."""
     held_out = np.unique(labelled.labels[split.unseen])
@@ -149,6 +174,7 @@ def _facts(
             "classes": len(labelled.names) - len(held_out),
             "held_out": [labelled.names[label] for label in held_out],
         },
+        "copies": labelled.copies,
         "best_epoch": outcome.best_epoch,
         "epochs_done": outcome.epochs,
         "ended": outcome.ended,
@@ -157,26 +183,26 @@ def _facts(
             for loss, score in outcome.history
         ],
         "figures": {
-            part: _before_and_after(labelled, getattr(split, part), learner)
+            part: {when: of_parts[part] for when, of_parts in figures.items()}
             for part in ("seen", "unseen")
         },
         "versions": {name: version(name) for name in ("numpy", "torch")},
     }
 
 
-def _before_and_after(labelled: Labelled, rows: Rows, learner: Learner) -> dict[str, Any]:
-    """Return the figures of held-out images, by the gallery's vectors and by the trained ones."""
-    labels = labelled.labels[rows]
+def _figures(vectors: Callable[[Rows], Vectors], labels: Rows, split: Split) -> dict[str, Any]:
+    """Return the figures of the two held-out parts, by what `vectors` gives for their rows."""
     return {
-        "before": asdict(measure(labelled.vectors[rows], labels)),
-        "after": asdict(measure(learner.vectors(rows), labels)),
+        part: asdict(measure(vectors(rows), labels[rows]))
+        for part, rows in (("seen", split.seen), ("unseen", split.unseen))
     }
 
 
 def _line(what: str, figures: dict[str, Any]) -> str:
-    before, after = figures["before"], figures["after"]
     columns = [
-        f"{before[key]:.4f} → {after[key]:.4f}" if before[key] is not None else "no two alike"
+        "no two alike"
+        if figures["before"][key] is None
+        else " → ".join(f"{figures[when][key]:.4f}" for when in ("before", "start", "after"))
         for key in ("mean_average_precision", "precision_at_5")
     ]
-    return f"{what:34} {columns[0]:>16}  {columns[1]:>16}"
+    return f"{what:34} {columns[0]:>24}  {columns[1]:>24}"

@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -10,11 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lab.figures import codes, graph, maps, pictures
+from app.library import open_gallery
+from lab.figures import codes, graph, maps, measures, pictures
 from lab.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, png
 from lab.ivfpq import IVFPQ
 from lab.vectors import VectorSet
-from tests.conftest import encoded, picture
+from tests.conftest import encoded, fill, picture
 from tests.lab.test_ivfpq import clustered
 
 
@@ -208,15 +211,71 @@ def matplotlib_hex(colour: object) -> str:
     return to_hex(colour)  # type: ignore[arg-type]
 
 
+def test_codes_of_each_length_hold_every_row_by_either_clustering(vectors):
+    indexes = pictures.of_lengths((2, 4), vectors, cells=5)
+    assert {name: (index.m, index.cells) for name, index in indexes.items()} == {
+        "PQ2": (2, 5),
+        "PQ4": (4, 5),
+    }
+    trained = codes.trained_by(("faiss", "sklearn"), vectors, cells=5)
+    for index in (*indexes.values(), *trained.values()):
+        assert index.search(vectors[:1], 400, w=5)[1].max() == 399
+    assert not np.array_equal(trained["faiss"].coarse, trained["sklearn"].coarse)
+
+
+def test_a_gallery_gives_labels_and_thumbnails_of_some_of_its_images(home, tmp_path):
+    home.build(fill(tmp_path / "pictures", 4, labels=2))
+    gallery = open_gallery("mine", home=home.path)
+    images = gallery.images()[::-1]
+    assert maps.labels_of(images) == [image.labels[0] for image in images]
+    assert maps.labels_of([replace(images[0], labels=())]) == [""]
+    assert pictures.thumbnails_of(gallery, images)(1) == gallery.thumbnail(images[1])
+
+
+# What was measured
+
+NO_FIGURES = {"mean_average_precision": None}
+FIGURES = {
+    part: {
+        when: {"mean_average_precision": value}
+        for when, value in zip(("before", "start", "after"), values, strict=True)
+    }
+    for part, values in {"seen": (0.7, 0.75, 0.8), "unseen": (0.9, 0.91, 0.89)}.items()
+}
+
+
+def test_the_cosines_of_pictures_are_shown_with_their_names(vectors):
+    figure = measures.cosines(vectors[:3], [Path(f"there/{name}.jpg") for name in "abc"])
+    axes = figure.axes[0]
+    np.testing.assert_allclose(axes.images[0].get_array(), vectors[:3] @ vectors[:3].T)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "b", "c"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_bars_tell_what_was_stored_from_what_was_begun_with_and_what_was_learnt():
+    figure = measures.before_and_after(FIGURES)
+    heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    assert heights == [[0.7, 0.9], [0.75, 0.91], [0.8, 0.89]]
+    assert len(figure.legends[0].texts) == 3
+    shown(figure)
+    alone = FIGURES | {"unseen": dict.fromkeys(("before", "start", "after"), NO_FIGURES)}
+    assert [len(bars) for bars in measures.before_and_after(alone).axes[0].containers] == [1, 1, 1]
+
+
+def test_curves_begin_at_the_start_of_a_training_and_at_the_first_rank():
+    (line,) = measures.by_epoch([{"validation": 0.5}, {"validation": 0.6}]).axes[0].lines
+    np.testing.assert_array_equal(line.get_xydata(), [[0, 0.5], [1, 0.6]])
+    (line,) = measures.cmc_curve([0.2, 0.9]).axes[0].lines
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 0.2], [2, 0.9]])
+
+
 # HNSW
 
 
 @pytest.fixture(scope="module")
 def hnsw(vectors):
     faiss.omp_set_num_threads(1)
-    index = faiss.IndexHNSWFlat(16, 4)
-    index.add(vectors)
-    return index
+    return graph.hnsw_of(vectors, links=4)
 
 
 def test_the_lowest_layer_has_every_row_and_each_higher_one_some_of_the_next(hnsw):

@@ -1,5 +1,8 @@
 """Fine-tuning a network: pictures → its last blocks trained, the whole in one model file."""
 
+import shutil
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +11,24 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from app import decode, layouts
-from app.build import build_gallery
-from app.embed import Embedder, model_named
+from app import decode
+from app.embed import Embedder, Runtime, model_named
 from app.embed.convert import network_of, read_weights
 from app.embed.model_file import read_model_file
 from app.embed.networks import declare_torchvision_operators, feature_network
 from app.embed.weights import find_weights
 from app.errors import DatasetError, ModelError, UsageError
 from app.settings import Settings, read_settings
+from lab.finetune.learner import Head
 from lab.finetune.measure import measure
 from lab.finetune.network import stages_of
 from lab.finetune.request import Plan, Request
 from lab.finetune.run import finetune
 from lab.finetune.split import split_images
-from tests.conftest import Home, fill
+from tests.conftest import Home, encoded, fill, picture
 
 LITE0 = model_named("efficientnet_lite0")
+READ = 16 + 8  # every picture, and another cut of each that is trained on
 
 
 class TorchRuntime:
@@ -50,21 +54,42 @@ def features_of(network: torch.nn.Module, batch: np.ndarray) -> np.ndarray:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with the gallery `few`: 16 pictures of two kinds, and the real EfficientNet-Lite0."""
     home = Home(tmp_path_factory.mktemp("home"))
-    images = fill(home.path / "pictures", 16, labels=2)
-    path, digest = find_weights(LITE0, weights_dir=None, cache_dir=home.path, download=False)
-    runtime = TorchRuntime(feature_network(LITE0, read_weights(path)))
-    build_gallery(
-        layouts.open_folder(images, "few"),
-        Embedder(LITE0, runtime, weights_sha256=digest),
-        folders=home.folders("few"),
-        index="Flat",
-        limit=None,
-        command=f"python3 create_index.py --images {images} --name few",
-        source=str(images),
-        workers=1,
-        tell=lambda stage, done, total: None,
-    )
+    fill(home.path / "pictures", 16, labels=2)
+    build_few(home)
     return home
+
+
+def build_few(home: Home, runtime: Runtime | None = None) -> None:
+    """Build the gallery `few` of a home's pictures, by default with the real network."""
+    path, digest = find_weights(LITE0, weights_dir=None, cache_dir=home.path, download=False)
+    runtime = runtime or TorchRuntime(feature_network(LITE0, read_weights(path)))
+    folders, images = home.folders("few"), home.path / "pictures"
+    for folder in (folders.features, folders.indexes):
+        shutil.rmtree(folder, ignore_errors=True)
+    home.build(images, "few", embedder=Embedder(LITE0, runtime, digest), index="Flat", workers=1)
+
+
+class PixelsRuntime:
+    """Some pixels instead of the network's features, for tests that rank nothing."""
+
+    batch = 8
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return batch.reshape(len(batch), -1)[:, ::117][:, : LITE0.dim].astype(np.float32) + 1
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let some pixels be what the first blocks give, in the shape that the last ones take.
+
+    And let the head begin anywhere: to find principal components takes a second each time.
+    """
+    head = Head(torch.eye(4, LITE0.dim), torch.zeros(4))
+    monkeypatch.setattr("lab.finetune.run.starting_head", lambda vectors, dim: deepcopy(head))
+    monkeypatch.setattr(
+        "lab.finetune.network._compiled",
+        lambda first, side: lambda batch: np.repeat(batch[:, :, ::32, ::32], 64, axis=1),
+    )
 
 
 @pytest.fixture
@@ -77,24 +102,26 @@ def request_of(out: Path, **options: Any) -> Request:
     return Request("few", plan, train="network", dim=4, out=out, **options)
 
 
-def test_training_goes_on_changes_the_last_blocks_and_keeps_the_whole_network_in_its_file(
-    home: Home, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class StoppedError(Exception):
+    """Ends a training at a moment of its own."""
+
+
+def stopping(at: tuple[str, int], told: list[tuple[str, int]]) -> Any:
+    """Return what notes how far a training is, and ends it at a stage and a number."""
+
+    def tell(stage: str, done: int, total: int, note: str) -> None:
+        told.append((stage, done))
+        if (stage, done) == at:
+            raise StoppedError
+
+    return tell
+
+
+def test_training_changes_the_last_blocks_and_keeps_the_whole_network_in_its_file(
+    home: Home, settings: Settings, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lab.finetune.activations._BATCH", 4)
-
-    def interrupt(stage: str, done: int, total: int, note: str) -> None:
-        if (stage, done) == ("read", 8):
-            raise KeyboardInterrupt
-
     path = tmp_path / "own.safetensors"
-    with pytest.raises(KeyboardInterrupt):
-        finetune(request_of(path), settings, tell=interrupt)
-    told = []
-    report = finetune(
-        request_of(path), settings, tell=lambda stage, done, total, note: told.append((stage, done))
-    )
-    assert told[0] == ("read", 8)  # what was read before the interruption is not read again
-    assert ("train", 2) in told
+    report = finetune(request_of(path), settings)
     tensors = load_file(path)
     weights, _ = find_weights(LITE0, weights_dir=None, cache_dir=home.path, download=False)
     published = read_weights(weights)
@@ -128,6 +155,58 @@ def test_training_goes_on_changes_the_last_blocks_and_keeps_the_whole_network_in
     # What the first blocks give is kept at half precision while training.
     assert figures["mean_average_precision"] == pytest.approx(expected, abs=0.02)
     assert not list((home.path / "cache" / "finetune").iterdir())
+
+
+def reads(settings: Settings, request: Request) -> int:
+    """Return how many pictures are still kept of a training, which is ended before any epoch."""
+    told: list[tuple[str, int]] = []
+    with pytest.raises(StoppedError):
+        finetune(request, settings, tell=stopping(("train", 0), told))
+    return told[0][1]
+
+
+def test_a_training_that_was_stopped_twice_ends_as_if_it_had_not_been(
+    settings: Settings, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.finetune.activations._BATCH", 4)
+    whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
+    finetune(request_of(whole), settings)
+    parts: list[list[tuple[str, int]]] = []
+    for end in (("read", 8), ("train", 1)):
+        parts.append([])
+        with pytest.raises(StoppedError):
+            finetune(request_of(stopped), settings, tell=stopping(end, parts[-1]))
+    parts.append([])
+    finetune(request_of(stopped), settings, tell=stopping(("", 0), parts[-1]))
+    assert parts[0] == [("read", 0), ("read", 4), ("read", 8)]
+    assert parts[1][0] == ("read", 8)  # what was read is not read again
+    assert parts[2] == [("read", READ), ("train", 1), ("train", 2)]  # nor is an epoch done again
+    expected, tensors = load_file(whole), load_file(stopped)
+    assert set(tensors) == set(expected)
+    for name, tensor in expected.items():
+        np.testing.assert_allclose(tensors[name], tensor, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_what_was_read_of_other_pictures_of_the_same_names_is_not_gone_on_with(
+    home: Home, tmp_path: Path, quick: None
+) -> None:
+    copy = Home(shutil.copytree(home.path, tmp_path / "home"))
+    pictures = copy.path / "pictures"
+    settings = read_settings({"RIS_HOME": str(copy.path), "RIS_CACHE_DIR": str(tmp_path / "cache")})
+    request = request_of(tmp_path / "a.safetensors")
+    build_few(copy, PixelsRuntime())
+    assert [reads(settings, request), reads(settings, request)] == [0, READ]
+    (pictures / "kind_1" / "00003.jpg").write_bytes(encoded(picture(99)))
+    with pytest.raises(DatasetError, match=r"kind_1/00003.jpg of few has changed"):
+        finetune(replace(request, restart=True), settings)
+    build_few(copy, PixelsRuntime())
+    assert [reads(settings, request), reads(settings, request)] == [0, READ]
+    kept = tmp_path / "cache" / "finetune" / "few"
+    assert len(list(kept.glob("*.npy"))) == 2
+    assert reads(settings, replace(request, restart=True)) == 0
+    assert len(list(kept.glob("*.npy"))) == 1
+    finetune(request, settings)
+    assert not kept.exists()
 
 
 def test_a_picture_that_is_gone_or_changed_is_named(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from app import layouts
 from app.build import build_gallery
 from app.errors import DatasetError, UsageError
 from app.library import OpenGallery, open_gallery
+from app.results import VectorOptions
 from lab.commands import market1501 as command
 from lab.drawn_people import CAMERAS, draw_people, market_gallery
-from lab.market1501 import RANKS, Seen, Standing, measure, seen, standing
+from lab.market1501 import RANKS, Seen, Standing, first_query, measure, seen, standing
 from tests.conftest import Home, fill, mean_colour
 
 
@@ -172,21 +174,26 @@ def test_a_name_tells_person_and_camera() -> None:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, OpenGallery]]:
     home = Home(tmp_path_factory.mktemp("home"))
-    layout = layouts.open_data_set("market", draw_people(home.path / "datasets", persons=4))
-    build_gallery(
-        layout,
-        mean_colour(),
-        folders=home.folders("market1501-mean_colour"),
-        index="Flat",
-        limit=None,
-        command="python3 create_index.py --data market1501 --model mean_colour",
-        source="",
-        workers=2,
-        tell=lambda stage, done, total: None,
-    )
+    draw_people(home.path / "datasets", persons=4)
+    build_drawn(home, "market1501-mean_colour")
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("RIS_DATASETS_DIR", raising=False)
         yield home, open_gallery("market1501-mean_colour", home=home.path)
+
+
+def build_drawn(home: Home, name: str, **options: Any) -> None:
+    build_gallery(
+        layouts.open_data_set("market", home.path / "datasets"),
+        mean_colour(),
+        folders=home.folders(name),
+        index="Flat",
+        limit=None,
+        command=f"python3 create_index.py --data market1501 --name {name} --model mean_colour",
+        source="",
+        workers=2,
+        tell=lambda stage, done, total: None,
+        **options,
+    )
 
 
 def test_a_gallery_is_measured_by_its_paths_and_vectors(drawn: tuple[Home, OpenGallery]) -> None:
@@ -211,12 +218,32 @@ def test_a_gallery_is_measured_by_its_paths_and_vectors(drawn: tuple[Home, OpenG
     )
 
 
+def test_a_gallery_that_expands_queries_is_measured_with_expanded_ones(
+    drawn: tuple[Home, OpenGallery],
+) -> None:
+    home, plain = drawn
+    build_drawn(home, "market1501-expanded", options=VectorOptions(expand=4))
+    gallery = open_gallery("market1501-expanded", home=home.path)
+    images, vectors = gallery.images(), gallery.vectors()
+    asking = [image for image in images if image.path.startswith("query/")]
+    searched = [image for image in images if image.path.startswith("bounding_box_test/")]
+    found = measure(gallery)
+    assert found == standing(
+        seen(np.stack([gallery.embed(image) for image in asking]), [i.path for i in asking]),
+        seen(vectors[[image.id for image in searched]], [i.path for i in searched]),
+    )
+    assert found.mean_average_precision != measure(plain).mean_average_precision
+    assert first_query(gallery) == asking[0]
+
+
 def test_a_gallery_of_something_else_is_refused(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.build(fill(tmp_path / "pictures", 3), "mine")
     with pytest.raises(UsageError, match=r"mine has no images in query nor in bounding_box_test.*"):
         measure(open_gallery("mine", home=home.path))
+    with pytest.raises(UsageError, match="mine has no images in query: build one with"):
+        first_query(open_gallery("mine", home=home.path))
 
 
 def test_the_command_prints_what_was_measured(

@@ -3,6 +3,8 @@
 import ast
 import json
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbclient
@@ -16,6 +18,19 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 GALLERY = "caltech101-efficientnet_lite0"
 MOST_OUTPUT_BYTES = 4_000
 SECONDS_A_CELL = 120
+OWN_VARIABLES = ("DEMO_", "LAB_", "MARKET_", "RIS_")
+WORK = {
+    ast.FunctionDef: "a function",
+    ast.AsyncFunctionDef: "a function",
+    ast.ClassDef: "a class",
+    ast.Lambda: "a lambda",
+    ast.For: "a loop",
+    ast.While: "a loop",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -35,7 +50,7 @@ def small_home(tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch) 
     for part in ("features", "indexes"):
         (home / part).mkdir(parents=True)
         (home / part / GALLERY).symlink_to(ROOT / part / GALLERY, target_is_directory=True)
-    for name in [name for name in os.environ if name.startswith(("DEMO_", "MARKET_", "RIS_"))]:
+    for name in [name for name in os.environ if name.startswith(OWN_VARIABLES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RIS_HOME", str(home))
     monkeypatch.setenv("RIS_CACHE_DIR", str(networks))
@@ -67,16 +82,51 @@ def test_a_notebook_is_kept_light(path: Path) -> None:
     assert kept <= MOST_OUTPUT_BYTES
 
 
-@each_notebook
-def test_a_notebook_defines_nothing(path: Path) -> None:
+def code_trees(path: Path) -> Iterator[ast.AST]:
     for cell in code_of(read(path)):
-        tree = ast.parse(TransformerManager().transform_cell(cell.source))
-        defined = [
-            node.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        ]
-        assert not defined, f"{defined} belong in a file of lab/"
+        yield from ast.walk(ast.parse(TransformerManager().transform_cell(cell.source)))
+
+
+@each_notebook
+def test_a_notebook_defines_nothing_and_repeats_nothing(path: Path) -> None:
+    work = [WORK[type(node)] for node in code_trees(path) if type(node) in WORK]
+    assert not work, f"{work} belong in a file of lab/"
+    drawn_here = [
+        node.names[0].name
+        for node in code_trees(path)
+        if isinstance(node, ast.Import) and "matplotlib" in node.names[0].name
+    ]
+    assert not drawn_here, "figures belong in lab/figures/"
+
+
+def variables_of(path: Path) -> dict[str, str]:
+    """Return the environment variables that a notebook reads, each with the code that does so."""
+    found = {}
+    for node in code_trees(path):
+        if isinstance(node, ast.Compare | ast.Call):
+            for name in re.findall(r"^os\.environ\.get\('(\w+)'", ast.unparse(node)):
+                found.setdefault(name, ast.unparse(node))
+    return found
+
+
+def test_the_table_of_variables_is_what_the_notebooks_read() -> None:
+    document = (ROOT / "docs" / "lab.md").read_text()
+    told = {
+        (name, number)
+        for names, of, _ in re.findall(
+            r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| (.*?) \| (.*) \|$", document, re.M
+        )
+        for name in re.findall(r"`(\w+)`", names)
+        for number in ([path.stem[:2] for path in NOTEBOOKS] if of == "all" else of.split(", "))
+    }
+    read_there = {(name, path.stem[:2]) for path in NOTEBOOKS for name in variables_of(path)}
+    assert told == read_there
+    assert {name for name, _ in told if not name.startswith(OWN_VARIABLES)} == set()
+
+
+@each_notebook
+def test_a_notebook_is_small_where_that_is_asked_for_by_the_same_word(path: Path) -> None:
+    assert variables_of(path)["LAB_SMALL"] == "os.environ.get('LAB_SMALL') == '1'"
 
 
 @each_notebook

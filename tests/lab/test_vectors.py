@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from app.errors import AppError, DatasetError, GalleryError, NotFoundError, StorageError, UsageError
+from app.library import open_gallery
+from app.results import VectorOptions
 from lab.hdf5 import Benchmark, read_hdf5, write_hdf5
 from lab.truth import exact_neighbours
 from lab.vectors import of_file, of_gallery
@@ -71,6 +73,20 @@ def test_vectors_with_what_is_no_number_are_left_out_and_told(tmp_path: Path) ->
     assert note == (
         "3 of 50 vectors, the first in row 7, hold what is no number: they are left out"
     )
+
+
+def test_a_gallery_that_expands_queries_asks_as_its_searches_do(home: Home, tmp_path: Path) -> None:
+    pictures = fill(tmp_path / "pictures", 25)
+    home.build(pictures, "plain")
+    home.build(pictures, "mine", options=VectorOptions(expand=3))
+    found, plain = (of_gallery(name, queries=10, home=home.path) for name in ("mine", "plain"))
+    assert found.own_rows is not None
+    gallery = open_gallery("mine", home=home.path)
+    expected = [gallery.embed(int(row)) for row in found.own_rows]
+    np.testing.assert_allclose(found.queries, expected, atol=1e-6)
+    np.testing.assert_array_equal(found.own_rows, plain.own_rows)
+    np.testing.assert_array_equal(found.vectors, plain.vectors)
+    assert not np.isclose(found.queries, plain.queries, atol=1e-3).all(axis=1).any()
 
 
 def test_a_gallery_that_is_not_there_is_told_by_name(home: Home) -> None:
