@@ -264,7 +264,7 @@ _ALL = (
                 "a6f597a30f7b82c51704746581f9a4e41421e878/open_clip_model.safetensors"
             ),
         ),
-        licence="MIT",
+        licence="Apache-2.0",
         paper="Radford et al., Learning Transferable Visual Models From Natural Language "
         "Supervision, ICML 2021",
         library="open_clip_torch",
