@@ -23,8 +23,11 @@ RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu --require
 COPY features/caltech101-efficientnet_lite0 features/caltech101-efficientnet_lite0
 COPY indexes/caltech101-efficientnet_lite0 indexes/caltech101-efficientnet_lite0
 COPY app app
-COPY create_index.py data_download.sh docker-entrypoint.sh ./
-RUN python -m compileall -q app
+COPY lab lab
+COPY pyproject.toml create_index.py data_download.sh docker-entrypoint.sh ./
+# Installed where it lies, for what packages offer to each other: the command ris, numpy: indexes.
+RUN pip install --no-deps --editable . \
+    && python -m compileall -q app lab
 
 # Everything that is kept lies in /data: galleries, data sets, converted networks.
 ENV HOST=0.0.0.0 \

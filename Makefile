@@ -90,7 +90,7 @@ $(LAB_READY): requirements-lab.txt requirements-lab-more.txt requirements.txt py
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-lab.txt --editable .
 	@grep -v '^#' requirements-lab-more.txt | while read -r package; do \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt $$package >/dev/null 2>&1 \
-	  || echo "$$package cannot be installed here: studies leave it out."; done
+	  || echo "$$package cannot be installed here: what needs it leaves it out."; done
 	@touch $@ $(RUN_READY)
 
 $(DEV_READY): requirements-dev.txt $(LAB_READY)

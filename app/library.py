@@ -142,6 +142,14 @@ class OpenGallery:
         """Return all (images, dim) float32 vectors, as stored; row i is that of `images()[i]`."""
         return self._service.vectors(self._name)
 
+    def projected(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, dim) vectors that compare with `vectors()`, of (n, model_dim) of its model.
+
+        Those are what `PictureEmbedder` gives, of texts too. Only a gallery of principal components
+        changes them. UsageError for vectors of another length.
+        """
+        return self._service.projected(self._name, np.asarray(vectors, np.float32))
+
     def images(self) -> list[ImageRecord]:
         """Return all images, in the order of their vectors."""
         return self._service.images(self._name, range(len(self)))
@@ -164,7 +172,10 @@ class OpenGallery:
 
 
 class PictureEmbedder:
-    """A model, usable by itself: pictures → unit vectors, as a gallery of that model has them."""
+    """A model, usable by itself: pictures → unit vectors, as a gallery of that model has them.
+
+    One of principal components has what `OpenGallery.projected` makes of them.
+    """
 
     def __init__(self, embedder: Embedder, settings: Settings) -> None:
         self._embedder = embedder

@@ -70,16 +70,11 @@ class _StoppedError(Exception):
     """Unwinds a build that was cancelled."""
 
 
-def models() -> list[tuple[str, bool]]:
-    """Return (name, whether it may need a download), the one that never does first."""
-    known = sorted(MODELS.values(), key=lambda model: model.name != NEEDS_NO_DOWNLOAD)
-    return [(model.name, bool(model.weights and model.weights.url)) for model in known]
-
-
 class GalleryMaker:
     """Makes one gallery at a time. For many threads.
 
-    `off` says why none may be made ('' if it may): then nothing here does anything.
+    `check_model` raises an AppError for the name of a model that cannot run here. `off` says why
+    none may be made ('' if it may): then nothing here does anything.
     """
 
     def __init__(
@@ -89,9 +84,11 @@ class GalleryMaker:
         uploaded_dir: Path,
         features_dir: Path,
         indexes_dir: Path,
+        check_model: Callable[[str], object] = model_named,
         off: str = "",
     ) -> None:
         self.off = off
+        self._check_model = check_model
         self._features_dir = features_dir
         self._build = build
         self._uploaded_dir = uploaded_dir
@@ -104,12 +101,25 @@ class GalleryMaker:
         self._thread: threading.Thread | None = None
         self._stage_began = (0.0, 0)
 
+    def models(self) -> list[tuple[str, bool]]:
+        """Return (name, whether it may need a download) of the models that can run here.
+
+        The one that never needs any comes first.
+        """
+        known = sorted(MODELS.values(), key=lambda model: model.name != NEEDS_NO_DOWNLOAD)
+        return [
+            (model.name, bool(model.weights and model.weights.url))
+            for model in known
+            if self._can_run(model.name)
+        ]
+
     def check(
         self, name: str, model: str, *, needed_bytes: int = 0, arriving_in: Path | None = None
     ) -> None:
         """Raise UsageError unless a gallery of that name can be made with that model.
 
-        StorageError if so many bytes of pictures do not fit where they arrive or where they stay.
+        ModelError if a package that the model needs is not installed; StorageError if so many bytes
+        of pictures do not fit where they arrive or where they stay.
         """
         if self.off:
             raise UsageError(self.off)
@@ -120,7 +130,7 @@ class GalleryMaker:
             raise UsageError(f"Choose a name of at most {_MOST_CHARACTERS} characters.")
         if name in gallery_names(self._indexes_dir):
             raise UsageError(f"There is a gallery {name} already: choose another name.")
-        model_named(model)
+        self._check_model(model)
         for folder in (self._uploaded_dir, arriving_in or self._uploaded_dir):
             if needed_bytes:
                 collect.check_free_space(folder, needed_bytes)
@@ -129,7 +139,7 @@ class GalleryMaker:
         """Begin; the rest is told by `progress`.
 
         UsageError while another gallery is being made, and for a bad name, model or folder's path;
-        DatasetError for a folder that is not there.
+        ModelError as in `check`; DatasetError for a folder that is not there.
         """
         self.check(request.name, request.model)
         if isinstance(request.pictures, Path):
@@ -197,6 +207,13 @@ class GalleryMaker:
         """Wait until nothing runs, at most so long."""
         if self._thread is not None:
             self._thread.join(timeout_seconds)
+
+    def _can_run(self, model: str) -> bool:
+        try:
+            self._check_model(model)
+        except AppError:
+            return False
+        return True
 
     def _run(self, request: MakeRequest) -> None:
         try:

@@ -1,16 +1,18 @@
 """The galleries on disk → opened, anew when they change, and what there is to say of them."""
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app import layouts
-from app.errors import AppError, GalleryError, NotFoundError
+from app.embed import Embedder
+from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
 from app.gallery import Gallery, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, SearchEffort, VectorIndex, expanded
 from app.loading import Models
@@ -21,16 +23,36 @@ _DOWNLOADS = {name: alias for alias, name in layouts.ALIASES.items()}
 
 @dataclass(frozen=True)
 class Opened:
-    """An open gallery, its index, and what it does to vectors and queries."""
+    """An open gallery, its index, and what it does to vectors and queries.
+
+    `since` is when it was opened, in monotonic seconds.
+    """
 
     gallery: Gallery
     index: VectorIndex
     projection: Projection | None = None
     expansion: Expansion | None = None
+    since: float = field(default_factory=time.monotonic)
 
-    def of_model(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the gallery's (dim,) unit vector of its model's own."""
-        return vector if self.projection is None else self.projection.apply(vector[None])[0]
+    def was_built_with(self, embedder: Embedder) -> bool:
+        """Return whether a model, with its weights and preprocessing, made the vectors."""
+        manifest = self.gallery.manifest
+        return embedder.weights_sha256 == manifest.weights_sha256 and (
+            embedder.model.preprocessing_facts() == manifest.preprocessing
+        )
+
+    def of_model(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the gallery's (n, dim) unit vectors of its model's own (n, model_dim).
+
+        UsageError for vectors of another length.
+        """
+        wanted = self.projection.from_dim if self.projection else self.index.dim
+        if vectors.ndim != 2 or vectors.shape[1] != wanted:
+            raise UsageError(
+                f"The model of {self.gallery.name}, {self.gallery.manifest.model}, makes vectors "
+                f"of {wanted} numbers: give an array (n, {wanted}), not {vectors.shape}."
+            )
+        return vectors if self.projection is None else self.projection.apply(vectors)
 
     def as_asked(self, vector: NDArray[np.float32], without: Sequence[int]) -> NDArray[np.float32]:
         """Return the (dim,) unit vector that is compared for a query's own.
@@ -101,7 +123,7 @@ class Galleries:
         manifest = opened.gallery.manifest
         return GalleryInfo(
             name=name,
-            uploads_off=self.uploads_off(opened.gallery),
+            uploads_off=self.uploads_off(opened),
             pictures_missing=self.pictures_missing(opened.gallery),
             approximate=opened.index.approximate,
             images=manifest.images,
@@ -183,29 +205,44 @@ class Galleries:
             return None
         return [state_of(folder / name) for folder in (self._indexes_dir, self._features_dir)]
 
-    def uploads_off(self, gallery: Gallery, *, wait: bool = False) -> str:
+    def uploads_off(self, opened: Opened) -> str:
         """Return why this gallery takes no new pictures as queries; '' if it does.
 
-        Without `wait` a model that is still being loaded counts as one that will run.
+        A model that is still to be loaded counts as one that will run: nobody waits here.
         """
-        manifest = gallery.manifest
-        if not wait and manifest.preprocessing and manifest.model not in self._models:
-            return ""
-        only = f"Only images of {gallery.name} can be searched with: "
-        if not manifest.preprocessing:
-            return f"{only}its vectors came from elsewhere, and no model here made them."
-        try:
-            embedder = self._models.get(manifest.model)
-        except AppError as exc:
-            return only + str(exc)
-        if embedder.weights_sha256 != manifest.weights_sha256 or (
-            embedder.model.preprocessing_facts() != manifest.preprocessing
+        manifest = opened.gallery.manifest
+        if manifest.preprocessing and not self._models.is_known(
+            manifest.model, fits=opened.was_built_with, since=opened.since
         ):
-            return (
+            return ""
+        try:
+            self.embedder_of(opened)
+        except ModelError as exc:
+            return str(exc)
+        return ""
+
+    def embedder_of(self, opened: Opened) -> Embedder:
+        """Return the model that this gallery was built with, loaded if need be.
+
+        ModelError, which tells what can be done, where it cannot be had: then only images of the
+        gallery can be queries.
+        """
+        manifest = opened.gallery.manifest
+        only = f"Only images of {opened.gallery.name} can be searched with: "
+        if not manifest.preprocessing:
+            raise ModelError(f"{only}its vectors came from elsewhere, and no model here made them.")
+        try:
+            embedder = self._models.get(
+                manifest.model, fits=opened.was_built_with, since=opened.since
+            )
+        except ModelError as exc:
+            raise ModelError(only + str(exc)) from exc
+        if not opened.was_built_with(embedder):
+            raise ModelError(
                 f"{only}it was built with other weights of {manifest.model} than are here; "
                 f"build it anew with: {manifest.command} --force"
             )
-        return ""
+        return embedder
 
     def folder_of(self, gallery: Gallery) -> Path | None:
         """Return the folder that its paths start from; None where it is not known here."""
@@ -250,10 +287,10 @@ class Galleries:
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
+        opened = []
         for name in self.names():
-            try:
-                manifest = self.open(name).gallery.manifest
-                if manifest.preprocessing:
-                    self._models.get(manifest.model)
-            except AppError:
-                continue  # `infos` says why
+            with suppress(AppError):  # `infos` says why
+                opened.append(self.open(name))
+        for each in opened:
+            with suppress(AppError):
+                self.embedder_of(each)

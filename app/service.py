@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app import decode
 from app.embed import Embedder
-from app.errors import ModelError, NotFoundError, UsageError
+from app.errors import NotFoundError, UsageError
 from app.index import VectorIndex
 from app.loading import Models
 from app.opened import Galleries, Opened
@@ -105,12 +105,11 @@ class SearchService:
         at_once: int = 2,
     ) -> None:
         """Take the folders and what is asked for; `at_once` pictures are decoded, others wait."""
-        self._models = Models(load_embedder)
         self._galleries = Galleries(
             datasets_dir=datasets_dir,
             features_dir=features_dir,
             indexes_dir=indexes_dir,
-            models=self._models,
+            models=Models(load_embedder),
         )
         self._fetch = fetch
         # A small file may be a picture of hundreds of megabytes, and threads are many.
@@ -237,6 +236,13 @@ class SearchService:
         index = self._galleries.open(gallery).index
         return index.vectors(np.arange(index.rows))
 
+    def projected(self, gallery: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a gallery's (n, dim) vectors of (n, model_dim) unit vectors of its model.
+
+        UsageError for vectors of another length.
+        """
+        return self._galleries.open(gallery).of_model(vectors)
+
     def id_of(self, gallery: str, public_id: str) -> int:
         """Return the id of the image that people know by `public_id`; NotFoundError if none is.
 
@@ -297,9 +303,7 @@ class SearchService:
         if isinstance(query, int) and edit.is_nothing:
             record = opened.gallery.images([query])[0]
             return _Embedding(opened.index.vector(query), record.sha256)
-        off = self._galleries.uploads_off(opened.gallery, wait=True)
-        if off:
-            raise ModelError(off)
+        embedder = self._galleries.embedder_of(opened)
         if isinstance(query, int):
             record = opened.gallery.images([query])[0]
             data = self._galleries.file_of(opened.gallery, record)
@@ -313,15 +317,14 @@ class SearchService:
             sha256 = hashlib.sha256(data).hexdigest()
         else:
             data, sha256 = query, hashlib.sha256(query).hexdigest()
-        embedder = self._models.get(opened.gallery.manifest.model)
         with self._working:
             with clock.measure("decode"):
                 # Decoded like the gallery's own images, so that the same file has the same vector.
                 side = None if edit.box else embedder.decoded_side
                 image = _edited(decode.decode(data, min_side=side), edit)
             with clock.measure("embed"):
-                vector = embedder.embed([image])[0]
-        return _Embedding(opened.of_model(vector), sha256, notes)
+                vectors = embedder.embed([image])
+        return _Embedding(opened.of_model(vectors)[0], sha256, notes)
 
 
 def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:

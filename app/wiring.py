@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.build import BuildReport, build
 from app.embed import find_model, pooled_name
-from app.embed.load import adopt_model_file, load_embedder
+from app.embed.load import adopt_model_file, check_can_run, load_embedder
+from app.errors import UsageError
 from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
@@ -87,11 +88,18 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
 def model_asked(settings: Settings, model: str, pool: str | None) -> str:
     """Return the name of the model that a person asked for: a name, or the path of a model file.
 
-    A file is taken into the folder of the settings. UsageError if there is no such file or pooling,
-    ModelError if the file cannot be used here, StorageError if it cannot be kept.
+    A file is taken into the folder of the settings. UsageError if there is no such model, file or
+    pooling, or for a pooling of a file, which says itself how it is pooled; ModelError if the file
+    cannot be used here, StorageError if it cannot be kept.
     """
-    if model.endswith(".safetensors"):
-        model = adopt_model_file(
+    is_path = model.endswith(".safetensors")
+    if pool and (is_path or find_model(model, settings.models_dir).file):
+        raise UsageError(
+            f"The model file {model} says itself how its features are pooled: "
+            f"leave --pool {pool} out."
+        )
+    if is_path:
+        return adopt_model_file(
             Path(model),
             models_dir=settings.models_dir,
             weights_dir=settings.weights_dir,
@@ -163,6 +171,9 @@ def make_maker(settings: Settings) -> GalleryMaker:
         uploaded_dir=settings.datasets_dir / "uploaded",
         features_dir=settings.features_dir,
         indexes_dir=settings.indexes_dir,
+        check_model=partial(
+            check_can_run, weights_dir=settings.weights_dir, cache_dir=settings.cache_dir
+        ),
         off=settings.creating_off,
     )
 

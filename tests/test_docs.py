@@ -72,8 +72,18 @@ def test_the_dependencies_are_those_of_the_requirements_each_with_a_reason() -> 
 def test_every_requirement_is_pinned_exactly() -> None:
     for name in sorted(ROOT.glob("requirements*.txt")):
         lines = name.read_text().splitlines()
-        loose = [line for line in lines if not re.match(r"#|-r |[\w.-]+==[\w.]+$|$", line)]
+        pinned = r"#|-r |(--no-deps )?[\w.-]+==[\w.]+$|$"
+        loose = [line for line in lines if not re.match(pinned, line)]
         assert not loose
+
+
+def test_every_package_that_a_model_needs_is_in_the_requirements() -> None:
+    text = "".join(path.read_text() for path in ROOT.glob("requirements*.txt"))
+    pinned = set(re.findall(r"^(?:--no-deps )?([\w.-]+)==", text, re.MULTILINE))
+    needed = {model.library for model in MODELS.values()} - {""}
+    packages = {model.weights.package for model in MODELS.values() if model.weights} - {None}
+    assert needed <= pinned
+    assert {str(name).replace("_", "-") for name in packages} <= pinned
 
 
 def test_the_settings_are_those_that_are_read() -> None:

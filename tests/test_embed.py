@@ -425,62 +425,6 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_setting(tmp_path: Path
     assert str(tmp_path / "cache") in str(told.value)
 
 
-# --- ResNet50 with seeded random weights --------------------------------------------------------
-
-# torchvision itself: the state dict of a seeded network with moved averages, and its own features,
-# taken where `avgpool` ends and `fc` begins.
-RESNET_IN_TORCH = """
-import sys
-import numpy as np, torch
-from pathlib import Path
-from app.embed.convert import read_weights
-from app.embed.networks import declare_torchvision_operators
-declare_torchvision_operators()
-import torchvision
-from safetensors.torch import save_file
-folder, = sys.argv[1:]
-torch.manual_seed(7)
-network = torchvision.models.resnet50(weights=None).eval()
-for module in network.modules():
-    if isinstance(module, torch.nn.BatchNorm2d):
-        module.running_mean.normal_(0, 0.1)
-        module.running_var.uniform_(0.5, 2)
-        torch.nn.init.uniform_(module.weight, 0.3, 0.9)
-        torch.nn.init.normal_(module.bias, 0, 0.1)
-state = network.state_dict()
-torch.save(state, f"{folder}/as_pickle.pth")
-save_file(state, f"{folder}/resnet50.safetensors")
-seen = {}
-network.avgpool.register_forward_hook(lambda module, inputs, output: seen.update(features=output))
-x = torch.from_numpy(np.load(f"{folder}/inputs.npy")).permute(0, 3, 1, 2).float()
-mean, std = torch.tensor([[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]])
-with torch.inference_mode():
-    network((x - mean[:, None, None]) / std[:, None, None])
-np.save(f"{folder}/features.npy", seen["features"].flatten(1).numpy())
-names = "as_pickle.pth", "resnet50.safetensors"
-pickled, safe = (read_weights(Path(folder, name)) for name in names)
-assert pickled.keys() == safe.keys() == state.keys()
-assert all(torch.equal(pickled[key], safe[key]) for key in state)
-"""
-
-
-def test_resnet50_gives_torchvisions_layer_before_the_classifier(tmp_path: Path) -> None:
-    model, inputs = model_named("resnet50"), PICTURES[:3]
-    np.save(tmp_path / "inputs.npy", np.stack([model.preprocessing.apply(i) for i in inputs]))
-    # It also sees that the same tensors read alike from a .pth and from a .safetensors.
-    python(RESNET_IN_TORCH, tmp_path)
-    embedder = load_embedder(
-        "resnet50", weights_dir=tmp_path, cache_dir=tmp_path / "cache", purpose="query"
-    )
-    vectors = embedder.embed(inputs)
-    expected = unit(np.load(tmp_path / "features.npy"))
-    assert vectors.shape == (3, 2048)
-    assert ((vectors * expected).sum(axis=1) > 0.99999).all()
-    # Random networks see all pictures as alike: what tells them apart must agree as well.
-    apart = unit(vectors - vectors.mean(axis=0)) * unit(expected - expected.mean(axis=0))
-    assert (apart.sum(axis=1) > 0.999).all()
-
-
 def test_a_runtime_can_be_made_from_a_network_file_alone(networks: Path) -> None:
     (network,) = (networks / "networks").glob("*.xml")
     runtime = OpenVinoRuntime(network, batch=2, streams=1, threads=1)

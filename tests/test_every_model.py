@@ -1,16 +1,16 @@
 """Every model of the registry, through the real loader and the real conversion: one contract."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from app.embed import MODELS, Embedder, model_named, pooled_name
 from app.embed.load import load_embedder
@@ -20,7 +20,8 @@ from tests.conftest import PHOTOGRAPHS, ROOT
 
 WITH_NETWORK = [name for name, model in MODELS.items() if model.weights]
 POOLED = ["resnet18.max", "mobilenet_v3_large.gem"]
-NAMES = WITH_NETWORK + POOLED
+TWIN = "resnet50_v2"  # resnet50 with other weights: a test below holds that it is no more than that
+NAMES = [name for name in WITH_NETWORK if name != TWIN] + POOLED
 TEXTS = ["a dog", "a cat that sleeps on a red sofa", "dog"]
 
 # One process for all models: importing torch takes longer than most of them. For each it writes a
@@ -28,9 +29,10 @@ TEXTS = ["a dog", "a cat that sleeps on a red sofa", "dog"]
 # library that publishes them, keeps what that library's own network gives, and then lets the
 # application load the file; where an installed package holds the real weights, these are taken.
 # The conversion runs here instead of in a process of its own; that process is tested with the real
-# EfficientNet-Lite0 and with ResNet50.
+# EfficientNet-Lite0. It also writes down what the libraries say of each model's input and file.
 SCRIPT = """
-import os, subprocess, sys
+import json, subprocess, sys
+from functools import partial
 from pathlib import Path
 import numpy as np, torch
 from app.embed import model_named
@@ -48,6 +50,9 @@ def converted_here(command, **options):
 openvino_runtime.subprocess.run = converted_here
 load._BUILD_BATCH = 2
 torch.set_num_threads(1)
+# Each trace would be made twice to compare the two: what it gives is compared below.
+torch.jit.trace = partial(torch.jit.trace, check_trace=False)
+VARIANTS = {"resnet50_v2": "resnet50", "mobilenet_v2_bottleneck": "mobilenet_v2"}
 for drawn in ("uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "kaiming_uniform_",
         "kaiming_normal_"):
     # Networks draw all their weights when they are made, and none of these is kept.
@@ -61,7 +66,8 @@ def randomised(network, seed):
         elif not tensor.is_floating_point():
             continue
         elif tensor.dim() > 1:
-            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
+            bound = (6 / tensor[0].numel()) ** 0.5
+            tensor.uniform_(-bound, bound)
         elif name.endswith("weight"):
             tensor.uniform_(0.3, 0.9)
         else:
@@ -75,11 +81,36 @@ def layer(network, path, x, *, given=False):
     network(x)
     return seen["found"]
 
+def of_the_publisher(name):
+    "Return what the library that publishes a model says of its input and its file."
+    if name == "clip_vit_b_32":
+        import open_clip
+        from open_clip.pretrained import get_pretrained_cfg
+        how = get_pretrained_cfg("ViT-B-32-quickgelu", "openai")
+        side = open_clip.get_model_config("ViT-B-32-quickgelu")["vision_cfg"]["image_size"]
+        return {"url": "https://huggingface.co/" + how["hf_hub"], "resize": side, "crop": side} | {
+            key: how[key] for key in ("mean", "std", "interpolation")}
+    if name.startswith(("dinov2", "efficientnet")):
+        from timm.models import get_pretrained_cfg
+        lite = name.startswith("efficientnet")  # published for TensorFlow, and taken over by timm
+        how = get_pretrained_cfg(f"tf_{name}.in1k" if lite else "vit_small_patch14_dinov2.lvd142m")
+        side = how.input_size[-1]
+        sizes = {"crop": side, "resize": round(side / how.crop_pct)}
+        return {"mean": how.mean, "std": how.std, "interpolation": how.interpolation} | (
+            sizes if lite else {"url": how.url})
+    weights = torchvision.models.get_model_weights(VARIANTS.get(name, name))
+    weights = weights["IMAGENET1K_V2" if name == "resnet50_v2" else "IMAGENET1K_V1"]
+    how = weights.transforms()
+    said = {"resize": how.resize_size[0], "crop": how.crop_size[0], "mean": how.mean,
+        "std": how.std, "interpolation": how.interpolation.value, "url": weights.url}
+    if name == "mobilenet_v2_bottleneck":
+        del said["url"]  # another file, of a network that was trained for the same input
+    return said
+
 def published(name, seed):
     "Return (the library's network, x -> its features, the state as published)."
     of_torchvision = {
         "resnet50": lambda n, x: layer(n, "avgpool", x).flatten(1),
-        "resnet50_v2": lambda n, x: layer(n, "avgpool", x).flatten(1),
         "resnet18": lambda n, x: layer(n, "avgpool", x).flatten(1),
         "resnet18.max": lambda n, x: layer(n, "layer4", x).amax((2, 3)),
         "mobilenet_v2": lambda n, x: layer(n, "classifier", x, given=True),
@@ -92,8 +123,7 @@ def published(name, seed):
         "vit_b_16": lambda n, x: layer(n, "encoder", x)[:, 0],
     }
     if name in of_torchvision:
-        variant = {"resnet50_v2": "resnet50", "mobilenet_v2_bottleneck": "mobilenet_v2"}.get(
-            name, name.partition(".")[0])
+        variant = VARIANTS.get(name, name.partition(".")[0])
         network = randomised(torchvision.models.get_model(variant, weights=None), seed)
         state = network.state_dict()
         if name == "mobilenet_v2_bottleneck":
@@ -133,7 +163,9 @@ def tried(name, folder, pictures, pairs, texts):
         places = [place for place in network.state_dict() if not place.startswith("classifier")]
         network.load_state_dict(dict(zip(places, real.values(), strict=True)), strict=False)
     found = {"expected": features(x).numpy()}
-    safe = model.weights.name.endswith(".safetensors")
+    # Either form may hold a network: the large ones are written faster as safetensors.
+    large = ("resnet50", "vgg16", "alexnet", "vit_b_16")
+    safe = model.weights.name.endswith(".safetensors") or name in large
     own = folder / (model.entry + (".safetensors" if safe else ".pth"))
     if not real:
         save_file(state, own) if safe else torch.save(state, own)
@@ -157,7 +189,15 @@ def tried(name, folder, pictures, pairs, texts):
         left.unlink()
     np.savez(folder / f"{name}.npz", **found)
 
-folder, photographs, texts, names = Path(sys.argv[1]), *map(str.splitlines, sys.argv[2:])
+folder = Path(sys.argv[1])
+photographs, texts, names, registered = map(str.splitlines, sys.argv[2:])
+said = {}
+for name in registered:
+    try:
+        said[name] = of_the_publisher(name)
+    except ImportError:
+        continue
+(folder / "said.json").write_text(json.dumps(said))
 from PIL import Image
 pictures = [np.asarray(Image.open(path).convert("RGB")) for path in photographs]
 # Each photograph, and its left two thirds, mirrored and darkened: another picture of the same.
@@ -168,6 +208,11 @@ for name in names:
         tried(name, folder, pictures[:2], pairs, texts)
     except ImportError as exc:
         print("skipped", name, exc)
+try:
+    wrong = {"features.0.0.weight": torch.zeros(16, 3, 3, 3)}
+    convert.feature_network(model_named("mobilenet_v2_bottleneck"), wrong)
+except ModelError as exc:
+    print("refused", exc)
 """
 
 
@@ -182,7 +227,7 @@ class Tried:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    lists = ["\n".join(map(str, each)) for each in (PHOTOGRAPHS, TEXTS, NAMES)]
+    lists = ["\n".join(map(str, each)) for each in (PHOTOGRAPHS, TEXTS, NAMES, WITH_NETWORK)]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder), *lists],
         cwd=ROOT,
@@ -252,6 +297,39 @@ def test_texts_have_vectors_in_the_pictures_space(folder: Path) -> None:
     assert ((apart(texts) * apart(arrays["expected_texts"])).sum(axis=1) > 0.999).all()
 
 
+# --- the registry and what publishers say ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WITH_NETWORK)
+def test_preprocessing_and_file_are_what_the_publishers_library_says(
+    name: str, folder: Path
+) -> None:
+    assert (folder / "said.json").exists(), (folder / "told").read_text()
+    said = json.loads((folder / "said.json").read_text()).get(name)
+    if said is None:
+        pytest.skip("the package that tells it is not installed")
+    model = model_named(name)
+    how = model.preprocessing_facts()
+    for key in {"resize", "crop", "interpolation"} & said.keys():
+        assert how[key] == said[key], key
+    # TensorFlow's (x - 127) / 128 is (x - 127.5) / 127.5 to timm.
+    within = 0.6 if name.startswith("efficientnet") else 1e-3
+    for key in ("mean", "std"):
+        assert how[key] == pytest.approx([255 * each for each in said[key]], abs=within), key
+    if "url" in said:
+        assert model.weights is not None
+        assert model.weights.url is not None
+        assert model.weights.url.startswith(said["url"])
+        assert model.weights.url.rpartition("/")[2] == model.weights.name
+
+
+def test_resnet50_v2_is_resnet50_with_other_weights_for_pictures_of_another_size() -> None:
+    plain, twin = model_named("resnet50"), model_named(TWIN)
+    assert plain.weights != twin.weights
+    how = replace(plain.preprocessing, resize=twin.preprocessing.resize)
+    assert twin == replace(plain, name=TWIN, weights=twin.weights, preprocessing=how)
+
+
 # --- pooling --------------------------------------------------------------------------------------
 
 
@@ -290,6 +368,8 @@ def test_the_option_pool_makes_the_name() -> None:
     assert pooled_name("resnet18", "avg") == "resnet18"
     with pytest.raises(UsageError, match=r"resnet18.max is pooled already"):
         pooled_name("resnet18.max", "gem")
+    with pytest.raises(UsageError, match=r"There is no model 'my\.v2'"):
+        pooled_name("my.v2", "gem")
     with pytest.raises(UsageError, match="There is no pooling 'mean': choose one of avg, max, gem"):
         pooled_name("resnet18", "mean")
 
@@ -366,10 +446,7 @@ def test_real_weights_see_what_pictures_have_in_common(name: str, folder: Path) 
     assert cosines[chelsea, chelsea + 1] > cosines[chelsea, rocket] + 0.1
 
 
-def test_tensors_in_another_order_are_not_taken_for_the_network(tmp_path: Path) -> None:
-    torch_file = tmp_path / "mobilenet_v2_bottleneck.safetensors"
-    save_file({"features.0.0.weight": np.zeros((16, 3, 3, 3), np.float32)}, torch_file)
-    with pytest.raises(ModelError, match="its tensors are not those of mobilenet_v2"):
-        load_embedder(
-            "mobilenet_v2_bottleneck", weights_dir=tmp_path, cache_dir=tmp_path, purpose="query"
-        )
+def test_tensors_in_another_order_are_not_taken_for_the_network(folder: Path) -> None:
+    told = (folder / "told").read_text()
+    assert "refused The weights for mobilenet_v2_bottleneck do not fit its network (its" in told
+    assert "its tensors are not those of mobilenet_v2, in their order" in told

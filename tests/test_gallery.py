@@ -178,17 +178,18 @@ def test_no_byte_of_the_database_can_change_unseen(galleries, open_gallery):
             open_gallery(galleries)
 
 
+@pytest.mark.parametrize("model", ["mean_colour", "caltech101-efficientnet_lite0-finetuned"])
 def test_a_published_gallery_without_its_database_is_rebuilt_from_its_data_set(
-    galleries, open_gallery
+    galleries, open_gallery, model
 ):
-    name = "caltech101-mean_colour"
+    name = f"caltech101-{model}"
     for kind in ("features", "indexes"):
         (galleries.path / kind / "mine").rename(galleries.path / kind / name)
     open_gallery(galleries, name)  # a gallery may be given another name
     remove(place_of(galleries, "gallery.db", name), galleries.path)
     with pytest.raises(
         GalleryError,
-        match=r"or python3 create_index\.py --data caltech101 --model mean_colour --force$",
+        match=rf"or python3 create_index\.py --data caltech101 --model {model} --force$",
     ):
         open_gallery(galleries, name)
 

@@ -304,6 +304,10 @@ def test_an_unknown_name_is_refused_with_the_accepted_ones(tmp_path, name):
     assert all(accepted in str(raised.value) for accepted in (*DATA_SETS, *ALIASES))
 
 
+def test_the_name_of_a_gallery_tells_its_data_set_which_ends_at_the_first_dash():
+    assert not any("-" in name for name in DATA_SETS)
+
+
 @pytest.mark.parametrize(
     ("name", "command"),
     [

@@ -24,7 +24,7 @@ from app.embed import MODELS, Embedder, model_named
 from app.embed.mean_colour import MeanColourRuntime
 from app.errors import AppError, DatasetError, ModelError, StorageError, UsageError
 from app.gallery import Gallery, gallery_names
-from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded, models
+from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded
 from tests.browser.visitor import is_one_sentence
 from tests.conftest import Home, encoded, fill, mean_colour, picture
 
@@ -491,10 +491,11 @@ def test_room_is_needed_where_uploads_arrive_too(
         workshop.maker.check("new", "mean_colour", needed_bytes=5000, arriving_in=arrived)
 
 
-def test_the_model_that_needs_no_download_comes_first() -> None:
-    assert models()[0] == ("efficientnet_lite0", False)
-    assert dict(models())["resnet50"] is True
-    assert {name for name, _ in models()} == set(MODELS)
+def test_the_model_that_needs_no_download_comes_first(workshop: Workshop) -> None:
+    models = workshop.maker.models()
+    assert models[0] == ("efficientnet_lite0", False)
+    assert dict(models)["resnet50"] is True
+    assert {name for name, _ in models} == set(MODELS)
 
 
 # --- of uploaded pictures ------------------------------------------------------------------------

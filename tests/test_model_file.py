@@ -21,6 +21,8 @@ from app.embed.load import adopt_model_file, load_embedder
 from app.embed.model_file import FORMAT, read_model_file
 from app.embed.weights import find_weights
 from app.errors import AppError, ModelError, StorageError, UsageError
+from app.settings import read_settings
+from app.wiring import model_asked
 from tests.conftest import PHOTOGRAPHS, ROOT, fill
 from tests.test_weights import is_one_sentence
 
@@ -270,6 +272,23 @@ def test_a_file_that_is_not_there_and_a_folder_that_takes_none_are_told(
     assert is_one_sentence(str(told.value))
 
 
+def test_a_pooling_of_a_model_file_is_refused_and_nothing_is_copied(tmp_path: Path) -> None:
+    file = write(tmp_path / "trained" / "my.v2.safetensors", base_sha256(tmp_path))
+    settings = read_settings(
+        {"RIS_HOME": str(tmp_path / "home"), "RIS_CACHE_DIR": str(tmp_path / "cache")}
+    )
+    with pytest.raises(UsageError, match="says itself how its features are pooled") as told:
+        model_asked(settings, str(file), "gem")
+    assert is_one_sentence(str(told.value))
+    assert not (tmp_path / "home").exists()
+    with pytest.raises(UsageError, match=r"There is no model 'my\.v2'"):
+        model_asked(settings, "my.v2", "gem")
+    assert model_asked(settings, str(file), None) == "my.v2"
+    with pytest.raises(UsageError, match=r"^The model file my\.v2 says itself"):
+        model_asked(settings, "my.v2", "gem")
+    assert model_asked(settings, BASE, "gem") == f"{BASE}.gem"
+
+
 def test_an_unknown_model_is_told_with_those_of_ones_own(mine: Path) -> None:
     (mine.parent / "no name.safetensors").write_text("")
     with pytest.raises(UsageError) as told:
@@ -317,6 +336,6 @@ def test_create_index_takes_a_file_and_then_its_name_and_queries_find_it(
     assert load_by_name("mine").dim == 16
     (home / "models" / "mine.safetensors").unlink()
     gone = open_gallery("first")
-    with pytest.raises(AppError, match="There is no model 'mine'"):
+    with pytest.raises(AppError, match=r"no model 'mine' here: .* its file models/mine\.safetens"):
         gone.search(query.read_bytes() + b" ", k=1)
     assert json.dumps(gone.info.model) == '"mine"'

@@ -1,6 +1,7 @@
 """The project, installed: the command `ris`, the package and its assets, and no data."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Home, fill
+from tests.test_docker import copied, said
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +28,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def pip(*arguments: object) -> None:
+def pip(*arguments: object, cwd: Path = ROOT) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)],
         check=True,
         capture_output=True,
-        cwd=ROOT,
+        cwd=cwd,
     )
 
 
@@ -94,3 +96,43 @@ def test_an_editable_install_serves_the_galleries_where_they_are(source, tmp_pat
     assert out == f"{source}/datasets/pictures/kind_1/00001.jpg\n"
     copied = [path for path in (tmp_path / "environment").rglob("*") if path.suffix == ".faiss"]
     assert not copied
+
+
+# What was installed in an environment's own folder, without what only the laboratory needs.
+OFFERED = """
+import sys
+from importlib.metadata import distributions
+import numpy as np
+sys.modules["sklearn"] = sys.modules["h5py"] = sys.modules["threadpoolctl"] = None
+found = [entry for each in distributions(path=sys.argv[1:]) for entry in each.entry_points]
+makers = {entry.name: entry.load() for entry in found if entry.group.endswith(".shortlists")}
+vectors = np.random.default_rng(0).normal(size=(600, 16)).astype(np.float32)
+print(makers["numpy"].train(vectors, "IVF4,PQ2x4").cells)
+"""
+
+
+def test_what_the_image_copies_and_installs_makes_numpy_indexes(tmp_path):
+    image = tmp_path / "image"
+    image.mkdir()
+    for name in copied():
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, image)
+        elif not name.startswith(("features/", "indexes/")):
+            skipped = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, image / name, ignore=skipped)
+    programs = environment_in(tmp_path / "environment")
+    (install,) = re.findall(r"pip install (--no-deps .*?) &&", " ".join(said("RUN")))
+    pip(
+        *("--python", programs / "python", "install", "--no-build-isolation"),
+        *install.split(),
+        cwd=image,
+    )
+    (packages,) = (tmp_path / "environment").glob("lib/python*/site-packages")
+    told = subprocess.run(
+        [programs / "python", "-c", OFFERED, packages],
+        cwd=image,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "4\n"

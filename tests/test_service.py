@@ -749,7 +749,9 @@ def test_a_gallery_of_a_model_that_this_program_does_not_know_is_listed(mine: Ho
 
     service = mine.service(loader)
     service.warm_up()
-    assert "There is no model" in service.gallery("mine").uploads_off
+    told = service.gallery("mine").uploads_off
+    assert "There is no model 'mean_colour' here: if it is one of your own, copy" in told
+    assert "models/mean_colour.safetensors" in told
     assert service.search("mine", 3).hits
 
 
@@ -794,6 +796,64 @@ def test_a_model_that_could_not_be_loaded_is_tried_again(
     monkeypatch.setattr("app.loading._TRY_AGAIN_SECONDS", 0)
     assert service.search("mine", encoded(picture(1))).hits
     assert service.gallery("mine").uploads_off == ""
+
+
+class Replaced:
+    """A loader of a model whose file is replaced now and then; it notes what it loaded."""
+
+    def __init__(self, weights: str) -> None:
+        self.here = weights
+        self.loaded: list[str] = []
+
+    def __call__(self, name: str) -> Embedder:
+        self.loaded.append(self.here)
+        return weighed(self.here)
+
+
+def weighed(weights: str) -> Embedder:
+    return Embedder(model_named("mean_colour"), MeanColourRuntime(), weights)
+
+
+def test_a_replaced_model_is_loaded_for_the_gallery_that_was_built_with_it(mine: Home) -> None:
+    build_with(mine, weighed("first"), "again")
+    loader, query = Replaced("first"), encoded(picture(1))
+    service = mine.service(loader)
+    assert service.search("again", query).hits
+    loader.here = "second"
+    assert service.search("again", query).hits  # it was built with the one that is held
+    build_with(mine, weighed("second"), "again")
+    assert service.gallery("again").uploads_off == ""
+    assert loader.loaded == ["first"], "whoever lists galleries does not wait"
+    for _ in range(3):
+        assert service.search("again", query).hits
+    assert loader.loaded == ["first", "second"]
+    assert service.gallery("again").uploads_off == ""
+
+
+def test_weights_that_do_not_fit_are_loaded_once_more_and_not_at_every_request(mine: Home) -> None:
+    build_with(mine, weighed("second"), "new")
+    build_with(mine, weighed("first"), "old")
+    loader, query = Replaced("second"), encoded(picture(1))
+    service = mine.service(loader)
+    assert service.search("new", query).hits
+    for _ in range(3):
+        with pytest.raises(ModelError, match="other weights of mean_colour") as told:
+            service.search("old", query)
+        assert service.gallery("old").uploads_off == str(told.value)
+        assert service.search("new", query).hits
+    assert loader.loaded == ["second"] * 2
+
+
+def test_warming_up_loads_weights_that_do_not_fit_once(mine: Home) -> None:
+    build_with(mine, weighed("first"), "old")
+    build_with(mine, weighed("second"), "new")
+    loader = Replaced("second")
+    service = mine.service(loader)
+    service.warm_up()
+    off = {info.name: info.uploads_off for info in service.galleries()}
+    assert "other weights of mean_colour" in off["old"]
+    assert off["new"] == ""
+    assert loader.loaded == ["second"]
 
 
 def test_a_folder_that_may_not_be_read_takes_no_other_gallery_down(

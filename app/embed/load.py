@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from app.embed.embedder import Embedder, Runtime
 from app.embed.model_file import adopt_model, find_model
-from app.embed.models import Model
-from app.embed.weights import find_weights, sha256_of
+from app.embed.models import Model, model_named
+from app.embed.weights import check_weights, find_weights, sha256_of
 from app.errors import ModelError
 
 if TYPE_CHECKING:
@@ -53,6 +53,18 @@ def load_embedder(
         runtime = OpenVinoRuntime(network, batch=_BUILD_BATCH, streams=cores, threads=cores)
     texts = partial(_load_texts, model, path, digest, cache_dir, threads=cores)
     return Embedder(model, runtime, digest, texts if model.has_texts else None)
+
+
+def check_can_run(name: str, *, weights_dir: Path | None, cache_dir: Path) -> None:
+    """Raise what loading the registry's model `name` for a build would end with here.
+
+    As far as it can be told at once: UsageError if it is unknown, ModelError if a package that it
+    needs is not installed.
+    """
+    model = model_named(name)
+    if model.library:
+        _check_installed(model)
+    check_weights(model, weights_dir=weights_dir, cache_dir=cache_dir)
 
 
 def adopt_model_file(

@@ -264,7 +264,7 @@ _ALL = (
                 "a6f597a30f7b82c51704746581f9a4e41421e878/open_clip_model.safetensors"
             ),
         ),
-        licence="MIT",
+        licence="Apache-2.0",
         paper="Radford et al., Learning Transferable Visual Models From Natural Language "
         "Supervision, ICML 2021",
         library="open_clip_torch",
@@ -317,13 +317,14 @@ def model_named(name: str) -> Model:
 def pooled_name(name: str, pool: str) -> str:
     """Return the name of the model `name` with that pooling; the plain name for "avg".
 
-    UsageError if there is no such pooling, or the model cannot be pooled so.
+    UsageError if there is no such model or pooling, or the model cannot be pooled so.
     """
     if pool not in POOLS:
         raise UsageError(f"There is no pooling {pool!r}: choose one of {', '.join(POOLS)}.")
-    if "." in name and name != f"{name.partition('.')[0]}.{pool}":
+    entry = model_named(name).entry
+    if name not in (entry, f"{entry}.{pool}"):
         raise UsageError(f"{name} is pooled already: leave --pool {pool} out.")
-    return model_named(f"{name.partition('.')[0]}.{pool}").name
+    return model_named(f"{entry}.{pool}").name
 
 
 def _pooled(model: Model, pool: Pool) -> Model:

@@ -47,6 +47,19 @@ def find_weights(
     raise _cannot_be_had(wanted, "are not on this machine")
 
 
+def check_weights(model: Model, *, weights_dir: Path | None, cache_dir: Path) -> None:
+    """Raise ModelError if weights of `model` are neither here nor at an address.
+
+    Nothing is read or fetched: what is here may be other weights, and the address may not answer.
+    """
+    wanted = model.weights
+    if wanted is None or wanted.url:
+        return
+    places = _places(model.entry, wanted, weights_dir, cache_dir)
+    if not any(os.access(path, os.R_OK) for path in places):
+        raise _cannot_be_had(wanted, "are not on this machine")
+
+
 def _digest_if_there(path: Path) -> str | None:
     try:
         return sha256_of(path) if path.is_file() else None

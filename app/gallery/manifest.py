@@ -125,7 +125,7 @@ def mending_command(name: str, command: str | None) -> str:
     """Return what to do about a damaged gallery, as far as is known without its database."""
     of_a_folder = f"python3 create_index.py --images DIR --name {name}"
     if command is None:
-        data, dash, model = name.rpartition("-")
+        data, dash, model = name.partition("-")  # no data set has a dash in its name
         command = f"python3 create_index.py --data {data} --model {model}" if dash else of_a_folder
     return (
         f"Run: git checkout -- indexes/{name} features/{name} (if it came with the program), "

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import UsageError
-from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded, models
+from app.making import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded
 from app.page.functions import Answer, telling
 from app.page.queries import Uploads, entry, whole_number
 
@@ -39,7 +39,9 @@ class MakingFunctions:
     def making(self, request: Mapping[str, Any]) -> Answer:
         """Return what can be chosen, and how far the build is."""
         return {
-            "models": [{"name": name, "downloads": downloads} for name, downloads in models()],
+            "models": [
+                {"name": name, "downloads": downloads} for name, downloads in self._maker.models()
+            ],
             "suffixes": sorted(SUFFIXES),
             "progress": _shown(self._maker.progress()),
         }

@@ -18,7 +18,7 @@ from app import decode, layouts
 from app.build import BuildReport
 from app.collect import fault_of
 from app.embed import Embedder, Model, model_named
-from app.errors import AppError, DatasetError, DecodeError, GalleryError, UsageError
+from app.errors import DatasetError, DecodeError, GalleryError, UsageError
 from app.finishing import Origin, check_room, finish_gallery
 from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
 from app.index import Projection, check_factory
@@ -156,13 +156,13 @@ def _origin(
         data, source = known.data, ""
     else:
         data, source = request.name, str((request.pictures or request.folder).resolve())
-    projection = _projection(request.folder, known, find_model) if known and known.pca else None
+    projection = _projection(request.folder, known) if known and known.pca else None
     return Origin(
         data, source, request.command, model, weights_sha256, preprocessing, notes, projection
     )
 
 
-def _projection(folder: Path, known: Manifest, find_model: Callable[[str], Model]) -> Projection:
+def _projection(folder: Path, known: Manifest) -> Projection:
     """Return what made an exported gallery's vectors of its model's; DatasetError if it cannot."""
     path = folder / PROJECTION
     try:
@@ -170,8 +170,8 @@ def _projection(folder: Path, known: Manifest, find_model: Callable[[str], Model
     except GalleryError as exc:
         raise DatasetError(f"{path} is missing or damaged: copy the folder anew.") from exc
     try:
-        from_dim = find_model(known.model).dim
-    except AppError:  # a model of another machine
+        from_dim = model_named(known.model).dim
+    except UsageError:  # a model of the other machine's own: one here may have the same name
         from_dim = found.from_dim
     if (found.dim, found.from_dim) != (known.dim, from_dim):
         raise DatasetError(

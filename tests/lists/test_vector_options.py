@@ -1,19 +1,27 @@
 """Galleries that keep principal components or expand queries: built, asked, moved, taken back."""
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from anyio.from_thread import start_blocking_portal
+from mcp import Client
 
 from app import open_gallery
+from app.embed import model_named
 from app.errors import DatasetError, GalleryError, UsageError
 from app.evaluation import _subject, evaluate
 from app.gallery import Gallery, Manifest
 from app.index import Projection
+from app.mcp import make_server
+from app.page.functions import Functions
+from app.page.queries import Uploads
 from app.results import Edit, VectorOptions
 from app.transfer import ImportRequest, export_gallery, import_embeddings
 from tests.cli.conftest import serving
@@ -99,6 +107,16 @@ def test_parts_and_strangers_are_projected_too(built: Home) -> None:
         assert service.embed("pca", query, edit=edit) == pytest.approx(
             projection.apply(own[None])[0], abs=1e-6
         )
+
+
+def test_vectors_of_the_model_are_made_such_as_the_gallery_has(built: Home) -> None:
+    plain, pca = (open_gallery(name, home=built.path) for name in ("plain", "pca"))
+    assert pca.projected(plain.vectors()) == pytest.approx(pca.vectors(), abs=1e-3)
+    assert pca.projected(plain.vectors()[:0]).shape == (0, 10)
+    assert plain.projected(plain.vectors()).tobytes() == plain.vectors().tobytes()
+    for vectors in (pca.vectors(), plain.vectors()[0]):
+        with pytest.raises(UsageError, match=r"The model of pca, mean_colour, .* \(n, 48\), not"):
+            pca.projected(vectors)
 
 
 def test_the_manifest_says_what_was_done_and_the_facts_do(built: Home) -> None:
@@ -308,7 +326,12 @@ def address(built: Home) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["pca", "expand", "both"])
 def test_every_door_gives_the_same(
-    built: Home, address: str, ris: Run, monkeypatch: pytest.MonkeyPatch, name: str
+    built: Home,
+    address: str,
+    ris: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     monkeypatch.setenv("RIS_HOME", str(built.path))
     file, service, python = file_of(built, 12), built.service(), open_gallery(name, home=built.path)
@@ -324,6 +347,19 @@ def test_every_door_gives_the_same(
     assert embedded["dim"] == facts["dim"] == service.gallery(name).dim
     assert embedded["vector"] == pytest.approx(service.embed(name, file.read_bytes()), abs=1e-6)
     assert embedded["vector"] == pytest.approx(python.embed(file), abs=1e-6)
+    page = Functions(service, Uploads(tmp_path, service))
+    upload = {"kind": "upload", "path": str(shutil.copy(file, tmp_path)), "name": file.name}
+    shown = page.ask({"gallery": name, "query": upload})["results"]
+    assert shown["gallery"] == name
+    assert [(each["id"], each["score"]) for each in shown["hits"][:20]] == expected
+    sent_as = base64.b64encode(file.read_bytes()).decode()
+    arguments = {"gallery": name, "image": sent_as, "k": 20, "pictures": 0}
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Client(make_server(service, folders=None))) as mcp,
+    ):
+        told = portal.call(mcp.call_tool, "search_similar", arguments).structured_content
+    assert [(each["id"], each["score"]) for each in told["results"]] == expected
     for where in (("--no-server",), ("--server", address)):
         code, said, err = ris("search", file, "--gallery", name, "-k", 20, "--json", *where)
         assert code == 0, err
@@ -416,6 +452,25 @@ def test_a_projection_that_was_lost_or_changed_on_the_way_is_told(
     path.unlink()
     with pytest.raises(DatasetError, match="is missing or damaged"):
         take(home, folder)
+
+
+def test_a_model_of_the_same_name_here_does_not_keep_an_exported_gallery_out(
+    built: Home, home: Home, tmp_path: Path
+) -> None:
+    folder = exported(built, "pca", tmp_path / "out")
+    values = json.loads((folder / "gallery.json").read_text())
+    values["gallery"]["model"] = "shoes"  # of the other machine's own, of 48 numbers
+    (folder / "gallery.json").write_text(json.dumps(values))
+    import_embeddings(
+        ImportRequest(folder, "back", command=""),
+        features_dir=home.path / "features",
+        indexes_dir=home.path / "indexes",
+        load_embedder=lambda model: mean_colour(),
+        find_model=lambda name: replace(model_named("mean_colour"), name=name, dim=512),
+        tell=quiet,
+    )
+    facts = home.service().gallery("back")
+    assert (facts.model, facts.dim, facts.pca) == ("shoes", 10, 10)
 
 
 def test_a_list_takes_the_options_and_keeps_them_when_asked_again(
