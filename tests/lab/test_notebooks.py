@@ -56,6 +56,7 @@ def small_home(tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("RIS_CACHE_DIR", str(networks))
     monkeypatch.setenv("LAB_SMALL", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # no settings of this machine
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
     return home
@@ -69,7 +70,10 @@ def test_there_are_notebooks() -> None:
 def test_a_notebook_runs_from_top_to_bottom(path: Path, small_home: Path) -> None:
     notebook = read(path)
     nbclient.NotebookClient(
-        notebook, timeout=SECONDS_A_CELL, resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=SECONDS_A_CELL,
+        resources={"metadata": {"path": str(path.parent)}},
+        shutdown_kernel="immediate",  # what it leaves in TMPDIR goes with the test's folder
     ).execute()
     kinds = {output.output_type for cell in code_of(notebook) for output in cell.outputs}
     assert kinds
