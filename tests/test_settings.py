@@ -216,7 +216,7 @@ def test_only_a_build_downloads_weights(
     built_with = arguments_of(builder.keywords["load_embedder"])
     assert built_with["download"] is True
     assert built_with["purpose"] == "build"
-    asked_with = arguments_of(make_service(settings)._models._load)
+    asked_with = arguments_of(make_service(settings)._galleries._models._load)
     assert asked_with.get("download", False) is False
     assert asked_with["purpose"] == "query"
     assert asked_with["cache_dir"] == built_with["cache_dir"] == settings.cache_dir
@@ -229,8 +229,9 @@ def test_the_service_looks_for_weights_where_the_settings_say(
     weights.mkdir()
     (weights / "resnet50-0676ba61.pth").write_bytes(b"something else")
     settings = read_settings({**environ, "RIS_WEIGHTS_DIR": str(weights)})
+    models = make_service(settings)._galleries._models
     with pytest.raises(ModelError, match="not the published file"):
-        make_service(settings)._models.get("resnet50")
+        models.get("resnet50", fits=lambda model: True, since=0.0)
 
 
 @pytest.mark.parametrize("allowed", ["0", "1"])

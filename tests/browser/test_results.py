@@ -511,6 +511,9 @@ def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
     press_on(visitor.page.get_by_label("Hide near duplicates"), "Space")
     expect(visitor.page.get_by_label("Hide near duplicates")).to_be_checked()
     press("Space")
+    expect(visitor.page.get_by_label("Hide near duplicates")).not_to_be_checked()
+    # A late answer to one of these would show ten results again.
+    expect(visitor.page.locator('.results[aria-busy="false"]')).to_have_count(1)
     press_on(visitor.page.get_by_role("button", name=re.compile("Show [0-9]+ more")))
     expect(visitor.hits).to_have_count(60)
     with visitor.answer():
