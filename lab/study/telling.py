@@ -63,8 +63,8 @@ class _TqdmBar(Bar):
 
     def heard(self, told: Mapping[str, Any]) -> None:
         self._efforts = told.get("efforts", self._efforts)
-        searched = told.get("searched", 0)
-        self._shown.set_postfix_str(f"{self._what}, search {searched + 1} of {self._efforts}")
+        at_work = min(told.get("searched", 0) + 1, self._efforts)
+        self._shown.set_postfix_str(f"{self._what}, search {at_work} of {self._efforts}")
 
     def done(self) -> None:
         self._shown.update()
