@@ -67,7 +67,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Built:
-    """One index: what it took to build, or why it did not come to an end."""
+    """One index: what it took to build, or why it did not come to an end.
+
+    `others` is the share of all processors that other programs took meanwhile, `idle` how many
+    processors were not to be used while building.
+    """
 
     job: Job
     library: str
@@ -78,6 +82,7 @@ class Built:
     memory_bytes: int | None
     peak_bytes: int | None
     others: float
+    idle: int
     points: tuple[Point, ...]
 
 
@@ -203,6 +208,7 @@ def _built(folder: StudyFolder, job: Job, told: Mapping[str, Any], truth: Arrays
         memory_bytes=told.get("memory_bytes"),
         peak_bytes=told.get("peak_bytes"),
         others=told.get("others", 0.0),
+        idle=max(0, told.get("processors", 0) - told.get("build_threads", 0)),
         points=tuple(_points(folder, job, told, truth, k)),
     )
 

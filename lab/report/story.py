@@ -291,7 +291,7 @@ def _how(study: Study) -> Iterator[Part]:
     machines = "; gone on with on ".join(said["machines"])
     yield Text(f"Begun {said['began']} on {machines}; {_versions(said['versions'])}.")
     yield Text(
-        "Each index is built on all processors in a process of its own, and searched on one "
+        "Each index is built in a process of its own, on all processors, and searched on one "
         "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th "
         f"percentile), then all in one call. The best of up to {ROUNDS} rounds counts; a search "
         f"that is too slow for that in {ROUND_SECONDS:g} s has fewer rounds, and then fewer "
@@ -328,6 +328,12 @@ def _warnings(study: Study) -> Iterator[Part]:
             f"**Other programs took up to {max(each.others for each in disturbed):.0%} of the "
             f"processors** while {len(disturbed)} of the {len(built)} indexes were measured "
             f"({names}): their times are longer than on an idle machine."
+        )
+    fewer = sorted({each.job.method for each in built if each.idle})
+    if fewer:
+        yield Text(
+            f"**Not all processors** built the indexes of {', '.join(fewer)}, as OMP_NUM_THREADS "
+            "said: with all of them building takes less time."
         )
     many = {p.method for each in built for p in each.points if p.cores > _MORE_THAN_ONE_CORE}
     if many:

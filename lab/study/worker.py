@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lab.measures import distances_of
 from lab.methods.method import Parameters, Rows, Searcher, Vectors
-from lab.methods.threads import searching
+from lab.methods.threads import building, processors, searching
 from lab.study.folder import Job, StudyFolder
 from lab.study.registry import known_methods
 from lab.study.sets import asked_metric, unit, work_file
@@ -72,6 +72,8 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
     searcher = method.build(vectors, metric, job.build)
     result = dict(asked["result"]) | {
         "build_seconds": time.perf_counter() - started,
+        "build_threads": building(),
+        "processors": processors(),
         "peak_bytes": max(0, _peak() - before),
         "memory_bytes": int(searcher.memory_bytes()),
         "efforts": [],

@@ -277,6 +277,17 @@ def test_other_work_and_more_than_one_thread_are_told(folder: Path, tmp_path: Pa
     assert "**More than one processor** was at work in searches of numpy-brute:" in said
 
 
+def test_building_with_fewer_threads_than_processors_is_told(folder: Path, tmp_path: Path) -> None:
+    copy = StudyFolder(shutil.copytree(folder, tmp_path / "copy"))
+    for built in (copy.path / "clusters" / "cosine").glob("*.json"):
+        told = json.loads(built.read_text())
+        if told["status"] == "done":
+            assert 1 <= told["build_threads"]
+            told["processors"] = told["build_threads"] + (told["method"] == "numpy-brute")
+            built.write_text(json.dumps(told))
+    assert "**Not all processors** built the indexes of numpy-brute," in report_of(copy.path)
+
+
 def test_a_question_that_was_refused_can_be_mended(tmp_path: Path) -> None:
     np.save(tmp_path / "eight.npy", np.random.default_rng(0).normal(size=(8, 4)))
     with pytest.raises(UsageError, match="-k 10 is too many"):
