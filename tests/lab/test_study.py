@@ -281,8 +281,8 @@ def test_building_with_fewer_threads_than_processors_is_told(folder: Path, tmp_p
     copy = StudyFolder(shutil.copytree(folder, tmp_path / "copy"))
     for built in (copy.path / "clusters" / "cosine").glob("*.json"):
         told = json.loads(built.read_text())
-        if told["status"] == "done":
-            assert 1 <= told["build_threads"]
+        if "build_seconds" in told:
+            assert told["build_threads"] >= 1
             told["processors"] = told["build_threads"] + (told["method"] == "numpy-brute")
             built.write_text(json.dumps(told))
     assert "**Not all processors** built the indexes of numpy-brute," in report_of(copy.path)
