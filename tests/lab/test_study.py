@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from app.errors import AppError, UsageError
+from app.errors import AppError, StorageError, UsageError
 from lab.__main__ import main
 from lab.report.results import Built, Point, Study, read_study
 from lab.report.story import write_report
@@ -261,6 +261,26 @@ def test_vectors_that_cannot_be_compared_are_left_out_and_told(
         assert "1 of 80 vectors, the first in row 7, hold what is no number" in said
         assert "1 of 79 vectors, the first in row 29, are zeros and have no direction" in said
     assert "78 vectors of 8 numbers" in report_of(tmp_path / "out")
+
+
+def test_a_disk_without_room_for_the_vectors_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    full = shutil.disk_usage(tmp_path)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    with pytest.raises(StorageError, match=r"has room for 0\.0 GB, and the vectors take 0\.0 GB"):
+        study(request(vectors, tmp_path / "out", "first-rows"), home=tmp_path)
+
+
+def test_vectors_of_zeros_are_compared_by_the_metrics_that_they_have(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(80, 8)).astype(np.float32)
+    vectors[3] = 0
+    np.save(tmp_path / "zeros.npy", vectors)
+    asked = request(tmp_path / "zeros.npy", tmp_path / "out", "numpy-brute", metrics=("l2",))
+    study(asked, home=tmp_path)
+    (found,) = read_study(StudyFolder(tmp_path / "out")).sets
+    assert set(found.overlaps(10)) == {("l2", "ip")}
 
 
 def test_other_work_and_more_than_one_thread_are_told(folder: Path, tmp_path: Path) -> None:
