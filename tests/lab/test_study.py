@@ -237,6 +237,21 @@ def test_a_study_stopped_while_it_prepares_begins_again(tmp_path: Path) -> None:
     assert set(result_files(tmp_path / "out")) == {"first-rows"}
 
 
+def test_what_was_prepared_for_another_question_is_prepared_anew(tmp_path: Path) -> None:
+    class Stopping(Telling):
+        def line(self, text: str) -> None:
+            if text == "second: reading …":
+                raise KeyboardInterrupt
+
+    files = tuple(write_vectors(tmp_path / f"{name}.npz", rows=100) for name in ("first", "second"))
+    asked = replace(request(files[0], tmp_path / "out", "first-rows"), files=files)
+    with pytest.raises(KeyboardInterrupt):
+        study(asked, home=tmp_path, telling=Stopping())
+    study(replace(asked, k=5), home=tmp_path)
+    found = read_study(StudyFolder(tmp_path / "out"))
+    assert [each.truth["rows_cosine"].shape for each in found.sets] == [(60, 5), (60, 5)]
+
+
 def wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:
     while not file.exists():
         assert process.poll() is None
