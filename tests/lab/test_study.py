@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lab.report.story import write_report
 from lab.study.folder import StudyFolder
 from lab.study.request import StudyRequest
 from lab.study.run import study
+from lab.study.supervise import OtherWork
 from lab.study.telling import Telling
 from tests.conftest import ROOT, Home, fill
 
@@ -155,6 +157,14 @@ def test_a_study_that_is_done_measures_nothing_again(folder: Path, tmp_path: Pat
     vectors = write_vectors(tmp_path / "clusters.npz")
     study(request(vectors, copy, *GOOD, "killed"), home=tmp_path)
     assert result_files(copy) == before
+
+
+def test_a_result_whose_neighbours_are_lost_is_measured_again(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (lost,) = copy.glob("clusters/cosine/first-rows-*.npz")
+    lost.unlink()
+    study(request(write_vectors(tmp_path / "clusters.npz"), copy, "first-rows"), home=tmp_path)
+    assert lost.is_file()
 
 
 def test_what_failed_is_tried_again_on_request_and_within_other_limits(
@@ -312,6 +322,23 @@ def test_other_work_and_more_than_one_thread_are_told(folder: Path, tmp_path: Pa
     assert "**More than one processor** was at work in searches of numpy-brute:" in said
 
 
+def test_what_others_take_of_the_processors_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            work, before = OtherWork(), psutil.Process(other.pid).cpu_times().user
+            while psutil.Process(other.pid).cpu_times().user - before < 0.5:
+                time.sleep(0.05)
+            assert work.share() > 0
+        finally:
+            other.kill()
+    monkeypatch.setattr(OtherWork, "share", lambda work: 0.25)
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    found = study(request(vectors, tmp_path / "out", "first-rows"), home=tmp_path)
+    assert built_of(read_study(found), "first-rows").others == 0.25
+
+
 def test_building_with_fewer_threads_than_processors_is_told(folder: Path, tmp_path: Path) -> None:
     copy = StudyFolder(shutil.copytree(folder, tmp_path / "copy"))
     for built in (copy.path / "clusters" / "cosine").glob("*.json"):
@@ -366,11 +393,11 @@ def test_the_latest_study_is_drawn_where_none_is_named(
     assert main(["plot", "--k", "5"]) == 2
     assert "There is no study in" in capsys.readouterr().err
     vectors = write_vectors(tmp_path / "few.npz", rows=100)
-    for number, name in enumerate(("later", "earlier")):
+    for number, name in enumerate(("a-later", "b-earlier")):
         folder = study(request(vectors, tmp_path / "studies" / name, "first-rows"), home=tmp_path)
         os.utime(folder.path / "study.json", (0, 1_000 - number))
     assert main(["plot", "--k", "5"]) == 0
-    assert [path.parent.name for path in tmp_path.rglob("*.svg")] == ["later"]
+    assert [path.parent.name for path in tmp_path.rglob("*.svg")] == ["a-later"]
 
 
 @pytest.mark.parametrize(
