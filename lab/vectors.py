@@ -110,7 +110,7 @@ def of_gallery(
         asking = [images[row] for row in found.own_rows]
         found = replace(found, queries=as_asked(gallery, vectors, asking))
     several = sum(len(image.labels) > 1 for image in images)
-    note = f"{several:,} images have several labels, of which the first counts here"
+    note = f"several labels, of which the first counts: {several:,} of {len(images):,} images"
     return replace(
         found,
         pictures=hashlib.sha256("".join(image.sha256 for image in images).encode()).hexdigest(),

@@ -19,11 +19,11 @@ from app.errors import AppError, StorageError, UsageError
 from lab.__main__ import main
 from lab.report.results import Built, Point, Study, read_study
 from lab.report.story import write_report
-from lab.study.folder import StudyFolder
+from lab.study.folder import Job, StudyFolder
 from lab.study.request import StudyRequest
 from lab.study.run import study
 from lab.study.supervise import OtherWork
-from lab.study.telling import Telling
+from lab.study.telling import Telling, TerminalTelling
 from tests.conftest import ROOT, Home, fill
 
 OWN = "tests.lab.own_methods"
@@ -117,6 +117,16 @@ def test_a_method_that_dies_is_told_in_words(
 
 def test_what_a_method_found_before_it_died_is_kept(read: Study) -> None:
     assert len(built_of(read, "crashing").points) == 1
+
+
+def test_a_method_that_is_killed_leaves_no_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    vectors = write_vectors(tmp_path / "few.npz", rows=100)
+    study(request(vectors, tmp_path / "out", "killed"), home=tmp_path)
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_a_missing_library_is_named_and_its_method_does_not_run(folder: Path) -> None:
@@ -465,6 +475,18 @@ def test_nothing_measured_yet_is_told(tmp_path: Path) -> None:
     folder.describe({"request": asked, "jobs": [], "sets": {}, "command": "python -m lab study"})
     with pytest.raises(UsageError, match="Nothing is measured yet"):
         read_study(folder)
+
+
+def test_the_bar_tells_which_search_is_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalTelling().bar(2, 1) as bar:
+        bar.begin(Job("some", "cosine", "faiss-flat", {}))
+        for told in ({"built": 0.1, "efforts": 2}, {"searched": 1}, {"searched": 2}):
+            bar.heard(told)
+        bar.done()
+    shown = capsys.readouterr().err
+    assert "Going on after 1 of 2 indexes." in shown
+    assert "faiss-flat cosine, building" in shown
+    assert set(re.findall(r"search \d of \d", shown)) == {"search 1 of 2", "search 2 of 2"}
 
 
 def test_the_help_loads_no_large_library() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 
 from app.errors import AppError, DatasetError, GalleryError, NotFoundError, StorageError, UsageError
-from app.library import open_gallery
+from app.library import OpenGallery, open_gallery
 from app.results import VectorOptions
 from lab.hdf5 import Benchmark, read_hdf5, write_hdf5
 from lab.truth import exact_neighbours
-from lab.vectors import of_file, of_gallery
+from lab.vectors import VectorSet, of_file, of_gallery
 from tests.conftest import Home, fill
 
 RNG = np.random.default_rng(0)
@@ -54,6 +55,20 @@ def test_a_gallery_asks_with_its_own_images_and_knows_their_first_labels(
     other = of_gallery("mine", queries=10, seed=1, home=home.path)
     assert other.own_rows is not None
     assert other.own_rows.tolist() != found.own_rows.tolist()
+
+
+def test_of_several_labels_the_first_counts_which_is_told(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.build(fill(tmp_path / "pictures", 25))
+    assert of_gallery("mine", queries=5, home=home.path).notes == ()
+    one, *others = open_gallery("mine", home=home.path).images()
+    images = [replace(one, labels=("kind_4", "kind_1")), *others]
+    monkeypatch.setattr(OpenGallery, "images", lambda gallery: images)
+    found = of_gallery("mine", queries=5, home=home.path)
+    assert found.labels is not None
+    assert found.labels[0] == 4
+    assert found.notes == ("several labels, of which the first counts: 1 of 25 images",)
 
 
 def test_a_gallery_of_codes_alone_is_not_studied(home: Home, tmp_path: Path) -> None:
@@ -190,6 +205,16 @@ def test_vectors_and_queries_of_zeros_are_left_out_where_the_cosine_is_asked(
     assert len(asking.vectors) == 50
     np.testing.assert_array_equal(asking.queries, np.delete(VECTORS[:10], [4, 9], axis=0))
     assert asking.notes[0].startswith("2 of 10 queries are zeros")
+
+
+def test_a_query_whose_own_vector_is_left_out_does_not_ask() -> None:
+    zeros = VECTORS.copy()
+    zeros[4] = 0
+    own = np.array([3, 4, 5], np.int64)
+    found = VectorSet("some", zeros, VECTORS[own], own).with_direction()
+    assert found.own_rows is not None
+    assert found.own_rows.tolist() == [3, 4], "the fifth has moved up"
+    np.testing.assert_array_equal(found.queries, VECTORS[[3, 5]])
 
 
 BROKEN = VECTORS.copy()
