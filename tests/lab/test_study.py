@@ -308,6 +308,20 @@ def test_a_disk_without_room_for_the_vectors_is_told(
         study(request(vectors, tmp_path / "out", "first-rows"), home=tmp_path)
 
 
+def test_a_file_that_cannot_take_its_place_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = StudyFolder(tmp_path)
+    folder.write_json("some.json", {"told": "before"})
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(StorageError, match=r"some\.json cannot be written \(No space left"):
+        folder.write_json("some.json", {"told": "after"})
+    assert folder.read_json("some.json") == {"told": "before"}
+
+
 def test_vectors_of_zeros_are_compared_by_the_metrics_that_they_have(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(80, 8)).astype(np.float32)
     vectors[3] = 0
