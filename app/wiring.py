@@ -3,7 +3,6 @@
 What a search does not need is imported where it is made: the command line answers in two seconds.
 """
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.build import BuildReport, build
 from app.embed import find_model, pooled_name
-from app.embed.load import adopt_model_file, check_can_run, load_embedder
+from app.embed.load import adopt_model_file, check_can_run, load_embedder, usable_cores
 from app.errors import UsageError
 from app.evaluation import evaluate
 from app.fetch import FetchLimits, fetch
@@ -42,7 +41,7 @@ def make_service(settings: Settings) -> SearchService:
             purpose="query",
         ),
         fetch=make_fetch(settings),
-        at_once=_cores(),
+        at_once=usable_cores(),
     )
 
 
@@ -81,7 +80,7 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
             download=True,
         ),
         find_model=partial(find_model, models_dir=settings.models_dir),
-        workers=_cores(),
+        workers=usable_cores(),
     )
 
 
@@ -153,7 +152,7 @@ def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, Tell], Sur
 
     def survey(folder: Path | None, gallery: str, tell: Tell) -> "Survey":
         if folder is not None:
-            return survey_folder(folder, workers=_cores(), tell=tell)
+            return survey_folder(folder, workers=usable_cores(), tell=tell)
         return survey_gallery(
             gallery,
             features_dir=settings.features_dir,
@@ -176,10 +175,3 @@ def make_maker(settings: Settings) -> GalleryMaker:
         ),
         off=settings.creating_off,
     )
-
-
-def _cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -101,7 +101,7 @@ def of_gallery(
         )
     vectors = _checked(gallery.vectors(), gallery.name)
     images = gallery.images()
-    names = [image.labels[0] if image.labels else "" for image in images]
+    names = first_labels(images)
     known = tuple(sorted(set(names) - {""}))
     number = {label: place for place, label in enumerate(known)} | {"": _NO_LABEL}
     labels = np.array([number[label] for label in names], np.int64) if known else None
@@ -116,6 +116,11 @@ def of_gallery(
         pictures=hashlib.sha256("".join(image.sha256 for image in images).encode()).hexdigest(),
         notes=(note,) if several else (),
     )
+
+
+def first_labels(images: Sequence[ImageRecord]) -> list[str]:
+    """Return the first label of each image, '' where it has none."""
+    return [image.labels[0] if image.labels else "" for image in images]
 
 
 def as_asked(gallery: OpenGallery, vectors: Vectors, images: Sequence[ImageRecord]) -> Vectors:

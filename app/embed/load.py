@@ -44,8 +44,7 @@ def load_embedder(
     from app.embed.openvino_runtime import OpenVinoRuntime, converted_network
 
     network = converted_network(model, path, digest, cache_dir)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
+    cores = usable_cores()
     runtime: Runtime
     if purpose == "query":
         runtime = OpenVinoRuntime(network, batch=1, streams=1, threads=cores)
@@ -53,6 +52,13 @@ def load_embedder(
         runtime = OpenVinoRuntime(network, batch=_BUILD_BATCH, streams=cores, threads=cores)
     texts = partial(_load_texts, model, path, digest, cache_dir, threads=cores)
     return Embedder(model, runtime, digest, texts if model.has_texts else None)
+
+
+def usable_cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def check_can_run(name: str, *, weights_dir: Path | None, cache_dir: Path) -> None:

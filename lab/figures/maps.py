@@ -7,18 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from app.results import ImageRecord
 from lab.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, RED, as_map, panels, scatter
 from lab.ivfpq import IVFPQ, Rows, Vectors
 from lab.truth import exact_neighbours
 
 Plane = NDArray[np.float32]
 _COLOURS = "tab10"
-
-
-def labels_of(images: Sequence[ImageRecord]) -> list[str]:
-    """Return the first label of each image, '' where it has none."""
-    return [image.labels[0] if image.labels else "" for image in images]
 
 
 def plane_of(vectors: Vectors, *, way: Literal["pca", "tsne"] = "pca", seed: int = 0) -> Plane:

@@ -12,6 +12,7 @@ from app.gallery import Gallery, Manifest, open_gallery
 from app.results import ImageRecord
 from app.settings import Settings
 from app.wiring import make_service
+from lab.vectors import first_labels
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -69,7 +70,7 @@ def read_labelled(
     try:
         model = _model_of(gallery.manifest)
         records = service.images(name, range(gallery.manifest.images))
-        labels = [record.labels[0] if record.labels else "" for record in records]
+        labels = first_labels(records)
         if without and without not in labels:
             gallery.ids_of_label(without)  # says which label is near
         _check_vectors(gallery)

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from app.embed.load import usable_cores
+
 SEARCH_THREADS = 1
 
 _limit: int | None = None
@@ -43,11 +45,4 @@ def searching(threads: int = SEARCH_THREADS) -> Iterator[int]:
 def building() -> int:
     """Return how many threads build an index: OMP_NUM_THREADS where it is set, else all cores."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) else processors()
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return int(told) if told.isdigit() and int(told) else usable_cores()

@@ -20,9 +20,10 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from app.embed.load import usable_cores
 from lab.measures import distances_of
 from lab.methods.method import Parameters, Rows, Searcher, Vectors
-from lab.methods.threads import building, processors, searching
+from lab.methods.threads import building, searching
 from lab.study.folder import Job, StudyFolder
 from lab.study.registry import known_methods
 from lab.study.sets import asked_metric, unit, work_file
@@ -73,7 +74,7 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
     result = dict(asked["result"]) | {
         "build_seconds": time.perf_counter() - started,
         "build_threads": building(),
-        "processors": processors(),
+        "processors": usable_cores(),
         "peak_bytes": max(0, _peak() - before),
         "memory_bytes": int(searcher.memory_bytes()),
         "efforts": [],

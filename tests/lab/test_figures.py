@@ -16,7 +16,7 @@ from app.library import open_gallery
 from lab.figures import codes, graph, maps, measures, pictures
 from lab.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, png
 from lab.ivfpq import IVFPQ
-from lab.vectors import VectorSet
+from lab.vectors import VectorSet, first_labels
 from tests.conftest import encoded, fill, picture
 from tests.lab.test_ivfpq import clustered
 
@@ -227,8 +227,8 @@ def test_a_gallery_gives_labels_and_thumbnails_of_some_of_its_images(home, tmp_p
     home.build(fill(tmp_path / "pictures", 4, labels=2))
     gallery = open_gallery("mine", home=home.path)
     images = gallery.images()[::-1]
-    assert maps.labels_of(images) == [image.labels[0] for image in images]
-    assert maps.labels_of([replace(images[0], labels=())]) == [""]
+    assert first_labels(images) == [image.labels[0] for image in images]
+    assert first_labels([replace(images[0], labels=())]) == [""]
     assert pictures.thumbnails_of(gallery, images)(1) == gallery.thumbnail(images[1])
 
 
