@@ -15,6 +15,6 @@ if __name__ == "__main__":
         if not OWN_PYTHON.exists() or Path(sys.executable) == OWN_PYTHON:
             sys.exit("What this needs is not installed: run make install, then this again.")
         os.execv(OWN_PYTHON, [OWN_PYTHON, *sys.argv])
-    from app.cli import create_index
+    from app.doors.cli import create_index
 
     sys.exit(create_index(sys.argv[1:]))

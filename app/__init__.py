@@ -7,7 +7,7 @@ are first used, so that ``import app`` stays light.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.library import VectorStore, load_embedder, open_gallery
+    from app.doors.python import VectorStore, load_embedder, open_gallery
 
 __version__ = "0.1.0"
 
@@ -17,6 +17,6 @@ __all__ = ["VectorStore", "load_embedder", "open_gallery"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'app' has no attribute {name!r}")
-    from app import library
+    from app.doors import python
 
-    return getattr(library, name)
+    return getattr(python, name)

@@ -8,21 +8,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.build import BuildReport, build
+from app.build.build import BuildReport, build
+from app.build.jobs import GalleryMaker
 from app.embed import find_model, pooled_name
 from app.embed.load import adopt_model_file, check_can_run, load_embedder, usable_cores
 from app.errors import UsageError
-from app.evaluation import evaluate
-from app.fetch import FetchLimits, fetch
 from app.gallery import Folders
-from app.making import GalleryMaker
-from app.results import Evaluation
-from app.service import SearchService
+from app.images.fetch import FetchLimits, fetch
+from app.search.evaluation import evaluate
+from app.search.service import SearchService
 from app.settings import Settings
+from app.values import Evaluation
 
 if TYPE_CHECKING:
-    from app.survey import Survey
-    from app.transfer import ExportReport
+    from app.build.transfer import ExportReport
+    from app.search.inspection import Survey
 
 Tell = Callable[[str, int, int], None]
 
@@ -46,12 +46,12 @@ def make_service(settings: Settings) -> SearchService:
 
 
 def make_fetch(settings: Settings) -> Callable[[str], bytes]:
-    """Return `app.fetch.fetch` with the limits that the settings allow."""
+    """Return `app.images.fetch.fetch` with the limits that the settings allow."""
     return partial(fetch, limits=FetchLimits(allow_loopback=settings.allow_loopback_urls))
 
 
 def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
-    """Return `app.evaluation.evaluate` of a gallery's name; NotFoundError if there is none."""
+    """Return `evaluate`, given a gallery's name; NotFoundError if there is none."""
 
     def evaluate_named(name: str, **options: Any) -> Evaluation:
         make_service(settings).folder(name)  # says what galleries there are
@@ -62,7 +62,7 @@ def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
 
 
 def make_builder(settings: Settings) -> partial[BuildReport]:
-    """Return `app.build.build` with folders and models filled in.
+    """Return `app.build.build.build` with folders and models filled in.
 
     It takes a BuildRequest and `tell`. Weights that are not here are downloaded.
     """
@@ -109,12 +109,12 @@ def model_asked(settings: Settings, model: str, pool: str | None) -> str:
 
 
 def make_list_builder(settings: Settings) -> partial[BuildReport]:
-    """Return `app.listed.build_listed` with folders, models and the network filled in.
+    """Return `app.build.from_list.build_listed` with folders, models and the network filled in.
 
     It takes a ListRequest and `tell`.
     """
-    from app.collect import Politeness
-    from app.listed import build_listed
+    from app.build.from_list import build_listed
+    from app.sources.downloads import Politeness
 
     limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
     return partial(
@@ -126,8 +126,8 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
 
 
 def make_exporter(settings: Settings) -> "partial[ExportReport]":
-    """Return `app.transfer.export_gallery` with the folders filled in."""
-    from app.transfer import export_gallery
+    """Return `app.build.transfer.export_gallery` with the folders filled in."""
+    from app.build.transfer import export_gallery
 
     return partial(
         export_gallery, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
@@ -135,11 +135,11 @@ def make_exporter(settings: Settings) -> "partial[ExportReport]":
 
 
 def make_importer(settings: Settings) -> partial[BuildReport]:
-    """Return `app.transfer.import_embeddings` with folders and models filled in.
+    """Return `app.build.transfer.import_embeddings` with folders and models filled in.
 
     It takes an ImportRequest and `tell`.
     """
-    from app.transfer import import_embeddings
+    from app.build.transfer import import_embeddings
 
     builder = make_builder(settings).keywords
     wanted = ("features_dir", "indexes_dir", "load_embedder", "find_model")
@@ -148,7 +148,7 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
 
 def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, Tell], Survey]":
     """Return what looks at a folder or, where that is None, at the gallery of a name."""
-    from app.survey import survey_folder, survey_gallery
+    from app.search.inspection import survey_folder, survey_gallery
 
     def survey(folder: Path | None, gallery: str, tell: Tell) -> "Survey":
         if folder is not None:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from app import decode, layouts
 from app.embed import Embedder
 from app.embed.load import load_embedder
-from app.layouts import Picture
+from app.images import decode
 from app.settings import read_settings
+from app.sources.datasets.register import open_data_set
+from app.sources.picture import Picture
 from benchmarks.processes import MB, PeakMemory
 from benchmarks.report import Report, at_least, at_most, cores
 
@@ -39,7 +40,7 @@ class Run:
 
 def measure(data: Path, limit: int | None, rounds: int, report: Report) -> None:
     """Time the build and the bare loop by turns, `rounds` times each; medians."""
-    layout = layouts.open_data_set("caltech101", data)
+    layout = open_data_set("caltech101", data)
     pictures = layout.pictures()[:limit]
     settings = read_settings()
     cache = settings.cache_dir

@@ -12,7 +12,7 @@ from benchmarks.report import Report, at_most
 from benchmarks.server_speed import running_server
 
 _PROGRAM = Path(__file__).resolve().parents[1]
-_PICTURE = "app/page/examples/chelsea.jpg"
+_PICTURE = "app/doors/page/examples/chelsea.jpg"
 _ROUNDS = 9
 _SEARCH = ("-m", "app", "search", _PICTURE, "--gallery", "caltech101-efficientnet_lite0")
 _BARE = ("-c", "import openvino, faiss")

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app import layouts
-from app.evaluation import average_precision, others_that_count
 from app.gallery import Folders, Gallery
 from app.index import SearchEffort, VectorIndex, recall
+from app.search.evaluation import average_precision, others_that_count
 from app.settings import Settings, read_settings
+from app.sources.datasets.register import open_data_set
 from app.wiring import make_service
 from benchmarks.report import Expectation, Report, arguments, at_least, at_most, real_data
 
@@ -171,7 +171,7 @@ def timed_by_turns(subject: Subject, turn: int) -> tuple[float, float]:
 
 def measure_honesty(subject: Subject, settings: Settings, data: Path, report: Report) -> None:
     """Compare the gallery with the published files: content of all, vectors of a sample."""
-    folder = layouts.open_data_set(subject.gallery.manifest.data, data).folder
+    folder = open_data_set(subject.gallery.manifest.data, data).folder
     images = subject.gallery.images(range(subject.index.rows))
     same = sum(_content(folder / image.path) == image.sha256 for image in images)
     report.add(

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app import layouts
 from app.embed import Embedder
 from app.embed.convert import network_of
 from app.embed.load import load_embedder
@@ -28,8 +27,9 @@ from app.embed.models import NEEDS_NO_DOWNLOAD, Model, model_named
 from app.embed.networks import declare_torchvision_operators
 from app.embed.weights import find_weights
 from app.errors import ModelError
-from app.layouts import Picture
 from app.settings import read_settings
+from app.sources.datasets.register import open_data_set
+from app.sources.picture import Picture
 from benchmarks.build_speed import Run, run_bare_loop
 from benchmarks.report import Report, arguments, at_least, real_data
 
@@ -47,7 +47,7 @@ def main() -> int:
     data = real_data()
     if data is None:
         parser.error("REAL_DATA must name the folder that holds caltech101/")
-    layout = layouts.open_data_set("caltech101", data)
+    layout = open_data_set("caltech101", data)
     every = layout.pictures()
     drawn = np.random.default_rng(0).permutation(len(every))[: options.images]
     pictures = [every[row] for row in drawn]

@@ -16,13 +16,13 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from app import layouts
+from app.sources.datasets.register import open_data_set
 from benchmarks.processes import MB, resident_bytes
 from benchmarks.report import Report, at_most
 
 GALLERY = "caltech101-efficientnet_lite0"
 _PROGRAM = Path(__file__).resolve().parents[1]
-EXAMPLES = sorted((_PROGRAM / "app" / "page" / "examples").glob("*.jpg"))
+EXAMPLES = sorted((_PROGRAM / "app" / "doors" / "page" / "examples").glob("*.jpg"))
 _STARTS = 5
 _WARM_UPS = 50
 _SEARCHES = 50
@@ -165,7 +165,7 @@ class Page:
 
 def query_pictures(data: Path, count: int) -> list[Path]:
     """Return the page's photographs by turns with `count` / 2 different images of Caltech101."""
-    layout = layouts.open_data_set("caltech101", data)
+    layout = open_data_set("caltech101", data)
     drawn = random.Random(0).sample(layout.pictures(), (count + 1) // 2)
     chosen: list[Path] = []
     for number, picture in enumerate(drawn):

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from app.cli.main import parser_of, run_command
+from app.doors.cli.main import parser_of, run_command
 from lab.commands import formats, hdf5, ivfpq, market1501, plot, report, study
 from lab.finetune import command as finetune
 

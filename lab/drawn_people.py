@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from app.build import BuildRequest
+from app.build.build import BuildRequest
+from app.doors.python import OpenGallery, open_gallery
 from app.errors import NotFoundError
-from app.layouts.market1501 import QUERIES, SEARCHED
-from app.library import OpenGallery, open_gallery
 from app.settings import read_settings
+from app.sources.datasets.market1501 import QUERIES, SEARCHED
 from app.wiring import make_builder
 
 WIDTH, HEIGHT = 64, 128  # as in the published set

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.doors.python import OpenGallery
 from app.errors import UsageError
-from app.evaluation import average_precision
-from app.layouts.market1501 import JUNK, QUERIES, SEARCHED, sighting
-from app.library import OpenGallery
-from app.results import ImageRecord
+from app.search.evaluation import average_precision
+from app.sources.datasets.market1501 import JUNK, QUERIES, SEARCHED, sighting
+from app.values import ImageRecord
 from lab.measures import Right, cmc
 from lab.methods.method import Rows, Vectors
 from lab.vectors import as_asked

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation import average_precision
+from app.search.evaluation import average_precision
 from lab.methods.method import Metric, Rows, Vectors
 
 Right = NDArray[np.bool_]

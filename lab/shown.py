@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from app import decode
+from app.doors.python import OpenGallery
 from app.errors import AppError
-from app.library import OpenGallery
-from app.results import Hit, ImageRecord, SearchResult
+from app.images import decode
+from app.values import Hit, ImageRecord, SearchResult
 
 _SIDE = 128
 _ACCEPTED = "image/*,.heic,.heif,.avif"

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.doors.python import OpenGallery, open_gallery
 from app.errors import DatasetError, GalleryError, UsageError
-from app.library import OpenGallery, open_gallery
-from app.results import ImageRecord
+from app.values import ImageRecord
 from lab.hdf5 import read_hdf5
 
 Vectors = NDArray[np.float32]

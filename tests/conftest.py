@@ -12,21 +12,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import layouts
-from app.build import BuildReport, build_gallery
+from app.build.build import BuildReport, build_gallery
 from app.embed import Embedder, model_named
 from app.embed.load import load_embedder
-from app.embed.mean_colour import MeanColourRuntime
-from app.fetch import FetchLimits, fetch
+from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.gallery import Folders
-from app.service import SearchService
+from app.images.fetch import FetchLimits, fetch
+from app.search.service import SearchService
+from app.sources.own import open_folder
+
+pytest_plugins = ["tests.commands"]  # fixtures that run commands and serve pictures
 
 # No test depends on a time: a machine may be busy.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTOGRAPHS = sorted((ROOT / "app" / "page" / "examples").glob("*.jpg"))
+PHOTOGRAPHS = sorted((ROOT / "app" / "doors" / "page" / "examples").glob("*.jpg"))
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -79,7 +81,7 @@ class Home:
             "tell": lambda stage, done, total: None,
         }
         return build_gallery(
-            layouts.open_folder(images, name),
+            open_folder(images, name),
             embedder or mean_colour(),
             folders=self.folders(name),
             **(arguments | options),  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.service import SearchService
+from app.search.service import SearchService
 from app.settings import read_settings
 from app.wiring import make_service
 from tests.conftest import ROOT
@@ -136,7 +136,7 @@ def test_requirements_are_installed_before_the_code_is_copied() -> None:
 def test_the_context_holds_what_is_copied_and_nothing_else() -> None:
     for source in copied():
         assert not ignored(source), source
-    assert not ignored("app/page/assets/page.css")
+    assert not ignored("app/doors/page/assets/page.css")
     assert not ignored(f"indexes/{INCLUDED}/gallery.db")
     for path in (
         ".git/config",
@@ -148,7 +148,7 @@ def test_the_context_holds_what_is_copied_and_nothing_else() -> None:
         "features/mine/vectors.faiss",
         "indexes/mine/gallery.db",
         "app/__pycache__/service.cpython-311.pyc",
-        "app/page/__pycache__/layout.cpython-311.pyc",
+        "app/doors/page/__pycache__/layout.cpython-311.pyc",
     ):
         assert ignored(path), path
 

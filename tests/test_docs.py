@@ -12,13 +12,14 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 
-from app import answers, settings
-from app.access import Access
+from app import settings
+from app.doors import answers
+from app.doors.access import Access
+from app.doors.rest import make_rest
+from app.doors.rest.application import FIRST_PARTS
+from app.doors.rest.pictures import routes_of_pictures
 from app.embed import MODELS, Model
-from app.rest import make_rest
-from app.rest.application import FIRST_PARTS
-from app.rest.pictures import routes_of_pictures
-from app.results import ImageRecord
+from app.values import ImageRecord
 from tests.conftest import ROOT, Home
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -93,7 +94,7 @@ def test_the_settings_are_those_that_are_read() -> None:
 
 def test_the_layers_are_those_that_are_checked() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    checked = re.search(r"layers = \[(.*?)\]", project, re.DOTALL)
+    checked = re.search(r'id = "layers".*?layers = \[(.*?)\]', project, re.DOTALL)
     assert checked
     layers = re.findall(r'"([^"]+)"', checked[1])
     assert "\n".join(layers) in section("Invariants")

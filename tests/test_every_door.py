@@ -25,16 +25,16 @@ from anyio.from_thread import start_blocking_portal
 from mcp import Client, StdioServerParameters
 
 from app import open_gallery
-from app.cli import main
-from app.results import Box, Edit
-from app.service import MAX_K, SearchService
+from app.doors.cli import main
+from app.search.service import MAX_K, SearchService
 from app.settings import read_settings
+from app.values import Box, Edit
 from app.wiring import make_service
 from benchmarks.server_speed import GALLERY, Page
 from tests.conftest import ROOT
-from tests.test_fetch import Site
+from tests.images.test_fetch import Site
 
-PICTURES = sorted((ROOT / "app" / "page" / "examples").glob("*.jpg"))
+PICTURES = sorted((ROOT / "app" / "doors" / "page" / "examples").glob("*.jpg"))
 ROWS = (0, 1234, 3001, 4567, 6999, 7000, 8000, 8500, 9000, 9143)
 PART, CORNER = (0.1, 0.2, 0.8, 0.9), (0.0, 0.0, 0.5, 0.5)
 

@@ -12,8 +12,8 @@ from app.embed.load import load_embedder
 from app.errors import AddressError, ModelError, SettingsError
 from app.settings import Settings, read_settings
 from app.wiring import make_builder, make_service
-from tests.browser.visitor import is_one_sentence
 from tests.conftest import ROOT, Home, fill
+from tests.doors.page.browser.visitor import is_one_sentence
 
 
 def test_without_any_variable_everything_has_its_place() -> None:
@@ -177,7 +177,7 @@ def test_a_service_is_made_without_loading_anything(environ: dict[str, str], hom
 
 
 def test_what_the_builder_builds_the_service_finds(environ: dict[str, str], home: Home) -> None:
-    from app.build import BuildRequest
+    from app.build.build import BuildRequest
 
     images = fill(home.path / "pictures", 12)
     settings = read_settings(environ)

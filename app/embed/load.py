@@ -35,13 +35,13 @@ def load_embedder(
     """
     model = find_model(name, models_dir)
     if model.weights is None:
-        from app.embed.mean_colour import MeanColourRuntime
+        from app.embed.runtimes.mean_colour import MeanColourRuntime
 
         return Embedder(model, MeanColourRuntime(), weights_sha256="")
     path, digest = _weights_of(
         model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
     )
-    from app.embed.openvino_runtime import OpenVinoRuntime, converted_network
+    from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
 
     network = converted_network(model, path, digest, cache_dir)
     cores = usable_cores()
@@ -127,7 +127,7 @@ def _check_installed(model: Model) -> None:
 def _load_texts(
     model: Model, weights: Path, weights_sha256: str, cache_dir: Path, *, threads: int
 ) -> "OpenClipTexts":
-    from app.embed.openvino_runtime import converted_network
+    from app.embed.runtimes.openvino import converted_network
     from app.embed.texts import OpenClipTexts
 
     network = converted_network(model, weights, weights_sha256, cache_dir, texts=True)

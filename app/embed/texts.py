@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.embed.models import Model
 from app.embed.networks import declare_torchvision_operators
-from app.embed.openvino_runtime import OpenVinoRuntime
+from app.embed.runtimes.openvino import OpenVinoRuntime
 
 
 class OpenClipTexts:

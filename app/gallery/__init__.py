@@ -7,8 +7,8 @@ before or as after. It holds the SHA-256 of every other file, and ends with its 
 bytes, which SQLite, going by the page count in its header, does not read.
 """
 
-from app.gallery.draft import Draft, discard_draft
 from app.gallery.files import sha256_of, state_of, writing_to
+from app.gallery.local import Gallery, open_gallery
 from app.gallery.manifest import (
     DATABASE,
     FORMAT,
@@ -19,7 +19,7 @@ from app.gallery.manifest import (
     gallery_names,
     recipe_of,
 )
-from app.gallery.reading import Gallery, open_gallery
+from app.gallery.writer import Draft, discard_draft
 
 __all__ = [
     "DATABASE",

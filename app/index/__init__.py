@@ -14,8 +14,8 @@ from app.index.factory import check_factory, fit_factory
 from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
 from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
-from app.index.store import VectorStore
 from app.index.train import native_output_hidden, train_shortlist, write_vectors
+from app.index.vector_store import VectorStore
 
 __all__ = [
     "CALIBRATION_K",

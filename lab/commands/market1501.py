@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure by exact search, and print what was found."""
-    from app.library import open_gallery
+    from app.doors.python import open_gallery
     from lab.market1501 import measure
 
     found = measure(open_gallery(options.gallery))

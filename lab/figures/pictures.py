@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from app.library import OpenGallery
-from app.results import ImageRecord
+from app.doors.python import OpenGallery
+from app.values import ImageRecord
 from lab.figures.canvas import BLUE, GREEN, GREY, RED, panels
 from lab.ivfpq import IVFPQ, Rows, Vectors
 from lab.truth import exact_neighbours

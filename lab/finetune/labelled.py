@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from app.embed import Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Gallery, Manifest, open_gallery
-from app.results import ImageRecord
 from app.settings import Settings
+from app.values import ImageRecord
 from app.wiring import make_service
 from lab.vectors import first_labels
 

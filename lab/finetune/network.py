@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from app import decode
 from app.embed import Model
 from app.embed.convert import read_weights
 from app.embed.networks import feature_network, pooled
 from app.embed.weights import find_weights
 from app.errors import DatasetError, DecodeError, ModelError, UsageError
-from app.results import Box
+from app.images import decode
 from app.settings import Settings
+from app.values import Box
 from lab.finetune.activations import Activations, Compute
 from lab.finetune.labelled import Labelled, picture_reader
 from lab.finetune.learner import Draw, Head, Learner, Rows

@@ -40,7 +40,7 @@ def measured(gallery: str, home: Path) -> dict[str, Any]:
 
 def measure(gallery: str, settings: Settings) -> dict[str, Any]:
     """Measure here: files read, decoded and embedded one after the other, with all processors."""
-    from app.library import load_embedder
+    from app.doors.python import load_embedder
 
     service = make_service(settings)
     info = service.gallery(gallery)

@@ -11,7 +11,7 @@ import psutil
 from numpy.typing import NDArray
 
 from app.errors import StorageError, UsageError
-from app.evaluation import average_precision, others_that_count
+from app.search.evaluation import average_precision, others_that_count
 from lab.methods.method import Metric, Rows, Vectors
 from lab.study.folder import METRICS, StudyFolder, folder_name
 from lab.study.request import StudyRequest

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from app.library import open_gallery
+from app.doors.python import open_gallery
 from lab.figures import codes, graph, maps, measures, pictures
 from lab.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, png
 from lab.ivfpq import IVFPQ

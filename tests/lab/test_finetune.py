@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from app.embed import Embedder, model_named
-from app.embed.mean_colour import MeanColourRuntime
 from app.embed.model_file import read_model_file
+from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import UsageError
 from app.settings import Settings, read_settings
 from lab.finetune import command

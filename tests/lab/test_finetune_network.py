@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from app import decode
 from app.embed import Embedder, Runtime, model_named
 from app.embed.convert import network_of, read_weights
 from app.embed.model_file import read_model_file
 from app.embed.networks import declare_torchvision_operators, feature_network
 from app.embed.weights import find_weights
 from app.errors import DatasetError, ModelError, UsageError
+from app.images import decode
 from app.settings import Settings, read_settings
 from lab.finetune.learner import Head
 from lab.finetune.measure import measure

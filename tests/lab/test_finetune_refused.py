@@ -10,9 +10,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from app.build.transfer import ImportRequest, import_embeddings
 from app.errors import AppError, DatasetError, GalleryError, NotFoundError, UsageError
 from app.settings import Settings
-from app.transfer import ImportRequest, import_embeddings
 from lab.finetune import command
 from lab.finetune.run import finetune
 from tests.conftest import Home, encoded, fill, mean_colour

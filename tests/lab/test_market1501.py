@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import layouts
-from app.build import build_gallery
+from app.build.build import build_gallery
+from app.doors.python import OpenGallery, open_gallery
 from app.errors import DatasetError, UsageError
-from app.library import OpenGallery, open_gallery
-from app.results import VectorOptions
+from app.sources.datasets.register import open_data_set
+from app.values import VectorOptions
 from lab.commands import market1501 as command
 from lab.drawn_people import CAMERAS, draw_people, market_gallery
 from lab.market1501 import RANKS, Seen, Standing, first_query, measure, seen, standing
@@ -183,7 +183,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Open
 
 def build_drawn(home: Home, name: str, **options: Any) -> None:
     build_gallery(
-        layouts.open_data_set("market", home.path / "datasets"),
+        open_data_set("market", home.path / "datasets"),
         mean_colour(),
         folders=home.folders(name),
         index="Flat",

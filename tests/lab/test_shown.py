@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.library import open_gallery
+from app.doors.python import open_gallery
 from lab.shown import any_image, as_html, nearest_in_words, upload
 from tests.conftest import Home, encoded, fill, picture
 

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from app.doors.python import OpenGallery, open_gallery
 from app.errors import AppError, DatasetError, GalleryError, NotFoundError, StorageError, UsageError
-from app.library import OpenGallery, open_gallery
-from app.results import VectorOptions
+from app.values import VectorOptions
 from lab.hdf5 import Benchmark, read_hdf5, write_hdf5
 from lab.truth import exact_neighbours
 from lab.vectors import VectorSet, of_file, of_gallery

@@ -1,0 +1,1 @@
+"""The build, from pictures to a gallery on disk."""

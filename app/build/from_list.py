@@ -1,0 +1,272 @@
+"""A list of pictures (CSV, Parquet, webdataset shards) → a gallery known by the list's own ids."""
+
+import shlex
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from app.build.build import BuildReport, build_gallery, check_new, command_for
+from app.embed import Embedder, Model, model_named
+from app.errors import DatasetError, UsageError
+from app.gallery import Folders, gallery_names, open_gallery
+from app.images import decode
+from app.sources.datasets.register import DATA_SETS
+from app.sources.downloads import FAILED, Downloaded, Politeness, download
+from app.sources.lists import Columns, Row, read_csv, read_parquet
+from app.sources.own import Listed
+from app.sources.picture import IMAGE_SUFFIXES, Picture
+from app.sources.shards import shards_in, unpack_shards
+from app.values import MAX_PICTURE_BYTES, VectorOptions
+
+_TAKEN = frozenset({*DATA_SETS, "uploaded"})
+_DEFAULTS = {
+    "model": "resnet50",
+    "index": "IVF100,PQ8",
+    "id_column": "id",
+    "url_column": "url",
+    "encoding": "utf-8",
+}
+_LISTS = ("csv", "parquet", "webdataset")
+_HOW = ("model", "index", "pca", "expand", "alpha", "limit")
+_TABLE = ("id_column", "url_column", "delimiter", "encoding", "label_column")
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """What to build of which list: exactly one of `csv`, `parquet` and `webdataset`.
+
+    The columns, `delimiter` and `encoding` say how a table is read. `retry_failed` asks for the
+    pictures of an existing gallery that could not be had, and builds it anew if any came; what is
+    None is then as that gallery was built, and else what the command line's help names.
+    """
+
+    name: str
+    model: str | None = None
+    index: str | None = None
+    pca: int | None = None
+    expand: int | None = None
+    alpha: float | None = None
+    csv: Path | None = None
+    parquet: Path | None = None
+    webdataset: Path | None = None
+    id_column: str | None = None
+    url_column: str | None = None
+    label_column: tuple[str, ...] | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    limit: int | None = None
+    force: bool = False
+    retry_failed: bool = False
+
+
+def build_listed(
+    request: ListRequest,
+    *,
+    datasets_dir: Path,
+    features_dir: Path,
+    indexes_dir: Path,
+    load_embedder: Callable[[str], Embedder],
+    find_model: Callable[[str], Model] = model_named,
+    fetch: Callable[[str], bytes],
+    politeness: Politeness,
+    workers: int,
+    tell: Callable[[str, int, int], None],
+) -> BuildReport:
+    """Get the pictures of a list into `datasets_dir`/name, then build their gallery.
+
+    All that can be checked is, before anything is asked for. Stopped at any moment, the same
+    request goes on. Raises UsageError for what cannot be asked for, DatasetError for a list that
+    cannot be used or gives no picture at all, ModelError for missing weights, StorageError if the
+    disk cannot take it.
+    """
+    _check_name(request)
+    retried = _is_retried(request, indexes_dir)
+    if retried:
+        request = _as_built(request, features_dir, indexes_dir)
+    request = _with_defaults(request)
+    model, index = request.model or "", request.index or ""
+    options = VectorOptions.of(request.pca, request.expand, request.alpha)
+    check_new(
+        request.name,
+        find_model(model),
+        index,
+        options=options,
+        indexes_dir=indexes_dir,
+        force=request.force or retried,
+    )
+    folder = datasets_dir / request.name
+    if request.webdataset is not None:
+        shards = shards_in(request.webdataset)
+        embedder = load_embedder(model)
+        layout = _unpacked(request, shards, folder, tell)
+    else:
+        rows = _rows(request)[: request.limit]
+        embedder = load_embedder(model)
+        got = download(
+            rows,
+            folder,
+            fetch=fetch,
+            check=_decoding(embedder.decoded_side),
+            tell=tell,
+            politeness=politeness,
+        )
+        if retried:
+            _check_something_came(got, folder)
+        layout = _downloaded(request.name, folder, got)
+    return build_gallery(
+        layout,
+        embedder,
+        folders=Folders.of(request.name, features_dir, indexes_dir),
+        index=index,
+        options=options,
+        limit=request.limit,
+        command=_command(request),
+        source=str(folder.resolve()),
+        workers=workers,
+        tell=tell,
+    )
+
+
+def _check_name(request: ListRequest) -> None:
+    name = request.name
+    if not name:
+        raise UsageError("A gallery of a list of pictures needs a name: add --name NAME.")
+    if name in _TAKEN:
+        raise UsageError(f"The folder datasets/{name} is for other pictures: choose another name.")
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"The limit must be 1 or more, not {request.limit}.")
+    if request.retry_failed and request.webdataset is not None:
+        raise UsageError("Shards are not downloaded: leave --retry-failed out.")
+
+
+def _is_retried(request: ListRequest, indexes_dir: Path) -> bool:
+    here = request.name in gallery_names(indexes_dir)
+    return request.retry_failed and here and not request.force
+
+
+def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> ListRequest:
+    """Return the request with what it leaves open as its gallery was built.
+
+    UsageError if it says anything else: the gallery would lose what it has.
+    """
+    gallery = open_gallery(request.name, features_dir=features_dir, indexes_dir=indexes_dir)
+    manifest = gallery.manifest
+    gallery.close()
+    words = shlex.split(manifest.command)[2:]
+    found = list(zip(words[::2], words[1::2], strict=False))
+    built = {option: value for option, value in found if option != "--label-column"}
+    labels = tuple(value for option, value in found if option == "--label-column")
+    if not built.keys() & {"--csv", "--parquet"}:
+        raise UsageError(
+            f"The gallery {request.name} was not made of a list of URLs: leave --retry-failed out, "
+            "or add --force to build it anew."
+        )
+    before: dict[str, Any] = {
+        **{key: built.get(_option(key), _DEFAULTS.get(key)) for key in _TABLE},
+        **{"model": manifest.model, "index": manifest.index_asked, "label_column": labels},
+        **{key: getattr(manifest, key) or None for key in ("pca", "expand")},
+        "alpha": manifest.alpha if manifest.expand else None,
+        "limit": int(built["--limit"]) if "--limit" in built else None,
+        **{key: Path(built[_option(key)]) for key in _LISTS if _option(key) in built},
+    }
+    asked = {key: getattr(request, key) for key in (*_LISTS, *_HOW, *_TABLE)}
+    for key, value in asked.items():
+        told = value.resolve() if isinstance(value, Path) else value
+        if told is not None and told != before.get(key):
+            raise UsageError(
+                f"The gallery {request.name} was built with another {_option(key)}: leave that "
+                "out, or add --force to build it anew as you say."
+            )
+    return replace(request, **before)
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+def _with_defaults(request: ListRequest) -> ListRequest:
+    open_ones: dict[str, Any] = {
+        key: each for key, each in _DEFAULTS.items() if getattr(request, key) is None
+    }
+    return replace(request, **open_ones)
+
+
+def _command(request: ListRequest) -> str:
+    how: dict[str, Any] = {key: getattr(request, key) for key in (*_LISTS, "name", *_HOW)}
+    table: dict[str, Any] = {key: getattr(request, key) for key in _TABLE}
+    return command_for(
+        **how, **{key: each for key, each in table.items() if each != _DEFAULTS.get(key)}
+    )
+
+
+def _decoding(side: int) -> Callable[[bytes], None]:
+    """Return what raises DecodeError for a picture that the build would have to leave out."""
+    one_at_a_time = threading.Lock()  # a large picture takes a gigabyte
+
+    def check(data: bytes) -> None:
+        with one_at_a_time:
+            decode.decode(data, min_side=side)
+
+    return check
+
+
+def _rows(request: ListRequest) -> list[Row]:
+    columns = Columns(request.id_column or "", request.url_column or "", request.label_column or ())
+    if request.parquet is not None:
+        return read_parquet(request.parquet, columns)
+    if request.csv is None:
+        raise UsageError("There is no list of pictures: give one with --csv FILE.")
+    return read_csv(
+        request.csv, columns, delimiter=request.delimiter, encoding=request.encoding or "utf-8"
+    )
+
+
+def _check_something_came(got: list[Downloaded], folder: Path) -> None:
+    if any(each.new for each in got):
+        return
+    failed = sum(bool(each.reason) for each in got)
+    if not failed:
+        raise UsageError("Every picture of the list is there: nothing is to be asked for again.")
+    raise DatasetError(
+        f"No picture of the {failed} that had failed came this time, so the gallery stays as it "
+        f"is: the reasons are in {folder / FAILED}."
+    )
+
+
+def _downloaded(name: str, folder: Path, got: list[Downloaded]) -> Listed:
+    failed = [each for each in got if each.reason]
+    if len(failed) == len(got):
+        raise DatasetError(
+            f"No picture of the {len(got)} could be had, the first because: {failed[0].reason} "
+            f"All reasons are in {folder / FAILED}."
+        )
+    return Listed(name, folder, [_picture(each) for each in got])
+
+
+def _picture(each: Downloaded) -> Picture:
+    row = each.row
+    if each.reason:
+        return Picture(f"row {row.number}", row.labels, key=row.key, missing=each.reason)
+    return Picture(each.name, row.labels, key=row.key)
+
+
+def _unpacked(
+    request: ListRequest,
+    shards: list[Path],
+    folder: Path,
+    tell: Callable[[str, int, int], None],
+) -> Listed:
+    samples = unpack_shards(
+        shards,
+        folder,
+        suffixes=IMAGE_SUFFIXES,
+        tell=tell,
+        most_picture_bytes=MAX_PICTURE_BYTES,
+        force=request.force,
+    )
+    pictures = [
+        Picture(each.name, each.labels, key=each.key, missing=each.missing) for each in samples
+    ]
+    return Listed(request.name, folder, pictures)

@@ -1,0 +1,80 @@
+"""The names of an exported folder's files, and the one JSON text that says what it holds."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import DatasetError, GalleryError
+from app.gallery import Manifest, sha256_of
+from app.values import Skipped
+
+VECTORS = "img_emb/img_emb_{}.npy"
+METADATA = "metadata/metadata_{}.parquet"
+THUMBNAILS = "thumbnails/thumbnails_{}.parquet"
+PROJECTION = "projection.safetensors"
+MANIFEST = "gallery.json"
+ELSEWHERE = "elsewhere"
+"""The source in an exported manifest, of a gallery that is not of a published data set."""
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `gallery.json` says: the gallery, what its build skipped, and the files by SHA-256."""
+
+    manifest: Manifest
+    skipped: tuple[Skipped, ...]
+    files: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return it as JSON text."""
+        values = {
+            "format": FORMAT,
+            "gallery": json.loads(self.manifest.to_json()),
+            "skipped": [asdict(each) for each in self.skipped],
+            "files": self.files,
+        }
+        return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+def read_exported(folder: Path) -> Exported | None:
+    """Return what a folder's `gallery.json` says, None where there is none.
+
+    DatasetError if it cannot be read, or a file is not the one that was exported.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise DatasetError(f"{path} cannot be read: copy the folder anew.") from exc
+    try:
+        values: dict[str, Any] = json.loads(text)
+        if values["format"] != FORMAT:
+            raise DatasetError(
+                f"{path} is of format {values['format']}, this program reads {FORMAT}: "
+                "export the gallery with this version."
+            )
+        exported = Exported(
+            Manifest.from_json(json.dumps(values["gallery"])),
+            tuple(Skipped(each["path"], each["reason"]) for each in values["skipped"]),
+            {str(name): str(digest) for name, digest in values["files"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, GalleryError) as exc:
+        raise DatasetError(f"{path} is damaged: copy the folder anew.") from exc
+    for name, digest in exported.files.items():
+        if not _is_as_exported(folder / name, digest):
+            raise DatasetError(
+                f"{folder / name} is not the file that was exported: copy the folder anew, or "
+                f"remove {MANIFEST} to take what is there."
+            )
+    return exported
+
+
+def _is_as_exported(path: Path, digest: str) -> bool:
+    try:
+        return sha256_of(path) == digest
+    except OSError:
+        return False

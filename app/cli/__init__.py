@@ -1,5 +1,0 @@
-"""The command line: one file a command, found by its name in `COMMANDS`."""
-
-from app.cli.main import create_index, main, ris
-
-__all__ = ["create_index", "main", "ris"]

@@ -1,0 +1,67 @@
+"""Results → the JSON that REST, the command line and MCP give alike."""
+
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from app.values import GalleryInfo, Hit, ImageRecord, SearchResult
+
+
+def image_url(gallery: str, record: ImageRecord) -> str:
+    """Return the address of an image's picture, relative to the server's root."""
+    return f"{_address(gallery, record)}/image"
+
+
+def thumbnail_url(gallery: str, record: ImageRecord) -> str:
+    """Return the address of an image's thumbnail, relative to the server's root."""
+    return f"{_address(gallery, record)}/thumbnail"
+
+
+def search_answer(result: SearchResult) -> dict[str, Any]:
+    """Return the answer to one query; `ids` are in the order of `results`."""
+    return {
+        "ids": [hit.image.public_id for hit in result.hits],
+        "results": [_hit(result.gallery, hit) for hit in result.hits],
+        "gallery": result.gallery,
+        "timing_ms": {stage: round(value, 3) for stage, value in asdict(result.timings).items()},
+        "exact": result.exact,
+        "approximate": result.approximate,
+        "similar_enough": result.similar_enough,
+        "candidates": result.candidates,
+        "recall": result.recall,
+        "notes": list(result.notes),
+    }
+
+
+def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
+    """Return what there is to say of an image of a gallery."""
+    return {
+        "id": record.public_id,
+        "path": record.path,
+        "labels": list(record.labels),
+        "image_url": image_url(gallery, record),
+        "thumbnail_url": thumbnail_url(gallery, record),
+        "width": record.width,
+        "height": record.height,
+        "bytes": record.bytes,
+        "sha256": record.sha256,
+    }
+
+
+def gallery_answer(info: GalleryInfo) -> dict[str, Any]:
+    """Return what there is to say of a gallery."""
+    return asdict(info) | {"notes": list(info.notes)}
+
+
+def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
+    return image_answer(gallery, hit.image) | {
+        "score": hit.score,
+        "rank": hit.rank,
+        "same_file": hit.same_file,
+        "duplicate_of": hit.duplicate_of,
+        "missed": hit.missed,
+    }
+
+
+def _address(gallery: str, record: ImageRecord) -> str:
+    return f"galleries/{quote(gallery)}/images/{quote(str(record.public_id), safe='')}"

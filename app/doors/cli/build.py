@@ -1,0 +1,241 @@
+"""`create-index`, and `create_index.py`: a data set, a folder or a list → a gallery."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.doors.cli.progress import Progress
+from app.errors import UsageError
+
+if TYPE_CHECKING:
+    from app.build.build import BuildReport
+    from app.build.from_list import ListRequest
+    from app.build.transfer import ImportRequest
+
+NAME = "create-index"
+HELP = "build a gallery"
+EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
+
+_MODEL = "resnet50"
+_LISTS = ("csv", "parquet", "webdataset")
+_TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a gallery is made of and how."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--data",
+        metavar="SET",
+        help="caltech (caltech101), voc (voc2012), coco (val2014), market (market1501) or tiny "
+        "(tiny_imagenet)",
+    )
+    what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
+    what.add_argument("--csv", type=_named, metavar="FILE", help="a CSV file with ids and URLs")
+    what.add_argument(
+        "--parquet", type=_named, metavar="FILE", help="a Parquet file with ids and URLs"
+    )
+    what.add_argument(
+        "--webdataset",
+        type=_named,
+        metavar="TAR",
+        help="a shard, a folder of shards, or a pattern in quotes",
+    )
+    what.add_argument(
+        "--embeddings",
+        type=_named,
+        metavar="DIR",
+        help="a folder that ris export or clip-retrieval wrote",
+    )
+    parser.add_argument(
+        "--name", help="the gallery's name (default for --data: the data set and the model)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="default: resnet50; for --embeddings: the model that made them, if known; or the path "
+        "of a model file (.safetensors)",
+    )
+    parser.add_argument(
+        "--pool",
+        choices=("avg", "max", "gem"),
+        help="how the model's last feature map becomes one vector, default: avg",
+    )
+    parser.add_argument(
+        "--index", help="a FAISS factory string, default: IVF100,PQ8; or numpy:IVF100,PQ8"
+    )
+    parser.add_argument(
+        "--pca",
+        type=int,
+        metavar="N",
+        help="centre the vectors and keep their N first principal components",
+    )
+    parser.add_argument(
+        "--expand",
+        type=int,
+        metavar="N",
+        help="add the N nearest images to every query before it is compared",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        metavar="A",
+        help="for --expand: each times its score to the power A, default: 3",
+    )
+    parser.add_argument("--limit", type=int, help="take the first so many pictures only")
+    parser.add_argument("--force", action="store_true", help="build it anew if it exists")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="for --embeddings: where the originals are"
+    )
+    table = parser.add_argument_group("for --csv and --parquet")
+    table.add_argument("--id-column", metavar="NAME", help="the ids, default: id")
+    table.add_argument("--url-column", metavar="NAME", help="the addresses, default: url")
+    table.add_argument(
+        "--label-column", metavar="NAME", action="append", help="labels; may be given again"
+    )
+    table.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="ask again for what failed, and build the gallery anew with what comes",
+    )
+    table.add_argument("--delimiter", metavar="SIGN", help="of a CSV; default: found in its header")
+    table.add_argument("--encoding", metavar="NAME", help="of a CSV, default: utf-8")
+
+
+def _named(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it names nothing: give the name of a file")
+    return Path(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build a gallery, showing the progress, and print what was made."""
+    from app.build.build import BuildRequest, command_for
+    from app.settings import read_settings
+    from app.values import VectorOptions
+    from app.wiring import make_builder, make_importer, make_list_builder, model_asked
+
+    _check_together(options)
+    settings = read_settings()
+    if options.model or options.pool:
+        options.model = model_asked(settings, options.model or _MODEL, options.pool)
+    with Progress() as progress:
+        if options.embeddings:
+            report = make_importer(settings)(_import_request(options), tell=progress.tell)
+        elif any(getattr(options, key) for key in _LISTS):
+            report = make_list_builder(settings)(_list_request(options), tell=progress.tell)
+        else:
+            how = _how(options)
+            what = {key: getattr(options, key) for key in ("data", "images")}
+            vectors = _vectors(options)
+            request = BuildRequest(
+                **what,
+                **how,
+                force=options.force,
+                command=command_for(**what, **how, **vectors),
+                options=VectorOptions.of(**vectors),
+            )
+            report = make_builder(settings)(request, tell=progress.tell)
+    _print_report(report)
+    return 0
+
+
+def stopped(options: argparse.Namespace) -> str:
+    """Return what to say after Ctrl-C."""
+    if options.embeddings:
+        return "Nothing is kept: the same command begins anew."
+    if options.webdataset:
+        return "What is embedded is kept: the same command unpacks the shards anew and goes on."
+    return "What is done is kept: the same command goes on from there."
+
+
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "name": options.name,
+        "model": options.model or _MODEL,
+        "index": options.index or "IVF100,PQ8",
+        "limit": options.limit,
+    }
+
+
+def _vectors(options: argparse.Namespace) -> dict[str, Any]:
+    return {key: getattr(options, key) for key in ("pca", "expand", "alpha")}
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that say nothing about what is built."""
+    if options.pictures and not options.embeddings:
+        raise UsageError("--pictures goes with --embeddings: leave it out.")
+    if options.pool and options.embeddings and not options.model:
+        raise UsageError("--pool goes with --model: name the model that made the embeddings.")
+    if options.limit is not None and options.embeddings:
+        raise UsageError("Embeddings are taken as a whole: leave --limit out.")
+    given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
+    allowed = set(given if options.csv else ())
+    if options.parquet:
+        allowed = set(given) - {"delimiter", "encoding"}
+    for key in given:
+        if getattr(options, key) and key not in allowed:
+            raise UsageError(
+                f"--{key.replace('_', '-')} goes with --csv"
+                + (" or --parquet" if key not in ("delimiter", "encoding") else "")
+                + ": leave it out."
+            )
+
+
+def _import_request(options: argparse.Namespace) -> "ImportRequest":
+    from app.build.build import command_for
+    from app.build.transfer import ImportRequest
+
+    asked = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
+    asked |= _vectors(options)
+    command = command_for(embeddings=options.embeddings, **asked)
+    asked["name"] = options.name or ""
+    return ImportRequest(options.embeddings, command=command, force=options.force, **asked)
+
+
+def _list_request(options: argparse.Namespace) -> "ListRequest":
+    from app.build.from_list import ListRequest
+
+    given = (
+        "model",
+        "index",
+        "pca",
+        "expand",
+        "alpha",
+        "limit",
+        *_LISTS,
+        *_TABLE_OPTIONS,
+        "force",
+        "retry_failed",
+    )
+    return ListRequest(
+        options.name or "",
+        label_column=tuple(options.label_column) if options.label_column else None,
+        **{key: getattr(options, key) for key in given},
+    )
+
+
+def _print_report(report: "BuildReport") -> None:
+    manifest = report.manifest
+    for skip in report.skipped:
+        print(f"Skipped {skip.path}: {skip.reason}")
+    if report.skipped:
+        print(f"{len(report.skipped)} of {manifest.images + len(report.skipped)} files skipped.")
+    for note in manifest.notes:
+        print(f"Note: {note}.")
+    sizes = ", ".join(
+        f"{kind} {file.bytes / 1e6:.1f} MB" for kind, file in sorted(manifest.files.items())
+    )
+    rate = f", {report.images_per_second:.1f} images/s" if report.seconds_embedding else ""
+    print(f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s{rate}; {sizes}")
+    how = (
+        f"{manifest.probes} probes, {manifest.candidates} candidates"
+        if manifest.index != "Flat"
+        else "exact"
+    )
+    print(
+        f"{manifest.index}, {how}: recall@10 {manifest.recall_reranked:.3f} "
+        f"({manifest.recall_raw:.3f} without re-ranking), "
+        f"measured with {manifest.recall_queries} of its own images"
+    )

@@ -1,0 +1,62 @@
+"""`info`: what there is to say of a gallery."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from app.doors.cli.answerers import add_server_arguments, answering
+from app.doors.cli.table import printable
+from app.errors import GalleryError
+
+NAME = "info"
+HELP = "tell of a gallery: model, index, recall, sizes"
+EXAMPLE = "ris info caltech101-efficientnet_lite0"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the gallery, and who tells of it."""
+    parser.add_argument(
+        "gallery", nargs="?", metavar="GALLERY", help="the gallery's name (default: all of them)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document a gallery")
+    add_server_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the facts; GalleryError if the one that was named cannot be searched."""
+    from app.settings import read_settings
+
+    with answering(options, read_settings()) as answerer:
+        found = [answerer.gallery(options.gallery)] if options.gallery else answerer.galleries()
+    for number, gallery in enumerate(found):
+        if options.json:
+            print(json.dumps(gallery, ensure_ascii=False))
+        else:
+            print("\n".join([*([""] if number else []), *map(printable, _lines(gallery))]))
+    return GalleryError.exit_code if options.gallery and found[0]["refused"] else 0
+
+
+def _lines(gallery: dict[str, Any]) -> Iterator[str]:
+    yield str(gallery["name"])
+    if gallery["refused"]:
+        yield f"  cannot be searched. {gallery['refused']}"
+        return
+    skipped = f", {gallery['skipped']} files skipped" if gallery["skipped"] else ""
+    yield f"  images    {gallery['images']} of {gallery['data']}{skipped}"
+    kept = ", centred principal components" if gallery["pca"] else ""
+    yield f"  model     {gallery['model']}, {gallery['dim']} dimensions{kept}"
+    if gallery["expand"]:
+        alpha = f"alpha {gallery['alpha']:g}"
+        yield f"  queries   with their {gallery['expand']} nearest images added, {alpha}"
+    effort = f", {gallery['probes']} probes, {gallery['candidates']} candidates"
+    yield f"  index     {gallery['index']}{effort if gallery['index'] != 'Flat' else ', exact'}"
+    yield (
+        f"  recall@10 {gallery['recall_reranked']:.3f} "
+        f"({gallery['recall_raw']:.3f} without re-ranking)"
+    )
+    yield f"  on disk   {gallery['disk_bytes'] / 1e6:.1f} MB, made {gallery['created']}"
+    if gallery["approximate"]:
+        yield "  Its vectors are not here: scores are approximate."
+    yield from (f"  {gallery[key]}" for key in ("uploads_off", "pictures_missing") if gallery[key])
+    yield from (f"  Note: {note}." for note in gallery["notes"])

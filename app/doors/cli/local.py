@@ -1,0 +1,55 @@
+"""Queries → answers, from the galleries opened in this process."""
+
+from pathlib import Path
+from typing import Any
+
+from app.doors.answers import gallery_answer, search_answer
+from app.doors.cli.answerers import Query, Wanted
+from app.settings import Settings
+from app.values import Edit
+from app.wiring import make_service
+
+
+class LocalGalleries:
+    """Opens galleries and models here when they are first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._service = make_service(settings)
+
+    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
+        """Return `app.doors.answers.search_answer` for one query."""
+        gallery = wanted.gallery or self._service.default_gallery()
+        asked: bytes | str | int = query.typed if picture is None else picture
+        if query.is_id:
+            asked = self._service.id_of(gallery, query.typed)
+        return search_answer(
+            self._service.search(
+                gallery,
+                asked,
+                k=wanted.k,
+                edit=Edit(box=wanted.box),
+                exact=wanted.exact,
+                label=wanted.label,
+                min_score=wanted.min_score,
+            )
+        )
+
+    def names(self) -> list[str]:
+        """Return the names of all galleries, without opening any."""
+        return self._service.names()
+
+    def galleries(self) -> list[dict[str, Any]]:
+        """Return `app.doors.answers.gallery_answer` for every gallery."""
+        return [gallery_answer(gallery) for gallery in self._service.galleries()]
+
+    def gallery(self, name: str) -> dict[str, Any]:
+        """Return `app.doors.answers.gallery_answer` for one gallery."""
+        return gallery_answer(self._service.gallery(name))
+
+    def thumbnail(self, gallery: str, public_id: str) -> bytes:
+        """Return the small WebP picture of an image."""
+        return self._service.thumbnail(gallery, self._service.id_of(gallery, public_id))
+
+    def folder(self, gallery: str) -> Path | None:
+        """Return the folder on this machine that the paths of a gallery start from."""
+        return self._service.folder(gallery)

@@ -1,0 +1,145 @@
+"""The command line's arguments → one of its commands; errors become a sentence and an exit code."""
+
+import argparse
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+import app
+from app.doors.cli import (
+    build,
+    completion,
+    evaluate,
+    export,
+    galleries,
+    info,
+    inspect,
+    mcp,
+    search,
+    serve,
+    verify,
+)
+from app.errors import AppError, StorageError
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_MAY_BE_NEGATIVE = ("--box", "--min-score")
+
+# Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
+# `stopped`, where Ctrl-C leaves more to say than that it stopped.
+COMMANDS = (
+    serve,
+    search,
+    galleries,
+    info,
+    evaluate,
+    verify,
+    build,
+    export,
+    inspect,
+    mcp,
+    completion,
+)
+
+
+def ris() -> int:
+    """Run the console script `ris`; return the exit code."""
+    return main(sys.argv[1:], program="ris")
+
+
+def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
+    """Run `python -m app`, or `ris`; return the exit code."""
+    return run_command(make_parser(program).parse_args(_with_negative_values(arguments)))
+
+
+def _with_negative_values(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with `--box -0.1,0,1,1` as one, for argparse takes it for two options.
+
+    >>> _with_negative_values(["--box", "-.1,0,1,1", "--box", "--json"])
+    ['--box=-.1,0,1,1', '--box', '--json']
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _MAY_BE_NEGATIVE and re.match(r"-(\.?\d|inf)", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def make_parser(program: str) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line, called `program` in its messages."""
+    parser = parser_of(
+        COMMANDS, program=program, description="Reverse image search on your own machine."
+    )
+    parser.add_argument("--version", action="version", version=app.__version__)
+    return parser
+
+
+def parser_of(
+    commands: Sequence[ModuleType], *, program: str, description: str
+) -> argparse.ArgumentParser:
+    """Return a parser with a subcommand for each module, which is made as those of COMMANDS are."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in commands:
+        subparser = subparsers.add_parser(
+            command.NAME,
+            help=command.HELP,
+            description=command.HELP,
+            epilog=f"Example: {command.EXAMPLE}",
+        )
+        command.add_arguments(subparser)
+        stopped = getattr(command, "stopped", lambda options: "")
+        subparser.set_defaults(run=command.run, stopped=stopped)
+    return parser
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run the command that such a parser took; return the exit code, errors told in a sentence."""
+    return _tell_errors(lambda: options.run(options), stopped=options.stopped(options))
+
+
+def create_index(arguments: Sequence[str]) -> int:
+    """Run `create_index.py`; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="create_index.py",
+        description="Turn a data set, a folder of pictures, a list of URLs, webdataset shards or "
+        "embeddings into a gallery that can be searched.",
+        epilog=f"Example: {build.EXAMPLE}",
+    )
+    build.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    return _tell_errors(lambda: build.run(options), stopped=build.stopped(options))
+
+
+def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:
+    """Return the exit code of a command; `stopped` is what to say after Ctrl-C."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except AppError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return exc.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nStopped.{stopped and ' '}{stopped}\n")
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever read the answer, as `head`, has seen enough
+        _drop_output()
+        return _BROKEN_PIPE
+    except OSError as exc:
+        if exc.errno not in _FULL or exc.filename is not None:  # of a file, and not of the output
+            raise
+        _drop_output()
+        sys.stderr.write(f"The output cannot be written ({exc.strerror}): send it elsewhere.\n")
+        return StorageError.exit_code
+    return code
+
+
+def _drop_output() -> None:
+    """Let what is left of the output go nowhere: Python would write it, and fail, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

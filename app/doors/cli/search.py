@@ -1,0 +1,235 @@
+"""`search`: pictures, URLs or images of the gallery → the images that look like them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from app.doors.cli import previews, sheet
+from app.doors.cli.answerers import Answerer, Query, Wanted, add_server_arguments, answering
+from app.doors.cli.table import lines_of, printable
+from app.errors import AppError, StorageError, UsageError
+from app.settings import Settings
+from app.values import Box, Edit
+
+NAME = "search"
+HELP = "find the images of a gallery that look like a picture"
+EXAMPLE = "ris search photo.jpg --gallery caltech101-efficientnet_lite0 -k 5"
+
+_NOT_HERE = "Paths are relative where the originals are not on this machine."
+_ON_THE_SERVER = "The paths are relative to the gallery's folder, where the server has it."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is asked, of which gallery, and how the answer is shown."""
+    parser.add_argument(
+        "image",
+        nargs="*",
+        metavar="IMAGE_OR_URL",
+        help="a picture's file, its address, or - for the bytes on standard input",
+    )
+    parser.add_argument(
+        "--id",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="an image of the gallery itself, by its id in earlier answers; may be given again",
+    )
+    parser.add_argument(
+        "--gallery", default="", metavar="G", help="default: the first that can be searched"
+    )
+    parser.add_argument(
+        "-k", type=int, default=10, metavar="N", help="how many results, 1 to 200 (default: 10)"
+    )
+    parser.add_argument(
+        "--box",
+        metavar="X0,Y0,X1,Y1",
+        help="search with this part: left, top, right, bottom as fractions from 0 to 1",
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="compare every vector, and mark what the index would have missed",
+    )
+    parser.add_argument("--label", default="", metavar="L", help="only images with this label")
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=-1.0,
+        metavar="S",
+        help="only results with at least this cosine, from -1 to 1",
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE.png", help="write the results as a contact sheet"
+    )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="open the contact sheet in the browser or the picture viewer",
+    )
+    parser.add_argument(
+        "--no-previews",
+        action="store_true",
+        help="print text alone, also where the terminal can show pictures (kitty, sixel)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document a query")
+    form.add_argument(
+        "--paths",
+        action="store_true",
+        help="print one path a line: absolute where the originals are on this machine",
+    )
+    add_server_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer each query; return the exit code of the first that failed, or 0."""
+    from app.settings import read_settings
+
+    queries = [Query(typed) for typed in options.image]
+    queries += [Query(typed, is_id=True) for typed in options.id]
+    if not queries:
+        raise UsageError("Name a picture, its URL, - for standard input, or an image with --id.")
+    wanted = Wanted(
+        gallery=options.gallery,
+        k=options.k,
+        box=Box.of(options.box) if options.box is not None else None,
+        exact=options.exact,
+        label=options.label,
+        min_score=options.min_score,
+    )
+    settings = read_settings()
+    with answering(options, settings) as answerer:
+        return _answer_all(queries, wanted, answerer, options, settings)
+
+
+def _answer_all(
+    queries: Sequence[Query],
+    wanted: Wanted,
+    answerer: Answerer,
+    options: argparse.Namespace,
+    settings: Settings,
+) -> int:
+    show = _Show(options, answerer, several=len(queries) > 1)
+    contact = sheet.ContactSheet()
+    first_failure = 0
+    for query in queries:
+        try:
+            picture = query.read()
+            answer = answerer.search(query, picture, wanted)
+        except AppError as exc:
+            first_failure = first_failure or exc.exit_code
+            show.failure(query, exc)
+            continue
+        show.answer(query, answer)
+        if options.sheet or options.open:
+            if contact.has_room:
+                picture = picture_asked(query, picture, answer, answerer, wanted.box, settings)
+            contact.add(query.name, picture, answer)
+    if len(contact):
+        place = options.sheet or settings.cache_dir / "last-search.png"
+        write_sheet(place, contact, answerer)
+        if contact.left_out:
+            sys.stderr.write(f"{contact.left_out}\n")
+        if options.open:
+            open_sheet(place)
+    return first_failure
+
+
+class _Show:
+    """Prints answers and failures in the form that was asked for."""
+
+    def __init__(self, options: argparse.Namespace, answerer: Answerer, *, several: bool) -> None:
+        self._options = options
+        self._answerer = answerer
+        self._several = several
+        self._begun = False
+        self._told: set[str] = set()
+
+    def answer(self, query: Query, answer: dict[str, Any]) -> None:
+        if self._options.json:
+            print(json.dumps(answer, ensure_ascii=False))
+        elif self._options.paths:
+            folder = self._answerer.folder(answer["gallery"])
+            paths = [_path(result["path"], folder) for result in answer["results"]]
+            print("".join(f"{path}\n" for path in paths), end="")
+            if not all(Path(path).is_absolute() for path in paths):
+                self._tell_once(_ON_THE_SERVER if self._options.server else _NOT_HERE)
+        else:
+            self._head(query)
+            for line in lines_of(answer):
+                print(line)
+            self._previews(answer)
+
+    def failure(self, query: Query, error: AppError) -> None:
+        """Tell that a query failed; the n-th line of JSON still belongs to the n-th query."""
+        if self._several and self._options.json:
+            print(json.dumps({"error": str(error)}, ensure_ascii=False))
+        sys.stdout.flush()
+        sys.stderr.write(f"{query.name}: {error}\n" if self._several else f"{error}\n")
+
+    def _tell_once(self, sentence: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.write(f"{sentence}\n" * (sentence not in self._told))
+        self._told.add(sentence)
+
+    def _head(self, query: Query) -> None:
+        if self._several:
+            print(f"{chr(10) * self._begun}{printable(query.name)}")
+        self._begun = True
+
+    def _previews(self, answer: dict[str, Any]) -> None:
+        if not self._options.no_previews and answer["results"] and previews.can_be_shown():
+            sys.stdout.flush()
+            previews.show(
+                answer["results"],
+                lambda result: self._answerer.thumbnail(answer["gallery"], str(result["id"])),
+            )
+
+
+def picture_asked(
+    query: Query,
+    picture: bytes | None,
+    answer: dict[str, Any],
+    answerer: Answerer,
+    box: Box | None,
+    settings: Settings,
+) -> bytes | None:
+    """Return what a query looks like, cut to the part that was asked; None if it is not here."""
+    if picture is not None:
+        from app.wiring import make_service
+
+        return make_service(settings).preview(picture, Edit(box=box))
+    return answerer.thumbnail(answer["gallery"], query.typed) if query.is_id else None
+
+
+def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) -> None:
+    """Write the contact sheet of all answers; StorageError if it cannot be written."""
+    data = contact.drawn(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    except OSError as exc:
+        raise StorageError(
+            f"The contact sheet {place} cannot be written ({exc.strerror}): name another file "
+            "with --sheet."
+        ) from exc
+
+
+def open_sheet(place: Path) -> None:
+    """Open a contact sheet in what this machine shows pictures with; UsageError if it has none."""
+    import webbrowser
+
+    if not webbrowser.open(place.resolve().as_uri()):
+        raise UsageError(f"There is no browser to open: the contact sheet is {place}.")
+
+
+def _path(path: str, folder: Path | None) -> str:
+    """Return where a gallery's file is on this machine; a path never leads out of its folder."""
+    relative = PurePosixPath(path)
+    if folder is None or relative.is_absolute() or ".." in relative.parts:
+        return path
+    whole = folder / relative
+    return str(whole) if whole.is_file() else path

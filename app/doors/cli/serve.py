@@ -1,0 +1,26 @@
+"""`serve`: the page and the other doors at HOST and PORT, until stopped."""
+
+import argparse
+import contextlib
+import signal
+import sys
+
+NAME = "serve"
+HELP = "serve the page at HOST and PORT (127.0.0.1:7860)"
+EXAMPLE = "PORT=8000 ris serve"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the settings are environment variables."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    from app.doors.server import serve
+    from app.settings import read_settings
+
+    # The server passes the signal on when it has stopped: an exit, so that uploads are removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
+        serve(read_settings(), lambda address: print(f"Open {address}", flush=True))
+    return 0

@@ -1,0 +1,150 @@
+"""Answers → a contact sheet: the query and its results as one PNG, with ranks and scores."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.doors.cli.table import printable
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+_CELL = 180
+_PICTURE = 160
+_LINE = 18
+_ACROSS = 6
+_MARGIN = 10
+_ROW = _CELL + 2 * _LINE
+_HEAD = _LINE + _MARGIN
+_HIGHEST = (
+    20_000  # pixels, some 500 results: 66 MB while it is drawn; viewers refuse much higher ones
+)
+_INK, _PAPER, _FAINT = "#1b1b1f", "#ffffff", "#6b6b76"
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One query of a sheet: its name, its thumbnail (None if it is not here), what is shown."""
+
+    name: str
+    picture: bytes | None
+    gallery: str
+    results: list[dict[str, Any]]
+
+    @property
+    def height(self) -> int:
+        """How much of a sheet it takes."""
+        return _HEAD + -(-(1 + len(self.results)) // _ACROSS) * _ROW
+
+
+class ContactSheet:
+    """Collects answers as long as there is room for them, then draws them."""
+
+    def __init__(self) -> None:
+        self._sections: list[_Section] = []
+        self._height = _MARGIN
+        self._results = 0
+        self._shown = 0
+
+    def __len__(self) -> int:
+        """How many queries it shows."""
+        return len(self._sections)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it has room for another query."""
+        return self._rows_left > 0
+
+    @property
+    def left_out(self) -> str:
+        """What it had no room for, in one sentence; '' if it shows all."""
+        if self._shown == self._results:
+            return ""
+        return (
+            f"The contact sheet shows {self._shown} of {self._results} results, as many as it has "
+            "room for: ask for fewer with -k, or with fewer pictures at once."
+        )
+
+    def add(self, name: str, picture: bytes | None, answer: dict[str, Any]) -> None:
+        """Take the answer to the query `name`, as much as there is room for; keep a thumbnail."""
+        self._results += len(answer["results"])
+        if not self.has_room:
+            return
+        shown = answer["results"][: self._rows_left * _ACROSS - 1]  # the query takes one place
+        small = None if picture is None else _thumbnail(picture)
+        section = _Section(name, small, answer["gallery"], shown)
+        self._sections.append(section)
+        self._shown += len(shown)
+        self._height += section.height
+
+    def drawn(self, thumbnail: Callable[[str, dict[str, Any]], bytes]) -> bytes:
+        """Return the PNG; `thumbnail` gives the picture of a result of a gallery."""
+        from PIL import Image, ImageDraw, ImageFont
+
+        width = _ACROSS * _CELL + 2 * _MARGIN
+        sheet = Image.new("RGB", (width, self._height), _PAPER)
+        draw = ImageDraw.Draw(sheet)
+        draw.font = ImageFont.load_default(13)
+        top = _MARGIN
+        for section in self._sections:
+            head = _fitting(draw, f"{section.name}, in {section.gallery}", width - 2 * _MARGIN)
+            draw.text((_MARGIN, top), head, _INK)
+            cells: list[tuple[bytes | None, str, str]] = [(section.picture, "query", "")]
+            for result in section.results:
+                small = thumbnail(section.gallery, result)
+                said = f"{result['rank']}   {result['score']:.4f}"
+                cells.append((small, said, ", ".join(result["labels"]) or result["path"]))
+            for number, (picture, said, name) in enumerate(cells):
+                place = (
+                    _MARGIN + number % _ACROSS * _CELL,
+                    top + _HEAD + number // _ACROSS * _ROW,
+                )
+                _paste(sheet, draw, place, picture)
+                named = _fitting(draw, name, _PICTURE)
+                draw.text((place[0], place[1] + _PICTURE + 2), said, _INK)
+                draw.text((place[0], place[1] + _PICTURE + _LINE), named, _FAINT)
+            top += section.height
+        file = io.BytesIO()
+        sheet.save(file, "PNG", compress_level=6)
+        return file.getvalue()
+
+    @property
+    def _rows_left(self) -> int:
+        return (_HIGHEST - self._height - _HEAD) // _ROW
+
+
+def _thumbnail(data: bytes) -> bytes:
+    """Return a picture's file as a small PNG."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((_PICTURE, _PICTURE))
+    file = io.BytesIO()
+    small.save(file, "PNG")
+    return file.getvalue()
+
+
+def _paste(
+    sheet: "Image.Image", draw: "ImageDraw.ImageDraw", place: tuple[int, int], data: bytes | None
+) -> None:
+    from PIL import Image
+
+    if data is None:
+        left, top = place
+        draw.rectangle((left, top, left + _PICTURE, top + _PICTURE), outline=_FAINT)
+        return
+    with Image.open(io.BytesIO(data)) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((_PICTURE, _PICTURE))
+    spare = [(_PICTURE - side) // 2 for side in small.size]
+    sheet.paste(small, (place[0] + spare[0], place[1] + spare[1]))
+
+
+def _fitting(draw: "ImageDraw.ImageDraw", text: str, width: int) -> str:
+    """Return as much of a text, without line breaks and the like, as there is room for."""
+    text = printable(text[:width])  # few letters are narrower than a pixel
+    while text and draw.textlength(text) > width:
+        text = text.rstrip("…")[:-1] + "…" if len(text) > 1 else ""
+    return text

@@ -1,0 +1,181 @@
+"""The tools that a language model calls: their arguments → the service → answers and thumbnails."""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter, to_thread
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
+from pydantic import Field
+
+from app.doors.answers import gallery_answer, image_answer, search_answer
+from app.doors.mcp.picture_argument import picture
+from app.errors import UsageError
+from app.search.service import MAX_K, SearchService
+from app.values import Box, Edit
+
+MOST_PICTURES = 20
+_MOST_SEARCHES = 16  # at once: they may wait for other servers, in threads that others need
+
+_Gallery = Annotated[str, Field(description="The gallery's name, as list_galleries tells it.")]
+_Id = Annotated[str | int, Field(description="The image's id, as results of a search tell it.")]
+
+
+class Tools:
+    """The tools; their docstrings and fields are what a language model reads."""
+
+    def __init__(self, service: SearchService, folders: Sequence[Path] | None) -> None:
+        self._service = service
+        self._folders = folders
+        self._searching = CapacityLimiter(_MOST_SEARCHES)
+
+    async def search_similar(
+        self,
+        context: "Context[dict[str, Any], Any]",
+        image: Annotated[
+            str,
+            Field(
+                description="The picture to search with: its http(s) address, or its file as "
+                "base64 (plain or a data: URL). Over stdio also the absolute path of a file in a "
+                "folder that the server's RIS_MCP_FOLDERS names. Give either this or id."
+            ),
+        ] = "",
+        id: Annotated[
+            str | int | None,
+            Field(
+                description="Instead of image: the id of an image of the same gallery, to find "
+                "what is like it."
+            ),
+        ] = None,
+        gallery: Annotated[
+            str,
+            Field(
+                description="The gallery to search in, as list_galleries tells it; left out: the "
+                "first one that can be searched."
+            ),
+        ] = "",
+        k: Annotated[
+            int,
+            Field(
+                description="How many results to give, the best first.",
+                json_schema_extra={"minimum": 1, "maximum": MAX_K},
+            ),
+        ] = 10,
+        box: Annotated[
+            list[float] | None,
+            Field(
+                description="Search with a part of the picture only: [left, top, right, bottom], "
+                "fractions from 0 to 1 of its width and height, counted from its upper left corner."
+            ),
+        ] = None,
+        label: Annotated[
+            str, Field(description="Search only among the images that have this label.")
+        ] = "",
+        min_score: Annotated[
+            float,
+            Field(
+                description="Leave out results whose score, a cosine, is less than this.",
+                json_schema_extra={"minimum": -1, "maximum": 1},
+            ),
+        ] = -1.0,
+        exact: Annotated[
+            bool,
+            Field(
+                description="Compare every image of the gallery instead of the candidates of its "
+                "index: slower in large galleries, but nothing can be missed."
+            ),
+        ] = False,
+        pictures: Annotated[
+            int,
+            Field(
+                description="How many results, from the best, to add as small pictures to look at.",
+                json_schema_extra={"minimum": 0, "maximum": MOST_PICTURES},
+            ),
+        ] = 10,
+    ) -> CallToolResult:
+        """Find the images of a gallery that look like a picture, the most similar first.
+
+        The answer tells id, path, labels, size and score (a cosine) of each result, whether it is
+        the very same file (same_file), and the rank of a better result that it nearly equals
+        (duplicate_of). After it come the thumbnails of the best results, each behind its rank and
+        id. Where similar_enough is false, nothing in the gallery is really like the picture.
+        """
+        if not 0 <= pictures <= MOST_PICTURES:
+            raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")
+
+        def search() -> CallToolResult:
+            name = gallery or self._service.default_gallery()
+            result = self._service.search(
+                name,
+                self._query(name, image, id),
+                k=k,
+                edit=Edit(box=None if box is None else Box.of(box)),
+                exact=exact,
+                label=label,
+                min_score=min_score,
+            )
+            shown: list[ContentBlock] = []
+            for hit in result.hits[:pictures]:
+                told = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
+                shown += [TextContent(text=told), self._thumbnail(name, hit.image.id)]
+            return _answered(search_answer(result), context, shown)
+
+        return await to_thread.run_sync(search, limiter=self._searching)
+
+    def list_galleries(self) -> CallToolResult:
+        """List the galleries: name, number of images, model, index, and how good its recall is.
+
+        A gallery with a reason in `refused` cannot be searched at all; one with a reason in
+        `uploads_off` only with its own images, by id.
+        """
+        return _answered(
+            {"galleries": [gallery_answer(info) for info in self._service.galleries()]}
+        )
+
+    def describe_image(
+        self, context: "Context[dict[str, Any], Any]", gallery: _Gallery, id: _Id
+    ) -> CallToolResult:
+        """Tell path, labels, size and content hash of one image of a gallery, and show it small."""
+        row = self._service.id_of(gallery, str(id))
+        answer = image_answer(gallery, self._service.image(gallery, row))
+        return _answered(answer, context, [self._thumbnail(gallery, row)])
+
+    def _query(self, gallery: str, image: str, public_id: str | int | None) -> bytes | str | int:
+        """Return what the service takes: a file's bytes, an address, or an image's row."""
+        image = image.strip()
+        if bool(image) == (public_id is not None):
+            raise UsageError(
+                "Give one picture to search with, either as image (an address or base64) or as "
+                "id (of an image of the gallery)" + (", not both." if image else ".")
+            )
+        if public_id is not None:
+            return self._service.id_of(gallery, str(public_id))
+        return picture(image, self._folders)
+
+    def _thumbnail(self, gallery: str, row: int) -> ImageContent:
+        data = base64.b64encode(self._service.thumbnail(gallery, row)).decode()
+        return ImageContent(data=data, mime_type="image/webp")
+
+
+def _answered(
+    answer: dict[str, Any],
+    context: "Context[dict[str, Any], Any] | None" = None,
+    shown: Sequence[ContentBlock] = (),
+) -> CallToolResult:
+    """Return an answer as data, as text for clients that read no data, and what is shown of it."""
+    request = context.request_context.request if context else None
+    if request is not None:
+        answer = _with_full_addresses(answer, str(request.base_url))
+    text = TextContent(text=json.dumps(answer, ensure_ascii=False))
+    return CallToolResult(content=[text, *shown], structured_content=answer)
+
+
+def _with_full_addresses(answer: dict[str, Any], base: str) -> dict[str, Any]:
+    addresses = {"image_url", "thumbnail_url"} & answer.keys()
+    full: dict[str, Any] = {key: base + answer[key] for key in addresses}
+    if "results" in answer:
+        full["results"] = [_with_full_addresses(hit, base) for hit in answer["results"]]
+    return answer | full

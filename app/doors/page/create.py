@@ -1,0 +1,146 @@
+"""What the page asks to make a gallery: JSON ↔ the maker."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.build.jobs import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded
+from app.doors.page.functions import Answer, telling
+from app.doors.page.references import Uploads, entry, whole_number
+from app.errors import UsageError
+
+_MOST_SKIPPED_SHOWN = 1_000
+_GONE = "The uploaded files are not here any more: choose them again."
+
+
+class MakingFunctions:
+    """The functions that `create.js` calls: JSON in, JSON out; an AppError is {"message": …}."""
+
+    def __init__(self, maker: GalleryMaker, uploads: Uploads) -> None:
+        self._maker = maker
+        self._uploads = uploads
+
+    @property
+    def off(self) -> str:
+        """Why no gallery can be made; '' if one can."""
+        return self._maker.off
+
+    @property
+    def all(self) -> list[Callable[..., Answer]]:
+        """The functions, under the names that the script calls them by; none where it is off."""
+        if self._maker.off:
+            return []
+        functions = (
+            *(self.making, self.may_make, self.make_gallery),
+            *(self.go_on, self.cancel_making, self.discard_making, self.forget_uploads),
+        )
+        return [telling(function) for function in functions]
+
+    def making(self, request: Mapping[str, Any]) -> Answer:
+        """Return what can be chosen, and how far the build is."""
+        return {
+            "models": [
+                {"name": name, "downloads": downloads} for name, downloads in self._maker.models()
+            ],
+            "suffixes": sorted(SUFFIXES),
+            "progress": _shown(self._maker.progress()),
+        }
+
+    def may_make(self, request: Mapping[str, Any]) -> Answer:
+        """Answer before anything is uploaded whether it would be in vain."""
+        self._maker.check(
+            *_named(request),
+            needed_bytes=whole_number(entry(request, "bytes") or 0, "The number of bytes"),
+            arriving_in=self._uploads.folder,
+        )
+        return {}
+
+    def make_gallery(self, request: Mapping[str, Any]) -> Answer:
+        """Start to make a gallery."""
+        name, model = _named(request)
+        pictures = self._pictures(entry(request, "pictures") or {})
+        self._maker.start(MakeRequest(name, model, pictures))
+        return {"progress": _shown(self._maker.progress())}
+
+    def go_on(self, request: Mapping[str, Any]) -> Answer:
+        """Go on with what was stopped."""
+        self._maker.go_on()
+        return {"progress": _shown(self._maker.progress())}
+
+    def cancel_making(self, request: Mapping[str, Any]) -> Answer:
+        """Stop what runs."""
+        self._maker.cancel()
+        return {"progress": _shown(self._maker.progress())}
+
+    def discard_making(self, request: Mapping[str, Any]) -> Answer:
+        """Delete what was stopped."""
+        self._maker.discard()
+        return {"progress": _shown(self._maker.progress())}
+
+    def forget_uploads(self, request: Mapping[str, Any]) -> Answer:
+        """Delete what was uploaded for a gallery that is not made after all."""
+        paths = entry(request, "paths")
+        for path in paths if isinstance(paths, list) else ():
+            self._uploads.inside(str(path), _GONE).unlink(missing_ok=True)
+        return {}
+
+    def _pictures(self, pictures: Any) -> Path | Uploaded | Archive:
+        kind = entry(pictures, "kind")
+        if kind == "folder":
+            return _folder(str(entry(pictures, "folder") or "").strip())
+        if kind == "zip":
+            file = self._uploaded(pictures)
+            return Archive(file, str(entry(pictures, "name") or "The ZIP"))
+        files = entry(pictures, "files")
+        if kind == "files" and isinstance(files, list) and files:
+            return Uploaded(
+                tuple((self._uploaded(each), str(entry(each, "name"))) for each in files)
+            )
+        raise UsageError("Choose the pictures first.")
+
+    def _uploaded(self, file: Any) -> Path:
+        return self._uploads.inside(str(entry(file, "path")), _GONE)
+
+
+def _named(request: Mapping[str, Any]) -> tuple[str, str]:
+    return str(entry(request, "name") or "").strip(), str(entry(request, "model") or "")
+
+
+def _folder(path: str) -> Path:
+    if not path:
+        raise UsageError("Give the path of the folder that holds the pictures.")
+    if "\0" in path:
+        raise UsageError("A folder's path has no zero byte in it: type it again.")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as exc:  # ~name of nobody
+        raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
+
+
+def _shown(progress: Progress) -> dict[str, Any]:
+    shown = {
+        "state": progress.state,
+        "name": progress.name,
+        "stage": progress.stage,
+        "done": progress.done,
+        "total": progress.total,
+        "rate": round(progress.rate, 1),
+        "secondsLeft": progress.seconds_left,
+        "stopping": progress.stopping,
+        "canGoOn": progress.can_go_on,
+        "told": progress.message,
+    }
+    if progress.report is not None:
+        report = progress.report
+        shown["report"] = {
+            "images": report.manifest.images,
+            "seconds": round(report.seconds, 1),
+            "recall": round(report.manifest.recall_reranked, 4),
+            "notes": list(report.manifest.notes),
+            "skipped": len(report.skipped),
+            "skippedFiles": [
+                {"path": skip.path, "reason": skip.reason}
+                for skip in report.skipped[:_MOST_SKIPPED_SHOWN]
+            ],
+        }
+    return shown

@@ -1,0 +1,112 @@
+"""What gradio_client calls by name, /search and /galleries → the service, checked."""
+
+from collections.abc import Callable
+from functools import wraps
+from reprlib import repr as shortened
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from app.doors.access import Access
+from app.doors.answers import gallery_answer, search_answer
+from app.doors.page.references import Uploads
+from app.errors import AppError, UsageError
+from app.search.service import AS_IT_IS, SearchService
+from app.values import Box, Edit
+
+_URLS = ("http://", "https://")
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
+
+
+def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> None:
+    """Add the endpoints to the page that is being made; programs send the token, if there is one.
+
+    The functions' arguments and docstrings are what gradio_client's `view_api` shows.
+    """
+
+    def search(
+        request: gr.Request,
+        image: FileData | str | None = None,
+        gallery: str = "",
+        k: int = 10,
+        exact: bool = False,
+        min_score: float = -1.0,
+        label: str = "",
+        box: list[float] | None = None,
+        id: str | int | None = None,
+    ) -> dict[str, Any]:
+        """Find the images of a gallery most similar to a picture: a file, or its URL as text.
+
+        Or, with `id` and no image, to one of the gallery.
+        """
+        _check(access, request)
+        gallery = gallery or service.default_gallery()
+        if (image is None) == (id is None):
+            raise UsageError("Give either an image or the id of an image of the gallery.")
+        if isinstance(id, bool):
+            raise UsageError(f"id must be a whole number or text, not {str(id).lower()}.")
+        result = service.search(
+            gallery,
+            _query(image, uploads) if id is None else service.id_of(gallery, str(id)),
+            k=k,
+            edit=_edit(box),
+            exact=exact,
+            label=label,
+            min_score=min_score,
+        )
+        return _kept_from_downloading(search_answer(result))
+
+    def galleries(request: gr.Request) -> list[dict[str, Any]]:
+        """List every gallery, those that cannot be searched with the reason."""
+        _check(access, request)
+        return [gallery_answer(info) for info in service.galleries()]
+
+    for function in (search, galleries):
+        gr.api(_telling(function), api_name=function.__name__, queue=False)
+
+
+def _check(access: Access, request: gr.Request) -> None:
+    access.check(request.headers.get("authorization", ""))
+
+
+def _query(image: Any, uploads: Uploads) -> bytes | str:
+    """Return the bytes of an uploaded file, or a URL; UsageError for anything else."""
+    place = image.get("path") if isinstance(image, dict) else image
+    if not isinstance(place, str):
+        raise UsageError(
+            f"image must be handle_file(…) or the address of a picture, not {shortened(image)}."
+        )
+    return place if place.startswith(_URLS) else uploads.read({"path": place})
+
+
+def _edit(box: Any) -> Edit:
+    if box is None:
+        return AS_IT_IS
+    return Edit(box=Box.of(box))
+
+
+def _kept_from_downloading(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer with each `path` named `file`.
+
+    gradio_client takes whatever has a path for a file of the server's, and asks for it.
+    """
+    results = [
+        {"file" if key == "path" else key: value for key, value in hit.items()}
+        for hit in answer["results"]
+    ]
+    return answer | {"results": results}
+
+
+def _telling(function: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
+    """Turn an AppError into the sentence that gradio_client raises."""
+
+    @wraps(function)
+    def told(*arguments: _Asked.args, **options: _Asked.kwargs) -> _Answer:
+        try:
+            return function(*arguments, **options)
+        except AppError as exc:
+            raise gr.Error(str(exc), print_exception=False) from exc
+
+    return told

@@ -1,0 +1,176 @@
+"""What the page asks: each translates between the browser's values and the service."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.doors.page import answers
+from app.doors.page.references import (
+    Reference,
+    Uploads,
+    edit_of,
+    entries,
+    entry,
+    examples_of,
+    id_of,
+    image_reference,
+    question,
+    whole_picture,
+)
+from app.errors import AppError, DecodeError, NotFoundError, UsageError
+from app.search.service import MAX_K, SearchService
+
+EXAMPLES = Path(__file__).parent / "examples"
+PHOTOGRAPHS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.jpg")))
+RANDOM_EXAMPLES = 7
+
+Answer = dict[str, Any]
+
+
+class Functions:
+    """The page's functions, called by its scripts: JSON in, JSON out.
+
+    An AppError becomes {"message": its sentence}; the page keeps the rest as it is.
+    """
+
+    def __init__(self, service: SearchService, uploads: Uploads) -> None:
+        self._service = service
+        self._uploads = uploads
+
+    @property
+    def all(self) -> list[Callable[[Any], Answer]]:
+        """The functions, under the names that the scripts call them by."""
+        return [telling(self.open), telling(self.gallery), telling(self.ask), telling(self.cut)]
+
+    def open(self, request: Mapping[str, Any]) -> Answer:
+        """Return every gallery, for a page that was just opened."""
+        infos = self._service.galleries()
+        if not infos:
+            raise UsageError(
+                "There is no gallery yet: make one with "
+                "python3 create_index.py --images DIR --name NAME, then load this page again."
+            )
+        return {
+            "galleries": [answers.gallery(info) for info in infos],
+            "photographs": PHOTOGRAPHS,
+        }
+
+    def gallery(self, request: Mapping[str, Any]) -> Answer:
+        """Return what there is to say of a gallery, and a fresh row of its images."""
+        name = _chosen(entry(request, "gallery"))
+        info = self._service.gallery(name)
+        drawn = [] if info.refused else self._service.random_images(name, RANDOM_EXAMPLES)
+        return {
+            "gallery": answers.gallery(info),
+            "examples": [answers.image(name, image) for image in drawn],
+        }
+
+    def ask(self, request: Mapping[str, Any]) -> Answer:
+        """Return the query's reference, and the results of searching with it.
+
+        The query is shown also where the search fails for a reason that is not its own: another
+        gallery may take it.
+        """
+        gallery = entry(request, "gallery")
+        reference = self._reference(entry(request, "query"), gallery)
+        try:
+            results = self._results(reference, _chosen(gallery), request)
+            return {"query": reference, "results": results}
+        except DecodeError:
+            raise  # it would only show as a broken picture
+        except AppError as exc:
+            return {"query": reference, "message": str(exc)}
+
+    def cut(self, request: Mapping[str, Any]) -> Answer:
+        """Return the reference of a picture made of what a query shows, its edits done."""
+        reference = self._reference(entry(request, "query"), None)
+        edit = edit_of(reference)
+        if edit.is_nothing:
+            return {"query": reference}
+        data = whole_picture(reference, self._service, self._uploads)
+        part = self._service.preview(data, edit)
+        return {"query": self._uploads.keep(part, f"part of {reference['name']}")}
+
+    def _reference(self, query: Any, gallery: object) -> Reference:
+        """Return the checked reference of a query, of whatever kind; it keeps a link's edits."""
+        kind = entry(query or {}, "kind")
+        if kind == "upload":
+            name = str(entry(query, "name") or "The picture")
+            return self._uploads.reference(str(entry(query, "path")), name)
+        if kind == "photograph" and entry(query, "name") in PHOTOGRAPHS:
+            file = EXAMPLES / f"{entry(query, 'name')}.jpg"
+            return self._uploads.photograph(file) | _edits(query)
+        if kind == "url":
+            url = str(entry(query, "url") or "").strip()
+            if not url:
+                raise UsageError("Type or paste the address of a picture first.")
+            data = self._service.fetch(url)
+            name = Path(urlsplit(url).path).name or url
+            return self._uploads.keep(data, name) | {"url": url} | _edits(query)
+        if kind == "random":
+            drawn_from = _chosen(gallery)
+            drawn = self._service.random_images(drawn_from, 1)[0]
+            return image_reference(drawn_from, drawn)
+        if kind == "image":
+            shown_from = _chosen(entry(query, "gallery") or gallery)
+            row = id_of(self._service, shown_from, entry(query, "id"))
+            image = self._service.image(shown_from, row)
+            return image_reference(shown_from, image) | _edits(query)
+        if kind == "file":
+            return self._uploads.known(query) | _edits(query)
+        raise UsageError("There is no picture to search with yet: drop or choose one.")
+
+    def _results(
+        self, reference: Reference, gallery: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        query, edit = question(reference, gallery, self._service, self._uploads)
+        search = partial(
+            self._service.search,
+            gallery,
+            query,
+            k=MAX_K,
+            edit=edit,
+            examples=examples_of(entry(request, "examples"), gallery, self._service),
+            exact=bool(entry(request, "exact")),
+            leave_out_same_file=bool(entry(request, "leaveOut")),
+        )
+        nearest = search()  # a label is chosen from theirs
+        result, label = nearest, str(entry(request, "label") or "")
+        if label:
+            try:
+                result = search(label=label)
+            except NotFoundError:  # a link's, or that of another gallery
+                result = replace(nearest, hits=())
+        return answers.results(result) | {"nearest": answers.label_counts(nearest)}
+
+
+def telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:
+    """Turn an AppError into the sentence that the page shows."""
+
+    def told(request: Any) -> Answer:
+        try:
+            return function(entries(request))
+        except AppError as exc:
+            return {"message": str(exc)}
+
+    told.__name__ = function.__name__
+    return told
+
+
+def _edits(query: Mapping[str, Any]) -> dict[str, Any]:
+    edit = edit_of(query)
+    checked = {
+        "turns": edit.quarter_turns,
+        "mirrored": edit.mirrored,
+        "box": list(astuple(edit.box)) if edit.box else None,
+    }
+    return {key: value for key, value in checked.items() if key in query}
+
+
+def _chosen(gallery: object) -> str:
+    if not gallery:
+        raise UsageError("There is no gallery to search in yet: make one first.")
+    return str(gallery)

@@ -1,0 +1,263 @@
+"""The Python door: `open_gallery`, `load_embedder` and `VectorStore`, for scripts and notebooks.
+
+docs/python.md shows them; `from app import open_gallery` loads this when it is first used.
+"""
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from app.doors.inputs import bytes_of_file, is_address
+from app.embed import NEEDS_NO_DOWNLOAD, Embedder
+from app.embed.load import load_embedder as load_plain_embedder
+from app.errors import GalleryError, UsageError
+from app.images import decode
+from app.index import VectorStore
+from app.search.service import SearchService
+from app.settings import Settings, read_settings
+from app.values import Box, Edit, GalleryInfo, ImageRecord, SearchResult
+from app.wiring import make_fetch, make_service
+
+__all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]
+
+Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
+PublicId: TypeAlias = int | str  # the id that a gallery's list gave, or else its number
+Query: TypeAlias = Picture | int | ImageRecord | None
+Part: TypeAlias = Box | Sequence[float] | None
+
+_KEPT_BY_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+
+
+def open_gallery(name: str = "", *, home: str | os.PathLike[str] | None = None) -> "OpenGallery":
+    """Return the gallery called `name`, by default the first that can be searched.
+
+    It lies in the folder `home`, by default that of RIS_HOME; the other settings are read from
+    the environment too. NotFoundError names the galleries there are; GalleryError says what mends
+    a damaged one.
+    """
+    service = make_service(_settings(home))
+    name = name or service.default_gallery()
+    info = service.gallery(name)
+    if info.refused:
+        raise GalleryError(info.refused)
+    return OpenGallery(service, name)
+
+
+def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "PictureEmbedder":
+    """Return the model called `name`; with `download`, weights that are not here are fetched.
+
+    A name may end in a pooling (`resnet50.gem`), or be that of a model file in RIS_HOME/models.
+    UsageError names the known models, ModelError says why one cannot run here.
+    """
+    settings = read_settings()
+    embedder = load_plain_embedder(
+        name,
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.cache_dir,
+        models_dir=settings.models_dir,
+        purpose="query",
+        download=download,
+    )
+    return PictureEmbedder(embedder, settings)
+
+
+class OpenGallery:
+    """One gallery, asked from Python: the answers are those of every other door.
+
+    For any number of threads. A picture is a path, a URL, a file's bytes, a PIL image or an
+    (H, W, 3) uint8 array in RGB. A query is a picture, or an image of the gallery: its record, or
+    its `public_id`, with `id=` or, if that is an integer, alone. A `box` is a part: left, top,
+    right and bottom as fractions from 0 to 1.
+    """
+
+    def __init__(self, service: SearchService, name: str) -> None:
+        self._service = service
+        self._name = name
+
+    def __len__(self) -> int:
+        """How many images it has."""
+        return self.info.images
+
+    def __repr__(self) -> str:
+        """Its name and size, for those who type at a prompt."""
+        return f"<gallery {self._name}: {len(self)} images>"
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def info(self) -> GalleryInfo:
+        """What there is to say of it: model, index, recall, sizes."""
+        return self._service.gallery(self._name)
+
+    def search(
+        self,
+        query: Query = None,
+        k: int = 10,
+        *,
+        id: PublicId | None = None,
+        box: Part = None,
+        exact: bool = False,
+        label: str = "",
+        min_score: float = -1.0,
+    ) -> SearchResult:
+        """Return the k images nearest to a query, best first; iterating gives the hits.
+
+        The query is a picture or a record, or the image of the gallery with the public id `id`.
+        An `exact` search compares every vector and marks what the index would have missed; with a
+        `label`, only images that have it are compared; none below `min_score`, a cosine, is given.
+        """
+        return self._service.search(
+            self._name,
+            self._asked(query, id),
+            k=k,
+            edit=Edit(box=_box(box)),
+            exact=exact,
+            label=label,
+            min_score=min_score,
+        )
+
+    def embed(
+        self, query: Query = None, *, id: PublicId | None = None, box: Part = None
+    ) -> NDArray[np.float32]:
+        """Return the (dim,) float32 unit vector of a query, as `search` compares it."""
+        return self._service.embed(self._name, self._asked(query, id), edit=Edit(box=_box(box)))
+
+    def image(self, public_id: PublicId) -> ImageRecord:
+        """Return the image that people know by this id; NotFoundError if there is none."""
+        return self._service.image(self._name, self._row(public_id))
+
+    def thumbnail(self, image: PublicId | ImageRecord) -> bytes:
+        """Return the small WebP picture of an image."""
+        return self._service.thumbnail(self._name, self._row(image))
+
+    def vectors(self) -> NDArray[np.float32]:
+        """Return all (images, dim) float32 vectors, as stored; row i is that of `images()[i]`."""
+        return self._service.vectors(self._name)
+
+    def projected(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, dim) vectors that compare with `vectors()`, of (n, model_dim) of its model.
+
+        Those are what `PictureEmbedder` gives, of texts too. Only a gallery of principal components
+        changes them. UsageError for vectors of another length.
+        """
+        return self._service.projected(self._name, np.asarray(vectors, np.float32))
+
+    def images(self) -> list[ImageRecord]:
+        """Return all images, in the order of their vectors."""
+        return self._service.images(self._name, range(len(self)))
+
+    def _row(self, image: PublicId | ImageRecord) -> int:
+        if isinstance(image, ImageRecord):
+            return image.id
+        return self._service.id_of(self._name, str(image))
+
+    def _asked(self, query: Query, public_id: PublicId | None) -> bytes | str | int:
+        if public_id is not None:
+            if query is not None:
+                raise UsageError("Ask with a query or with id=, not with both.")
+            return self._row(public_id)
+        if isinstance(query, int | np.integer | ImageRecord) and not isinstance(query, bool):
+            return self._row(query)
+        if isinstance(query, str) and is_address(query):
+            return query
+        return _bytes_of(query)
+
+
+class PictureEmbedder:
+    """A model, usable by itself: pictures → unit vectors, as a gallery of that model has them.
+
+    One of principal components has what `OpenGallery.projected` makes of them.
+    """
+
+    def __init__(self, embedder: Embedder, settings: Settings) -> None:
+        self._embedder = embedder
+        self._fetch = make_fetch(settings)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._embedder.name
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self._embedder.dim
+
+    def embed(self, picture: Picture, *, box: Part = None) -> NDArray[np.float32]:
+        """Return the (dim,) float32 vector of norm 1 of a picture, or of its part `box`."""
+        vector: NDArray[np.float32] = self._embedder.embed([self._decoded(picture, _box(box))])[0]
+        return vector
+
+    def embed_many(self, pictures: Iterable[Picture]) -> NDArray[np.float32]:
+        """Return the (n, dim) float32 vectors of norm 1 of n pictures."""
+        prepared = [self._embedder.prepare(self._decoded(picture, None)) for picture in pictures]
+        return self._embedder.embed_prepared(prepared)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the (n, dim) float32 vectors of norm 1 of n texts, to compare with pictures'.
+
+        UsageError if the model knows no texts; `clip_vit_b_32` does.
+        """
+        return self._embedder.embed_texts(texts)
+
+    def _decoded(self, picture: Picture, box: Box | None) -> NDArray[np.uint8]:
+        if isinstance(picture, str) and is_address(picture):
+            data = self._fetch(picture)
+        else:
+            data = _bytes_of(picture)
+        side = None if box else self._embedder.decoded_side
+        image = decode.decode(data, min_side=side)
+        return decode.crop(image, box) if box else image
+
+
+def _settings(home: str | os.PathLike[str] | None) -> Settings:
+    return read_settings(os.environ | ({"RIS_HOME": os.fspath(home)} if home else {}))
+
+
+def _box(part: Part) -> Box | None:
+    if part is None or isinstance(part, Box):
+        return part
+    return Box.of(part)
+
+
+def _bytes_of(picture: object) -> bytes:
+    """Return a picture as the bytes of a file that loses nothing of it."""
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return bytes(picture)
+    if isinstance(picture, str | os.PathLike):
+        return bytes_of_file(picture)
+    if isinstance(picture, Image.Image):
+        return _png(ImageOps.exif_transpose(picture))
+    if isinstance(picture, np.ndarray):
+        if (
+            picture.dtype != np.uint8
+            or picture.ndim != 3
+            or picture.shape[2] != 3
+            or not picture.size
+        ):
+            raise UsageError(
+                "An array must be (height, width, 3), uint8 and RGB, not "
+                f"{picture.shape} {picture.dtype}."
+            )
+        return decode.encode_png(picture)
+    raise UsageError(
+        f"A {type(picture).__name__} is no query: use a path, a URL, bytes, a PIL image, an RGB "
+        "array, an image's record, or id= with its public_id."
+    )
+
+
+def _png(image: Image.Image) -> bytes:
+    """Return a PNG of a PIL image, with the colour profile that it came with."""
+    if image.mode not in _KEPT_BY_PNG:
+        image = image.convert("RGB")
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,48 @@
+"""A search or an image → the JSON of `app.doors.answers`, with addresses that one can follow."""
+
+from typing import Any
+
+from fastapi import Request
+
+from app.doors import answers
+from app.doors.rest.parameters import Wanted
+from app.search.service import SearchService
+from app.values import ImageRecord
+
+_ADDRESSES = ("image_url", "thumbnail_url")
+
+
+def answer_search(
+    request: Request,
+    service: SearchService,
+    gallery: str,
+    query: bytes | str | int,
+    asked: Wanted,
+) -> dict[str, Any]:
+    """Return the answer to one query."""
+    result = service.search(
+        gallery,
+        query,
+        k=asked.k,
+        edit=asked.edit,
+        exact=asked.exact,
+        label=asked.label,
+        min_score=asked.min_score,
+    )
+    answer = answers.search_answer(result)
+    return answer | {"results": [_from_root(request, hit) for hit in answer["results"]]}
+
+
+def answer_image(request: Request, gallery: str, record: ImageRecord) -> dict[str, Any]:
+    """Return what there is to say of an image."""
+    return _from_root(request, answers.image_answer(gallery, record))
+
+
+def root_of(request: Request) -> str:
+    """Return the path that the server is mounted at: '' unless a proxy put it below another."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _from_root(request: Request, image: dict[str, Any]) -> dict[str, Any]:
+    root = root_of(request)
+    return image | {key: f"{root}/{image[key]}" for key in _ADDRESSES}

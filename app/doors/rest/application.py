@@ -1,0 +1,115 @@
+"""The service → the application of the programs' routes, with their document at /docs."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, params
+from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
+from starlette.routing import Match, Mount
+
+import app
+from app.doors.access import Access
+from app.doors.rest.galleries import routes_of_galleries
+from app.doors.rest.head_requests import AnsweringHead
+from app.doors.rest.metrics import Counting, Metrics
+from app.doors.rest.operations import routes_of_operations
+from app.doors.rest.parameters import refuse_twice
+from app.doors.rest.pictures import routes_of_pictures
+from app.doors.rest.problem_responses import tell_errors
+from app.doors.rest.searching import routes_of_searching
+from app.search.service import SearchService
+
+_ABOUT = """Ask a gallery of pictures for those that look like yours.
+
+Every error is [problem details](https://www.rfc-editor.org/rfc/rfc9457) with one sentence that says
+what happened and what to do. Where the server was started with RIS_API_TOKEN, searches, vectors,
+galleries and measurements need the header `Authorization: Bearer TOKEN`.
+"""
+# The page has all other addresses.
+FIRST_PARTS = {
+    "similarity-search",
+    "embed",
+    "galleries",
+    "healthz",
+    "readyz",
+    "metrics",
+    "problems",
+    "openapi.json",
+    "docs",
+    "docs-files",
+}
+_FILES_OF_THE_DOCUMENT = "/docs-files"
+
+
+def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], bool]) -> FastAPI:
+    """Return the application of the programs' routes; it answers its own 404 and 405 too."""
+    application = FastAPIOffline(
+        title="Reverse image search",
+        dependencies=[params.Depends(refuse_twice)],
+        version=app.__version__,
+        description=_ABOUT,
+        redoc_url=None,
+        static_url=_FILES_OF_THE_DOCUMENT,
+        generate_unique_id_function=lambda route: route.name,
+        swagger_ui_parameters={"docExpansion": "list", "tryItOutEnabled": True},
+    )
+    measured = Metrics(service)
+    programs = _check_of(access)
+    application.include_router(routes_of_searching(service), dependencies=programs)
+    application.include_router(routes_of_pictures(service))
+    application.include_router(routes_of_galleries(service), dependencies=programs)
+    application.include_router(
+        routes_of_operations(service, measured, access=access, is_ready=is_ready, programs=programs)
+    )
+    tell_errors(application)
+    application.state.measured = measured
+    application.add_middleware(Counting, metrics=measured)
+    application.add_middleware(AnsweringHead)
+    return application
+
+
+def _check_of(access: Access) -> list[params.Depends]:
+    """Return what routes for programs depend on; the document tells of a token if one is needed."""
+    if not access.needs_token:
+        return []
+    bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN.")
+
+    async def check(request: Request, _: Annotated[Any, Depends(bearer)]) -> None:
+        access.check(request.headers.get("authorization", ""))
+
+    return [params.Depends(check)]
+
+
+class RestRoutes(Mount):
+    """Leads every address that begins like one of the programs' to their application.
+
+    What it does not know is then answered by it, with a problem, and not by the page at /.
+    """
+
+    def __init__(self, application: FastAPI) -> None:
+        super().__init__("/", application)
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        """Match by the first part of the path."""
+        if scope["type"] != "http" or _first_part(scope) not in FIRST_PARTS:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.app}  # also where a line ends in the address
+
+
+class CountingDoors(Counting):
+    """Counts the requests of the other doors under one name each: their addresses are many."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, and count what the programs' application has not counted."""
+        counted = scope["type"] == "http" and _first_part(scope) in FIRST_PARTS
+        await (self._application if counted else super().__call__)(scope, receive, send)
+
+    def route_of(self, scope: Any) -> str:
+        """Return the name of a door."""
+        return "/mcp" if _first_part(scope) == "mcp" else "page"
+
+
+def _first_part(scope: Any) -> str:
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    return path.lstrip("/").partition("/")[0]

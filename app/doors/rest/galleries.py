@@ -1,0 +1,56 @@
+"""HTTP routes → galleries, their images, and the images similar to one of them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from app.doors.answers import gallery_answer
+from app.doors.rest.answering import answer_image, answer_search
+from app.doors.rest.parameters import ImageId, Name, SimilarParameters
+from app.doors.rest.problem_responses import documented, example
+from app.doors.rest.schemas import Galleries, Image, SearchAnswer
+from app.search.service import SearchService
+from app.values import GalleryInfo
+
+_PROBLEMS = documented([401, 404, 422, 503])
+
+
+def routes_of_galleries(service: SearchService) -> APIRouter:
+    """Return the routes; an image's id may hold slashes, so they come after the pictures'."""
+    router = APIRouter(tags=["Galleries"])
+
+    @router.get("/galleries", response_model=Galleries, responses=documented([401]))
+    def galleries() -> dict[str, Any]:
+        """List every gallery, those that cannot be searched with the reason."""
+        return {"galleries": [gallery_answer(info) for info in service.galleries()]}
+
+    @router.get("/galleries/{gallery}", response_model=GalleryInfo, responses=_PROBLEMS)
+    def gallery(gallery: Name) -> dict[str, Any]:
+        """Tell of one gallery."""
+        return gallery_answer(service.gallery(gallery))
+
+    @router.get(
+        "/galleries/{gallery}/images/{image:path}/similar",
+        response_model=SearchAnswer,
+        responses=_PROBLEMS | example("search"),
+    )
+    def similar(
+        request: Request,
+        gallery: Name,
+        image: ImageId,
+        asked: Annotated[SimilarParameters, Query()],
+    ) -> dict[str, Any]:
+        """Find the images of a gallery that are most similar to one of them."""
+        return answer_search(request, service, gallery, service.id_of(gallery, image), asked)
+
+    @router.get(
+        "/galleries/{gallery}/images/{image:path}",
+        response_model=Image,
+        responses=_PROBLEMS | example("image"),
+    )
+    def image(request: Request, gallery: Name, image: ImageId) -> dict[str, Any]:
+        """Tell of one image."""
+        record = service.image(gallery, service.id_of(gallery, image))
+        return answer_image(request, gallery, record)
+
+    return router

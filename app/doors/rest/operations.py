@@ -1,0 +1,75 @@
+"""HTTP routes → what those who run the server ask: is it well, is it ready, what does it do."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.params import Depends
+
+import app
+from app.doors import problems
+from app.doors.access import Access
+from app.doors.answers import gallery_answer
+from app.doors.rest import metrics
+from app.doors.rest.problem_responses import documented, told_status
+from app.doors.rest.schemas import Health, Kind, Readiness
+from app.errors import NotFoundError, TokenError
+from app.search.service import SearchService
+from app.values import GalleryInfo
+
+_OPENING = "The galleries are still being opened: ask again in a moment."
+
+
+def routes_of_operations(
+    service: SearchService,
+    measured: metrics.Metrics,
+    *,
+    access: Access,
+    is_ready: Callable[[], bool],
+    programs: Sequence[Depends],
+) -> APIRouter:
+    """Return the routes; `programs` lets those ask for measurements who may."""
+    router = APIRouter(tags=["Operations"])
+
+    of_their_own = CapacityLimiter(1)  # threads: searches may have taken all others
+
+    @router.get("/healthz", response_model=Health)
+    async def health(request: Request) -> dict[str, Any]:
+        """Say that the server answers, its version and its galleries.
+
+        Where a token is needed, the galleries are told to those alone who send it.
+        """
+        galleries: list[GalleryInfo] = []
+        with suppress(TokenError):
+            access.check(request.headers.get("authorization", ""))
+            galleries = await to_thread.run_sync(service.galleries, limiter=of_their_own)
+        told = [gallery_answer(gallery) for gallery in galleries]
+        return {"status": "ok", "version": app.__version__, "galleries": told}
+
+    @router.get("/readyz", response_model=Readiness, responses=documented([503]))
+    async def readiness() -> Any:
+        """Say whether every gallery was opened, and its model loaded or refused."""
+        return {"status": "ready"} if is_ready() else told_status(503, _OPENING)
+
+    @router.get(
+        "/metrics",
+        dependencies=programs,
+        response_class=Response,
+        responses=documented([401]) | {200: {"content": {metrics.MEDIA_TYPE: {}}}},
+    )
+    def measurements() -> Response:
+        """Tell requests, stage timings, searches in progress and sizes, for Prometheus."""
+        return Response(measured.text(), media_type=metrics.MEDIA_TYPE)
+
+    @router.get("/problems/{kind}", response_model=Kind, responses=documented([404, 422]))
+    def kind_of_problem(kind: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
+        """Explain a kind of problem; its `type` leads here."""
+        found = problems.kinds().get(kind)
+        if found is None:
+            known = ", ".join(sorted(problems.kinds()))
+            raise NotFoundError(f"There is no kind of problem {kind!r}: there are {known}.")
+        return {"kind": kind, "title": problems.title(found), "status": found.http_status}
+
+    return router

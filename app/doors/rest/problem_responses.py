@@ -1,0 +1,119 @@
+"""Errors → HTTP answers: problem details with one sentence for people."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from reprlib import repr as shortened
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.doors import problems
+from app.doors.rest.schemas import EXAMPLES
+from app.errors import (
+    AddressError,
+    AppError,
+    FetchError,
+    GalleryError,
+    MediaTypeError,
+    NotFoundError,
+    TokenError,
+    TooLargeError,
+    UsageError,
+)
+
+_ERRORS: dict[int, AppError] = {
+    error.http_status: error
+    for error in (
+        TokenError("The token is missing: send the header Authorization: Bearer TOKEN."),
+        AddressError("http://10.0.0.1/cat.jpg leads to no public address."),
+        NotFoundError("There is no gallery 'shop': choose one of album, birds."),
+        TooLargeError("The picture is larger than 50 MB: send a smaller one."),
+        MediaTypeError("The body is text/plain: send a form or JSON."),
+        UsageError("k must be from 1 to 200, not 0."),
+        FetchError("https://example.org/cat.jpg answers 404: check the address."),
+        GalleryError("The index of birds does not belong to its database: build it anew."),
+    )
+}
+
+
+def told(error: AppError, *, root: str = "") -> Response:
+    """Return the answer that tells an error; `root` is the path that the server is mounted at."""
+    return _answer(problems.problem(error, root=root))
+
+
+def told_status(status: int, detail: str) -> Response:
+    """Return the answer that tells what HTTP's own status says enough of."""
+    return _answer(problems.problem_of_status(status, detail))
+
+
+def tell_errors(application: FastAPI) -> None:
+    """Let `application` answer every error with problem details."""
+
+    @application.exception_handler(AppError)
+    def of_ours(request: Request, error: AppError) -> Response:
+        return told(error, root=request.scope.get("root_path", ""))
+
+    @application.exception_handler(RequestValidationError)
+    def of_parameters(request: Request, error: RequestValidationError) -> Response:
+        return of_ours(request, UsageError(_sentence(error.errors()[0])))
+
+    @application.exception_handler(HTTPException)
+    def of_http(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"
+        told = problems.problem_of_status(error.status_code, _reason(request, error))
+        return _answer(told, headers)
+
+
+def documented(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of answers with these statuses."""
+    return {status: _documented(status) for status in statuses}
+
+
+def example(name: str) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of the answer where all is well, with an example."""
+    return {200: {"content": {"application/json": {"example": EXAMPLES[name]}}}}
+
+
+def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    status = body["status"]
+    return JSONResponse(
+        body,
+        status,
+        headers=problems.headers(status) | (headers or {}),
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """Return what is wrong with a parameter."""
+    name = error["loc"][-1]
+    if error["type"] == "extra_forbidden":
+        return f"There is no parameter {shortened(name)} here: /docs lists those that there are."
+    if error["type"] == "missing":
+        return f"{name} is missing: /docs tells what it must be."
+    return problems.wrong_value(name, [error])
+
+
+def _reason(request: Request, error: HTTPException) -> str:
+    """Return why no route answers, in one sentence."""
+    where = shortened(request.url.path)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is nothing at {where}: /docs lists every address that there is."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{where} is not asked with {request.method}: /docs tells how it is asked."
+    return f"{where} cannot answer: {error.detail}."
+
+
+def _documented(status: int) -> dict[str, Any]:
+    """Return what the OpenAPI document says of answers with this status."""
+    example = problems.problem(_ERRORS[status])
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": example["title"],
+        "content": {problems.MEDIA_TYPE: {"schema": schema, "example": example}},
+    }

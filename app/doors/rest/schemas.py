@@ -1,0 +1,177 @@
+"""The answers and problems of app.doors, as the OpenAPI document describes them."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from app.values import GalleryInfo
+
+
+class Timing(BaseModel):
+    """Milliseconds that each stage took, 0 for one that did not run."""
+
+    fetch: float
+    decode: float
+    embed: float
+    shortlist: float
+    rerank: float
+    lookup: float
+    total: float
+
+
+class Image(BaseModel):
+    """An image of a gallery."""
+
+    id: Annotated[
+        int | str, Field(description="Its key in the list the gallery was made of, or its row.")
+    ]
+    path: Annotated[str, Field(description="Its file, relative to its data set's folder.")]
+    labels: list[str]
+    image_url: Annotated[str, Field(description="Where the original picture is.")]
+    thumbnail_url: Annotated[str, Field(description="Where its small WebP picture is.")]
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+class Result(Image):
+    """One result of a search."""
+
+    score: Annotated[
+        float,
+        Field(description="The exact cosine to the query, expanded where the gallery does so."),
+    ]
+    rank: Annotated[int, Field(description="Its place, from 1.")]
+    same_file: Annotated[bool, Field(description="Whether it is the query's own file.")]
+    duplicate_of: Annotated[
+        int | None, Field(description="The rank of a better result that it nearly equals.")
+    ]
+    missed: Annotated[
+        bool, Field(description="In an exact search: the index would have missed it.")
+    ]
+
+
+class SearchAnswer(BaseModel):
+    """The images most similar to a query, best first."""
+
+    ids: Annotated[list[int | str], Field(description="The results' ids, in their order.")]
+    results: list[Result]
+    gallery: str
+    timing_ms: Timing
+    exact: Annotated[bool, Field(description="Whether every image was compared.")]
+    approximate: Annotated[
+        bool, Field(description="Whether scores are the index's, the vectors not being here.")
+    ]
+    similar_enough: Annotated[
+        bool, Field(description="False where nothing in the gallery is really like the query.")
+    ]
+    candidates: Annotated[int, Field(description="How many images were compared exactly.")]
+    recall: Annotated[float, Field(description="The share of true neighbours that are found.")]
+    notes: list[str]
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: Annotated[str, Field(description="Its kind, an address that explains it.")]
+    title: Annotated[str, Field(description="What the kind means.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str, Field(description="One sentence: what happened and what to do.")]
+
+
+class FileAnswer(BaseModel):
+    """What became of one file of a batch: an answer, or a problem of this file alone."""
+
+    file: Annotated[str, Field(description="Its name, as it was sent.")]
+    answer: SearchAnswer | None
+    problem: Problem | None
+
+
+class BatchAnswer(BaseModel):
+    """The answers to several files, in their order."""
+
+    answers: list[FileAnswer]
+
+
+class Vector(BaseModel):
+    """The vector of a query."""
+
+    vector: Annotated[list[float], Field(description="Unit length: its products are cosines.")]
+    dim: int
+    model: str
+    gallery: str
+
+
+class Galleries(BaseModel):
+    """Every gallery, those that cannot be searched with the reason."""
+
+    galleries: list[GalleryInfo]
+
+
+class Health(Galleries):
+    """That the server answers."""
+
+    status: str
+    version: str
+
+
+class Readiness(BaseModel):
+    """That every gallery was opened, and its model loaded or refused."""
+
+    status: str
+
+
+class Kind(BaseModel):
+    """A kind of problem."""
+
+    kind: str
+    title: Annotated[str, Field(description="What it means.")]
+    status: Annotated[int, Field(description="The HTTP status that it comes with.")]
+
+
+_IMAGE = {
+    "id": 17,
+    "path": "butterfly/image_0017.jpg",
+    "labels": ["butterfly"],
+    "image_url": "/galleries/caltech101-efficientnet_lite0/images/17/image",
+    "thumbnail_url": "/galleries/caltech101-efficientnet_lite0/images/17/thumbnail",
+    "width": 300,
+    "height": 200,
+    "bytes": 11250,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+}
+_SEARCH = {
+    "ids": [17],
+    "results": [
+        _IMAGE
+        | {"score": 0.8731, "rank": 1, "same_file": False, "duplicate_of": None, "missed": False}
+    ],
+    "gallery": "caltech101-efficientnet_lite0",
+    "timing_ms": {
+        "fetch": 0.0,
+        "decode": 3.1,
+        "embed": 9.8,
+        "shortlist": 0.4,
+        "rerank": 0.6,
+        "lookup": 0.3,
+        "total": 14.4,
+    },
+    "exact": False,
+    "approximate": False,
+    "similar_enough": True,
+    "candidates": 200,
+    "recall": 0.985,
+    "notes": [],
+}
+EXAMPLES: dict[str, dict[str, object]] = {
+    "image": _IMAGE,
+    "search": _SEARCH,
+    "batch": {"answers": [{"file": "butterfly.jpg", "answer": _SEARCH, "problem": None}]},
+    "vector": {
+        "vector": [0.6, 0.0, 0.8],
+        "dim": 3,
+        "model": "efficientnet_lite0",
+        "gallery": "caltech101-efficientnet_lite0",
+    },
+}

@@ -1,0 +1,171 @@
+"""HTTP routes → searches and vectors: of a picture's file, its URL or an image's id."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.datastructures import UploadFile
+
+from app.doors.problems import problem
+from app.doors.rest import bodies
+from app.doors.rest.answering import answer_search, root_of
+from app.doors.rest.parameters import EmbedParameters, SearchParameters
+from app.doors.rest.problem_responses import documented, example
+from app.doors.rest.schemas import BatchAnswer, SearchAnswer, Vector
+from app.errors import QueryError, TooLargeError
+from app.search.service import SearchService
+
+_MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
+_Answer = TypeVar("_Answer")
+_PROBLEMS = documented([401, 403, 404, 413, 415, 422, 502, 503])
+_PROBLEMS_OF_A_BATCH = documented([401, 404, 413, 415, 422, 503])
+_ID = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}
+_URL = {
+    "type": "string",
+    "format": "uri",
+    "pattern": "^https?://",
+}
+_MEDIA_TYPES = {
+    "multipart": "multipart/form-data",
+    "form": "application/x-www-form-urlencoded",
+    "json": "application/json",
+}
+_FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
+_FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": bodies.MOST_FILES}
+
+
+def _body(**content: dict[str, Any]) -> dict[str, Any]:
+    """Return what the document says of a body, by the kinds that it may be sent as."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {_MEDIA_TYPES[kind]: told for kind, told in content.items()},
+        }
+    }
+
+
+def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return what the document says of an object that has exactly one of these properties."""
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {"schema": schema, "example": {"id": 17}}
+
+
+_A_QUERY = _body(
+    # url and id are taken here too, but the page of the document would fill them in beside a file.
+    multipart={"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
+    form=_one_of(url=_URL, id=_ID),
+    json=_one_of(url=_URL, id=_ID),
+)
+_SOME_FILES = _body(
+    multipart={
+        "schema": {
+            "type": "object",
+            "properties": {"files": _FILES},
+            "required": ["files"],
+            "additionalProperties": False,
+        }
+    }
+)
+
+
+def routes_of_searching(service: SearchService) -> APIRouter:
+    """Return the routes; each does its work in a thread, and only reads the body outside of it."""
+    router = APIRouter(tags=["Search"])
+    fetching = CapacityLimiter(_MOST_FETCHES)
+
+    async def in_a_thread(query: bodies.Query, answer: Callable[[], _Answer]) -> _Answer:
+        limiter = fetching if isinstance(query, str) else None
+        return await to_thread.run_sync(answer, limiter=limiter)
+
+    @router.post(
+        "/similarity-search",
+        response_model=SearchAnswer,
+        responses=_PROBLEMS | example("search"),
+        openapi_extra=_A_QUERY,
+    )
+    async def similarity_search(
+        request: Request,
+        asked: Annotated[SearchParameters, Query()],
+        query: Annotated[bodies.Query, Depends(bodies.read_query)],
+    ) -> dict[str, Any]:
+        """Find the images of a gallery that are most similar to a picture.
+
+        The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
+        gallery; exactly one of them.
+        """
+
+        def answer() -> dict[str, Any]:
+            gallery = asked.gallery or service.default_gallery()
+            wanted = bodies.asked(service, gallery, query)
+            return answer_search(request, service, gallery, wanted, asked)
+
+        return await in_a_thread(query, answer)
+
+    @router.post(
+        "/similarity-search/batch",
+        response_model=BatchAnswer,
+        responses=_PROBLEMS_OF_A_BATCH | example("batch"),
+        openapi_extra=_SOME_FILES,
+    )
+    def similarity_search_of_files(
+        request: Request,
+        asked: Annotated[SearchParameters, Query()],
+        files: Annotated[list[UploadFile], Depends(bodies.read_files)],
+    ) -> dict[str, Any]:
+        """Search with several files, up to 32 of together 200 MB; the answers are in their order.
+
+        A file that is no picture gets a problem in place of its answer; what is wrong with all of
+        them alike is the problem of the whole request.
+        """
+        gallery = asked.gallery or service.default_gallery()
+        return {"answers": [_answer(request, service, gallery, file, asked) for file in files]}
+
+    @router.post(
+        "/embed",
+        response_model=Vector,
+        responses=_PROBLEMS | example("vector"),
+        openapi_extra=_A_QUERY,
+    )
+    async def embed(
+        asked: Annotated[EmbedParameters, Query()],
+        query: Annotated[bodies.Query, Depends(bodies.read_query)],
+    ) -> dict[str, Any]:
+        """Give the unit vector of a picture, as this gallery's searches compare it."""
+
+        def answer() -> dict[str, Any]:
+            gallery = asked.gallery or service.default_gallery()
+            vector = service.embed(gallery, bodies.asked(service, gallery, query), edit=asked.edit)
+            return {
+                "vector": vector.tolist(),
+                "dim": len(vector),
+                "model": service.gallery(gallery).model,
+                "gallery": gallery,
+            }
+
+        return await in_a_thread(query, answer)
+
+    return router
+
+
+def _answer(
+    request: Request,
+    service: SearchService,
+    gallery: str,
+    file: UploadFile,
+    asked: SearchParameters,
+) -> dict[str, Any]:
+    """Return what became of one file, read only now; an error that is not its own is raised."""
+    name = file.filename or ""
+    try:
+        answer = answer_search(request, service, gallery, bodies.contents(file), asked)
+    except (QueryError, TooLargeError) as exc:
+        told = problem(exc, root=root_of(request))
+        return {"file": name, "answer": None, "problem": told}
+    return {"file": name, "answer": answer, "problem": None}

@@ -1,0 +1,1 @@
+"""Pictures as bytes and as arrays: fetched, decoded, edited, written small."""

@@ -1,5 +1,0 @@
-"""The page: pictures in, results out, in a browser. Every answer comes from the service."""
-
-from app.page.layout import mount_page
-
-__all__ = ["mount_page"]

@@ -1,0 +1,204 @@
+"""A gallery → how many of the true neighbours its index finds, and how often labels agree."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import GalleryError
+from app.gallery import Folders, Gallery
+from app.index import SearchEffort, VectorIndex, recall
+from app.search.galleries import Opened, opened_of
+from app.values import Evaluation
+
+_BLOCK_QUERIES = 50
+_SEED = 10  # another sample than the one that chose the index's effort
+
+Rows = NDArray[np.int64]
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """An open gallery, and the rows that have each label."""
+
+    opened: Opened
+    labels: list[tuple[str, ...]]
+    rows_of: dict[str, Rows]
+    counts: NDArray[np.bool_]
+
+    @property
+    def index(self) -> VectorIndex:
+        """Its index."""
+        return self.opened.index
+
+    def queries(self, rows: Rows) -> NDArray[np.float32]:
+        """Return the (n, dim) unit vectors that a search by these ids asks with."""
+        return np.stack([self._query(int(row)) for row in rows])
+
+    def _query(self, row: int) -> NDArray[np.float32]:
+        vector, gallery = self.index.vector(row), self.opened.gallery
+        if self.opened.expansion is None:
+            return vector
+        same = gallery.ids_of_content(gallery.images([row])[0].sha256)
+        return self.opened.as_asked(vector, [*same, row])
+
+    def alike(self, row: int) -> NDArray[np.bool_]:
+        """Return (rows,) bool: True for the other images that share a label with `row`."""
+        alike = np.zeros(len(self.labels), bool)
+        for label in self.labels[row]:
+            alike[self.rows_of[label]] = True
+        alike[row] = False
+        return alike & self.counts
+
+
+def evaluate(
+    folders: Folders, *, k: int, sample: int, without: str, tell: Tell = lambda done, total: None
+) -> Evaluation:
+    """Measure a gallery with up to `sample` of its own images, each left out of its own answer.
+
+    recall@k: the share of the k nearest by exact search that the index finds too, as it is and
+    re-ranked. precision@k: the share of the k found that have a label of the query's. mAP: over
+    the exact ranking of all images, the mean of the precision at each right one. Images with the
+    label `without` are neither asked nor counted in these two; nor are queries whose labels no
+    other image has. Those are None where there is no such query. `tell` gets the queries done and
+    all of them. GalleryError if the vectors, which exact search needs, are not here.
+    """
+    gallery = Gallery(folders)
+    try:
+        subject = _subject(gallery, without)
+        index = subject.index
+        k = min(k, index.rows - 1)
+        rows = np.random.default_rng(_SEED).permutation(index.rows)[:sample]
+        if k < 1:
+            return Evaluation(gallery.name, len(rows), k, 1.0, 1.0)
+        recalls, precisions = [], []
+        for done, block in _blocks(rows):
+            recalls.append(_recalls(index, subject.queries(block), block, k) * len(block))
+            precisions += list(_precisions(subject, block, k))
+            tell(done, len(rows))
+    finally:
+        gallery.close()
+    raw, reranked = np.sum(recalls, axis=0) / len(rows)
+    if not precisions:
+        return Evaluation(gallery.name, len(rows), k, float(raw), float(reranked))
+    exact, indexed, average = np.mean(precisions, axis=0).tolist()
+    return Evaluation(
+        gallery=gallery.name,
+        queries=len(rows),
+        k=k,
+        recall_raw=float(raw),
+        recall_reranked=float(reranked),
+        labelled_queries=len(precisions),
+        precision_exact=exact,
+        precision_index=indexed,
+        mean_average_precision=average,
+    )
+
+
+def others_that_count(found: Rows, own: Rows, counts: NDArray[np.bool_], k: int) -> Rows:
+    """Return the first k of (q, c) found rows without the query's own and those that do not count.
+
+    -1 stands where fewer than k are left.
+
+    >>> others_that_count(np.array([[7, 2, 0, 5]]), np.array([7]), np.arange(8) != 2, 3)
+    array([[ 0,  5, -1]])
+    """
+    dropped = (found < 0) | (found == own[:, None]) | ~counts[found]
+    order = np.argsort(dropped, axis=1, kind="stable")[:, :k]
+    return np.where(
+        np.take_along_axis(dropped, order, axis=1), -1, np.take_along_axis(found, order, axis=1)
+    )
+
+
+def average_precision(right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the (q,) average precision of (q, n) rankings: the mean precision at the right ones.
+
+    >>> average_precision(np.array([[True, False, True]])).round(3)
+    array([0.833])
+    """
+    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
+    average: NDArray[np.float64] = (precision * right).sum(axis=1) / right.sum(axis=1)
+    return average
+
+
+def _subject(gallery: Gallery, without: str) -> _Subject:
+    manifest = gallery.manifest
+    if gallery.vectors_path is None:
+        raise GalleryError(
+            f"The vectors of {gallery.name} are not here ({gallery.folders.features}), and "
+            f"without them there is no exact search to compare with. Run: {manifest.command} "
+            "--force"
+        )
+    labels = gallery.labels_by_row()
+    rows_of: dict[str, list[int]] = {}
+    for row, names in enumerate(labels):
+        for name in names:
+            rows_of.setdefault(name, []).append(row)
+    counts = np.ones(len(labels), bool)
+    if without:
+        counts[gallery.ids_of_label(without)] = False
+    arrays = {name: np.array(rows, np.int64) for name, rows in rows_of.items()}
+    return _Subject(opened_of(gallery), labels, arrays, counts)
+
+
+def _recalls(
+    index: VectorIndex, queries: NDArray[np.float32], rows: Rows, k: int
+) -> NDArray[np.float64]:
+    """Return recall@k of the shortlist alone and of the search itself."""
+    anything = np.ones(index.rows, bool)
+    truth = others_that_count(index.search(queries, k + 1, exact=True).rows, rows, anything, k)
+    found = others_that_count(index.search(queries, k + 1).rows, rows, anything, k)
+    listed = found
+    if not index.exact_only:
+        shortlist = index.shortlist(queries, SearchEffort(index.effort.probes, k + 1))
+        listed = others_that_count(shortlist, rows, anything, k)
+    return np.array([recall(truth, listed), recall(truth, found)])
+
+
+def _precisions(subject: _Subject, rows: Rows, k: int) -> Iterator[tuple[float, float, float]]:
+    """Yield for each query that can be judged: precision@k exact, of the index; mean precision."""
+    index = subject.index
+    judged = np.array([r for r in rows if subject.counts[r] and subject.alike(r).any()], np.int64)
+    if not len(judged):
+        return
+    queries = subject.queries(judged)
+    everything = len(subject.labels)
+    ranked = index.search(queries, everything, exact=True).rows
+    found = _found_that_count(subject, queries, judged, k)
+    for row, whole, first in zip(judged, ranked, found, strict=True):
+        alike = subject.alike(int(row))
+        order = others_that_count(whole[None], np.array([row]), subject.counts, everything)
+        order = order[order >= 0]
+        first = first[first >= 0]
+        yield (
+            float(alike[order[:k]].mean()),
+            float(alike[first].mean()),
+            float(average_precision(alike[order][None])[0]),
+        )
+
+
+def _found_that_count(subject: _Subject, queries: NDArray[np.float32], rows: Rows, k: int) -> Rows:
+    """Return the k others that count which the index finds for each; -1 where there are no more.
+
+    Those that do not count may come first: it is asked for more until enough others are there.
+    """
+    index = subject.index
+    first = np.full((len(rows), k), -1, np.int64)
+    lacking, asked = np.arange(len(rows)), k + 1
+    while len(lacking):
+        found = index.search(queries[lacking], asked).rows
+        first[lacking] = others_that_count(found, rows[lacking], subject.counts, k)
+        if asked == index.rows:
+            break
+        lacking = lacking[(first[lacking] < 0).any(axis=1)]
+        asked = min(4 * asked, index.rows)
+    return first
+
+
+def _blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    """Yield the rows a block at a time, and how many are done after it."""
+    for start in range(0, len(rows), _BLOCK_QUERIES):
+        block = rows[start : start + _BLOCK_QUERIES]
+        yield start + len(block), block

@@ -1,0 +1,296 @@
+"""The galleries on disk → opened, anew when they change, and what there is to say of them."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embed import Embedder
+from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
+from app.gallery import Gallery, gallery_names, open_gallery, state_of
+from app.index import Expansion, Projection, SearchEffort, VectorIndex, expanded
+from app.search.model_cache import Models
+from app.sources.datasets.register import ALIASES, open_data_set
+from app.values import GalleryInfo, ImageRecord
+
+_DOWNLOADS = {name: alias for alias, name in ALIASES.items()}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open gallery, its index, and what it does to vectors and queries.
+
+    `since` is when it was opened, in monotonic seconds.
+    """
+
+    gallery: Gallery
+    index: VectorIndex
+    projection: Projection | None = None
+    expansion: Expansion | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    def was_built_with(self, embedder: Embedder) -> bool:
+        """Return whether a model, with its weights and preprocessing, made the vectors."""
+        manifest = self.gallery.manifest
+        return embedder.weights_sha256 == manifest.weights_sha256 and (
+            embedder.model.preprocessing_facts() == manifest.preprocessing
+        )
+
+    def of_model(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the gallery's (n, dim) unit vectors of its model's own (n, model_dim).
+
+        UsageError for vectors of another length.
+        """
+        wanted = self.projection.from_dim if self.projection else self.index.dim
+        if vectors.ndim != 2 or vectors.shape[1] != wanted:
+            raise UsageError(
+                f"The model of {self.gallery.name}, {self.gallery.manifest.model}, makes vectors "
+                f"of {wanted} numbers: give an array (n, {wanted}), not {vectors.shape}."
+            )
+        return vectors if self.projection is None else self.projection.apply(vectors)
+
+    def as_asked(self, vector: NDArray[np.float32], without: Sequence[int]) -> NDArray[np.float32]:
+        """Return the (dim,) unit vector that is compared for a query's own.
+
+        Where the gallery expands queries that is along it and its nearest images, which are found
+        through the index; those `without` are not among them.
+        """
+        if self.expansion is None:
+            return vector
+        moved: NDArray[np.float32] = expanded(
+            self.index, vector[None], self.expansion, without=[without]
+        )[0]
+        return moved
+
+
+def opened_of(gallery: Gallery) -> Opened:
+    """Return a gallery with its index; GalleryError if the files do not belong together."""
+    manifest, projection_path = gallery.manifest, gallery.projection_path
+    index = VectorIndex(
+        vectors=gallery.vectors_path,
+        shortlist=gallery.shortlist_path,
+        effort=SearchEffort(manifest.probes, manifest.candidates),
+    )
+    projection = Projection.read(projection_path) if projection_path else None
+    dim = projection.dim if projection else manifest.dim
+    if (index.rows, index.dim, dim) != (manifest.images, manifest.dim, manifest.dim):
+        raise GalleryError(
+            f"The index of {gallery.name} does not belong to its database. "
+            f"Run: {manifest.command} --force"
+        )
+    expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
+    return Opened(gallery, index, projection, expansion)
+
+
+class Galleries:
+    """The galleries of one place, and where their pictures are. For many threads."""
+
+    def __init__(
+        self, *, datasets_dir: Path, features_dir: Path, indexes_dir: Path, models: Models
+    ) -> None:
+        self._datasets_dir = datasets_dir
+        self._features_dir = features_dir
+        self._indexes_dir = indexes_dir
+        self._models = models
+        self._opened: dict[str, Opened] = {}
+        self._refused: dict[str, tuple[object, str]] = {}  # its files as they were, and why
+        self._folders: dict[str, Path] = {}
+        self._opening = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
+        return gallery_names(self._indexes_dir)
+
+    def infos(self) -> list[GalleryInfo]:
+        """Return every gallery, the refused ones with the reason."""
+        infos = []
+        for name in self.names():
+            with suppress(NotFoundError):  # removed a moment ago
+                infos.append(self.info(name))
+        return infos
+
+    def info(self, name: str) -> GalleryInfo:
+        """Return what there is to say of one gallery; NotFoundError if there is none."""
+        try:
+            opened = self.open(name)
+        except GalleryError as exc:
+            return GalleryInfo(name, refused=str(exc))
+        manifest = opened.gallery.manifest
+        return GalleryInfo(
+            name=name,
+            uploads_off=self.uploads_off(opened),
+            pictures_missing=self.pictures_missing(opened.gallery),
+            approximate=opened.index.approximate,
+            images=manifest.images,
+            data=manifest.data,
+            model=manifest.model,
+            dim=manifest.dim,
+            index=manifest.index,
+            probes=manifest.probes,
+            candidates=manifest.candidates,
+            recall_raw=manifest.recall_raw,
+            recall_reranked=manifest.recall_reranked,
+            created=manifest.created,
+            skipped=manifest.skipped,
+            floor=manifest.floor,
+            disk_bytes=sum(file.bytes for file in manifest.files.values()),
+            pca=manifest.pca,
+            expand=manifest.expand,
+            alpha=manifest.alpha,
+            notes=manifest.notes,
+        )
+
+    def default(self) -> str:
+        """Return the first gallery by name that can be searched.
+
+        GalleryError if all are damaged, NotFoundError if there is none.
+        """
+        names = self.names()
+        for name in names:
+            if not self.info(name).refused:
+                return name
+        if names:
+            raise GalleryError(
+                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
+            )
+        raise NotFoundError(
+            "There is no gallery to search: "
+            "make one with python3 create_index.py --images DIR --name NAME."
+        )
+
+    def open(self, name: str) -> Opened:
+        """Return a gallery, opened if need be; NotFoundError, GalleryError if it is damaged."""
+        opened = self._opened.get(name)
+        if opened is not None and not opened.gallery.replaced():
+            return opened
+        self._raise_if_still_refused(name)
+        with self._opening:
+            opened = self._opened.get(name)
+            if opened is not None and not opened.gallery.replaced():
+                return opened
+            self._raise_if_still_refused(name)
+            self._opened.pop(name, None)
+            files = self._files_of(name)
+            try:
+                opened = self._opened[name] = self._open(name)
+            except GalleryError as exc:
+                if exc.__cause__ is None or isinstance(exc.__cause__, AppError):
+                    self._refused[name] = files, str(exc)  # else it may pass: it could not be read
+                raise
+            self._refused.pop(name, None)
+            return opened
+
+    def _open(self, name: str) -> Opened:
+        gallery = open_gallery(name, features_dir=self._features_dir, indexes_dir=self._indexes_dir)
+        try:
+            return opened_of(gallery)
+        except GalleryError:
+            gallery.close()
+            raise
+
+    def _raise_if_still_refused(self, name: str) -> None:
+        """Raise what a damaged gallery was refused with: to tell it, every file was hashed."""
+        files, why = self._refused.get(name, (None, ""))
+        if why and self._files_of(name) == files:
+            raise GalleryError(why)
+
+    def _files_of(self, name: str) -> object:
+        """Return what changes when a file of a gallery does; None if there is no such gallery."""
+        if name not in self.names():
+            return None
+        return [state_of(folder / name) for folder in (self._indexes_dir, self._features_dir)]
+
+    def uploads_off(self, opened: Opened) -> str:
+        """Return why this gallery takes no new pictures as queries; '' if it does.
+
+        A model that is still to be loaded counts as one that will run: nobody waits here.
+        """
+        manifest = opened.gallery.manifest
+        if manifest.preprocessing and not self._models.is_known(
+            manifest.model, fits=opened.was_built_with, since=opened.since
+        ):
+            return ""
+        try:
+            self.embedder_of(opened)
+        except ModelError as exc:
+            return str(exc)
+        return ""
+
+    def embedder_of(self, opened: Opened) -> Embedder:
+        """Return the model that this gallery was built with, loaded if need be.
+
+        ModelError, which tells what can be done, where it cannot be had: then only images of the
+        gallery can be queries.
+        """
+        manifest = opened.gallery.manifest
+        only = f"Only images of {opened.gallery.name} can be searched with: "
+        if not manifest.preprocessing:
+            raise ModelError(f"{only}its vectors came from elsewhere, and no model here made them.")
+        try:
+            embedder = self._models.get(
+                manifest.model, fits=opened.was_built_with, since=opened.since
+            )
+        except ModelError as exc:
+            raise ModelError(only + str(exc)) from exc
+        if not opened.was_built_with(embedder):
+            raise ModelError(
+                f"{only}it was built with other weights of {manifest.model} than are here; "
+                f"build it anew with: {manifest.command} --force"
+            )
+        return embedder
+
+    def folder_of(self, gallery: Gallery) -> Path | None:
+        """Return the folder that its paths start from; None where it is not known here."""
+        manifest = gallery.manifest
+        if manifest.source:
+            return Path(manifest.source)
+        known = self._folders.get(manifest.data)
+        if known is None or not known.is_dir():
+            try:
+                known = open_data_set(manifest.data, self._datasets_dir).folder
+            except AppError:
+                return None
+            self._folders[manifest.data] = known
+        return known
+
+    def file_of(self, gallery: Gallery, record: ImageRecord) -> bytes | None:
+        """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
+
+        Links do: the build follows them too, and whoever owns the folder has put them there.
+        """
+        folder = self.folder_of(gallery)
+        path = PurePosixPath(record.path)
+        if folder is None or path.is_absolute() or ".." in path.parts:
+            return None
+        try:
+            return (folder / path).read_bytes()
+        except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
+            return None
+
+    def pictures_missing(self, gallery: Gallery) -> str:
+        """Return what fetches the originals that are not here; '' if they are."""
+        folder = self.folder_of(gallery)
+        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
+            return ""
+        manifest = gallery.manifest
+        if manifest.source:
+            return f"The original pictures are not in {manifest.source} any more."
+        return (
+            "The original pictures are not on this machine: thumbnails are shown. To fetch them, "
+            f"run: bash data_download.sh {_DOWNLOADS.get(manifest.data, manifest.data)}"
+        )
+
+    def warm_up(self) -> None:
+        """Open every gallery and load its model, so that the first query need not wait."""
+        opened = []
+        for name in self.names():
+            with suppress(AppError):  # `infos` says why
+                opened.append(self.open(name))
+        for each in opened:
+            with suppress(AppError):
+                self.embedder_of(each)

@@ -1,0 +1,196 @@
+"""A folder or a gallery → one look at each picture: size, format, colour, content, labels."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import DecodeError
+from app.gallery import Gallery, open_gallery
+from app.images import decode
+from app.index import SearchEffort, VectorIndex
+from app.sources.own import open_folder
+from app.sources.picture import Picture
+from app.values import Skipped
+
+_SIDE = 64  # pixels: enough for a mean colour
+_GREY_SPREAD = 16  # of 255 between a pixel's colours; lossy formats tint grey ones that much
+_NEARLY_EQUAL = 0.95  # cosine, as in the search's own results
+_NEIGHBOURS = 6
+_CHUNK_ROWS = 500
+_FORMATS = {"JPG": "JPEG", "TIF": "TIFF", "HEIF": "HEIC", "WEBP": "WebP"}
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One picture; `colour` is its mean in sRGB (0 to 255).
+
+    `sha256` is '', sizes are 0 and `colour` and `grey` None where they are not known.
+    """
+
+    path: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    colour: tuple[int, int, int] | None
+    grey: bool | None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures that are not the same file and nearly equal, with the cosine between them."""
+
+    one: str
+    other: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen. `near` is None where it cannot be known: a folder has no vectors."""
+
+    name: str
+    looks: tuple[Look, ...]
+    failures: tuple[Skipped, ...]
+    near: tuple[Pair, ...] | None = None
+
+    @property
+    def duplicates(self) -> list[list[str]]:
+        """The paths of each group of files with the same content, largest group first."""
+        groups = defaultdict(list)
+        for look in self.looks:
+            if look.sha256:
+                groups[look.sha256].append(look.path)
+        found = [paths for paths in groups.values() if len(paths) > 1]
+        return sorted(found, key=lambda paths: (-len(paths), paths))
+
+
+def survey_folder(folder: Path, *, workers: int, tell: Tell) -> Survey:
+    """Read every picture of a folder once; those that cannot be read become `failures`.
+
+    DatasetError if there is no such folder, or no picture in it.
+    """
+    layout = open_folder(folder, folder.name)
+    pictures = layout.pictures()
+    looks, failures = [], []
+    with ThreadPoolExecutor(workers, thread_name_prefix="look") as pool:
+        for done, seen in enumerate(pool.map(lambda each: _look(folder, each), pictures)):
+            tell("look", done, len(pictures))
+            if isinstance(seen, Look):
+                looks.append(seen)
+            else:
+                failures.append(seen)
+    tell("look", len(pictures), len(pictures))
+    return Survey(_readable(str(folder)), tuple(looks), tuple(failures))
+
+
+def survey_gallery(name: str, *, features_dir: Path, indexes_dir: Path, tell: Tell) -> Survey:
+    """Read a gallery's database, thumbnails and vectors; the pictures need not be here.
+
+    NotFoundError if there is none of that name, GalleryError if it is damaged. Colours are those of
+    the thumbnails, formats those of the files' names.
+    """
+    gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir)
+    try:
+        looks = tuple(_looks_of(gallery, tell))
+        return Survey(name, looks, tuple(gallery.skipped()), _near(gallery, looks, tell))
+    finally:
+        gallery.close()
+
+
+def _look(folder: Path, picture: Picture) -> Look | Skipped:
+    try:
+        picture.path.encode()
+        data = (folder / picture.path).read_bytes()
+        image, (width, height) = decode.decode_and_measure(data, min_side=_SIDE)
+    except UnicodeEncodeError:
+        return Skipped(_readable(picture.path), "Its name is not valid UTF-8: rename it.")
+    except OSError as exc:
+        return Skipped(picture.path, f"It cannot be read: {exc.strerror}.")
+    except DecodeError as exc:
+        return Skipped(picture.path, str(exc))
+    digest = hashlib.sha256(data).hexdigest()
+    kind = decode.format_of(data)
+    colours = _colours(image)
+    return Look(
+        picture.path, kind, width, height, len(data), digest, *colours, labels=picture.labels
+    )
+
+
+def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
+    rows = gallery.manifest.images
+    for start in range(0, rows, _CHUNK_ROWS):
+        tell("look", start, rows)
+        for record in gallery.images(range(start, min(rows, start + _CHUNK_ROWS))):
+            suffix = PurePosixPath(record.path).suffix.lstrip(".").upper()
+            yield Look(
+                record.path,
+                _FORMATS.get(suffix, suffix) or "unknown",
+                record.width,
+                record.height,
+                record.bytes,
+                record.sha256,
+                *_colours_of(gallery.thumbnail(record.id)),
+                labels=record.labels,
+            )
+    tell("look", rows, rows)
+
+
+def _readable(path: str) -> str:
+    return path.encode(errors="backslashreplace").decode()
+
+
+def _colours_of(thumbnail: bytes) -> tuple[tuple[int, int, int] | None, bool | None]:
+    if thumbnail == decode.no_picture():
+        return None, None
+    try:
+        return _colours(decode.decode(thumbnail))
+    except DecodeError:
+        return None, None
+
+
+def _colours(image: NDArray[np.uint8]) -> tuple[tuple[int, int, int], bool]:
+    """Return an (H, W, 3) picture's mean colour, and whether it has no other than greys."""
+    step = max(1, min(image.shape[:2]) // _SIDE)
+    pixels = image[::step, ::step].reshape(-1, 3)
+    red, green, blue = pixels.mean(axis=0).round().astype(int).tolist()
+    spread = pixels.max(axis=1) - pixels.min(axis=1)
+    return (red, green, blue), bool(np.percentile(spread, 99) <= _GREY_SPREAD)
+
+
+def _near(gallery: Gallery, looks: Sequence[Look], tell: Tell) -> tuple[Pair, ...] | None:
+    """Return the pairs that nearly equal each other, best first; None without the vectors."""
+    vectors = gallery.vectors_path
+    if vectors is None:
+        return None
+    manifest = gallery.manifest
+    index = VectorIndex(
+        vectors=vectors,
+        shortlist=gallery.shortlist_path,
+        effort=SearchEffort(manifest.probes, manifest.candidates),
+    )
+    pairs = {}
+    for start in range(0, index.rows, _CHUNK_ROWS):
+        tell("compare", start, index.rows)
+        rows = np.arange(start, min(index.rows, start + _CHUNK_ROWS))
+        found = index.search(index.vectors(rows), _NEIGHBOURS)
+        for row, others, scores in zip(
+            rows.tolist(), found.rows.tolist(), found.scores.tolist(), strict=True
+        ):
+            for other, score in zip(others, scores, strict=True):
+                same = looks[row].sha256 and looks[row].sha256 == looks[other].sha256
+                if other != row and score >= _NEARLY_EQUAL and not same:
+                    pairs[min(row, other), max(row, other)] = score
+    tell("compare", index.rows, index.rows)
+    best = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
+    return tuple(Pair(looks[one].path, looks[other].path, score) for (one, other), score in best)

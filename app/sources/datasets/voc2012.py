@@ -1,0 +1,59 @@
+"""VOC2012's folders → its pictures, labelled by the objects in them."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from app.errors import DatasetError
+from app.sources.listing import is_folder, jpegs, not_as_published, unreadable
+from app.sources.picture import Picture, in_order, labels_of
+
+
+class Voc2012:
+    """``VOCdevkit/VOC2012/{JPEGImages,Annotations}``, or the two folders without those above.
+
+    The labels are the names of the objects in ``Annotations/<stem>.xml``.
+    """
+
+    name = "voc2012"
+
+    def __init__(self, home: Path) -> None:
+        for place in (home / "VOCdevkit" / "VOC2012", home):
+            self.folder, self._annotations = place / "JPEGImages", place / "Annotations"
+            if all(map(is_folder, (self.folder, self._annotations))) and jpegs(self.folder):
+                return
+        needed = "VOCdevkit/VOC2012/JPEGImages/*.jpg and VOCdevkit/VOC2012/Annotations"
+        raise not_as_published(home, needed, fetched_as="voc")
+
+    def pictures(self) -> list[Picture]:
+        """Every ``.jpg``; without labels when it has no annotation.
+
+        Raises
+        ------
+        DatasetError
+            An annotation cannot be read.
+        """
+        return in_order(
+            Picture(image.name, self._labels(image.stem)) for image in jpegs(self.folder)
+        )
+
+    def _labels(self, stem: str) -> tuple[str, ...]:
+        # The name of an <object> itself: its <part>s (head, hand, foot) have names too.
+        file = self._annotations / f"{stem}.xml"
+        try:
+            names = (each.findtext("name", "") for each in _xml(file).findall("object"))
+        except FileNotFoundError:
+            return ()
+        return labels_of(names)
+
+
+def _xml(file: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(file.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise unreadable(file, exc) from exc
+    except (ElementTree.ParseError, ValueError, LookupError) as exc:
+        raise DatasetError(
+            f"{file} is not an XML file ({exc}): put the published file in its place."
+        ) from exc

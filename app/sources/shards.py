@@ -1,0 +1,184 @@
+"""webdataset shards (tar files of samples) → a folder of pictures, with ids and labels.
+
+A sample is what shares a name up to its first dot: `0001.jpg`, `0001.cls`, `0001.json`. The name is
+the picture's id. Nothing is unpacked under a name of the tar's own, so none leads anywhere.
+"""
+
+import hashlib
+import json
+import re
+import tarfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from reprlib import repr as shortened
+from typing import Any
+
+from app.errors import DatasetError, UsageError
+from app.sources.folder import new_folder, relative
+from app.sources.ids import fault_of
+from app.sources.uploads import MOST_UNPACKED_BYTES
+
+_MOST_LABEL_BYTES = 1 << 20
+_MOST_LABEL_CHARACTERS = 200
+_LABEL_SUFFIXES = (".cls", ".txt", ".json")
+_LABEL_KEYS = ("label", "labels", "class", "category", "caption")
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, OSError)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of a shard: its id, the name of its file in the folder, and its labels.
+
+    `missing` says why there is no such file, '' where there is.
+    """
+
+    key: str
+    name: str
+    labels: tuple[str, ...]
+    missing: str = ""
+
+
+def shards_in(place: Path) -> list[Path]:
+    """Return the shards that a file, a folder or a pattern such as `shard-*.tar` names, in order.
+
+    DatasetError if there are none.
+    """
+    if place.is_dir():
+        found = [file for file in place.iterdir() if re.search(r"\.(tar|tgz|tar\.\w+)$", file.name)]
+    elif place.is_file():
+        found = [place]
+    else:
+        found = list(place.parent.glob(place.name))
+    if not found:
+        raise DatasetError(f"There is no shard (a tar file) at {place}: name one, or their folder.")
+    return sorted(found)
+
+
+def unpack_shards(
+    shards: Sequence[Path],
+    folder: Path,
+    *,
+    suffixes: frozenset[str],
+    tell: Callable[[str, int, int], None],
+    most_bytes: int = MOST_UNPACKED_BYTES,
+    most_picture_bytes: int = 50_000_000,
+    force: bool = False,
+) -> list[Sample]:
+    """Make `folder` of the pictures in some shards, and return them in the order of their ids.
+
+    Labels are what a sample's `.cls` and `.txt` say, and `label`, `labels`, `class`, `category` or
+    `caption` in its `.json`, if those are no larger than 1 MB. Larger pictures than
+    `most_picture_bytes` are `missing`. `force` replaces pictures that other shards gave.
+    DatasetError for a shard that is no whole tar, for a link or a name that leads out of a folder,
+    an id that is none or comes twice, too many bytes or no picture; UsageError for a `folder` with
+    other pictures; StorageError if the disk cannot take it.
+    """
+    pictures: dict[str, tuple[str, str, Path, str]] = {}  # id → sample, file, shard, missing
+    labels: defaultdict[str, set[str]] = defaultdict(set)
+    left = most_bytes
+    most = dict.fromkeys(suffixes, most_picture_bytes) | dict.fromkeys(
+        _LABEL_SUFFIXES, _MOST_LABEL_BYTES
+    )
+    with new_folder(folder, replace=force and _is_unpacked(folder)) as made:
+        for done, shard in enumerate(shards):
+            tell("unpack", done, len(shards))
+            for path, size, data in _files(shard, most, left):
+                left -= size
+                sample, suffix = _sample_of(path), path.suffix.lower()
+                if suffix in _LABEL_SUFFIXES:
+                    labels[sample] |= _labels_in(data or b"", suffix)
+                    continue
+                key = str(path.with_suffix(""))
+                if fault := fault_of(key):
+                    raise DatasetError(
+                        f"{shard.name} holds {shortened(str(path))}, which has {fault}: rename it."
+                    )
+                if key in pictures:
+                    raise DatasetError(
+                        f"The id {key!r} is in {pictures[key][2].name} and once more in "
+                        f"{shard.name}: ids must differ."
+                    )
+                name = hashlib.sha256(key.encode()).hexdigest()[:32] + suffix
+                missing = ""
+                if data is None:
+                    missing = f"It has {size / 1e6:,.0f} MB, more than is taken: make it smaller."
+                else:
+                    (made / name).write_bytes(data)
+                pictures[key] = sample, name, shard, missing
+        if not pictures:
+            raise DatasetError(
+                f"{shards[0].name} holds no picture (a file named {' '.join(sorted(suffixes))})."
+            )
+        tell("unpack", len(shards), len(shards))
+    return [
+        Sample(key, name, tuple(sorted(labels[sample])), missing)
+        for key, (sample, name, _, missing) in sorted(pictures.items())
+    ]
+
+
+def _is_unpacked(folder: Path) -> bool:
+    """Return whether all that a folder holds was put there by `unpack_shards`."""
+    named = re.compile(r"[0-9a-f]{32}\.[a-z]+")
+    return folder.is_dir() and all(named.fullmatch(path.name) for path in folder.iterdir())
+
+
+def _files(
+    shard: Path, most: Mapping[str, int], most_bytes: int
+) -> Iterator[tuple[PurePosixPath, int, bytes | None]]:
+    """Yield a shard's files, from front to back: path, size, and what is in them.
+
+    That is None where a file is larger than `most` says of its suffix; others are left out.
+    """
+    try:
+        with tarfile.open(shard, "r|*") as opened:
+            for member in opened:
+                if member.isdir():
+                    continue
+                if not member.isreg() or member.issparse():
+                    raise DatasetError(
+                        f"{shard.name} holds {shortened(member.name)}, which is a link or a device "
+                        "and no plain file: pack it without those."
+                    )
+                most_bytes -= member.size
+                if most_bytes < 0:
+                    raise DatasetError(
+                        f"{shard.name} holds more than is taken ({MOST_UNPACKED_BYTES / 1e9:g} GB "
+                        "in all): give fewer or smaller shards."
+                    )
+                path = relative(member.name, shard.name)
+                largest = most.get(path.suffix.lower())
+                if largest is None or path.name.startswith("."):
+                    continue
+                file = opened.extractfile(member) if member.size <= largest else None
+                yield path, member.size, file.read() if file else None
+    except FileNotFoundError as exc:
+        raise UsageError(f"{shard} is not here any more: name it again.") from exc
+    except _DAMAGED as exc:
+        raise DatasetError(f"{shard} is not a tar file, or a damaged one: get it anew.") from exc
+
+
+def _sample_of(path: PurePosixPath) -> str:
+    return str(path.with_name(path.name.partition(".")[0]))
+
+
+def _labels_in(data: bytes, suffix: str) -> set[str]:
+    """Return what a sample's side file says; nothing where it says nothing that can be read."""
+    text = data.decode("utf-8", "replace")
+    found: list[Any] = [text]
+    if suffix == ".json":
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            return set()
+        found = []
+        for value in (values.get(key) for key in _LABEL_KEYS) if isinstance(values, dict) else ():
+            found += value if isinstance(value, list) else [value]
+    texts = {str(each).strip()[:_MOST_LABEL_CHARACTERS] for each in found if _is_plain(each)}
+    return texts - {""}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -1,0 +1,274 @@
+"""The plain values that travel between the layers."""
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field
+from reprlib import repr as shortened
+
+from app.errors import UsageError
+
+MAX_PICTURE_BYTES = 50_000_000
+"""Of a query, in every door, and of a picture in a shard: no photograph is larger."""
+
+MOST_EXPAND = 200
+MOST_ALPHA = 100
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture, as fractions of the upright picture's width and height.
+
+    Raises UsageError unless ``0 <= left < right <= 1`` and ``0 <= top < bottom <= 1``.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
+            raise UsageError(
+                f"The box {astuple(self)} is not inside the picture: left, top, right and bottom "
+                "are fractions from 0 to 1, with left < right and top < bottom."
+            )
+
+    @classmethod
+    def of(cls, sides: object) -> "Box":
+        """Return the box of four numbers, or of a text of them; UsageError if they are none.
+
+        >>> Box.of("0.25,0,0.75,0.5") == Box.of([0.25, 0, 0.75, 0.5])
+        True
+        """
+        try:
+            left, top, right, bottom = map(
+                float,
+                sides.split(",") if isinstance(sides, str) else sides,  # type: ignore[call-overload]
+            )
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise UsageError(
+                f"The box {shortened(sides)} is not four numbers, left, top, right and bottom as "
+                "fractions from 0 to 1, as in 0.25,0,0.75,0.5."
+            ) from exc
+        return cls(left, top, right, bottom)
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is done to an upright picture before it is searched, in this order.
+
+    Turned clockwise by `quarter_turns` × 90°, mirrored left to right, cut to `box` (in fractions of
+    what is seen then).
+    """
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+    box: Box | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """True where the picture stays as it is."""
+        return self.quarter_turns % 4 == 0 and not self.mirrored and self.box is None
+
+
+@dataclass(frozen=True)
+class VectorOptions:
+    """How a gallery changes the vectors that its model makes, and those that it is asked with.
+
+    `pca`: they are centred by the gallery's mean and projected on so many principal components, 0
+    for not at all. `expand`: so many of the nearest images are added to each query, times their
+    score to the power `alpha`; 0 for none. UsageError for what none of them can be.
+    """
+
+    pca: int = 0
+    expand: int = 0
+    alpha: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.expand <= MOST_EXPAND:
+            raise UsageError(
+                f"A query is expanded by 1 to {MOST_EXPAND} of its nearest images, "
+                f"not {self.expand}."
+            )
+        if not 0 <= self.alpha <= MOST_ALPHA:  # nor is NaN
+            raise UsageError(f"Alpha is a power from 0 to {MOST_ALPHA}, not {self.alpha}.")
+
+    @classmethod
+    def of(
+        cls, pca: int | None = None, expand: int | None = None, alpha: float | None = None
+    ) -> "VectorOptions":
+        """Return the options of what was asked for, None where it was not.
+
+        >>> VectorOptions.of(expand=5)
+        VectorOptions(pca=0, expand=5, alpha=3.0)
+        """
+        if pca is not None and pca < 1:
+            raise UsageError(f"Principal components are 1 or more, not {pca}.")
+        if alpha is not None and not expand:
+            raise UsageError("Alpha goes with --expand: leave --alpha out, or add --expand N.")
+        return cls(pca or 0, expand or 0, cls.alpha if alpha is None else alpha)
+
+    def dim_of(self, model_dim: int) -> int:
+        """Return how many numbers the gallery's vectors have; UsageError if that is impossible."""
+        if self.pca > model_dim:
+            raise UsageError(
+                f"The model's vectors have {model_dim} numbers, and so at most as many principal "
+                f"components, not {self.pca}: choose fewer."
+            )
+        return self.pca or model_dim
+
+    def check_images(self, images: int) -> None:
+        """Raise UsageError if so few images cannot have that many principal components."""
+        if self.pca > images:
+            raise UsageError(
+                f"{images} images have at most {images} principal components, not {self.pca}: "
+                "choose fewer."
+            )
+
+
+@dataclass(frozen=True)
+class Example:
+    """A further image of the gallery that results should be like (weight > 0) or unlike (< 0)."""
+
+    image: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a gallery: `id` is its row, `path` is relative to its data set's folder.
+
+    `key` is the name that a list of pictures gave it (a CSV's own id), '' where there was none.
+    """
+
+    id: int
+    path: str
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+    labels: tuple[str, ...] = ()
+    key: str = ""
+
+    @property
+    def public_id(self) -> int | str:
+        """What people know the image by: its key, or its row where it has none."""
+        return self.key or self.id
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that a build could not read, and the reason in one sentence."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result: image, cosine to the query, place from 1, and whether it is the same file.
+
+    `duplicate_of` is the rank of a better result that it nearly equals, or None; `missed` says that
+    the index would not have found it (known only where the search was exact).
+    """
+
+    image: ImageRecord
+    score: float
+    rank: int
+    same_file: bool
+    duplicate_of: int | None = None
+    missed: bool = False
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds spent in each stage of one query; 0 for a stage that did not run."""
+
+    fetch: float = 0.0
+    decode: float = 0.0
+    embed: float = 0.0
+    shortlist: float = 0.0
+    rerank: float = 0.0
+    lookup: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The answer to one query.
+
+    `floor` is the score that nearly all of the gallery's own images reach with another one, None
+    where it is not known; `similar_enough` whether the best result reaches it.
+    """
+
+    gallery: str
+    hits: tuple[Hit, ...]
+    approximate: bool
+    exact: bool
+    candidates: int
+    recall: float
+    timings: Timings
+    notes: tuple[str, ...] = ()
+    floor: float | None = None
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Give the hits, best first."""
+        return iter(self.hits)
+
+    @property
+    def similar_enough(self) -> bool:
+        """False where nothing in the gallery is really like the query."""
+        best = max((hit.score for hit in self.hits), default=0.0)
+        return self.floor is None or best >= self.floor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a gallery with some of its own images; None where labels are needed."""
+
+    gallery: str
+    queries: int
+    k: int
+    recall_raw: float
+    recall_reranked: float
+    labelled_queries: int = 0
+    precision_exact: float | None = None
+    precision_index: float | None = None
+    mean_average_precision: float | None = None
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """What the edges show of a gallery.
+
+    `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
+    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    `pca`, `expand` and `alpha` are its VectorOptions.
+    """
+
+    name: str
+    refused: str = ""
+    uploads_off: str = ""
+    pictures_missing: str = ""
+    approximate: bool = False
+    images: int = 0
+    data: str = ""
+    model: str = ""
+    dim: int = 0
+    index: str = ""
+    probes: int = 0
+    candidates: int = 0
+    recall_raw: float = 0.0
+    recall_reranked: float = 0.0
+    created: str = ""
+    skipped: int = 0
+    floor: float | None = None
+    disk_bytes: int = 0
+    pca: int = 0
+    expand: int = 0
+    alpha: float = 0.0
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,118 @@
+"""The page for everybody: axe-core's rules, sizes of window, an icon and an installation."""
+
+from collections.abc import Callable
+from urllib.parse import urljoin
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.doors.page.browser.visitor import PHONE, Visitor
+
+Visit = Callable[..., Visitor]
+
+AT = {
+    "desk": {"viewport": {"width": 1440, "height": 900}},
+    "dark desk": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "tablet": {"viewport": {"width": 1024, "height": 768}},
+    "phone": PHONE,
+    "dark phone": PHONE | {"color_scheme": "dark"},
+}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def serious_findings(visitor: Visitor) -> list[str]:
+    # Animations at their end: a colour on its way is no colour that anybody has to read.
+    visitor.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
+    options = {"runOnly": RULES, "resultTypes": ["violations"]}
+    found = Axe().run(visitor.page, options=options).response["violations"]
+    return [
+        f"{finding['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for finding in found
+        if finding["impact"] in ("serious", "critical")
+        for node in finding["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("at", AT)
+def test_axe_finds_nothing_serious_in_any_state_of_the_page(at: str, new_visitor: Visit) -> None:
+    visitor = new_visitor(**AT[at])
+    found = {"just opened": serious_findings(visitor)}
+    visitor.search()
+    found["a message"] = serious_findings(visitor)
+    with visitor.answer():
+        visitor.examples.first.click()
+    with visitor.answer():
+        visitor.hits.nth(1).get_by_role("button", name="More like").click()
+    found["results"] = serious_findings(visitor)
+    visitor.page.get_by_text("About this gallery").click()
+    found["about the gallery"] = serious_findings(visitor)
+    visitor.page.get_by_text("About this gallery").click()
+    visitor.hits.nth(2).locator(".open").click()
+    found["one result"] = serious_findings(visitor)
+    visitor.button("Compare").click()
+    visitor.button("One over the other").click()
+    found["a comparison"] = serious_findings(visitor)
+    assert {state: findings for state, findings in found.items() if findings} == {}
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_nothing_sticks_out_of_the_window(width: int, new_visitor: Visit) -> None:
+    visitor = new_visitor(viewport={"width": width, "height": 800})
+    with visitor.answer():
+        visitor.examples.first.click()
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    visitor.hits.nth(1).locator(".open").click()
+    dialog = visitor.page.get_by_role("dialog").bounding_box()
+    assert dialog is not None
+    assert dialog["x"] >= 0
+    assert dialog["x"] + dialog["width"] <= width
+
+
+def test_the_page_can_be_installed_and_has_an_icon(visitor: Visitor) -> None:
+    assert visitor.page.title() == "Reverse image search"
+    devtools = visitor.context.new_cdp_session(visitor.page)
+    errors = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # Playwright's contexts are like private windows, which install nothing.
+    assert [each["errorId"] for each in errors if each["errorId"] != "in-incognito"] == []
+    address = devtools.send("Page.getAppManifest")["url"]
+    manifest = visitor.page.request.get(address).json()
+    assert (manifest["name"], manifest["display"]) == ("Reverse image search", "standalone")
+    assert b"<svg" in visitor.page.request.get(urljoin(address, manifest["icons"][0]["src"])).body()
+    favicon = visitor.page.locator("link[rel=icon]").first.get_attribute("href")
+    assert favicon
+    assert visitor.page.request.get(urljoin(address, favicon)).ok
+
+
+def test_what_has_the_keyboard_shows_it(visitor: Visitor) -> None:
+    unseen = []
+    for _ in range(25):
+        visitor.page.keyboard.press("Tab")
+        focused = visitor.page.evaluate(
+            """() => {
+                const focused = document.activeElement;
+                const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(focused);
+                const outlined = outlineStyle !== "none" && parseFloat(outlineWidth) > 1;
+                return outlined || boxShadow !== "none" ? "" : focused.outerHTML;
+            }"""
+        )
+        if focused:
+            unseen.append(focused)
+    assert unseen == []
+
+
+def test_nothing_moves_while_the_results_come(visitor: Visitor) -> None:
+    began = visitor.page.evaluate("performance.now()")
+    with visitor.answer():
+        visitor.examples.first.click()
+    visitor.sees_every_result()
+    moved = visitor.page.evaluate(
+        """(began) => new Promise((resolve) => {
+            const all = [];
+            const observer = new PerformanceObserver((list) => all.push(...list.getEntries()));
+            observer.observe({ type: "layout-shift", buffered: true });
+            const late = () => all.filter(({ startTime }) => startTime > began);
+            setTimeout(() => resolve(late().map(({ value }) => value)), 100);
+        })""",
+        began,
+    )
+    assert sum(moved) < 0.05

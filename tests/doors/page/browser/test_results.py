@@ -1,0 +1,565 @@
+"""What can be done with results: filtered, opened, compared, refined, linked to, saved."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, expect
+
+from tests.conftest import encoded
+from tests.doors.page.browser.conftest import ALBUM, PREBUILT, Server, Site
+from tests.doors.page.browser.pictures import seen_again
+from tests.doors.page.browser.visitor import PHONE, Visitor, is_one_sentence, payload
+
+pytestmark = pytest.mark.browser
+
+CAT = payload("cat.jpg", encoded(seen_again("chelsea")))
+
+
+def choose_photograph(visitor: Visitor, name: str) -> None:
+    with visitor.answer():
+        visitor.button(name).and_(visitor.page.locator("[data-photograph]")).click()
+
+
+def ids(visitor: Visitor) -> list[int]:
+    return [found.id for found in visitor.results()]
+
+
+@pytest.fixture
+def caltech(visitor: Visitor) -> Visitor:
+    """Somebody who looks at the cats of Caltech101."""
+    visitor.choose_gallery(PREBUILT)
+    expect(visitor.facts).to_contain_text("9,144 images")
+    choose_photograph(visitor, "chelsea")
+    expect(visitor.hits).to_have_count(10)
+    return visitor
+
+
+# --- the grid and its filters --------------------------------------------------------------------
+
+
+def test_more_results_are_shown_in_steps_up_to_two_hundred(caltech: Visitor):
+    first = ids(caltech)
+    for count in (60, 110, 160, 200):
+        caltech.page.get_by_role("button", name=re.compile("Show [0-9]+ more")).click()
+        expect(caltech.hits).to_have_count(count)
+    expect(caltech.page.get_by_role("button", name=re.compile("Show [0-9]+ more"))).to_have_count(0)
+    assert ids(caltech)[:10] == first
+    assert len(set(ids(caltech))) == 200
+    scores = [found.score for found in caltech.results()]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_results_are_filtered_by_score_label_and_copies_and_sorted_by_name(caltech: Visitor):
+    best = caltech.results()
+    label = caltech.page.get_by_label("Label")
+    option = label.locator("option", has_text="cougar_face")
+    count = int(re.search(r"\((\d+)\)", option.inner_text())[1])
+
+    with caltech.answer():
+        label.select_option("cougar_face")
+
+    # All that the gallery has are searched, not only those among the nearest 200.
+    expect(caltech.hits).to_have_count(10)
+    assert set(caltech.labels()) == {"cougar_face"}
+    caltech.choose_how_many(100)
+    expect(caltech.hits).to_have_count(69)
+    assert count < 69
+    caltech.choose_how_many(10)
+    with caltech.answer():
+        label.select_option("")
+    assert caltech.results() == best
+
+    caltech.page.get_by_label("Least score").fill("0.5")
+    expect(caltech.hits).to_have_count(sum(found.score >= 0.5 for found in best))
+    caltech.page.get_by_label("Least score").fill("0.99")
+    expect(caltech.page.locator(".more")).to_contain_text("No result is left")
+    caltech.page.get_by_label("Least score").fill("0")
+
+    caltech.page.get_by_label("Sort by").select_option("name")
+    expect(caltech.hits).to_have_count(10)
+    assert caltech.labels() == sorted(caltech.labels(), key=str.lower)
+
+
+def test_near_duplicates_can_be_hidden(visitor: Visitor):
+    visitor.upload(CAT)
+    box = visitor.page.get_by_label("Hide near duplicates")
+    words = visitor.page.locator("label", has=box).inner_text()
+    every = visitor.page.get_by_label("Label").locator("option").first.inner_text()
+    copies = int(re.search(r"\((\d+)\)", words)[1])
+    assert copies > 0, "the album has each photograph in twelve parts"
+    visitor.choose_how_many(100)
+
+    box.check()
+
+    expect(visitor.hits).to_have_count(int(re.search(r"\((\d+)\)", every)[1]) - copies)
+
+
+def test_a_query_unlike_everything_is_told_first_and_the_nearest_shown(caltech: Visitor):
+    notice = caltech.page.locator(".notice")
+    expect(notice).to_be_hidden()
+
+    choose_photograph(caltech, "rocket")
+
+    expect(notice).to_contain_text("Nothing in this gallery is really similar")
+    expect(caltech.hits).to_have_count(10)
+
+
+def test_an_exact_search_marks_what_the_index_misses(caltech: Visitor):
+    caltech.page.get_by_label("Exact search").check()
+    expect(caltech.timing).to_contain_text("exact search of all 9144 images")
+    told = re.search(r"(\d+) of these the index misses", caltech.timing.inner_text())
+    marks = caltech.page.locator(".hit .missed")
+    caltech.choose_how_many(100)
+    for _ in range(2):
+        more = caltech.page.get_by_role("button", name=re.compile("Show [0-9]+ more"))
+        if more.count():
+            more.click()
+    assert told, "200 of 9,144 are more than the shortlist's candidates hold"
+    expect(marks).to_have_count(int(told[1]))
+
+
+def test_the_line_below_tells_each_stage_and_how_sure_it_is(caltech: Visitor):
+    for part in ("embed", "shortlist", "re-rank", "candidates compared exactly", "recall@10"):
+        expect(caltech.timing).to_contain_text(part)
+
+
+# --- one result ----------------------------------------------------------------------------------
+
+
+def detail(visitor: Visitor) -> Locator:
+    return visitor.page.get_by_role("dialog")
+
+
+def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
+    visitor.upload(CAT)
+    first, second = visitor.results()[:2]
+
+    visitor.hits.first.locator(".open").click()
+
+    for part in ("no. 1", "Labels", first.label, "File", ".jpg", "pixels", "kB"):
+        expect(detail(visitor)).to_contain_text(part)
+    score = re.search(r"[01]\.\d{4}", detail(visitor).inner_text())
+    assert float(score[0]) == pytest.approx(first.score, abs=0.0006)
+    large = detail(visitor).locator(".large img")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{first.id}/image")
+    assert large.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 160
+    visitor.button("Next").click()
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{second.id}/image")
+    with visitor.page.expect_download() as download:
+        detail(visitor).get_by_role("button", name="Download").click()
+    with Image.open(download.value.path()) as picture:
+        assert picture.format == "JPEG"
+    visitor.button("Close").click()
+    expect(detail(visitor)).to_be_hidden()
+
+
+def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
+    visitor.upload(CAT)
+    found = visitor.results()
+    press = visitor.page.keyboard.press
+    visitor.hits.first.locator(".open").focus()
+    press("ArrowRight")
+    press("ArrowRight")
+    press("Enter")
+    large = detail(visitor).locator(".large img")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
+    press("ArrowRight")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}/image")
+    press("ArrowLeft")
+    visitor.button("Next").focus()
+    press("Enter")
+    press("Enter")  # the button has kept the focus
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[4].id}/image")
+    press("ArrowLeft")
+    press("ArrowLeft")
+    press("c")
+    expect(detail(visitor).locator(".comparison")).to_be_visible()
+    press("Escape")
+    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
+    press("Escape")
+    expect(detail(visitor)).to_be_hidden()
+    assert visitor.page.evaluate("document.activeElement.closest('.hit').dataset.id") == str(
+        found[2].id
+    )
+    press("Enter")
+    expect(large).to_be_visible()
+    with visitor.answer():
+        press("Enter")
+    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{found[2].id}/image"
+    assert visitor.results()[0].id == found[2].id
+
+
+def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
+    visitor.upload(CAT)
+    visitor.hits.first.locator(".open").click()
+    visitor.button("Compare").click()
+    pictures = detail(visitor).locator(".window img")
+    expect(pictures).to_have_count(2)
+    expect(pictures.first).to_have_attribute("alt", "Query")
+
+    def transforms() -> list[str]:
+        return pictures.evaluate_all("(all) => all.map((each) => each.style.transform)")
+
+    whole = transforms()
+    visitor.button("Zoom in").click()
+    one, other = transforms()
+    assert one == other != whole[0]
+    area = detail(visitor).locator(".stages").bounding_box()
+    x, y = area["x"] + area["width"] / 4, area["y"] + area["height"] / 2
+    visitor.page.mouse.move(x, y)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(x + 20, y + 10)
+    visitor.page.mouse.up()
+    assert transforms()[0] == transforms()[1] != one
+
+    visitor.button("Swap").click()
+    expect(pictures.last).to_have_attribute("alt", "Query")
+    visitor.button("One over the other").click()
+    slider = detail(visitor).get_by_label("How much of the query is shown")
+    slider.fill("20")
+    clip = detail(visitor).locator(".window").first.evaluate("(each) => each.style.clipPath")
+    assert "80%" in clip
+
+
+# --- refining ------------------------------------------------------------------------------------
+
+
+def test_more_and_less_like_a_result_move_the_search(visitor: Visitor):
+    visitor.upload(payload("both.jpg", encoded(seen_again("coffee"))))
+    visitor.choose_how_many(60)
+    expect(visitor.hits).to_have_count(60)
+    before = {found.id: found.score for found in visitor.results()}
+    rocket = next(found for found in visitor.results() if found.label == "rocket")
+    card = visitor.page.locator(f".hit[data-id='{rocket.id}']")
+
+    with visitor.answer():
+        card.get_by_role("button", name="More like").click()
+
+    liked = {found.id: found.score for found in visitor.results()}
+    assert liked[rocket.id] > before[rocket.id] + 0.2
+    chip = visitor.page.get_by_role("list", name="Further examples").get_by_role("listitem")
+    expect(chip).to_have_count(1)
+    expect(chip).to_contain_text("More like rocket")
+    with visitor.answer():
+        visitor.page.locator(f".hit[data-id='{rocket.id}']").get_by_role(
+            "button", name="Less like"
+        ).click()
+    expect(chip).to_have_count(1)
+    expect(chip).to_contain_text("Less like rocket")
+    assert {found.id: found.score for found in visitor.results()}[rocket.id] < before[rocket.id]
+
+    with visitor.answer():
+        chip.get_by_role("button").click()
+
+    expect(chip).to_have_count(0)
+    assert {found.id: found.score for found in visitor.results()} == before
+
+
+# --- the way back, and links ---------------------------------------------------------------------
+
+
+def test_back_and_the_strip_bring_an_earlier_query_again(visitor: Visitor):
+    choose_photograph(visitor, "chelsea")
+    cats = visitor.results()
+    expect(visitor.page.get_by_alt_text("The query: chelsea")).to_be_visible()
+    choose_photograph(visitor, "coffee")
+    cups = visitor.results()
+    assert cups != cats
+    expect(visitor.page.get_by_alt_text("The query: coffee")).to_be_visible()
+    expect(visitor.page.get_by_alt_text("The query: chelsea")).to_have_count(0)
+
+    with visitor.answer():
+        visitor.page.go_back()
+    assert visitor.results() == cats
+    assert visitor.original.get_by_alt_text("chelsea").is_visible()
+    with visitor.answer():
+        visitor.page.go_forward()
+    assert visitor.results() == cups
+
+    with visitor.answer():
+        visitor.page.get_by_role("button", name="Back to chelsea").click()
+    assert visitor.results() == cats
+
+
+def test_a_link_shows_the_same_results(
+    visitor: Visitor, new_visitor: Callable[..., Visitor], site: Site
+):
+    choose_photograph(visitor, "chelsea")
+    with visitor.answer():
+        visitor.hits.nth(1).get_by_role("button", name="Search with this").click()
+    with visitor.answer():
+        visitor.hits.nth(3).get_by_role("button", name="More like").click()
+    visitor.choose_how_many(7)
+    with visitor.answer():
+        visitor.page.get_by_label("Label").select_option("chelsea")
+    expect(visitor.hits).to_have_count(7)
+    found = visitor.results()
+    assert f"gallery={ALBUM}" in visitor.page.url
+
+    other = new_visitor(at=visitor.page.url)
+
+    expect(other.hits).to_have_count(7)
+    assert other.results() == found
+    expect(other.page.get_by_label("Label")).to_have_value("chelsea")
+
+    with visitor.answer():
+        visitor.page.get_by_label("Label").select_option("")
+    visitor.ask_address(site.put("/cat.jpg", encoded(seen_again("chelsea"))))
+    with visitor.answer():
+        visitor.drag((0.2, 0.2), (0.7, 0.8))
+    with visitor.answer():
+        visitor.button("Rotate").click()
+    assert "cat.jpg" in visitor.page.url
+    third = new_visitor(at=visitor.page.url)
+    expect(third.hits).to_have_count(7)
+    assert third.results() == visitor.results()
+    expect(third.edit.locator(".box")).to_be_visible()
+    assert third.box() == pytest.approx(visitor.box(), abs=0.01)
+    assert third.shown(third.edit)[1:] == visitor.shown(visitor.edit)[1:]
+
+
+def test_a_copied_link_leads_to_the_result_or_is_shown_where_there_is_no_clipboard(
+    new_visitor: Callable[..., Visitor],
+):
+    visitor = new_visitor(permissions=["clipboard-read", "clipboard-write"])
+    choose_photograph(visitor, "chelsea")
+    second = visitor.results()[1]
+    visitor.hits.nth(1).locator(".open").click()
+    detail(visitor).get_by_role("button", name="Copy link").click()
+    expect(detail(visitor).get_by_role("button", name="Link copied")).to_be_visible()
+    link = visitor.page.evaluate("navigator.clipboard.readText()")
+    visitor.button("Close").click()
+    shown: list[str] = []
+    visitor.page.on("dialog", lambda dialog: (shown.append(dialog.default_value), dialog.dismiss()))
+    visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    visitor.button("Copy link").click()
+    assert shown == [visitor.page.url]
+
+    other = new_visitor(at=link)
+
+    expect(other.hits.first.locator(".same")).to_be_visible()
+    assert other.results()[0].id == second.id
+
+
+def test_an_uploaded_picture_is_never_put_into_a_link(visitor: Visitor):
+    visitor.upload(CAT)
+    with visitor.answer():
+        visitor.drag((0.2, 0.2), (0.7, 0.8))
+    visitor.choose_how_many(12)
+    expect(visitor.hits).to_have_count(12)
+
+    assert visitor.page.url.partition("?")[2] == f"gallery={ALBUM}&k=12"
+
+
+# What a link may hold, and what is told of it; nothing for what is passed over.
+NONSENSE = {
+    "gallery=none": "There is no gallery 'none'",
+    "gallery=%3Cb%3Enone&image=3": "There is no gallery '<b>none'",
+    "image=abc": "no image 'abc'",
+    "image=-1": "-1",
+    "image=1000000000000": "1000000000000",
+    "image=%00": "no image",
+    "image=3&box=NaN,0,1,1": "box",
+    "image=3&box=0.9,0.9,0.1,0.1": "box",
+    "image=3&box=1,2": "box",
+    "image=3&from=none": "There is no gallery 'none'",
+    "url=ftp://x": "must begin with http:// or https://",
+    "photograph=..%2F..%2Fsecret": "no picture",
+    "image=3&less=,&turns=9&mirrored=no": "",
+    "image=3&more=x": "no image 'x'",
+    "photograph=coffee&k=1000000000&least=-4&sort=x&label=": "",
+    "a=b&&%%%&=": "",
+}
+
+
+# One of each kind: what is not there, what cannot be, and no sense at all.
+SEARCHED_AFTER = {
+    "gallery=none",
+    "image=-1",
+    "image=3&box=NaN,0,1,1",
+    "image=3&more=x",
+    "a=b&&%%%&=",
+}
+
+
+def test_a_link_with_nonsense_in_it_gives_one_sentence_at_most(
+    visitor: Visitor, server: Server, subtests: pytest.Subtests
+):
+    for nonsense, told in NONSENSE.items():
+        with subtests.test(nonsense):
+            link = nonsense if "gallery=" in nonsense else f"gallery={ALBUM}&{nonsense}"
+            visitor.page.goto(f"{server.url}/?{link}")
+            if told:
+                expect(visitor.message).to_contain_text(told, ignore_case=True)
+                assert is_one_sentence(visitor.message.inner_text())
+            elif "image" in nonsense or "photograph" in nonsense:
+                expect(visitor.hits).to_have_count(10)
+            visitor.examples.first.wait_for()
+            if nonsense in SEARCHED_AFTER:
+                choose_photograph(visitor, "chelsea")
+                assert visitor.labels()[:5] == ["chelsea"] * 5
+                expect(visitor.message).to_have_count(0)
+
+
+def test_the_label_in_a_link_is_text(new_visitor: Callable[..., Visitor]):
+    label = "<img src=x onerror=alert(1)>"
+    visitor = new_visitor(at=f"?gallery={ALBUM}&photograph=coffee&label={quote(label)}")
+
+    expect(visitor.page.locator(".more")).to_contain_text("No result is left by the filters.")
+    expect(visitor.page.get_by_label("Label")).to_have_value(label)
+    with visitor.answer():
+        visitor.page.get_by_label("Label").select_option("")
+    assert visitor.labels()[:5] == ["coffee"] * 5
+
+
+# --- saved ---------------------------------------------------------------------------------------
+
+
+def test_results_are_saved_as_json_csv_and_a_contact_sheet(visitor: Visitor):
+    visitor.upload(CAT)
+    found = visitor.results()
+
+    def saved(name: str) -> Path:
+        with visitor.page.expect_download() as download:
+            visitor.button(name).click()
+        return Path(download.value.path())
+
+    as_json = json.loads(saved("JSON").read_text())
+    assert as_json["gallery"] == ALBUM
+    assert as_json["query"]["name"] == "cat.jpg"
+    assert [(hit["rank"], hit["id"], hit["labels"]) for hit in as_json["results"]] == [
+        (rank, each.id, [each.label]) for rank, each in enumerate(found, 1)
+    ]
+    scores = [hit["score"] for hit in as_json["results"]]
+    assert scores == pytest.approx([each.score for each in found], abs=0.0006)
+    rows = list(csv.DictReader(io.StringIO(saved("CSV").read_text())))
+    assert [(int(row["id"]), row["labels"]) for row in rows] == [
+        (each.id, each.label) for each in found
+    ]
+    with Image.open(saved("Contact sheet")) as sheet:
+        assert sheet.format == "PNG"
+        assert sheet.width > 8 * 160
+        assert sheet.height > 2 * 160, "ten results are two rows"
+        assert len(set(sheet.convert("L").tobytes())) > 100, "there are pictures on it"
+
+
+# --- phones, keys, hasty hands -------------------------------------------------------------------
+
+
+def test_a_phone_opens_compares_refines_and_goes_back_by_touch(
+    new_visitor: Callable[..., Visitor],
+):
+    visitor = new_visitor(**PHONE)
+    visitor.upload(CAT)
+    found = visitor.results()
+    visitor.hits.first.locator(".open").tap()
+    visitor.button("Compare").tap()
+    expect(detail(visitor).locator(".window img")).to_have_count(2)
+    widest = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+    assert visitor.page.evaluate(widest) <= 390
+    visitor.button("Zoom in").tap()
+    visitor.button("Close").tap()
+    with visitor.answer():
+        visitor.hits.nth(1).get_by_role("button", name="More like").tap()
+    with visitor.answer():
+        visitor.page.get_by_role("button", name="Remove: More like").tap()
+    expect(visitor.page.locator(".chip")).to_have_count(0)
+    visitor.page.get_by_role("button", name=re.compile("Show [0-9]+ more")).tap()
+    expect(visitor.hits).to_have_count(60)
+    with visitor.answer():
+        visitor.hits.nth(3).get_by_role("button", name="Search with this").tap()
+    assert visitor.results()[0].id == found[3].id
+    with visitor.answer():
+        visitor.page.get_by_role("button", name="Back to cat.jpg", exact=True).tap()
+    assert visitor.results() == found
+
+
+def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
+    press = visitor.page.keyboard.press
+
+    def press_on(control: Locator, key: str = "Enter") -> None:
+        control.focus()
+        press(key)
+
+    with visitor.page.expect_file_chooser() as chooser:
+        press_on(visitor.button("Choose a file"))
+    with visitor.answer():
+        chooser.value.set_files(CAT)
+    found = visitor.results()
+    for change in ("Rotate", "Flip"):
+        with visitor.answer():
+            press_on(visitor.button(change), "Space")
+    with visitor.answer():
+        press_on(visitor.hits.first.get_by_role("button", name="More like"))
+    with visitor.answer():
+        press_on(visitor.page.get_by_role("button", name="Remove: More like"))
+    press_on(visitor.page.get_by_label("Least score"), "End")
+    expect(visitor.page.locator(".more")).to_contain_text("No result is left")
+    press("Home")
+    expect(visitor.hits).to_have_count(10)
+    visitor.page.get_by_label("Label").focus()
+    press("ArrowDown")
+    expect(visitor.page.get_by_label("Label")).not_to_have_value("")
+    press("ArrowUp")
+    press_on(visitor.page.get_by_label("Hide near duplicates"), "Space")
+    expect(visitor.page.get_by_label("Hide near duplicates")).to_be_checked()
+    press("Space")
+    expect(visitor.page.get_by_label("Hide near duplicates")).not_to_be_checked()
+    # A late answer to one of these would show ten results again.
+    expect(visitor.page.locator('.results[aria-busy="false"]')).to_have_count(1)
+    press_on(visitor.page.get_by_role("button", name=re.compile("Show [0-9]+ more")))
+    expect(visitor.hits).to_have_count(60)
+    with visitor.answer():
+        press_on(visitor.page.get_by_role("button", name="Back to cat.jpg", exact=True).last)
+    assert visitor.results() == found
+
+
+def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Visitor]):
+    visitor = new_visitor(permissions=["camera", "clipboard-read", "clipboard-write"])
+    for name in ("Random", "chelsea"):
+        with visitor.answer():
+            visitor.button(name).first.dblclick()
+    found = visitor.results()
+    expect(visitor.page.locator(".past button")).to_have_count(1)  # only what was shown
+
+    visitor.hits.nth(2).locator(".open").dblclick()
+    expect(detail(visitor).locator("dt").first).to_be_visible()
+    expect(detail(visitor).locator(".large img")).to_have_attribute(
+        "src", f"galleries/{ALBUM}/images/{found[2].id}/image"
+    )
+    for name in ("Compare", "Zoom in", "Swap", "One over the other", "Back", "Copy link"):
+        detail(visitor).get_by_role("button", name=name).dblclick()
+    expect(detail(visitor).locator(".large img")).to_be_visible()
+    visitor.button("Close").dblclick()
+    expect(detail(visitor)).to_be_hidden()
+
+    with visitor.answer():
+        visitor.hits.nth(3).get_by_role("button", name="Search with this").dblclick()
+    expect(visitor.hits.first.locator(".same")).to_be_visible()
+    assert visitor.results()[0].id == found[3].id
+    for place in (4, 5):
+        with visitor.answer():
+            visitor.hits.nth(place).get_by_role("button", name="More like").dblclick()
+    chips = visitor.page.locator(".chip")
+    expect(chips).to_have_count(2)
+    with visitor.answer():
+        chips.first.get_by_role("button").dblclick()
+    expect(chips).to_have_count(1)
+    for name in ("Mirror to edit →", "Search", "Rotate", "Flip", "Clear crop", "Other examples"):
+        visitor.button(name).dblclick()
+    for name in ("JSON", "CSV", "Contact sheet"):
+        with visitor.page.expect_download():
+            visitor.button(name).dblclick()
+    visitor.button("← Mirror to original").dblclick()
+    visitor.button("Webcam").dblclick()
+    visitor.button("Cancel").dblclick()
+    visitor.search()
+    expect(visitor.hits).to_have_count(10)
+    expect(visitor.message).to_have_count(0)

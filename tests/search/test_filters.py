@@ -1,0 +1,166 @@
+"""The service asked for some of a gallery's images: by label, by least score, by their own keys."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import NotFoundError, UsageError
+from app.gallery import Draft, Folders, Gallery
+from app.search.service import MAX_K, SearchService
+from app.values import Box, Edit, ImageRecord
+from tests.conftest import Home, encoded, fill, picture
+
+KIND = "kind_3"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with "mine": 300 soft pictures under the labels kind_0 to kind_4."""
+    home = Home(tmp_path_factory.mktemp("shop"))
+    home.build(fill(home.path / "pictures", 300))
+    return home
+
+
+@pytest.fixture(scope="module")
+def service(shop: Home) -> SearchService:
+    return shop.service()
+
+
+def of_kind(service: SearchService) -> list[int]:
+    rows = range(service.gallery("mine").images)
+    return [row for row in rows if KIND in service.image("mine", row).labels]
+
+
+# --- labels --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", [5, encoded(picture(1))], ids=["id", "file"])
+def test_a_label_gives_the_nearest_of_all_its_images(service: SearchService, query: object) -> None:
+    """As an exact search of the whole gallery orders them, however far they are."""
+    labelled = set(of_kind(service))
+    assert len(labelled) > 20
+    whole = service.search("mine", query, k=MAX_K, exact=True)  # type: ignore[arg-type]
+    found = service.search("mine", query, k=20, label=KIND)  # type: ignore[arg-type]
+    expected = [(hit.image.id, hit.score) for hit in whole.hits if hit.image.id in labelled]
+    got = [(hit.image.id, hit.score) for hit in found.hits]
+    count = min(len(expected), 20)
+    assert [row for row, _ in got[:count]] == [row for row, _ in expected[:count]]
+    assert np.allclose([s for _, s in got[:count]], [s for _, s in expected[:count]], atol=1e-6)
+    assert {row for row, _ in got} <= labelled
+    assert (found.exact, found.candidates, found.recall) == (True, len(labelled), 1.0)
+
+
+def test_a_label_may_have_fewer_images_than_are_asked_for(service: SearchService) -> None:
+    found = service.search("mine", 5, k=MAX_K, label=KIND)
+    assert sorted(hit.image.id for hit in found.hits) == of_kind(service)
+
+
+def test_the_querys_own_file_leads_only_where_it_has_the_label(service: SearchService) -> None:
+    (inside, *_), outside = of_kind(service), 0
+    assert KIND not in service.image("mine", outside).labels
+    assert service.search("mine", inside, label=KIND).hits[0].image.id == inside
+    assert all(not hit.same_file for hit in service.search("mine", outside, label=KIND).hits)
+    without = service.search("mine", inside, k=5, label=KIND, leave_out_same_file=True)
+    assert (len(without.hits), inside in {hit.image.id for hit in without.hits}) == (5, False)
+
+
+def test_without_the_vectors_a_label_is_searched_by_the_codes(shop: Home, home: Home) -> None:
+    shutil.copytree(shop.path / "indexes", home.path / "indexes")
+    found = home.service().search("mine", 5, k=MAX_K, label=KIND)
+    assert sorted(hit.image.id for hit in found.hits) == of_kind(shop.service())
+    assert (found.approximate, found.exact) == (True, False)
+
+
+def test_an_unknown_label_is_told_with_those_that_are_like_it(service: SearchService) -> None:
+    with pytest.raises(NotFoundError, match="has the label 'knid_3': perhaps kind_3"):
+        service.search("mine", 5, label="knid_3")
+    with pytest.raises(NotFoundError, match="leave the label out"):
+        service.search("mine", 5, label="zzzzzzzzzzz")
+
+
+# --- least score ---------------------------------------------------------------------------------
+
+
+def test_no_result_is_below_the_least_score(service: SearchService) -> None:
+    whole = service.search("mine", 5, k=50)
+    limit = whole.hits[7].score
+    found = service.search("mine", 5, k=50, min_score=limit)
+    assert [hit.image.id for hit in found.hits] == [
+        hit.image.id for hit in whole.hits if hit.score >= limit
+    ]
+    assert [hit.rank for hit in found.hits] == list(range(1, len(found.hits) + 1))
+
+
+def test_nothing_may_reach_the_least_score(service: SearchService) -> None:
+    assert service.search("mine", encoded(picture(1)), min_score=1.0).hits == ()
+
+
+@pytest.mark.parametrize("least", [float("nan"), 1.01, -2.0, float("inf")])
+def test_a_least_score_that_is_no_cosine_is_told(service: SearchService, least: float) -> None:
+    with pytest.raises(UsageError, match="from -1 to 1, not"):
+        service.search("mine", 5, min_score=least)
+
+
+# --- vectors -------------------------------------------------------------------------------------
+
+
+def test_a_querys_vector_is_the_one_that_is_compared(service: SearchService) -> None:
+    edit = Edit(box=Box(0.1, 0.2, 0.9, 0.8))
+    for query in (5, encoded(picture(1))):
+        vector = service.embed("mine", query, edit=edit)
+        assert (vector.dtype, vector.shape) == (np.float32, (48,))
+        assert np.isclose(np.linalg.norm(vector), 1, atol=1e-6)
+        best = service.search("mine", query, edit=edit, exact=True).hits[0]
+        stored = service.embed("mine", best.image.id)
+        assert np.isclose(vector @ stored, best.score, atol=1e-3)  # stored as fp16
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def keyed(folder: Path, keys: list[str]) -> Gallery:
+    """Return a gallery whose images have these keys; its vectors are of no matter here."""
+    from app.gallery import Manifest
+
+    folders = Folders.of("keyed", folder / "features", folder / "indexes")
+    draft = Draft(folders, recipe="x", dim=4)
+    images = [
+        ImageRecord(-1, f"{row}.jpg", f"{row:064x}", 4, 3, 100, (), key)
+        for row, key in enumerate(keys)
+    ]
+    draft.add(images, [b"x"] * len(keys), np.eye(len(keys), 4, dtype=np.float32), [])
+    draft.vectors_path.write_bytes(b"vectors")
+    facts = {
+        **dict.fromkeys(("data", "source", "command", "model", "weights_sha256"), ""),
+        **dict.fromkeys(("skipped", "probes", "candidates", "recall_queries"), 0),
+        **{"index_asked": "Flat", "index": "Flat", "created": "", "versions": {}},
+        **{"recall_raw": 1.0, "recall_reranked": 1.0, "preprocessing": {}, "dim": 4},
+    }
+    draft.finish(Manifest(name="keyed", images=len(keys), **facts))  # type: ignore[arg-type]
+    return Gallery(folders)
+
+
+def test_images_are_known_by_the_keys_of_their_list(tmp_path: Path) -> None:
+    keys = ["007", "a/b,c?", "2", "ключ"]
+    gallery = keyed(tmp_path, keys)
+    records = gallery.images(range(4))
+    assert [record.key for record in records] == keys == [each.public_id for each in records]
+    assert [gallery.id_of(key) for key in keys] == [0, 1, 2, 3]
+
+
+def test_where_images_have_keys_a_row_is_no_name_of_one(tmp_path: Path) -> None:
+    gallery = keyed(tmp_path, ["1", "0", "x"])
+    assert (gallery.id_of("1"), gallery.id_of("0")) == (0, 1)
+    for name in ("2", "7", ""):
+        with pytest.raises(NotFoundError, match=f"no image '{name}'"):
+            gallery.id_of(name)
+
+
+def test_elsewhere_images_are_known_by_their_rows(service: SearchService) -> None:
+    assert service.image("mine", 7).public_id == 7
+    assert service.id_of("mine", "7") == 7
+    for name in ("-1", "1.0", "٣", "1_0", " 7", "", "x" * 1000, "300"):
+        with pytest.raises(NotFoundError, match="no image"):
+            service.id_of("mine", name)

@@ -1,0 +1,200 @@
+"""webdataset shards become a gallery known by their keys; a tar that lies harms nothing."""
+
+import gzip
+import io
+import random
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.errors import AppError, DatasetError, UsageError
+from app.sources.picture import IMAGE_SUFFIXES
+from app.sources.shards import Sample, shards_in, unpack_shards
+from tests.commands import Run
+from tests.conftest import Home, encoded, picture
+
+JPEG = encoded(picture(0))
+
+
+def shard(file: Path, files: dict[str, bytes], change: Callable[..., None] | None = None) -> Path:
+    with tarfile.open(file, "w") as opened:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            opened.addfile(member, io.BytesIO(data))
+        if change:
+            change(opened)
+    return file
+
+
+def unpack(place: Path, folder: Path, **options: int) -> list[Sample]:
+    return unpack_shards(
+        shards_in(place),
+        folder,
+        suffixes=IMAGE_SUFFIXES,
+        tell=lambda stage, done, total: None,
+        **options,
+    )
+
+
+def test_a_folder_of_shards_becomes_a_gallery_known_by_their_keys(
+    run: Run, home: Home, tmp_path: Path
+) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    first = {
+        "a/0007.jpg": encoded(picture(1)),
+        "a/0007.cls": b"3\n",
+        "a/0007.json": b'{"label": "cat", "labels": ["tabby"], "caption": 7, "width": 9}',
+        "0007.png": encoded(picture(2), "PNG"),
+        "0007.txt": "Ein Bär".encode(),
+        "0007.npy": b"not looked at",
+    }
+    shard(shards / "s-000.tar", first)
+    packed = shard(tmp_path / "plain.tar", {"x.left.jpg": JPEG, "x.json": b"[broken"}).read_bytes()
+    (shards / "s-001.tar.gz").write_bytes(gzip.compress(packed))
+    for place in (shards, shards / "s-*"):
+        name = f"g{len(place.name)}"
+        code, _, err = run("--webdataset", place, "--name", name, "--model", "mean_colour")
+        assert code == 0, err
+        service = home.service()
+        found = {key: service.image(name, service.id_of(name, key)) for key in ("a/0007", "0007")}
+        assert found["a/0007"].labels == ("3", "7", "cat", "tabby")
+        assert found["0007"].labels == ("Ein Bär",)
+        assert service.picture(name, service.id_of(name, "x.left"))[0] == JPEG
+        assert service.gallery(name).images == 3
+
+
+def test_the_same_command_goes_on_and_other_shards_are_refused(
+    run: Run, home: Home, tmp_path: Path
+) -> None:
+    file = shard(tmp_path / "a.tar", {"1.jpg": JPEG})
+    command = ("--webdataset", file, "--name", "mine", "--model", "mean_colour")
+    assert run(*command)[0] == 0
+    assert "exists already" in run(*command)[2]
+    assert run(*command, "--force")[0] == 0
+    shard(file, {"2.jpg": JPEG})
+    assert run(*command, "--force")[0] == 0
+    assert home.service().id_of("mine", "2") == 0
+    (folder,) = (home.path / "datasets").iterdir()
+    assert len(list(folder.iterdir())) == 1
+    (folder / "holiday.jpg").write_bytes(JPEG)
+    code, _, err = run(*command, "--force")
+    assert (code, "holds other pictures already" in err) == (2, True)
+    assert (folder / "holiday.jpg").is_file()
+
+
+def test_what_a_killed_run_left_goes_and_two_runs_do_not_meet(tmp_path: Path) -> None:
+    file, out = shard(tmp_path / "a.tar", {"1.jpg": JPEG}), tmp_path / "out" / "mine"
+    left = out.parent / ".mine.unfinished" / "made"
+    left.mkdir(parents=True)
+    (left / "half.jpg").write_bytes(JPEG)
+
+    def meet(stage: str, done: int, total: int) -> None:
+        with pytest.raises(UsageError, match="Another run is filling the folder"):
+            unpack(file, out)
+
+    unpack_shards(shards_in(file), out, suffixes=IMAGE_SUFFIXES, tell=meet)
+    assert [path.name for path in out.parent.iterdir()] == ["mine"]
+    assert [path.suffix for path in out.iterdir()] == [".jpg"]
+
+
+def test_a_file_that_is_too_large_is_not_read_into_memory(
+    run: Run, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"big.jpg": bytes(3_000_000), "ok.jpg": JPEG, "ok.txt": b"x" * 2_000_000}
+    read, sizes = tarfile.ExFileObject.read, list[int]()
+
+    def noted(self: tarfile.ExFileObject, *arguments: int) -> bytes:
+        data = read(self, *arguments)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(tarfile.ExFileObject, "read", noted)
+    monkeypatch.setattr("app.build.from_list.MAX_PICTURE_BYTES", 2_500_000)
+    file = shard(tmp_path / "a.tar", large)
+    code, out, err = run("--webdataset", file, "--name", "mine", "--model", "mean_colour")
+    assert code == 0, err
+    assert "Its id is 'big'. It has 3 MB, more than is taken" in out
+    assert sizes == [len(JPEG)]
+    assert home.service().image("mine", 0).labels == ()
+
+
+def link(opened: tarfile.TarFile, kind: bytes, name: str = "b.jpg") -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, "/etc/passwd"
+    opened.addfile(member)
+
+
+LIES: list[tuple[dict[str, bytes], Callable[..., None] | None, str]] = [
+    ({"../a.jpg": JPEG}, None, "leads|is no name of a file"),
+    ({"/a.jpg": JPEG}, None, "is no name of a file"),
+    ({"x/image.jpg": JPEG}, None, "holds 'x/image.jpg', which has an id that ends in /image"),
+    ({"x/../../a.jpg": JPEG}, None, "is no name of a file"),
+    ({"C:\\a.jpg": JPEG}, None, "is no name of a file"),
+    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.SYMTYPE), "link or a device"),
+    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.LNKTYPE), "link or a device"),
+    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.CHRTYPE), "link or a device"),
+    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.FIFOTYPE), "link or a device"),
+    ({"a.jpg": JPEG, "a.png": JPEG}, None, "'a' is in s.tar and once more in s.tar"),
+    ({"a\udcff.jpg": JPEG}, None, "has an id that is not valid UTF-8"),
+    ({"a\n.jpg": JPEG}, None, "has an id with a control character"),
+    ({f"{'x' * 201}.jpg": JPEG}, None, "more than 200 characters"),
+    ({" .jpg": JPEG}, None, "has no id"),
+    ({"x/image.jpg": JPEG}, None, "ends in /image"),
+    ({"a.txt": b"x", ".hidden.jpg": JPEG}, None, "holds no picture"),
+    ({"a.jpg": bytes(3_000_000), "b.npy": bytes(3_000_000)}, None, "holds more than is taken"),
+]
+
+
+@pytest.mark.parametrize(("files", "change", "said"), LIES)
+def test_a_shard_that_lies_is_refused_and_nothing_is_written(
+    tmp_path: Path, files: dict[str, bytes], change: Callable[..., None] | None, said: str
+) -> None:
+    file = shard(tmp_path / "s.tar", files, change)
+    with pytest.raises((DatasetError, UsageError), match=said):
+        unpack(file, tmp_path / "out" / "shop", most_bytes=5_000_000)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["s.tar"]
+
+
+def test_a_shard_that_is_cut_off_or_none_at_all_is_refused(tmp_path: Path) -> None:
+    whole = shard(tmp_path / "s.tar", {"a.jpg": JPEG, "b.jpg": JPEG}).read_bytes()
+    for data in (whole[: 512 + 100], whole[:300], b"", b"text" * 300, gzip.compress(whole)[:600]):
+        (tmp_path / "s.tar").write_bytes(data)
+        with pytest.raises(DatasetError, match=r"is not a tar file, or a damaged one|no picture"):
+            unpack(tmp_path / "s.tar", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(DatasetError, match="There is no shard"):
+        unpack(tmp_path / "none-*.tar", tmp_path / "out")
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused_before_it_fills_the_disk(
+    tmp_path: Path,
+) -> None:
+    bomb = shard(tmp_path / "s.tar", {"a.bmp": bytes(20_000_000)}).read_bytes()
+    (tmp_path / "s.tar").write_bytes(gzip.compress(bomb))
+    assert (tmp_path / "s.tar").stat().st_size < 100_000
+    with pytest.raises(DatasetError, match="holds more than is taken"):
+        unpack(tmp_path / "s.tar", tmp_path / "out", most_bytes=10_000_000)
+    assert not (tmp_path / "out").exists()
+
+
+def test_whatever_a_tar_holds_it_is_a_folder_or_one_sentence(tmp_path: Path) -> None:
+    good = shard(tmp_path / "s.tar", {f"{n}.jpg": bytes(range(99)) for n in range(3)}).read_bytes()
+    good, chance, told = good[:4096], random.Random(1), []
+    for turn in range(250):
+        data = bytearray(good)
+        for _ in range(chance.choice((1, 2, 5))):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        (tmp_path / "s.tar").write_bytes(data[: chance.choice((4096, chance.randrange(4096)))])
+        folder = tmp_path / "out" / str(turn)
+        try:
+            unpack(tmp_path / "s.tar", folder, most_bytes=1_000_000)
+        except AppError as exc:
+            told.append(str(exc))
+            assert not folder.exists()
+    assert len(told) > 50
+    assert not any("\n" in each for each in told)
+    assert not list((tmp_path / "out").glob(".*"))
