@@ -27,7 +27,7 @@ import pytest
 from app.sources.datasets.register import open_data_set
 from app.sources.picture import Picture
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "data_download.sh"
 
 pytestmark = [

@@ -44,6 +44,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home of each test's own: the other commands share one."""
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
 def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return a function that runs `create_index.py` in this process: exit code, stdout, stderr."""
     monkeypatch.setenv("RIS_HOME", str(home.path))

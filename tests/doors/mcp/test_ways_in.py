@@ -145,7 +145,7 @@ def test_clients_of_either_age_are_answered_over_http(
 
 
 def test_a_crash_tells_the_client_no_more_than_that(place: Place) -> None:
-    broken = f"import app.search.service as s; s.SearchService.galleries = None; {MAIN}"
+    broken = f"import app.search.service as s; s.SearchService.galleries = lambda _: 1/0; {MAIN}"
     answers, told = talk(broken, place, HELLO, READY, asking("list_galleries", {}))
     assert answers[1]["result"]["isError"]
     assert answers[1]["result"]["content"] == [
