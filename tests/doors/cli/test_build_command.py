@@ -412,7 +412,7 @@ def test_a_full_disk_ends_with_code_7(home, run, tmp_path, monkeypatch):
 
 
 def test_an_interrupt_ends_with_code_130_and_says_that_nothing_is_lost(run, tmp_path, monkeypatch):
-    from app.build.build import build
+    from app.build import build
 
     monkeypatch.setattr(build, "build_gallery", interrupt)
     images = fill(tmp_path / "images", 3)
