@@ -131,14 +131,6 @@ class VectorOptions:
 
 
 @dataclass(frozen=True)
-class Example:
-    """A further image of the gallery that results should be like (weight > 0) or unlike (< 0)."""
-
-    image: int
-    weight: float
-
-
-@dataclass(frozen=True)
 class ImageRecord:
     """One image of a gallery: `id` is its row, `path` is relative to its data set's folder.
 
@@ -168,20 +160,37 @@ class Skipped:
     reason: str
 
 
+def _means(description: str) -> dict[str, str]:
+    """Return a field's metadata: what it means, in one sentence."""
+    return {"description": description}
+
+
 @dataclass(frozen=True)
 class Hit:
-    """One result: image, cosine to the query, place from 1, and whether it is the same file.
-
-    `duplicate_of` is the rank of a better result that it nearly equals, or None; `missed` says that
-    the index would not have found it (known only where the search was exact).
-    """
+    """One result of a search; its other fields are in every door's JSON, described as here."""
 
     image: ImageRecord
-    score: float
-    rank: int
-    same_file: bool
-    duplicate_of: int | None = None
-    missed: bool = False
+    score: float = field(
+        metadata=_means("The exact cosine to the query, expanded where the gallery does so.")
+    )
+    rank: int = field(metadata=_means("Its place, from 1."))
+    same_file: bool = field(metadata=_means("Whether it is the query's own file."))
+    duplicate_of: int | None = field(
+        default=None, metadata=_means("The rank of a better result that it nearly equals.")
+    )
+    missed: bool = field(
+        default=False, metadata=_means("In an exact search: the index would have missed it.")
+    )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is special about it, in few words each, for people."""
+        said = (
+            (self.same_file, "same file"),
+            (self.duplicate_of, f"nearly equals no. {self.duplicate_of}"),
+            (self.missed, "missed by the index"),
+        )
+        return tuple(words for holds, words in said if holds)
 
 
 @dataclass(frozen=True)
@@ -202,7 +211,7 @@ class SearchResult:
     """The answer to one query.
 
     `floor` is the score that nearly all of the gallery's own images reach with another one, None
-    where it is not known; `similar_enough` whether the best result reaches it.
+    where it is not known; `best` the highest score in the gallery, whatever filters leave of it.
     """
 
     gallery: str
@@ -214,6 +223,7 @@ class SearchResult:
     timings: Timings
     notes: tuple[str, ...] = ()
     floor: float | None = None
+    best: float | None = None
 
     def __iter__(self) -> Iterator[Hit]:
         """Give the hits, best first."""
@@ -222,8 +232,7 @@ class SearchResult:
     @property
     def similar_enough(self) -> bool:
         """False where nothing in the gallery is really like the query."""
-        best = max((hit.score for hit in self.hits), default=0.0)
-        return self.floor is None or best >= self.floor
+        return self.floor is None or (self.best is not None and self.best >= self.floor)
 
 
 @dataclass(frozen=True)

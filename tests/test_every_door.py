@@ -26,7 +26,8 @@ from mcp import Client, StdioServerParameters
 
 from app import open_gallery
 from app.doors.cli import main
-from app.search.service import MAX_K, SearchService
+from app.search.question import MAX_K
+from app.search.service import SearchService
 from app.settings import read_settings
 from app.values import Box, Edit
 from app.wiring import make_service

@@ -1,10 +1,12 @@
-"""Results → the JSON that REST, the command line and MCP give alike."""
+"""Results → the JSON that every door gives alike."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 from urllib.parse import quote
 
 from app.values import GalleryInfo, Hit, ImageRecord, SearchResult
+
+HIT_FIELDS = tuple(each.name for each in fields(Hit) if each.name != "image")
 
 
 def image_url(gallery: str, record: ImageRecord) -> str:
@@ -34,7 +36,7 @@ def search_answer(result: SearchResult) -> dict[str, Any]:
 
 
 def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
-    """Return what there is to say of an image of a gallery."""
+    """Return an image's facts."""
     return {
         "id": record.public_id,
         "path": record.path,
@@ -49,18 +51,13 @@ def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
 
 
 def gallery_answer(info: GalleryInfo) -> dict[str, Any]:
-    """Return what there is to say of a gallery."""
+    """Return a gallery's facts."""
     return asdict(info) | {"notes": list(info.notes)}
 
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
-    return image_answer(gallery, hit.image) | {
-        "score": hit.score,
-        "rank": hit.rank,
-        "same_file": hit.same_file,
-        "duplicate_of": hit.duplicate_of,
-        "missed": hit.missed,
-    }
+    marks = {name: getattr(hit, name) for name in HIT_FIELDS}
+    return image_answer(gallery, hit.image) | marks | {"remarks": list(hit.remarks)}
 
 
 def _address(gallery: str, record: ImageRecord) -> str:

@@ -6,7 +6,7 @@ docs/python.md shows them; `from app import open_gallery` loads this when it is 
 import io
 import os
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,24 @@ from app.embed.load import load_embedder as load_plain_embedder
 from app.errors import GalleryError, UsageError
 from app.images import decode
 from app.index import VectorStore
+from app.search.question import (
+    DEFAULT_K,
+    File,
+    Item,
+    PublicId,
+    SearchRequest,
+    Url,
+    check_only_one,
+    one_query,
+)
 from app.search.service import SearchService
 from app.settings import Settings, read_settings
-from app.values import Box, Edit, GalleryInfo, ImageRecord, SearchResult
+from app.values import Box, GalleryInfo, ImageRecord, SearchResult
 from app.wiring import make_fetch, make_service
 
 __all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
-PublicId: TypeAlias = int | str  # the id that a gallery's list gave, or else its number
 Query: TypeAlias = Picture | int | ImageRecord | None
 Part: TypeAlias = Box | Sequence[float] | None
 
@@ -100,35 +109,27 @@ class OpenGallery:
     def search(
         self,
         query: Query = None,
-        k: int = 10,
+        k: int = DEFAULT_K,
         *,
         id: PublicId | None = None,
-        box: Part = None,
-        exact: bool = False,
-        label: str = "",
-        min_score: float = -1.0,
+        **parameters: Any,
     ) -> SearchResult:
         """Return the k images nearest to a query, best first; iterating gives the hits.
 
         The query is a picture or a record, or the image of the gallery with the public id `id`.
-        An `exact` search compares every vector and marks what the index would have missed; with a
-        `label`, only images that have it are compared; none below `min_score`, a cosine, is given.
+        The other parameters are those of every door, as `help` lists them: box, turns, mirrored,
+        more, less, exact, label, min_score and leave_out_same_file. UsageError for others.
         """
-        return self._service.search(
-            self._name,
-            self._asked(query, id),
-            k=k,
-            edit=Edit(box=_box(box)),
-            exact=exact,
-            label=label,
-            min_score=min_score,
-        )
+        return self._service.answer(self._request(query, id, k=k, **parameters))
 
     def embed(
-        self, query: Query = None, *, id: PublicId | None = None, box: Part = None
+        self, query: Query = None, *, id: PublicId | None = None, **parameters: Any
     ) -> NDArray[np.float32]:
-        """Return the (dim,) float32 unit vector of a query, as `search` compares it."""
-        return self._service.embed(self._name, self._asked(query, id), edit=Edit(box=_box(box)))
+        """Return the (dim,) float32 unit vector of a query, as `search` compares it.
+
+        It may be turned, mirrored and cut to a box, as there.
+        """
+        return self._service.embed(self._request(query, id, **parameters))
 
     def image(self, public_id: PublicId) -> ImageRecord:
         """Return the image that people know by this id; NotFoundError if there is none."""
@@ -159,16 +160,10 @@ class OpenGallery:
             return image.id
         return self._service.id_of(self._name, str(image))
 
-    def _asked(self, query: Query, public_id: PublicId | None) -> bytes | str | int:
-        if public_id is not None:
-            if query is not None:
-                raise UsageError("Ask with a query or with id=, not with both.")
-            return self._row(public_id)
-        if isinstance(query, int | np.integer | ImageRecord) and not isinstance(query, bool):
-            return self._row(query)
-        if isinstance(query, str) and is_address(query):
-            return query
-        return _bytes_of(query)
+    def _request(self, query: Query, public_id: PublicId | None, **given: Any) -> SearchRequest:
+        check_only_one(("query", query), ("id", public_id))
+        asked = _query(query) if public_id is None else one_query(id=public_id)
+        return SearchRequest.of(asked, gallery=self._name, **given)
 
 
 class PictureEmbedder:
@@ -216,6 +211,16 @@ class PictureEmbedder:
         side = None if box else self._embedder.decoded_side
         image = decode.decode(data, min_side=side)
         return decode.crop(image, box) if box else image
+
+
+def _query(query: Query) -> File | Url | Item:
+    if isinstance(query, ImageRecord):
+        return Item(query.public_id)
+    if isinstance(query, int | np.integer) and not isinstance(query, bool):
+        return Item(int(query))
+    if isinstance(query, str) and is_address(query):
+        return Url(query)
+    return File(_bytes_of(query))
 
 
 def _settings(home: str | os.PathLike[str] | None) -> Settings:

@@ -110,7 +110,7 @@ def test_an_image_is_asked_by_the_id_that_the_list_gave_it(keyed):
 
 def test_a_query_and_an_id_are_not_asked_together(gallery, file):
     for ask in (gallery.search, gallery.embed):
-        with pytest.raises(UsageError, match="with a query or with id=, not with both"):
+        with pytest.raises(UsageError, match="exactly one of query and id"):
             ask(file, id=3)
 
 
@@ -151,7 +151,7 @@ def test_vectors_and_images_are_in_the_same_order(gallery):
 def test_all_images_are_looked_up_in_a_few_questions(gallery, monkeypatch):
     asked = []
     looked_up = Gallery.images
-    monkeypatch.setattr("app.search.service._AT_ONCE", 10)
+    monkeypatch.setattr("app.search.service.LOOKED_UP_AT_ONCE", 10)
     monkeypatch.setattr(
         Gallery, "images", lambda self, ids: asked.append(len(ids)) or looked_up(self, ids)
     )
@@ -193,7 +193,7 @@ def test_a_gallery_that_cannot_be_opened_says_why(home, tmp_path):
 @pytest.mark.parametrize(
     ("query", "error", "message"),
     [
-        (None, UsageError, "A NoneType is no query"),
+        (None, UsageError, "exactly one of query and id"),
         (1.5, UsageError, "A float is no query"),
         (True, UsageError, "A bool is no query"),
         (99, NotFoundError, "its ids go from 0 to 11"),

@@ -8,8 +8,9 @@ import pytest
 
 from app.errors import NotFoundError, UsageError
 from app.gallery import Draft, Folders, Gallery
-from app.search.service import MAX_K, SearchService
-from app.values import Box, Edit, ImageRecord
+from app.search.question import MAX_K, File, Item, SearchRequest
+from app.search.service import SearchService
+from app.values import Box, ImageRecord
 from tests.conftest import Home, encoded, fill, picture
 
 KIND = "kind_3"
@@ -107,13 +108,13 @@ def test_a_least_score_that_is_no_cosine_is_told(service: SearchService, least: 
 
 
 def test_a_querys_vector_is_the_one_that_is_compared(service: SearchService) -> None:
-    edit = Edit(box=Box(0.1, 0.2, 0.9, 0.8))
-    for query in (5, encoded(picture(1))):
-        vector = service.embed("mine", query, edit=edit)
+    box = Box(0.1, 0.2, 0.9, 0.8)
+    for query in (Item(5), File(encoded(picture(1)))):
+        vector = service.embed(SearchRequest(query=query, gallery="mine", box=box))
         assert (vector.dtype, vector.shape) == (np.float32, (48,))
         assert np.isclose(np.linalg.norm(vector), 1, atol=1e-6)
-        best = service.search("mine", query, edit=edit, exact=True).hits[0]
-        stored = service.embed("mine", best.image.id)
+        best = service.search("mine", query, box=box, exact=True).hits[0]
+        stored = service.embed(SearchRequest(query=Item(best.image.id), gallery="mine"))
         assert np.isclose(vector @ stored, best.score, atol=1e-3)  # stored as fp16
 
 

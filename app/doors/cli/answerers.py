@@ -1,4 +1,4 @@
-"""What is typed after `ris search` → queries, and who answers them: a server or this process."""
+"""What is typed after `ris search` → queries, and who answers: a server or this process."""
 
 import argparse
 import sys
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.doors.inputs import bytes_of, bytes_of_file, is_address
 from app.errors import AppError, DecodeError
+from app.search.question import File, Item, Query, SearchRequest, Url
 from app.settings import Settings
-from app.values import Box
 
 if TYPE_CHECKING:
     from app.doors.cli.remote import RemoteServer
@@ -20,16 +20,11 @@ STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
-class Query:
+class TypedQuery:
     """One query as it was typed: a picture (`-` for standard input), a URL, or an image's id."""
 
     typed: str
     is_id: bool = False
-
-    @property
-    def is_url(self) -> bool:
-        """Whether an address was typed."""
-        return not self.is_id and is_address(self.typed)
 
     @property
     def name(self) -> str:
@@ -38,36 +33,26 @@ class Query:
             return f"image {self.typed}"
         return "standard input" if self.typed == STANDARD_INPUT else self.typed
 
-    def read(self) -> bytes | None:
-        """Return a picture's bytes, None for a URL or an id; AppError if it cannot be read."""
-        if self.is_id or self.is_url:
-            return None
+    def read(self) -> Query:
+        """Return the query, a picture's file read; AppError if it cannot be read."""
+        if self.is_id:
+            return Item(self.typed)
+        if is_address(self.typed):
+            return Url(self.typed)
         if self.typed == STANDARD_INPUT:
             # None where whoever started it has closed it.
             data = bytes_of(sys.stdin.buffer, "Standard input") if sys.stdin else b""
             if not data:
                 raise DecodeError("Standard input is empty: send a picture's bytes, or name one.")
-            return data
-        return bytes_of_file(self.typed)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted of each query; `gallery` is '' for the first that can be searched."""
-
-    gallery: str = ""
-    k: int = 10
-    box: Box | None = None
-    exact: bool = False
-    label: str = ""
-    min_score: float = -1.0
+            return File(data)
+        return File(bytes_of_file(self.typed))
 
 
 class Answerer(Protocol):
     """Who answers: JSON as in `app.doors.answers`, and AppErrors, whoever it is."""
 
-    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
-        """Return `app.doors.answers.search_answer` for one query; `picture` is what it has read."""
+    def search(self, request: SearchRequest) -> dict[str, Any]:
+        """Return the JSON of the answer to a request."""
 
     def names(self) -> list[str]:
         """Return the names of all galleries, without opening any."""

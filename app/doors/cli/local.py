@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from app.doors.answers import gallery_answer, search_answer
-from app.doors.cli.answerers import Query, Wanted
+from app.search.question import SearchRequest
 from app.settings import Settings
-from app.values import Edit
 from app.wiring import make_service
 
 
@@ -16,23 +15,9 @@ class LocalGalleries:
     def __init__(self, settings: Settings) -> None:
         self._service = make_service(settings)
 
-    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
-        """Return `app.doors.answers.search_answer` for one query."""
-        gallery = wanted.gallery or self._service.default_gallery()
-        asked: bytes | str | int = query.typed if picture is None else picture
-        if query.is_id:
-            asked = self._service.id_of(gallery, query.typed)
-        return search_answer(
-            self._service.search(
-                gallery,
-                asked,
-                k=wanted.k,
-                edit=Edit(box=wanted.box),
-                exact=wanted.exact,
-                label=wanted.label,
-                min_score=wanted.min_score,
-            )
-        )
+    def search(self, request: SearchRequest) -> dict[str, Any]:
+        """Return the JSON of the answer to a request."""
+        return search_answer(self._service.answer(request))
 
     def names(self) -> list[str]:
         """Return the names of all galleries, without opening any."""

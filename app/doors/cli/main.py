@@ -22,12 +22,12 @@ from app.doors.cli import (
     serve,
     verify,
 )
+from app.doors.cli.parameters import MAY_BE_NEGATIVE
 from app.errors import AppError, StorageError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_MAY_BE_NEGATIVE = ("--box", "--min-score")
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
 # `stopped`, where Ctrl-C leaves more to say than that it stopped.
@@ -64,7 +64,7 @@ def _with_negative_values(arguments: Sequence[str]) -> list[str]:
     """
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in _MAY_BE_NEGATIVE and re.match(r"-(\.?\d|inf)", argument):
+        if joined and joined[-1] in MAY_BE_NEGATIVE and re.match(r"-(\.?\d|inf)", argument):
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from app.doors.cli.answerers import Query, Wanted
 from app.doors.problems import kinds
 from app.doors.running import RunningServer
 from app.errors import AppError, NoServerError, TokenError, UsageError
+from app.search.question import File, Item, Query, SearchRequest
 from app.settings import Settings
 
 _CONNECT_SECONDS = 10
@@ -56,20 +56,11 @@ class RemoteServer:
         if not isinstance(health, dict) or "version" not in health:
             raise self._no_server(_ELSE)
 
-    def search(self, query: Query, picture: bytes | None, wanted: Wanted) -> dict[str, Any]:
-        """Return an answer to one query, its pictures with whole addresses."""
-        asked: dict[str, Any] = {"k": wanted.k}
-        asked |= {"gallery": wanted.gallery} if wanted.gallery else {}
-        asked |= {"box": ",".join(map(str, wanted.box.sides))} if wanted.box else {}
-        asked |= {"exact": "true"} if wanted.exact else {}
-        asked |= {"label": wanted.label} if wanted.label else {}
-        asked |= {"min_score": wanted.min_score} if wanted.min_score != -1 else {}
-        if picture is None:
-            body = json.dumps({"id" if query.is_id else "url": query.typed}).encode()
-            kind = "application/json"
-        else:
-            body, kind = _as_form(picture)
-        answer = self._json("POST", f"similarity-search?{urlencode(asked)}", body, kind)
+    def search(self, request: SearchRequest) -> dict[str, Any]:
+        """Return the JSON of the answer to a request, its pictures with whole addresses."""
+        parameters = urlencode(request.as_text, doseq=True)
+        body, kind = _body(request.query)
+        answer = self._json("POST", f"similarity-search?{parameters}", body, kind)
         if not isinstance(answer, dict) or "results" not in answer:
             raise self._no_server(_ELSE)
         for result in answer["results"]:
@@ -204,6 +195,14 @@ def _connection(address: str) -> http.client.HTTPConnection:
     except (KeyError, ValueError, http.client.InvalidURL):
         pass  # another scheme; a port that is no number, a bracket not closed; a space
     raise UsageError(f"{address!r} is not a server's address: write it like http://127.0.0.1:7860")
+
+
+def _body(query: Query) -> tuple[bytes, str]:
+    """Return the body that a query is sent as, and its media type."""
+    if isinstance(query, File):
+        return _as_form(query.data)
+    named = {"id": query.id} if isinstance(query, Item) else {"url": query.url}
+    return json.dumps(named).encode(), "application/json"
 
 
 def _as_form(picture: bytes) -> tuple[bytes, str]:

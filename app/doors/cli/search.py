@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from app.doors.cli import previews, sheet
-from app.doors.cli.answerers import Answerer, Query, Wanted, add_server_arguments, answering
+from app.doors.cli.answerers import Answerer, TypedQuery, add_server_arguments, answering
+from app.doors.cli.parameters import add_search_parameters, search_parameters
 from app.doors.cli.table import lines_of, printable
 from app.errors import AppError, StorageError, UsageError
+from app.search.question import File, Item, SearchRequest
 from app.settings import Settings
-from app.values import Box, Edit
 
 NAME = "search"
 HELP = "find the images of a gallery that look like a picture"
@@ -37,30 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="an image of the gallery itself, by its id in earlier answers; may be given again",
     )
-    parser.add_argument(
-        "--gallery", default="", metavar="G", help="default: the first that can be searched"
-    )
-    parser.add_argument(
-        "-k", type=int, default=10, metavar="N", help="how many results, 1 to 200 (default: 10)"
-    )
-    parser.add_argument(
-        "--box",
-        metavar="X0,Y0,X1,Y1",
-        help="search with this part: left, top, right, bottom as fractions from 0 to 1",
-    )
-    parser.add_argument(
-        "--exact",
-        action="store_true",
-        help="compare every vector, and mark what the index would have missed",
-    )
-    parser.add_argument("--label", default="", metavar="L", help="only images with this label")
-    parser.add_argument(
-        "--min-score",
-        type=float,
-        default=-1.0,
-        metavar="S",
-        help="only results with at least this cosine, from -1 to 1",
-    )
+    add_search_parameters(parser)
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE.png", help="write the results as a contact sheet"
     )
@@ -88,26 +66,20 @@ def run(options: argparse.Namespace) -> int:
     """Answer each query; return the exit code of the first that failed, or 0."""
     from app.settings import read_settings
 
-    queries = [Query(typed) for typed in options.image]
-    queries += [Query(typed, is_id=True) for typed in options.id]
+    queries = [TypedQuery(typed) for typed in options.image]
+    queries += [TypedQuery(typed, is_id=True) for typed in options.id]
     if not queries:
         raise UsageError("Name a picture, its URL, - for standard input, or an image with --id.")
-    wanted = Wanted(
-        gallery=options.gallery,
-        k=options.k,
-        box=Box.of(options.box) if options.box is not None else None,
-        exact=options.exact,
-        label=options.label,
-        min_score=options.min_score,
-    )
+    parameters = search_parameters(options)
+    SearchRequest.of(File(b""), **parameters)  # what is wrong with all queries is said once
     settings = read_settings()
     with answering(options, settings) as answerer:
-        return _answer_all(queries, wanted, answerer, options, settings)
+        return _answer_all(queries, parameters, answerer, options, settings)
 
 
 def _answer_all(
-    queries: Sequence[Query],
-    wanted: Wanted,
+    queries: Sequence[TypedQuery],
+    parameters: dict[str, Any],
     answerer: Answerer,
     options: argparse.Namespace,
     settings: Settings,
@@ -117,17 +89,16 @@ def _answer_all(
     first_failure = 0
     for query in queries:
         try:
-            picture = query.read()
-            answer = answerer.search(query, picture, wanted)
+            request = SearchRequest.of(query.read(), **parameters)
+            answer = answerer.search(request)
         except AppError as exc:
             first_failure = first_failure or exc.exit_code
             show.failure(query, exc)
             continue
         show.answer(query, answer)
         if options.sheet or options.open:
-            if contact.has_room:
-                picture = picture_asked(query, picture, answer, answerer, wanted.box, settings)
-            contact.add(query.name, picture, answer)
+            shown = picture_of(request, answer, answerer, settings) if contact.has_room else None
+            contact.add(query.name, shown, answer)
     if len(contact):
         place = options.sheet or settings.cache_dir / "last-search.png"
         write_sheet(place, contact, answerer)
@@ -148,7 +119,7 @@ class _Show:
         self._begun = False
         self._told: set[str] = set()
 
-    def answer(self, query: Query, answer: dict[str, Any]) -> None:
+    def answer(self, query: TypedQuery, answer: dict[str, Any]) -> None:
         if self._options.json:
             print(json.dumps(answer, ensure_ascii=False))
         elif self._options.paths:
@@ -163,7 +134,7 @@ class _Show:
                 print(line)
             self._previews(answer)
 
-    def failure(self, query: Query, error: AppError) -> None:
+    def failure(self, query: TypedQuery, error: AppError) -> None:
         """Tell that a query failed; the n-th line of JSON still belongs to the n-th query."""
         if self._several and self._options.json:
             print(json.dumps({"error": str(error)}, ensure_ascii=False))
@@ -175,7 +146,7 @@ class _Show:
         sys.stderr.write(f"{sentence}\n" * (sentence not in self._told))
         self._told.add(sentence)
 
-    def _head(self, query: Query) -> None:
+    def _head(self, query: TypedQuery) -> None:
         if self._several:
             print(f"{chr(10) * self._begun}{printable(query.name)}")
         self._begun = True
@@ -189,20 +160,18 @@ class _Show:
             )
 
 
-def picture_asked(
-    query: Query,
-    picture: bytes | None,
-    answer: dict[str, Any],
-    answerer: Answerer,
-    box: Box | None,
-    settings: Settings,
+def picture_of(
+    request: SearchRequest, answer: dict[str, Any], answerer: Answerer, settings: Settings
 ) -> bytes | None:
-    """Return what a query looks like, cut to the part that was asked; None if it is not here."""
-    if picture is not None:
+    """Return what a query looks like, edited as it was searched; None if it is not here."""
+    query = request.query
+    if isinstance(query, File):
         from app.wiring import make_service
 
-        return make_service(settings).preview(picture, Edit(box=box))
-    return answerer.thumbnail(answer["gallery"], query.typed) if query.is_id else None
+        return make_service(settings).preview(query.data, request.edit)
+    if isinstance(query, Item):
+        return answerer.thumbnail(answer["gallery"], str(query.id))
+    return None
 
 
 def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) -> None:

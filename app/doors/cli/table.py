@@ -18,23 +18,11 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
             f"{result['score']:.4f}",
             ", ".join(result["labels"]),
             result["path"],
-            remarks(result),
+            ", ".join(result["remarks"]),
         )
         for result in answer["results"]
     ]
     yield from columns(("rank", "score", "labels", "path", ""), rows)
-
-
-def remarks(result: dict[str, Any]) -> str:
-    """Return what is special about a result, '' for most."""
-    said = []
-    if result["same_file"]:
-        said.append("the same file")
-    if result["duplicate_of"]:
-        said.append(f"nearly equals {result['duplicate_of']}")
-    if result["missed"]:
-        said.append("the index misses it")
-    return ", ".join(said)
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

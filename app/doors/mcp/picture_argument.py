@@ -1,4 +1,4 @@
-"""How a client names a picture, in one text → its file's bytes, or an address to ask for them."""
+"""How a client names a picture, in one text → its file, or its address."""
 
 import base64
 import binascii
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from app.errors import NotFoundError, TooLargeError, UsageError
+from app.search.question import File, Url
 from app.values import MAX_PICTURE_BYTES
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -18,8 +19,8 @@ _PATH = re.compile(r"[/~.]|[a-z]:[\\/]|\\\\", re.IGNORECASE)
 _BASE64_OF_A_JPEG = "/9j/"  # its first bytes, ff d8 ff; what else begins with / is a path
 
 
-def picture(text: str, folders: Sequence[Path] | None) -> bytes | str:
-    """Return the bytes of a picture given as base64 or as a path, or an address as it is.
+def picture(text: str, folders: Sequence[Path] | None) -> File | Url:
+    """Return the picture that was given as base64, as a path or as an address.
 
     A path must lie in one of `folders`, links resolved; None takes no paths at all. Raises an
     AppError in one sentence.
@@ -28,14 +29,14 @@ def picture(text: str, folders: Sequence[Path] | None) -> bytes | str:
         head, _, data = text.partition(",")
         if not head.lower().endswith(";base64"):
             raise UsageError(f"image is a data: URL that is not base64: {shortened(head)}.")
-        return _decoded(data)
+        return File(_decoded(data))
     if text.lower().startswith("file://"):
-        return _file(url2pathname(urlsplit(text).path), folders)
+        return File(_file(url2pathname(urlsplit(text).path), folders))
     if _ADDRESS.match(text):
-        return text
+        return Url(text)
     if _PATH.match(text) and not text.startswith(_BASE64_OF_A_JPEG):
-        return _file(text, folders)
-    return _decoded(text)
+        return File(_file(text, folders))
+    return File(_decoded(text))
 
 
 def _file(path: str, folders: Sequence[Path] | None) -> bytes:

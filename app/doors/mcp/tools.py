@@ -13,15 +13,22 @@ from pydantic import Field
 
 from app.doors.answers import gallery_answer, image_answer, search_answer
 from app.doors.mcp.picture_argument import picture
+from app.doors.parameters import JSON_TYPES, limits_of, with_parameters
 from app.errors import UsageError
-from app.search.service import MAX_K, SearchService
-from app.values import Box, Edit
+from app.search.question import Parameter, Query, SearchRequest, check_only_one, one_query
+from app.search.service import SearchService
 
 MOST_PICTURES = 20
 _MOST_SEARCHES = 16  # at once: they may wait for other servers, in threads that others need
 
 _Gallery = Annotated[str, Field(description="The gallery's name, as list_galleries tells it.")]
 _Id = Annotated[str | int, Field(description="The image's id, as results of a search tell it.")]
+
+
+def _annotated(parameter: Parameter) -> Any:
+    """Return a search parameter's type and what a language model reads of it."""
+    described = Field(description=parameter.description, json_schema_extra=limits_of(parameter))
+    return Annotated[JSON_TYPES[parameter.kind], described]
 
 
 class Tools:
@@ -50,44 +57,6 @@ class Tools:
                 "what is like it."
             ),
         ] = None,
-        gallery: Annotated[
-            str,
-            Field(
-                description="The gallery to search in, as list_galleries tells it; left out: the "
-                "first one that can be searched."
-            ),
-        ] = "",
-        k: Annotated[
-            int,
-            Field(
-                description="How many results to give, the best first.",
-                json_schema_extra={"minimum": 1, "maximum": MAX_K},
-            ),
-        ] = 10,
-        box: Annotated[
-            list[float] | None,
-            Field(
-                description="Search with a part of the picture only: [left, top, right, bottom], "
-                "fractions from 0 to 1 of its width and height, counted from its upper left corner."
-            ),
-        ] = None,
-        label: Annotated[
-            str, Field(description="Search only among the images that have this label.")
-        ] = "",
-        min_score: Annotated[
-            float,
-            Field(
-                description="Leave out results whose score, a cosine, is less than this.",
-                json_schema_extra={"minimum": -1, "maximum": 1},
-            ),
-        ] = -1.0,
-        exact: Annotated[
-            bool,
-            Field(
-                description="Compare every image of the gallery instead of the candidates of its "
-                "index: slower in large galleries, but nothing can be missed."
-            ),
-        ] = False,
         pictures: Annotated[
             int,
             Field(
@@ -95,6 +64,7 @@ class Tools:
                 json_schema_extra={"minimum": 0, "maximum": MOST_PICTURES},
             ),
         ] = 10,
+        **parameters: Any,
     ) -> CallToolResult:
         """Find the images of a gallery that look like a picture, the most similar first.
 
@@ -107,20 +77,12 @@ class Tools:
             raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")
 
         def search() -> CallToolResult:
-            name = gallery or self._service.default_gallery()
-            result = self._service.search(
-                name,
-                self._query(name, image, id),
-                k=k,
-                edit=Edit(box=None if box is None else Box.of(box)),
-                exact=exact,
-                label=label,
-                min_score=min_score,
-            )
+            request = SearchRequest.of(self._query(image, id), **parameters)
+            result = self._service.answer(request)
             shown: list[ContentBlock] = []
             for hit in result.hits[:pictures]:
                 told = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
-                shown += [TextContent(text=told), self._thumbnail(name, hit.image.id)]
+                shown += [TextContent(text=told), self._thumbnail(result.gallery, hit.image.id)]
             return _answered(search_answer(result), context, shown)
 
         return await to_thread.run_sync(search, limiter=self._searching)
@@ -143,21 +105,22 @@ class Tools:
         answer = image_answer(gallery, self._service.image(gallery, row))
         return _answered(answer, context, [self._thumbnail(gallery, row)])
 
-    def _query(self, gallery: str, image: str, public_id: str | int | None) -> bytes | str | int:
-        """Return what the service takes: a file's bytes, an address, or an image's row."""
-        image = image.strip()
-        if bool(image) == (public_id is not None):
-            raise UsageError(
-                "Give one picture to search with, either as image (an address or base64) or as "
-                "id (of an image of the gallery)" + (", not both." if image else ".")
-            )
+    def _query(self, image: str, public_id: str | int | None) -> Query:
+        """Return a picture's file, its address, or an image of the gallery."""
+        check_only_one(("image", image.strip() or None), ("id", public_id))
         if public_id is not None:
-            return self._service.id_of(gallery, str(public_id))
-        return picture(image, self._folders)
+            return one_query(id=public_id)
+        return picture(image.strip(), self._folders)
 
     def _thumbnail(self, gallery: str, row: int) -> ImageContent:
         data = base64.b64encode(self._service.thumbnail(gallery, row)).decode()
         return ImageContent(data=data, mime_type="image/webp")
+
+
+# The SDK makes the tool's schema of its signature.
+Tools.search_similar.__signature__ = with_parameters(  # type: ignore[attr-defined]
+    Tools.search_similar, _annotated
+)
 
 
 def _answered(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import Parameter
 from reprlib import repr as shortened
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,9 +12,10 @@ from gradio.data_classes import FileData
 from app.doors.access import Access
 from app.doors.answers import gallery_answer, search_answer
 from app.doors.page.references import Uploads
+from app.doors.parameters import JSON_TYPES, with_parameters
 from app.errors import AppError, UsageError
-from app.search.service import AS_IT_IS, SearchService
-from app.values import Box, Edit
+from app.search.question import BY_NAME, File, SearchRequest, Url, check_only_one, one_query
+from app.search.service import SearchService
 
 _URLS = ("http://", "https://")
 _Asked = ParamSpec("_Asked")
@@ -27,35 +29,18 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
     """
 
     def search(
-        request: gr.Request,
-        image: FileData | str | None = None,
-        gallery: str = "",
-        k: int = 10,
-        exact: bool = False,
-        min_score: float = -1.0,
-        label: str = "",
-        box: list[float] | None = None,
-        id: str | int | None = None,
+        request: gr.Request, image: FileData | str | None = None, *values: Any
     ) -> dict[str, Any]:
         """Find the images of a gallery most similar to a picture: a file, or its URL as text.
 
         Or, with `id` and no image, to one of the gallery.
         """
         _check(access, request)
-        gallery = gallery or service.default_gallery()
-        if (image is None) == (id is None):
-            raise UsageError("Give either an image or the id of an image of the gallery.")
-        if isinstance(id, bool):
-            raise UsageError(f"id must be a whole number or text, not {str(id).lower()}.")
-        result = service.search(
-            gallery,
-            _query(image, uploads) if id is None else service.id_of(gallery, str(id)),
-            k=k,
-            edit=_edit(box),
-            exact=exact,
-            label=label,
-            min_score=min_score,
-        )
+        given = dict(zip((*BY_NAME, "id"), values, strict=True))  # Gradio gives all, in order
+        public_id = given.pop("id")
+        check_only_one(("image", image), ("id", public_id))
+        query = _query(image, uploads) if public_id is None else one_query(id=public_id)
+        result = service.answer(SearchRequest.of(query, **given))
         return _kept_from_downloading(search_answer(result))
 
     def galleries(request: gr.Request) -> list[dict[str, Any]]:
@@ -63,28 +48,36 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
         _check(access, request)
         return [gallery_answer(info) for info in service.galleries()]
 
+    _describe(search)
     for function in (search, galleries):
         gr.api(_telling(function), api_name=function.__name__, queue=False)
+
+
+def _describe(search: Any) -> None:
+    """Give a search with `*values` the names, types and defaults that Gradio shows."""
+    described = with_parameters(search, lambda each: JSON_TYPES[each.kind])
+    public_id = Parameter(
+        "id", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=str | int | None
+    )
+    described = described.replace(parameters=[*described.parameters.values(), public_id])
+    search.__signature__ = described
+    search.__annotations__ = {
+        name: each.annotation for name, each in described.parameters.items()
+    } | {"return": dict[str, Any]}
 
 
 def _check(access: Access, request: gr.Request) -> None:
     access.check(request.headers.get("authorization", ""))
 
 
-def _query(image: Any, uploads: Uploads) -> bytes | str:
+def _query(image: Any, uploads: Uploads) -> File | Url:
     """Return the bytes of an uploaded file, or a URL; UsageError for anything else."""
     place = image.get("path") if isinstance(image, dict) else image
     if not isinstance(place, str):
         raise UsageError(
             f"image must be handle_file(…) or the address of a picture, not {shortened(image)}."
         )
-    return place if place.startswith(_URLS) else uploads.read({"path": place})
-
-
-def _edit(box: Any) -> Edit:
-    if box is None:
-        return AS_IT_IS
-    return Edit(box=Box.of(box))
+    return Url(place) if place.startswith(_URLS) else File(uploads.read({"path": place}))
 
 
 def _kept_from_downloading(answer: dict[str, Any]) -> dict[str, Any]:

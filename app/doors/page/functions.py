@@ -21,7 +21,8 @@ from app.doors.page.references import (
     whole_picture,
 )
 from app.errors import AppError, DecodeError, NotFoundError, UsageError
-from app.search.service import MAX_K, SearchService
+from app.search.question import MAX_K
+from app.search.service import SearchService
 
 EXAMPLES = Path(__file__).parent / "examples"
 PHOTOGRAPHS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.jpg")))
@@ -133,7 +134,7 @@ class Functions:
             query,
             k=MAX_K,
             edit=edit,
-            examples=examples_of(entry(request, "examples"), gallery, self._service),
+            **examples_of(entry(request, "examples"), gallery),
             exact=bool(entry(request, "exact")),
             leave_out_same_file=bool(entry(request, "leaveOut")),
         )

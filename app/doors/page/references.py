@@ -16,7 +16,7 @@ from typing import Any
 from app.doors.answers import image_url
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
 from app.search.service import SearchService
-from app.values import MAX_PICTURE_BYTES, Box, Edit, Example, ImageRecord
+from app.values import MAX_PICTURE_BYTES, Box, Edit, ImageRecord
 
 Reference = dict[str, Any]
 
@@ -182,19 +182,19 @@ def edit_of(reference: Mapping[str, Any]) -> Edit:
     )
 
 
-def examples_of(value: object, gallery: str, service: SearchService) -> list[Example]:
-    """Return further examples, [{"gallery", "id", "weight"}]; those of other galleries are left."""
+def examples_of(value: object, gallery: str) -> dict[str, list[int | str]]:
+    """Return the ids of further examples, [{"gallery", "id", "weight"}], of this gallery alone."""
     if value is None:
-        return []
+        return {}
     if not isinstance(value, list):
         raise UsageError("The page sent further examples that are no list: load it again.")
     if len(value) > _MOST_EXAMPLES:
         raise UsageError(f"At most {_MOST_EXAMPLES} further examples are taken: take some away.")
-    return [
-        Example(id_of(service, gallery, entry(each, "id")), _weight(entry(each, "weight")))
-        for each in value
-        if entry(each, "gallery") == gallery
-    ]
+    here = [each for each in value if entry(each, "gallery") == gallery]
+    return {
+        "more": [entry(each, "id") for each in here if _weight(entry(each, "weight")) > 0],
+        "less": [entry(each, "id") for each in here if _weight(entry(each, "weight")) < 0],
+    }
 
 
 def _weight(value: object) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request
 
 from app.doors import answers
-from app.doors.rest.parameters import Wanted
+from app.search.question import SearchRequest
 from app.search.service import SearchService
 from app.values import ImageRecord
 
@@ -13,28 +13,15 @@ _ADDRESSES = ("image_url", "thumbnail_url")
 
 
 def answer_search(
-    request: Request,
-    service: SearchService,
-    gallery: str,
-    query: bytes | str | int,
-    asked: Wanted,
+    request: Request, service: SearchService, question: SearchRequest
 ) -> dict[str, Any]:
     """Return the answer to one query."""
-    result = service.search(
-        gallery,
-        query,
-        k=asked.k,
-        edit=asked.edit,
-        exact=asked.exact,
-        label=asked.label,
-        min_score=asked.min_score,
-    )
-    answer = answers.search_answer(result)
+    answer = answers.search_answer(service.answer(question))
     return answer | {"results": [_from_root(request, hit) for hit in answer["results"]]}
 
 
 def answer_image(request: Request, gallery: str, record: ImageRecord) -> dict[str, Any]:
-    """Return what there is to say of an image."""
+    """Return an image's facts."""
     return _from_root(request, answers.image_answer(gallery, record))
 
 

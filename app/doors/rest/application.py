@@ -14,7 +14,7 @@ from app.doors.rest.galleries import routes_of_galleries
 from app.doors.rest.head_requests import AnsweringHead
 from app.doors.rest.metrics import Counting, Metrics
 from app.doors.rest.operations import routes_of_operations
-from app.doors.rest.parameters import refuse_twice
+from app.doors.rest.parameters import refuse_repeated
 from app.doors.rest.pictures import routes_of_pictures
 from app.doors.rest.problem_responses import tell_errors
 from app.doors.rest.searching import routes_of_searching
@@ -46,7 +46,7 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
     """Return the application of the programs' routes; it answers its own 404 and 405 too."""
     application = FastAPIOffline(
         title="Reverse image search",
-        dependencies=[params.Depends(refuse_twice)],
+        dependencies=[params.Depends(refuse_repeated)],
         version=app.__version__,
         description=_ABOUT,
         redoc_url=None,

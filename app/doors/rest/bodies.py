@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from email.message import Message
 from reprlib import repr as shortened
 from typing import Any
@@ -17,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message as Event
 
 from app.errors import DecodeError, MediaTypeError, TooLargeError, UsageError
-from app.search.service import SearchService
+from app.search.question import Query, check_id, one_query
 from app.values import MAX_PICTURE_BYTES
 
 MOST_FILES = 32
@@ -28,17 +27,6 @@ _LONGEST_NAME = 100
 _MOST_FIELDS = 10
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _LEFT = "The connection was closed before the whole body had come."
-_ONE_OF = "Send exactly one of file, url and id"
-
-
-@dataclass(frozen=True)
-class Id:
-    """An image of the gallery, by what people know it by."""
-
-    public: str
-
-
-Query = bytes | str | Id
 
 
 async def read_query(request: Request) -> Query:
@@ -56,13 +44,13 @@ async def read_query(request: Request) -> Query:
             "or id, or JSON (application/json) with url or id."
         )
     async with _form(request, MAX_PICTURE_BYTES, 1) as form:
-        given = {name: _one(form, name) for name in form}
+        given: dict[str, Any] = {name: _one(form, name) for name in form}
         file = given.pop("file", None)
         if file and isinstance(file, str):
             raise UsageError("file must be a file, as curl sends it with -F file=@picture.jpg.")
         if isinstance(file, UploadFile) and (file.filename or file.size):  # else an empty field
-            return _only(given | {"file": await run_in_threadpool(contents, file)})
-        return _only(given)
+            given["file"] = await run_in_threadpool(contents, file)
+        return _only({name: value for name, value in given.items() if value != ""})
 
 
 async def read_files(request: Request) -> AsyncIterator[list[UploadFile]]:
@@ -90,28 +78,18 @@ def contents(file: UploadFile) -> bytes:
     return file.file.read()
 
 
-def asked(service: SearchService, gallery: str, query: Query) -> bytes | str | int:
-    """Return the query as the service takes it; NotFoundError for an id that is none."""
-    return service.id_of(gallery, query.public) if isinstance(query, Id) else query
-
-
 def _only(given: dict[str, Any]) -> Query:
     """Return the one query that was given, of what a form or JSON holds by name."""
     _check_names(set(given), {"file", "url", "id"})
-    there = {name: value for name, value in given.items() if value not in (None, "")}
-    if len(there) != 1:
-        found = f"not {' and '.join(sorted(there))}" if there else "there is none of them"
-        raise UsageError(f"{_ONE_OF}: {found}.")
-    [(name, value)] = there.items()
-    if name == "file":
-        return bytes(value)
-    if isinstance(value, bool) or not isinstance(value, str | int if name == "id" else str):
-        wanted = "a number or a word" if name == "id" else "the address of a picture, as text"
-        raise UsageError(f"{name} must be {wanted}, not {json.dumps(value)[:50]}.")
-    text = str(value)
-    if not _is_unicode(text):
-        raise UsageError(f"{name} holds half a character (a lone surrogate): send it as UTF-8.")
-    return Id(text) if name == "id" else text
+    for name, value in given.items():
+        if name == "url" and (not value or not isinstance(value, str)):
+            shown = json.dumps(value)[:50]
+            raise UsageError(f"url must be the address of a picture, as text, not {shown}.")
+        if name == "id":
+            check_id(value)
+        if isinstance(value, str) and not _is_unicode(value):
+            raise UsageError(f"{name} holds half a character (a lone surrogate): send it as UTF-8.")
+    return one_query(**given)
 
 
 def _check_names(given: set[str], known: set[str]) -> None:
@@ -142,7 +120,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         name = next(name for name, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise UsageError(f"The body holds {shortened(name)} more than once: send it once.")
+        raise UsageError(f"The body holds {shortened(name)} more than once: give it once.")
     return found
 
 
@@ -177,7 +155,7 @@ async def _form(request: Request, most_bytes: int, most_files: int) -> AsyncIter
 def _one(form: FormData, name: str) -> UploadFile | str:
     values = form.getlist(name)
     if len(values) > 1:
-        raise UsageError(f"{_ONE_OF}: {name[:50]} was sent {len(values)} times.")
+        raise UsageError(f"{name[:50]} is given {len(values)} times: give it once.")
     return values[0]
 
 

@@ -9,6 +9,7 @@ from app.doors.rest.answering import answer_image, answer_search
 from app.doors.rest.parameters import ImageId, Name, SimilarParameters
 from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import Galleries, Image, SearchAnswer
+from app.search.question import Item
 from app.search.service import SearchService
 from app.values import GalleryInfo
 
@@ -41,7 +42,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         asked: Annotated[SimilarParameters, Query()],
     ) -> dict[str, Any]:
         """Find the images of a gallery that are most similar to one of them."""
-        return answer_search(request, service, gallery, service.id_of(gallery, image), asked)
+        return answer_search(request, service, asked.request(Item(image), gallery=gallery))
 
     @router.get(
         "/galleries/{gallery}/images/{image:path}",

@@ -1,24 +1,31 @@
-"""The part of an address after the question mark → what the service is asked for besides."""
+"""The part of an address after the question mark → a search request; one model a kind of route."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from app.doors.parameters import JSON_TYPES, default_of, limits_of
 from app.errors import UsageError
-from app.search.service import AS_IT_IS, MAX_K
-from app.values import Box, Edit
+from app.search.question import (
+    BY_NAME,
+    PARAMETERS,
+    QUERY_PARAMETERS,
+    Parameter,
+    Query,
+    SearchRequest,
+)
 
-# Whether a number is in range is for the service to say: the document only tells it too.
-_A_COSINE = {"minimum": -1, "maximum": 1}
-_LONGEST_NAME = 200
-_LONGEST_LABEL = 1000
 _LONGEST_ID = 1000
 _LONGEST_BOX = 200
 _FRACTION = r"(0(\.[0-9]{1,15})?|1(\.0)?)"
+_TYPES: Mapping[str, Any] = {**JSON_TYPES, "box": str | None, "ids": list[str]}  # in an address
 
-Name = Annotated[str, Path(description="A gallery's name.", max_length=_LONGEST_NAME)]
+Name = Annotated[
+    str, Path(description="A gallery's name.", max_length=BY_NAME["gallery"].max_length)
+]
 ImageId = Annotated[
     str,
     Path(
@@ -28,81 +35,54 @@ ImageId = Annotated[
 ]
 
 
-async def refuse_twice(request: Request) -> None:
-    """Raise UsageError for a parameter that comes more than once: which is meant is not known."""
+async def refuse_repeated(request: Request) -> None:
+    """Raise UsageError for a parameter that is given twice: which is meant is not known."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
     for name, count in counts.items():
-        if count > 1:
-            raise UsageError(f"{name[:50]} is asked for {count} times: ask for it once.")
+        known = BY_NAME.get(name)
+        if count > 1 and (known is None or known.kind != "ids"):
+            raise UsageError(f"{name[:50]} is given {count} times: give it once.")
 
 
-class _Strict(BaseModel):
+class _Parameters(BaseModel):
     """A parameter that does not exist is refused, for it is mostly one mistyped."""
 
     model_config = ConfigDict(extra="forbid")
 
-
-class _Part(_Strict):
-    box: Annotated[
-        str | None,
-        Field(
-            description="Search with a part of the picture: left, top, right and bottom as "
-            "fractions of the upright picture's width and height.",
-            examples=["0.25,0,0.75,0.5"],
-            max_length=_LONGEST_BOX,
-            json_schema_extra={"pattern": f"^{_FRACTION}(,{_FRACTION}){{3}}$"},
-        ),
-    ] = None
-
-    @property
-    def edit(self) -> Edit:
-        """What is done to the query before it is searched; UsageError for a box that is none."""
-        return Edit(box=Box.of(self.box)) if self.box is not None else AS_IT_IS
+    def request(self, query: Query, *, gallery: str = "") -> SearchRequest:
+        """Return the search request; UsageError for a value out of range."""
+        given = self.model_dump()
+        return SearchRequest.of(query, **given | ({"gallery": gallery} if gallery else {}))
 
 
-class _Chosen(_Strict):
-    gallery: Annotated[
-        str | None,
-        Field(
-            description="The gallery that is asked; the first that can be searched if left out.",
-            max_length=_LONGEST_NAME,
-        ),
-    ] = None
+def _model(name: str, parameters: Iterable[Parameter]) -> Any:
+    described: dict[str, Any] = {
+        each.name: (Annotated[_TYPES[each.kind], _described(each)], default_of(each))
+        for each in parameters
+    }
+    return create_model(name, __base__=_Parameters, **described)
 
 
-class Wanted(_Part):
-    """What any search is asked for."""
-
-    k: Annotated[
-        int,
-        Field(
-            description=f"How many results, from 1 to {MAX_K}.",
-            json_schema_extra={"minimum": 1, "maximum": MAX_K},
-        ),
-    ] = 10
-    exact: Annotated[
-        bool, Field(description="Compare with every image, not with the index's candidates alone.")
-    ] = False
-    min_score: Annotated[
-        float,
-        Field(
-            description="Leave out results with a lower cosine, from -1 to 1.",
-            json_schema_extra=_A_COSINE,
-        ),
-    ] = -1.0
-    label: Annotated[
-        str,
-        Field(description="Search among the images of this label.", max_length=_LONGEST_LABEL),
-    ] = ""
+def _described(parameter: Parameter) -> Any:
+    """Return what the document says of a parameter; whether it is in range is for the request."""
+    is_box = parameter.kind == "box"
+    box: dict[str, Any] = {"pattern": f"^{_FRACTION}(,{_FRACTION}){{3}}$"}
+    return Field(
+        description=parameter.description,
+        examples=["0.25,0,0.75,0.5"] if is_box else None,
+        max_length=_LONGEST_BOX if is_box else parameter.max_length,
+        json_schema_extra=box if is_box else limits_of(parameter),
+    )
 
 
-class SearchParameters(Wanted, _Chosen):
-    """What a search is asked for."""
-
-
-class SimilarParameters(Wanted):
-    """What a search by an image of a gallery is asked for."""
-
-
-class EmbedParameters(_Part, _Chosen):
-    """What a vector is asked for."""
+if TYPE_CHECKING:
+    SearchParameters: TypeAlias = _Parameters
+    SimilarParameters: TypeAlias = _Parameters
+    EmbedParameters: TypeAlias = _Parameters
+else:
+    SearchParameters = _model("SearchParameters", PARAMETERS)
+    # The gallery stands in the route's path.
+    SimilarParameters = _model(
+        "SimilarParameters", (each for each in PARAMETERS if each.name != "gallery")
+    )
+    EmbedParameters = _model("EmbedParameters", QUERY_PARAMETERS)

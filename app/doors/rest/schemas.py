@@ -1,22 +1,23 @@
 """The answers and problems of app.doors, as the OpenAPI document describes them."""
 
-from typing import Annotated
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-from app.values import GalleryInfo
+from app.values import GalleryInfo, Hit, Timings
+
+_TYPES = get_type_hints(Hit)
 
 
-class Timing(BaseModel):
-    """Milliseconds that each stage took, 0 for one that did not run."""
-
-    fetch: float
-    decode: float
-    embed: float
-    shortlist: float
-    rerank: float
-    lookup: float
-    total: float
+if TYPE_CHECKING:
+    Timing: TypeAlias = BaseModel
+else:
+    Timing = create_model(
+        "Timing",
+        __doc__="Milliseconds that each stage took, 0 for one that did not run.",
+        **{each.name: (float, ...) for each in fields(Timings)},
+    )
 
 
 class Image(BaseModel):
@@ -35,21 +36,20 @@ class Image(BaseModel):
     sha256: str
 
 
-class Result(Image):
-    """One result of a search."""
-
-    score: Annotated[
-        float,
-        Field(description="The exact cosine to the query, expanded where the gallery does so."),
-    ]
-    rank: Annotated[int, Field(description="Its place, from 1.")]
-    same_file: Annotated[bool, Field(description="Whether it is the query's own file.")]
-    duplicate_of: Annotated[
-        int | None, Field(description="The rank of a better result that it nearly equals.")
-    ]
-    missed: Annotated[
-        bool, Field(description="In an exact search: the index would have missed it.")
-    ]
+if TYPE_CHECKING:
+    Result: TypeAlias = Image
+else:
+    Result = create_model(
+        "Result",
+        __base__=Image,
+        __doc__="One result of a search.",
+        **{
+            each.name: (_TYPES[each.name], Field(description=each.metadata["description"]))
+            for each in fields(Hit)
+            if each.metadata
+        },
+        remarks=(list[str], Field(description="What is special about it, for people.")),
+    )
 
 
 class SearchAnswer(BaseModel):
@@ -146,6 +146,7 @@ _SEARCH = {
     "results": [
         _IMAGE
         | {"score": 0.8731, "rank": 1, "same_file": False, "duplicate_of": None, "missed": False}
+        | {"remarks": []}
     ],
     "gallery": "caltech101-efficientnet_lite0",
     "timing_ms": {

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi import Query as InAddress
 from starlette.datastructures import UploadFile
 
 from app.doors.problems import problem
@@ -14,6 +15,7 @@ from app.doors.rest.parameters import EmbedParameters, SearchParameters
 from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import BatchAnswer, SearchAnswer, Vector
 from app.errors import QueryError, TooLargeError
+from app.search.question import File, Query, Url
 from app.search.service import SearchService
 
 _MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
@@ -80,8 +82,8 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     router = APIRouter(tags=["Search"])
     fetching = CapacityLimiter(_MOST_FETCHES)
 
-    async def in_a_thread(query: bodies.Query, answer: Callable[[], _Answer]) -> _Answer:
-        limiter = fetching if isinstance(query, str) else None
+    async def in_a_thread(query: Query, answer: Callable[[], _Answer]) -> _Answer:
+        limiter = fetching if isinstance(query, Url) else None
         return await to_thread.run_sync(answer, limiter=limiter)
 
     @router.post(
@@ -92,8 +94,8 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     )
     async def similarity_search(
         request: Request,
-        asked: Annotated[SearchParameters, Query()],
-        query: Annotated[bodies.Query, Depends(bodies.read_query)],
+        asked: Annotated[SearchParameters, InAddress()],
+        query: Annotated[Query, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Find the images of a gallery that are most similar to a picture.
 
@@ -102,9 +104,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         """
 
         def answer() -> dict[str, Any]:
-            gallery = asked.gallery or service.default_gallery()
-            wanted = bodies.asked(service, gallery, query)
-            return answer_search(request, service, gallery, wanted, asked)
+            return answer_search(request, service, asked.request(query))
 
         return await in_a_thread(query, answer)
 
@@ -116,7 +116,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     )
     def similarity_search_of_files(
         request: Request,
-        asked: Annotated[SearchParameters, Query()],
+        asked: Annotated[SearchParameters, InAddress()],
         files: Annotated[list[UploadFile], Depends(bodies.read_files)],
     ) -> dict[str, Any]:
         """Search with several files, up to 32 of together 200 MB; the answers are in their order.
@@ -124,8 +124,9 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         A file that is no picture gets a problem in place of its answer; what is wrong with all of
         them alike is the problem of the whole request.
         """
-        gallery = asked.gallery or service.default_gallery()
-        return {"answers": [_answer(request, service, gallery, file, asked) for file in files]}
+        service.default_gallery()  # what is wrong with all alike ends the whole request
+        asked.request(File(b""))
+        return {"answers": [_answer(request, service, file, asked) for file in files]}
 
     @router.post(
         "/embed",
@@ -134,14 +135,15 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         openapi_extra=_A_QUERY,
     )
     async def embed(
-        asked: Annotated[EmbedParameters, Query()],
-        query: Annotated[bodies.Query, Depends(bodies.read_query)],
+        asked: Annotated[EmbedParameters, InAddress()],
+        query: Annotated[Query, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
 
         def answer() -> dict[str, Any]:
-            gallery = asked.gallery or service.default_gallery()
-            vector = service.embed(gallery, bodies.asked(service, gallery, query), edit=asked.edit)
+            question = asked.request(query)
+            gallery = question.gallery or service.default_gallery()
+            vector = service.embed(question)
             return {
                 "vector": vector.tolist(),
                 "dim": len(vector),
@@ -157,14 +159,14 @@ def routes_of_searching(service: SearchService) -> APIRouter:
 def _answer(
     request: Request,
     service: SearchService,
-    gallery: str,
     file: UploadFile,
     asked: SearchParameters,
 ) -> dict[str, Any]:
     """Return what became of one file, read only now; an error that is not its own is raised."""
     name = file.filename or ""
     try:
-        answer = answer_search(request, service, gallery, bodies.contents(file), asked)
+        question = asked.request(File(bodies.contents(file)))
+        answer = answer_search(request, service, question)
     except (QueryError, TooLargeError) as exc:
         told = problem(exc, root=root_of(request))
         return {"file": name, "answer": None, "problem": told}

@@ -20,7 +20,7 @@ BOX = "0.25,0,0.75,0.5"
 
 RESULT = {
     **{"rank": 1, "score": 0.5, "labels": ["a", "b"], "path": "c.jpg"},
-    **{"same_file": False, "duplicate_of": None, "missed": False},
+    **{"same_file": False, "duplicate_of": None, "missed": False, "remarks": []},
 }
 
 
@@ -88,7 +88,7 @@ def test_the_table_shows_rank_score_labels_and_path(run, picture_of):
     assert (code, err) == (0, "")
     head, first, _ = out.splitlines()
     assert head.split() == ["rank", "score", "labels", "path"]
-    assert first.split() == ["1", "1.0000", "kind_2", "kind_2/00007.jpg", "the", "same", "file"]
+    assert first.split() == ["1", "1.0000", "kind_2", "kind_2/00007.jpg", "same", "file"]
 
 
 def test_nothing_like_it_is_said_first():
@@ -108,10 +108,10 @@ def test_no_result_at_all_is_said(run, picture_of):
 
 
 def test_a_file_s_name_cannot_send_the_terminal_anything():
-    result = RESULT | {"labels": ["a\x1b[2J"], "path": "b\nc", "missed": True}
+    result = RESULT | {"labels": ["a\x1b[2J"], "path": "b\nc", "remarks": ["missed by the index"]}
     answer = {"notes": [], "similar_enough": True, "results": [result], "gallery": "g"}
     shown = list(lines_of(answer))[1]
-    assert shown.split(maxsplit=4)[2:] == ["a\ufffd[2J", "b\ufffdc", "the index misses it"]
+    assert shown.split(maxsplit=4)[2:] == ["a\ufffd[2J", "b\ufffdc", "missed by the index"]
 
 
 def test_paths_alone_are_absolute_where_the_files_are_here(home, run, picture_of):

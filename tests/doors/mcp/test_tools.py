@@ -214,9 +214,9 @@ JPEG = text(encoded(picture(1)))
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({}, "Give one picture"),
-        ({"image": "  "}, "Give one picture"),
-        ({"image": JPEG, "id": 1}, "not both"),
+        ({}, "exactly one of image and id"),
+        ({"image": "  "}, "exactly one of image and id"),
+        ({"image": JPEG, "id": 1}, "not image and id"),
         ({"image": "not base64!"}, "base64"),
         ({"image": JPEG[:101] + "?"}, "no file|not in a folder|over HTTP|base64"),
         ({"image": "data:text/plain,hello"}, "not base64"),

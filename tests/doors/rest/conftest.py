@@ -59,20 +59,21 @@ def loops_closed() -> Iterator[None]:
         yield
 
 
-def service_of(home: Home) -> SearchService:
-    """Return a service that fetches from this machine alone, as the tests ask nobody else."""
+def fetch_here(url: str) -> bytes:
+    """Fetch from this machine alone: the tests ask nobody else."""
+    if not is_loopback(urlsplit(url).hostname or "localhost"):
+        raise FetchError(f"{url} is not asked by a test: ask this machine.")
+    return fetch(url, limits=FetchLimits(allow_loopback=True))
 
-    def fetch_here(url: str) -> bytes:
-        if not is_loopback(urlsplit(url).hostname or "localhost"):
-            raise FetchError(f"{url} is not asked by a test: ask this machine.")
-        return fetch(url, limits=FetchLimits(allow_loopback=True))
 
+def service_of(home: Home, *, fetch: Callable[[str], bytes] = fetch_here) -> SearchService:
+    """Return a service of a home."""
     return SearchService(
         datasets_dir=home.path / "datasets",
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda name: mean_colour(),
-        fetch=fetch_here,
+        fetch=fetch,
     )
 
 

@@ -10,6 +10,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.doors.answers import gallery_answer, search_answer
+from app.search.question import PARAMETERS
 from app.values import Box, Edit
 from tests.doors.rest.conftest import IMAGES, TOKEN, Served
 
@@ -91,7 +92,7 @@ def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
     named = asking.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/search", "/galleries"}
     arguments = [each["parameter_name"] for each in named["/search"]["parameters"]]
-    assert arguments == ["image", "gallery", "k", "exact", "min_score", "label", "box", "id"]
+    assert arguments == ["image", *(each.name for each in PARAMETERS), "id"]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,9 @@ def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
         ({"box": [0.5, 0, 0.2, 1]}, "is not inside the picture"),
         ({"label": "nobody"}, "nobody"),
         ({"min_score": 2}, "from -1 to 1, not 2."),
-        ({"id": 3}, "either an image or the id"),
-        ({"image": None}, "either an image or the id"),
-        ({"image": None, "id": True}, "id must be a whole number or text, not true."),
+        ({"id": 3}, "exactly one of image and id"),
+        ({"image": None}, "exactly one of image and id"),
+        ({"image": None, "id": True}, "id is a whole number or a text, not True"),
         ({"image": None, "id": 10**6}, "no image"),
         ({"image": 17}, "image must be handle_file"),
         ({"image": "/etc/passwd"}, "not here any more"),

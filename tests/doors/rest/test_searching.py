@@ -13,6 +13,7 @@ from PIL import Image
 from app.doors.answers import search_answer
 from app.doors.rest import bodies as queries
 from app.doors.rest.bodies import MOST_FILES
+from app.search.question import File, Item, SearchRequest
 from app.values import MAX_PICTURE_BYTES, Box, Edit
 from tests.conftest import encoded, picture
 from tests.doors.page.browser.visitor import is_one_sentence
@@ -110,11 +111,11 @@ def test_the_images_similar_to_one_are_asked_for_by_its_address(
 
 
 def test_a_vector_is_the_one_that_searches_compare(client: httpx.Client, served: Served) -> None:
-    for body, query in (({"files": FILE}, PICTURE), ({"json": {"id": 5}}, 5)):
+    for body, query in (({"files": FILE}, File(PICTURE)), ({"json": {"id": 5}}, Item(5))):
         answer = client.post(EMBED, params={"box": "0,0,0.5,1"}, **body).json()  # type: ignore[arg-type]
         assert (answer["dim"], answer["model"], answer["gallery"]) == (48, "mean_colour", "mine")
-        edit = Edit(box=Box(0, 0, 0.5, 1))
-        assert np.allclose(answer["vector"], served.service.embed("mine", query, edit=edit))
+        asked = SearchRequest(query=query, gallery="mine", box=Box(0, 0, 0.5, 1))
+        assert np.allclose(answer["vector"], served.service.embed(asked))
 
 
 # --- many files ----------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def test_one_file_of_a_batch_is_in_memory_at_a_time(
         return noting
 
     monkeypatch.setattr(queries, "contents", noted("read", queries.contents))
-    monkeypatch.setattr(served.service, "search", noted("search", served.service.search))
+    monkeypatch.setattr(served.service, "answer", noted("search", served.service.answer))
     assert client.post(BATCH, files=files(*[PICTURE] * 3)).status_code == 200
     assert did == ["read", "search"] * 3
 
@@ -243,13 +244,13 @@ JSON = {"content-type": "application/json"}
 @pytest.mark.parametrize(
     ("sent", "status", "words"),
     [
-        ({"json": {}}, 422, "exactly one of file, url and id: there is none"),
-        ({"json": {"url": None, "id": ""}}, 422, "there is none"),
-        ({"json": {"url": "http://x/", "id": 1}}, 422, "not id and url"),
+        ({"json": {}}, 422, "exactly one of file, url and id: none of them"),
+        ({"json": {"url": None, "id": ""}}, 422, "url must be"),
+        ({"json": {"url": "http://x/", "id": 1}}, 422, "not url and id"),
         ({"files": FILE | {"url": (None, "http://x/")}}, 422, "not file and url"),
         ({"files": FILE | {"id": (None, "1")}}, 422, "not file and id"),
         ({"files": [*FILE.items(), *FILE.items()]}, 422, "at most 1 file"),
-        ({"files": [("id", (None, "1")), ("id", (None, "2"))]}, 422, "id was sent 2 times"),
+        ({"files": [("id", (None, "1")), ("id", (None, "2"))]}, 422, "id is given 2 times"),
         ({"files": {"file": (None, "a.jpg")}}, 422, "file must be a file"),
         ({"files": {"image": ("a.jpg", PICTURE)}}, 422, "'image', which is none of"),
         ({"json": {"id": 1, "k": 5}}, 422, "'k', which is none of"),
@@ -257,9 +258,9 @@ JSON = {"content-type": "application/json"}
         ({"json": {"id": -1}}, 404, "no image '-1'"),
         ({"json": {"id": 10**30}}, 404, "no image"),
         ({"json": {"id": "x\0y"}}, 404, "no image"),
-        ({"json": {"id": True}}, 422, "id must be a number or a word"),
-        ({"json": {"id": 1.5}}, 422, "id must be a number or a word"),
-        ({"json": {"id": [1]}}, 422, "id must be a number or a word"),
+        ({"json": {"id": True}}, 422, "id is a whole number or a text"),
+        ({"json": {"id": 1.5}}, 422, "id is a whole number or a text"),
+        ({"json": {"id": [1]}}, 422, "id is a whole number or a text"),
         ({"json": {"url": 17}}, 422, "url must be the address"),
         ({"content": b'{"id": "\\ud800"}', "headers": JSON}, 422, "lone surrogate"),
         ({"content": b"[]", "headers": JSON}, 422, "no JSON object"),
@@ -292,10 +293,10 @@ def test_a_wrong_query_is_told(
 def test_a_parameter_that_comes_twice_is_refused(client: httpx.Client) -> None:
     for body in ({"files": FILE}, {"json": {"id": 3}}):
         answer = client.post(f"{SEARCH}?k=5&k=6", **body)  # type: ignore[arg-type]
-        assert problem(answer, 422) == "k is asked for 2 times: ask for it once."
+        assert problem(answer, 422) == "k is given 2 times: give it once."
     twice = '{"id": 3, "id": 4}'
     answer = client.post(SEARCH, content=twice, headers={"Content-Type": "application/json"})
-    assert problem(answer, 422) == "The body holds 'id' more than once: send it once."
+    assert problem(answer, 422) == "The body holds 'id' more than once: give it once."
 
 
 def test_a_url_that_gives_no_picture_is_told(client: httpx.Client, site: str) -> None:

@@ -1,0 +1,50 @@
+"""The search parameters ↔ the command line's options."""
+
+import argparse
+from typing import Any
+
+from app.search.question import DEFAULT_K, PARAMETERS, Parameter
+
+_METAVARS = {"integer": "N", "number": "S", "box": "X0,Y0,X1,Y1", "ids": "ID"}
+_OWN = {"gallery": "G", "label": "L"}
+MAY_BE_NEGATIVE = tuple(
+    f"--{each.name.replace('_', '-')}" for each in PARAMETERS if each.kind in ("box", "number")
+)
+
+
+def add_search_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each search parameter."""
+    for each in PARAMETERS:
+        parser.add_argument(_option(each), **_form(each), help=_help(each))
+
+
+def search_parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was given, by the parameters' names."""
+    return {each.name: getattr(options, each.name) for each in PARAMETERS}
+
+
+def _option(parameter: Parameter) -> str:
+    name = parameter.name.replace("_", "-")
+    return f"-{name}" if len(name) == 1 else f"--{name}"
+
+
+def _form(parameter: Parameter) -> dict[str, Any]:
+    if parameter.kind == "boolean":
+        return {"action": "store_true"}
+    metavar = _OWN.get(parameter.name) or _METAVARS.get(parameter.kind)
+    form: dict[str, Any] = {"metavar": metavar, "default": parameter.default}
+    if parameter.kind == "ids":
+        form |= {"action": "append", "default": []}
+    if parameter.kind in ("integer", "number"):
+        form |= {"type": int if parameter.kind == "integer" else float}
+    return form
+
+
+def _help(parameter: Parameter) -> str:
+    """Return the parameter's sentence with its range and default."""
+    text = parameter.description[0].lower() + parameter.description[1:].removesuffix(".")
+    if parameter.minimum is not None:
+        text += f"; from {parameter.minimum} to {parameter.maximum}"
+    if parameter.name == "k":
+        text += f" (default: {DEFAULT_K})"
+    return text + ("; may be given again" if parameter.kind == "ids" else "")

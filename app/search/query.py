@@ -1,0 +1,138 @@
+"""A query → the vector that a gallery's own are compared with."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import UsageError
+from app.images import decode
+from app.search.galleries import Galleries, Opened
+from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
+from app.search.timing import Stopwatch
+from app.values import Edit
+
+DISPLAY_SIDE = 1024
+_LEAST_LENGTH = 1e-3
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class QueryVector:
+    """A query's (dim,) unit vector, and the ids of the gallery's images that are its own file.
+
+    `is_plain` says that the picture is asked with as it is: no edit, no examples.
+    """
+
+    vector: Vector
+    own: list[int]
+    is_plain: bool
+    notes: tuple[str, ...] = ()
+
+
+class Queries:
+    """Prepares queries as the gallery's own images were. For many threads."""
+
+    def __init__(
+        self, galleries: Galleries, *, fetch: Callable[[str], bytes], at_once: int
+    ) -> None:
+        self._galleries = galleries
+        self._fetch = fetch
+        # A small file may be a picture of hundreds of megabytes, and threads are many.
+        self._decoding = threading.BoundedSemaphore(at_once)
+
+    def vector_of(self, opened: Opened, request: SearchRequest, watch: Stopwatch) -> QueryVector:
+        """Return what is compared; see `SearchRequest`.
+
+        A whole image of the gallery is asked with its stored vector. With examples that is the unit
+        vector along the query's own and theirs, times their weights. A gallery that expands
+        queries then adds the nearest images.
+        """
+        vector, sha256, notes = self._embedded(opened, request, watch)
+        own = opened.gallery.ids_of_content(sha256)
+        itself = [*own, *_row_of(opened, request)]  # it would only expand the query by itself
+        with watch.measure("rerank"):
+            asked = opened.as_asked(_moved(vector, request, opened), itself)
+        is_plain = request.edit.is_nothing and not (request.more or request.less)
+        return QueryVector(asked, own, is_plain, notes)
+
+    def preview(self, data: bytes, edit: Edit) -> bytes:
+        """Return a PNG of an edited picture, for browsers that cannot show the file itself.
+
+        A whole picture is made no larger than needed to look at; a part keeps every pixel.
+        """
+        shown = None if edit.box else DISPLAY_SIDE
+        with self._decoding:
+            image = _edited(decode.decode(data, min_side=shown), edit)
+            return decode.encode_png(image, longer_side=shown)
+
+    def _embedded(
+        self, opened: Opened, request: SearchRequest, watch: Stopwatch
+    ) -> tuple[Vector, str, tuple[str, ...]]:
+        """Return the query's own vector, its content's hash, and notes on how it was read."""
+        edit = request.edit
+        for row in _row_of(opened, request) if edit.is_nothing else ():
+            return opened.index.vector(row), opened.gallery.images([row])[0].sha256, ()
+        embedder = self._galleries.embedder_of(opened)
+        data, sha256, notes = self._read(opened, request, watch)
+        with self._decoding:
+            with watch.measure("decode"):
+                # Decoded like the gallery's own images, so that the same file has the same vector.
+                side = None if edit.box else embedder.decoded_side
+                image = _edited(decode.decode(data, min_side=side), edit)
+            with watch.measure("embed"):
+                vectors = embedder.embed([image])
+        return opened.of_model(vectors)[0], sha256, notes
+
+    def _read(
+        self, opened: Opened, request: SearchRequest, watch: Stopwatch
+    ) -> tuple[bytes, str, tuple[str, ...]]:
+        """Return a query's file, its SHA-256, and a note where the file is not the original."""
+        query = request.query
+        if isinstance(query, Item):
+            [row] = _row_of(opened, request)
+            record = opened.gallery.images([row])[0]
+            data = self._galleries.file_of(opened.gallery, record)
+            if data is not None:
+                return data, record.sha256, ()
+            note = "The thumbnail was edited: the original is not here."
+            return opened.gallery.thumbnail(row), record.sha256, (note,)
+        if isinstance(query, Url):
+            with watch.measure("fetch"):
+                data = self._fetch(query.url)
+        else:
+            data = query.data
+        return data, hashlib.sha256(data).hexdigest(), ()
+
+
+def _row_of(opened: Opened, request: SearchRequest) -> list[int]:
+    """Return the row of the image that is the query; none for a picture from elsewhere."""
+    query = request.query
+    return [opened.gallery.id_of(str(query.id))] if isinstance(query, Item) else []
+
+
+def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
+    if edit.quarter_turns % 4:
+        image = decode.rotate(image, edit.quarter_turns)
+    if edit.mirrored:
+        image = decode.mirror(image)
+    return decode.crop(image, edit.box) if edit.box else image
+
+
+def _moved(vector: Vector, request: SearchRequest, opened: Opened) -> Vector:
+    """Return the unit vector along the query's own and the weighted examples'."""
+    if not (request.more or request.less):
+        return vector
+    total = vector.astype(np.float64)
+    for ids, weight in ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT)):
+        for public_id in ids:
+            total += weight * opened.index.vector(opened.gallery.id_of(str(public_id)))
+    length = np.linalg.norm(total)
+    if length < _LEAST_LENGTH:
+        raise UsageError("The examples cancel the query out: take one of them away.")
+    moved: Vector = (total / length).astype(np.float32)
+    return moved

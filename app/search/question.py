@@ -1,0 +1,291 @@
+"""What is asked of a gallery, as one frozen, checked value: every door makes its parameters of it.
+
+A new search parameter is one more field of `SearchRequest`. Its metadata, a `Parameter`, says all
+that a door needs for it: REST's and MCP's schema, the command line's option, Python's signature and
+what a running server is asked with.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from reprlib import repr as shortened
+from typing import Any, Literal
+
+from app.errors import UsageError
+from app.values import Box, Edit
+
+MAX_K = 200
+DEFAULT_K = 10
+MAX_EXAMPLES = 50
+MORE_WEIGHT, LESS_WEIGHT = 1.0, -0.5
+"""What an example that results should be like, or unlike, counts for beside the query.
+
+Rocchio, Relevance Feedback in Information Retrieval, 1971: what is liked counts more than what is
+not, since there are many ways to be unlike.
+"""
+
+PublicId = int | str
+Kind = Literal["text", "integer", "number", "boolean", "box", "ids"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A picture's bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Url:
+    """The address of a picture."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image of the gallery itself, by the id that people know it by."""
+
+    id: PublicId
+
+
+Query = File | Url | Item
+
+
+def one_query(
+    file: bytes | None = None, url: str | None = None, id: PublicId | None = None
+) -> Query:
+    """Return the query that was given; UsageError unless it is exactly one.
+
+    >>> one_query(id=17)
+    Item(id=17)
+    """
+    check_only_one(("file", file), ("url", url), ("id", id))
+    if file is not None:
+        return File(file)
+    if url is not None:
+        return Url(url)
+    assert id is not None
+    check_id(id)
+    return Item(id)
+
+
+def check_id(id: object) -> None:
+    """Raise UsageError for what cannot be an image's id."""
+    if isinstance(id, bool) or not isinstance(id, str | Integral):
+        raise UsageError(f"An image's id is a whole number or a text, not {shortened(id)}.")
+
+
+def check_only_one(*given: tuple[str, object]) -> None:
+    """Raise UsageError unless exactly one of some values, each with its name, is not None."""
+    there = [name for name, value in given if value is not None]
+    if len(there) != 1:
+        found = f"not {_listed(there)}" if there else "none of them is given"
+        accepted = _listed([name for name, _ in given])
+        raise UsageError(f"Give exactly one of {accepted}: {found}.")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A search parameter: its name, what it may be, and what it means in one sentence.
+
+    `prepares_query` says that it decides the vector that is compared, and not only what is found.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    prepares_query: bool = False
+
+    def check(self, value: Any) -> None:
+        """Raise UsageError, which says what the value must be, unless it can be one."""
+        if self.kind == "ids":
+            for each in value:
+                check_id(each)
+        if not self._is_of_kind(value):
+            raise UsageError(f"{self.name} must be {_KINDS[self.kind]}, not {shortened(value)}.")
+        if self.maximum is not None and not (self.minimum or 0) <= value <= self.maximum:
+            limits = f"from {self.minimum} to {self.maximum}"  # nor is NaN
+            raise UsageError(f"{self.name} must be {limits}, not {value}.")
+        if self.max_length is not None and len(value) > self.max_length:
+            parts = "ids" if self.kind == "ids" else "characters"
+            raise UsageError(
+                f"{self.name} has {len(value)} {parts}: it may have {self.max_length} at most."
+            )
+
+    def as_text(self, value: Any) -> str | list[str]:
+        """Return a value as an address has it; one that may be given again as a list."""
+        if self.kind == "ids":
+            return [str(each) for each in value]
+        if self.kind == "box":
+            return ",".join(map(str, value.sides))
+        return str(value).lower() if self.kind == "boolean" else str(value)
+
+    def _is_of_kind(self, value: Any) -> bool:
+        if self.kind in ("integer", "number"):
+            wanted = Integral if self.kind == "integer" else Real
+            return isinstance(value, wanted) and not isinstance(value, bool)
+        types = {"boolean": bool, "text": str, "ids": tuple, "box": Box | None}
+        return isinstance(value, types[self.kind])
+
+
+_KINDS: Mapping[Kind, str] = {
+    "boolean": "true or false",
+    "box": "a box of four fractions",
+    "text": "a text",
+    "ids": "a list of ids",
+    "integer": "a whole number",
+    "number": "a number",
+}
+
+
+def _says(kind: Kind, description: str, **limits: Any) -> dict[str, Any]:
+    """Return a field's metadata: its parameter, but for what the field itself says."""
+    return {"parameter": {"kind": kind, "description": description, **limits}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """What is asked of a gallery. UsageError for a value that is out of range.
+
+    The picture is turned, then mirrored, then cut to the box, in fractions of what is seen then.
+    """
+
+    query: Query
+    gallery: str = field(
+        default="",
+        metadata=_says(
+            "text",
+            "The gallery to search in; left out: the first that can be searched.",
+            max_length=200,
+            prepares_query=True,
+        ),
+    )
+    k: int = field(
+        default=DEFAULT_K,
+        metadata=_says("integer", "How many results, the best first.", minimum=1, maximum=MAX_K),
+    )
+    box: Box | None = field(
+        default=None,
+        metadata=_says(
+            "box",
+            "Search with a part of the picture: left, top, right and bottom as fractions, from 0 "
+            "to 1, of the upright picture's width and height.",
+            prepares_query=True,
+        ),
+    )
+    turns: int = field(
+        default=0,
+        metadata=_says(
+            "integer",
+            "Turn the picture clockwise by so many quarters first.",
+            minimum=0,
+            maximum=3,
+            prepares_query=True,
+        ),
+    )
+    mirrored: bool = field(
+        default=False,
+        metadata=_says("boolean", "Mirror the picture, left to right, first.", prepares_query=True),
+    )
+    more: tuple[PublicId, ...] = field(
+        default=(),
+        metadata=_says(
+            "ids",
+            "Images of the gallery, by their ids, that results should be like, too.",
+            max_length=MAX_EXAMPLES,
+        ),
+    )
+    less: tuple[PublicId, ...] = field(
+        default=(),
+        metadata=_says(
+            "ids",
+            "Images of the gallery, by their ids, that results should be unlike.",
+            max_length=MAX_EXAMPLES,
+        ),
+    )
+    exact: bool = field(
+        default=False,
+        metadata=_says(
+            "boolean",
+            "Compare every image, not only the index's candidates, and mark what the index missed.",
+        ),
+    )
+    label: str = field(
+        default="",
+        metadata=_says("text", "Search among the images that have this label.", max_length=1000),
+    )
+    min_score: float = field(
+        default=-1.0,
+        metadata=_says("number", "Leave out results with a lower cosine.", minimum=-1, maximum=1),
+    )
+    leave_out_same_file: bool = field(
+        default=False,
+        metadata=_says("boolean", "Leave out images whose file is the query's own."),
+    )
+
+    def __post_init__(self) -> None:
+        for parameter in PARAMETERS:
+            parameter.check(getattr(self, parameter.name))
+
+    @classmethod
+    def of(cls, query: Query, **given: Any) -> "SearchRequest":
+        """Return the request with values as doors get them, None for one that was left out.
+
+        A box may be a text or a sequence of four numbers. UsageError for an unknown name too.
+        """
+        unknown = min(given.keys() - BY_NAME.keys(), default=None)
+        if unknown is not None:
+            raise UsageError(
+                f"There is no search parameter {unknown!r}: use {_listed(list(BY_NAME))}."
+            )
+        return cls(
+            query=query,
+            **{
+                name: _converted(BY_NAME[name], value)
+                for name, value in given.items()
+                if value is not None
+            },
+        )
+
+    @property
+    def edit(self) -> Edit:
+        """What is done to the query's picture before it is searched."""
+        return Edit(self.turns, self.mirrored, self.box)
+
+    @property
+    def as_text(self) -> dict[str, str | list[str]]:
+        """The parameters that differ from their defaults, as a server is asked with them."""
+        given = {each: getattr(self, each.name) for each in PARAMETERS}
+        return {
+            each.name: each.as_text(value) for each, value in given.items() if value != each.default
+        }
+
+
+PARAMETERS: tuple[Parameter, ...] = tuple(
+    Parameter(name=each.name, default=each.default, **each.metadata["parameter"])
+    for each in fields(SearchRequest)
+    if each.metadata
+)
+BY_NAME: Mapping[str, Parameter] = {each.name: each for each in PARAMETERS}
+QUERY_PARAMETERS = tuple(each for each in PARAMETERS if each.prepares_query)
+
+
+def _converted(parameter: Parameter, value: Any) -> Any:
+    if parameter.kind == "box" and not isinstance(value, Box):
+        return Box.of(value)
+    if parameter.kind == "ids":
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise UsageError(f"{parameter.name} must be a list of ids, not {shortened(value)}.")
+        return tuple(value)
+    return value
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return "file, url and id"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
