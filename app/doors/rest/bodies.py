@@ -50,7 +50,9 @@ async def read_query(request: Request) -> Query:
             raise UsageError("file must be a file, as curl sends it with -F file=@picture.jpg.")
         if isinstance(file, UploadFile) and (file.filename or file.size):  # else an empty field
             given["file"] = await run_in_threadpool(contents, file)
-        return _only({name: value for name, value in given.items() if value != ""})
+        if kind == "multipart/form-data":  # a page's form sends the fields that were left empty too
+            given = {name: value for name, value in given.items() if value != ""}
+        return _only(given)
 
 
 async def read_files(request: Request) -> AsyncIterator[list[UploadFile]]:
