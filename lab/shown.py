@@ -10,10 +10,11 @@ from typing import Any
 from app.doors.python import OpenGallery
 from app.errors import AppError
 from app.images import decode
+from app.images.encode import thumbnail
+from app.images.formats import CHOSEN_IN_BROWSERS
 from app.values import Hit, ImageRecord, SearchResult
 
 _SIDE = 128
-_ACCEPTED = "image/*,.heic,.heif,.avif"
 _NO_WIDGETS = (
     "<p>Uploading here needs ipywidgets, which is not installed: run <code>pip install -r "
     "requirements-lab.txt</code> and start Jupyter again, or give the picture's path below.</p>"
@@ -76,7 +77,9 @@ def upload(gallery: OpenGallery, *, k: int = 10) -> Any:
         from IPython.display import HTML
 
         return HTML(_NO_WIDGETS)  # type: ignore[no-untyped-call]
-    chosen = ipywidgets.FileUpload(accept=_ACCEPTED, multiple=False, description="A picture")
+    chosen = ipywidgets.FileUpload(
+        accept=CHOSEN_IN_BROWSERS, multiple=False, description="A picture"
+    )
     shown = ipywidgets.HTML()
 
     def ask(change: Any) -> None:
@@ -114,4 +117,4 @@ def _figure(picture: bytes, said: str, name: str) -> str:
 
 
 def _small(data: bytes) -> bytes:
-    return decode.thumbnail(decode.decode(data, min_side=_SIDE), longer_side=_SIDE)
+    return thumbnail(decode.decode(data, min_side=_SIDE), longer_side=_SIDE)

@@ -17,7 +17,7 @@ from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, UsageError
 from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
-from app.images import decode
+from app.images import decode, encode
 from app.index import check_factory
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folder
@@ -302,7 +302,7 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
             skipped.append(_skip(picture, str(exc)))
             continue
         inputs.append(embedder.prepare(image))
-        thumbnails.append(decode.thumbnail(image))
+        thumbnails.append(encode.thumbnail(image))
         digest = hashlib.sha256(data).hexdigest()
         images.append(
             ImageRecord(

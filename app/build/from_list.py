@@ -12,11 +12,12 @@ from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, UsageError
 from app.gallery import Folders, gallery_names, open_gallery
 from app.images import decode
+from app.images.formats import SUFFIXES
 from app.sources.datasets.register import DATA_SETS
 from app.sources.downloads import FAILED, Downloaded, Politeness, download
 from app.sources.lists import Columns, Row, read_csv, read_parquet
 from app.sources.own import Listed
-from app.sources.picture import IMAGE_SUFFIXES, Picture
+from app.sources.picture import Picture
 from app.sources.shards import shards_in, unpack_shards
 from app.values import MAX_PICTURE_BYTES, VectorOptions
 
@@ -261,7 +262,7 @@ def _unpacked(
     samples = unpack_shards(
         shards,
         folder,
-        suffixes=IMAGE_SUFFIXES,
+        suffixes=SUFFIXES,
         tell=tell,
         most_picture_bytes=MAX_PICTURE_BYTES,
         force=request.force,

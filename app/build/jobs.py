@@ -13,12 +13,11 @@ from app.build.build import BuildReport, BuildRequest, command_for
 from app.embed import MODELS, NEEDS_NO_DOWNLOAD, model_named
 from app.errors import AppError, StorageError, UsageError
 from app.gallery import Folders, check_name, discard_draft, gallery_names
+from app.images.formats import SUFFIXES
 from app.sources.folder import check_free_space
 from app.sources.own import open_folder
-from app.sources.picture import IMAGE_SUFFIXES
 from app.sources.uploads import gather, unpack
 
-SUFFIXES = IMAGE_SUFFIXES
 _INDEX = "IVF100,PQ8"
 _MOST_CHARACTERS = 100
 _logger = logging.getLogger(__name__)

@@ -17,6 +17,8 @@ from app.embed import NEEDS_NO_DOWNLOAD, Embedder
 from app.embed.load import load_embedder as load_plain_embedder
 from app.errors import GalleryError, UsageError
 from app.images import decode
+from app.images.edit import crop
+from app.images.encode import encode_png
 from app.index import VectorStore
 from app.search.question import (
     DEFAULT_K,
@@ -210,7 +212,7 @@ class PictureEmbedder:
             data = _bytes_of(picture)
         side = None if box else self._embedder.decoded_side
         image = decode.decode(data, min_side=side)
-        return decode.crop(image, box) if box else image
+        return crop(image, box) if box else image
 
 
 def _query(query: Query) -> File | Url | Item:
@@ -252,7 +254,7 @@ def _bytes_of(picture: object) -> bytes:
                 "An array must be (height, width, 3), uint8 and RGB, not "
                 f"{picture.shape} {picture.dtype}."
             )
-        return decode.encode_png(picture)
+        return encode_png(picture)
     raise UsageError(
         f"A {type(picture).__name__} is no query: use a path, a URL, bytes, a PIL image, an RGB "
         "array, an image's record, or id= with its public_id."

@@ -29,6 +29,7 @@ import certifi
 
 from app import __version__
 from app.errors import AddressError, FetchError
+from app.images.formats import recognise
 
 _HEADERS = {
     "User-Agent": f"reverse-image-search/{__version__}",
@@ -44,10 +45,6 @@ _MAX_ADDRESSES = 4
 _KEPT_IN_A_PATH = "!#$%&'()*+,/:;=?@[]~"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_PICTURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|BM|II[*+]\0|MM\0[*+]|....ftyp",
-    re.DOTALL,
-)
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _IPV6_GLOBAL = ipaddress.IPv6Network("2000::/3")
@@ -344,7 +341,7 @@ def _retry_after(value: str) -> float | None:
 
 def _check_picture(host: str, body: bytes) -> None:
     """Raise FetchError unless the bytes begin like a picture; what a server calls them is moot."""
-    if _PICTURE.match(body):
+    if recognise(body):
         return
     head = body[:4096].lower()
     if not body:

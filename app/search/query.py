@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import UsageError
-from app.images import decode
+from app.images import decode, encode
+from app.images.edit import apply_edit
 from app.search.galleries import Galleries, Opened
 from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
 from app.search.timing import Stopwatch
@@ -67,8 +68,8 @@ class Queries:
         """
         shown = None if edit.box else DISPLAY_SIDE
         with self._decoding:
-            image = _edited(decode.decode(data, min_side=shown), edit)
-            return decode.encode_png(image, longer_side=shown)
+            image = apply_edit(decode.decode(data, min_side=shown), edit)
+            return encode.encode_png(image, longer_side=shown)
 
     def _embedded(
         self, opened: Opened, request: SearchRequest, watch: Stopwatch
@@ -83,7 +84,7 @@ class Queries:
             with watch.measure("decode"):
                 # Decoded like the gallery's own images, so that the same file has the same vector.
                 side = None if edit.box else embedder.decoded_side
-                image = _edited(decode.decode(data, min_side=side), edit)
+                image = apply_edit(decode.decode(data, min_side=side), edit)
             with watch.measure("embed"):
                 vectors = embedder.embed([image])
         return opened.of_model(vectors)[0], sha256, notes
@@ -113,14 +114,6 @@ def _row_of(opened: Opened, request: SearchRequest) -> list[int]:
     """Return the row of the image that is the query; none for a picture from elsewhere."""
     query = request.query
     return [opened.gallery.id_of(str(query.id))] if isinstance(query, Item) else []
-
-
-def _edited(image: NDArray[np.uint8], edit: Edit) -> NDArray[np.uint8]:
-    if edit.quarter_turns % 4:
-        image = decode.rotate(image, edit.quarter_turns)
-    if edit.mirrored:
-        image = decode.mirror(image)
-    return decode.crop(image, edit.box) if edit.box else image
 
 
 def _moved(vector: Vector, request: SearchRequest, opened: Opened) -> Vector:

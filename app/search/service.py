@@ -1,6 +1,5 @@
 """A question → its answer: the search, start to end, and what else the doors show of a gallery."""
 
-import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.embed import Embedder
 from app.errors import NotFoundError
+from app.images import formats
 from app.search.galleries import Galleries, Opened
 from app.search.model_cache import Models
 from app.search.query import Queries, QueryVector
@@ -182,7 +182,8 @@ class SearchService:
         if data is None:
             missing = self._galleries.pictures_missing(opened)
             raise NotFoundError(missing or f"{record.path} is missing.")
-        return data, mimetypes.guess_type(record.path)[0] or "application/octet-stream"
+        found = formats.by_suffix(record.path)
+        return data, found.media_type if found else "application/octet-stream"
 
     @contextmanager
     def _watched(self) -> Iterator[Callable[[SearchResult], SearchResult]]:

@@ -23,25 +23,13 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from app.errors import FetchError, QueryError, StorageError, UsageError
+from app.images.formats import recognise
 from app.sources.lists import Row
 
 FAILED = "failed.csv"
 """The list, beside the pictures, of the rows that gave none; it marks a folder as this module's."""
 
 _LOCK, _PART = ".lock", ".part"
-_SUFFIXES = tuple(
-    (re.compile(magic, re.DOTALL), suffix)
-    for magic, suffix in (
-        (rb"\xff\xd8\xff", ".jpg"),
-        (rb"\x89PNG", ".png"),
-        (rb"RIFF....WEBP", ".webp"),
-        (rb"GIF8", ".gif"),
-        (rb"BM", ".bmp"),
-        (rb"II|MM", ".tif"),
-        (rb"....ftypavi", ".avif"),
-        (rb"....ftyp", ".heic"),
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -171,8 +159,8 @@ def _fetched(
 def _keep(row: Row, folder: Path, data: bytes, check: Callable[[bytes], None]) -> str:
     """Write a picture that passes the check, whole or not at all, and return its name."""
     check(data)
-    suffix = next((suffix for magic, suffix in _SUFFIXES if magic.match(data)), ".img")
-    name = stem_of(row) + suffix
+    found = recognise(data)
+    name = stem_of(row) + (found.suffixes[0] if found else ".img")
     part = folder / f".{name}{_PART}"
     part.write_bytes(data)
     part.replace(folder / name)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.errors import DatasetError
+from app.images.formats import SUFFIXES
 from app.sources.listing import is_folder, listing
-from app.sources.picture import IMAGE_SUFFIXES, Layout, Picture, in_order, labels_of
+from app.sources.picture import Layout, Picture, in_order, labels_of
 
 
 class OwnFolder:
@@ -34,7 +35,7 @@ class OwnFolder:
             Picture("/".join((*way, image.name)), labels_of(way)) for way, image in self._images()
         )
         if not found:
-            suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+            suffixes = " ".join(sorted(SUFFIXES))
             raise DatasetError(f"{self.folder} holds no image (a file named {suffixes}).")
         return found
 
@@ -61,7 +62,7 @@ class OwnFolder:
             for each in inside.folders:
                 (links if each.is_symlink() else folders).append(((*way, each.name), each))
             for each in inside.files:
-                if each.suffix.lower() in IMAGE_SUFFIXES:
+                if each.suffix.lower() in SUFFIXES:
                     yield way, each
 
 

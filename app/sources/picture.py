@@ -5,13 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-IMAGE_SUFFIXES = frozenset(
-    {
-        *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"),
-        *(".tif", ".tiff", ".heic", ".heif", ".avif"),
-    }
-)
-
 
 @dataclass(frozen=True)
 class Picture:

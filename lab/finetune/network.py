@@ -20,6 +20,7 @@ from app.embed.networks import feature_network, pooled
 from app.embed.weights import find_weights
 from app.errors import DatasetError, DecodeError, ModelError, UsageError
 from app.images import decode
+from app.images.edit import crop, mirror
 from app.settings import Settings
 from app.values import Box
 from lab.finetune.activations import Activations, Compute
@@ -200,7 +201,7 @@ def _preparing(
         except DecodeError as exc:
             raise DatasetError(f"{changed} ({exc}) Build it anew.") from exc
         if other:
-            image = decode.mirror(decode.crop(image, _box(np.random.default_rng([seed, row]))))
+            image = mirror(crop(image, _box(np.random.default_rng([seed, row]))))
         return ((how.apply(image) - mean) / std).transpose(2, 0, 1)
 
     return prepare

@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from app.build.build import BuildReport, build
-from app.build.jobs import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded
+from app.build.jobs import Archive, GalleryMaker, MakeRequest, Progress, Uploaded
 from app.doors.cli import create_index
 from app.embed import MODELS, Embedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import AppError, DatasetError, ModelError, StorageError, UsageError
 from app.gallery import Gallery, gallery_names
+from app.images.formats import SUFFIXES
 from app.sources import uploads
 from tests.conftest import Home, encoded, fill, mean_colour, picture
 from tests.doors.page.browser.visitor import is_one_sentence

@@ -16,7 +16,7 @@ from app.build.build import build_gallery
 from app.build.transfer import ExportReport, ImportRequest, export_gallery, import_embeddings
 from app.errors import DatasetError, ModelError, NotFoundError
 from app.gallery import Gallery
-from app.images import decode
+from app.images import encode
 from app.sources.ids import fault_of
 from app.sources.own import Listed, open_folder
 from app.sources.picture import Picture
@@ -322,14 +322,14 @@ def test_a_thumbnail_that_is_damaged_becomes_a_grey_card_and_is_left_out_of_a_su
     home: Home, tmp_path: Path, ris: Run
 ) -> None:
     folder = foreign(tmp_path / "theirs", some_vectors(3))
-    good = decode.thumbnail(np.full((20, 30, 3), 90, np.uint8))
-    large = decode.thumbnail(np.zeros((9, 1_500, 3), np.uint8), longer_side=1_500)
+    good = encode.thumbnail(np.full((20, 30, 3), 90, np.uint8))
+    large = encode.thumbnail(np.zeros((9, 1_500, 3), np.uint8), longer_side=1_500)
     (folder / "thumbnails").mkdir()
     table = pyarrow.table({"webp": [good, good[:12] + bytes(50), large]})
     pyarrow.parquet.write_table(table, folder / "thumbnails" / "thumbnails_0.parquet")
     take(home, folder, index="Flat")
     shown = [home.service().thumbnail("back", row) for row in range(3)]
-    assert shown == [good, decode.no_picture(), decode.no_picture()]
+    assert shown == [good, encode.no_picture(), encode.no_picture()]
     code, out, err = ris("inspect", "--gallery", "back", "--json")
     assert code == 0, err
     facts = json.loads(out)

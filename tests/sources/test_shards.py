@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import AppError, DatasetError, UsageError
-from app.sources.picture import IMAGE_SUFFIXES
+from app.images.formats import SUFFIXES
 from app.sources.shards import Sample, shards_in, unpack_shards
 from tests.commands import Run
 from tests.conftest import Home, encoded, picture
@@ -33,7 +33,7 @@ def unpack(place: Path, folder: Path, **options: int) -> list[Sample]:
     return unpack_shards(
         shards_in(place),
         folder,
-        suffixes=IMAGE_SUFFIXES,
+        suffixes=SUFFIXES,
         tell=lambda stage, done, total: None,
         **options,
     )
@@ -96,7 +96,7 @@ def test_what_a_killed_run_left_goes_and_two_runs_do_not_meet(tmp_path: Path) ->
         with pytest.raises(UsageError, match="Another run is filling the folder"):
             unpack(file, out)
 
-    unpack_shards(shards_in(file), out, suffixes=IMAGE_SUFFIXES, tell=meet)
+    unpack_shards(shards_in(file), out, suffixes=SUFFIXES, tell=meet)
     assert [path.name for path in out.parent.iterdir()] == ["mine"]
     assert [path.suffix for path in out.iterdir()] == [".jpg"]
 

@@ -21,7 +21,7 @@ from app.build.transfer.places import PROJECTION, Exported, read_exported
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, GalleryError, UsageError
 from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
-from app.images import decode
+from app.images import decode, encode
 from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
@@ -203,7 +203,7 @@ def _fill(
                 seen = list(pool.map(partial(_seen, request.pictures), records, metadata))
                 draft.add(
                     [record for record, _ in seen],
-                    [webp or decode.no_picture() for _, webp in seen],
+                    [webp or encode.no_picture() for _, webp in seen],
                     vectors,
                     skipped,
                 )
@@ -276,7 +276,7 @@ def _seen(
         height=height,
         bytes=len(data),
     )
-    return told, thumbnail or decode.thumbnail(image)
+    return told, thumbnail or encode.thumbnail(image)
 
 
 def _is_thumbnail(data: bytes) -> bool:

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from app.errors import NotFoundError, TooLargeError, UsageError
+from app.images.formats import HEAD_BYTES, recognise
 from app.search.question import File, Url
 from app.values import MAX_PICTURE_BYTES
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATH = re.compile(r"[/~.]|[a-z]:[\\/]|\\\\", re.IGNORECASE)
-_BASE64_OF_A_JPEG = "/9j/"  # its first bytes, ff d8 ff; what else begins with / is a path
 
 
 def picture(text: str, folders: Sequence[Path] | None) -> File | Url:
@@ -34,9 +34,19 @@ def picture(text: str, folders: Sequence[Path] | None) -> File | Url:
         return File(_file(url2pathname(urlsplit(text).path), folders))
     if _ADDRESS.match(text):
         return Url(text)
-    if _PATH.match(text) and not text.startswith(_BASE64_OF_A_JPEG):
+    if _PATH.match(text) and not _begins_a_picture(text):
         return File(_file(text, folders))
     return File(_decoded(text))
+
+
+def _begins_a_picture(text: str) -> bool:
+    """Return whether text that looks like a path is base64 of a picture: a JPEG's begins with /."""
+    start = "".join(text[: 2 * HEAD_BYTES].split())
+    try:
+        data = base64.b64decode(start[: len(start) // 4 * 4], validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return recognise(data) is not None
 
 
 def _file(path: str, folders: Sequence[Path] | None) -> bytes:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.build.jobs import SUFFIXES, Archive, GalleryMaker, MakeRequest, Progress, Uploaded
+from app.build.jobs import Archive, GalleryMaker, MakeRequest, Progress, Uploaded
 from app.doors.page.functions import Answer, telling
 from app.doors.page.references import Uploads, entry, whole_number
 from app.errors import UsageError
+from app.images.formats import SUFFIXES
 
 _MOST_SKIPPED_SHOWN = 1_000
 _GONE = "The uploaded files are not here any more: choose them again."

@@ -15,6 +15,7 @@ from app.doors.page.endpoints import name_endpoints
 from app.doors.page.functions import EXAMPLES, Functions
 from app.doors.page.references import Uploads
 from app.doors.page.theme import make_theme
+from app.images.formats import CHOSEN_IN_BROWSERS
 from app.search.service import SearchService
 from app.values import MAX_PICTURE_BYTES
 
@@ -32,13 +33,14 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
     f'<link rel="stylesheet" href="page/{name}.css">'
     for name in ("page", "query", "results", "detail", "create")
 )
-_ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
+_ORIGINAL = f"""<section class="pane" aria-label="Original"><h2>Original</h2>
 <div class="stage"></div><div class="ways">
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
 <button type="button" data-action="mirror-to-edit">Mirror to edit →</button>
-<input type="file" accept="image/*,.heic,.heif" hidden aria-label="Picture file"></div></section>"""
+<input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden
+  aria-label="Picture file"></div></section>"""
 _EDIT = """<section class="pane" aria-label="Edit">
 <h2>Edit <small>drag a rectangle to search for a part</small></h2>
 <div class="stage"></div><div class="ways">

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.doors.answers import image_url
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
+from app.images.formats import HEAD_BYTES, recognise
 from app.search.service import SearchService
 from app.values import MAX_PICTURE_BYTES, Box, Edit, ImageRecord
 
@@ -23,8 +24,6 @@ Reference = dict[str, Any]
 _GONE = "That picture is not here any more: choose it again."
 _MOST_EXAMPLES = 50
 _MOST_WEIGHT = 10
-
-_SHOWN_BY_BROWSERS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
 
 
 class Uploads:
@@ -48,10 +47,11 @@ class Uploads:
         file = self._picture(path, name)
         shown = file
         with file.open("rb") as opened:
-            head = opened.read(16)
+            head = opened.read(HEAD_BYTES)
         if not head:
             raise DecodeError(f"{name} is empty: choose a picture.")
-        if not head.startswith(_SHOWN_BY_BROWSERS):
+        found = recognise(head)
+        if found is None or not found.shown_by_browsers:
             shown = self._write(self._service.preview(file.read_bytes()), ".png")
         return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 from app.doors.rest.parameters import ImageId, Name
 from app.doors.rest.problem_responses import documented
 from app.errors import NotFoundError
+from app.images.formats import FORMATS
 from app.search.service import SearchService
 
-_SHOWN_BY_BROWSERS = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp")
+_SHOWN_BY_BROWSERS = tuple(each.media_type for each in FORMATS if each.shown_by_browsers)
 _PROBLEMS = documented([404, 422, 503])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import DecodeError
 from app.gallery import Gallery, open_gallery
-from app.images import decode
+from app.images import decode, encode, formats
 from app.index import SearchEffort, VectorIndex
 from app.sources.own import open_folder
 from app.sources.picture import Picture
@@ -23,7 +23,6 @@ _GREY_SPREAD = 16  # of 255 between a pixel's colours; lossy formats tint grey o
 _NEARLY_EQUAL = 0.95  # cosine, as in the search's own results
 _NEIGHBOURS = 6
 _CHUNK_ROWS = 500
-_FORMATS = {"JPG": "JPEG", "TIF": "TIFF", "HEIF": "HEIC", "WEBP": "WebP"}
 
 Tell = Callable[[str, int, int], None]
 
@@ -120,7 +119,7 @@ def _look(folder: Path, picture: Picture) -> Look | Skipped:
     except DecodeError as exc:
         return Skipped(picture.path, str(exc))
     digest = hashlib.sha256(data).hexdigest()
-    kind = decode.format_of(data)
+    kind = decode.format_of(data).name
     colours = _colours(image)
     return Look(
         picture.path, kind, width, height, len(data), digest, *colours, labels=picture.labels
@@ -132,10 +131,9 @@ def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
     for start in range(0, rows, _CHUNK_ROWS):
         tell("look", start, rows)
         for record in gallery.images(range(start, min(rows, start + _CHUNK_ROWS))):
-            suffix = PurePosixPath(record.path).suffix.lstrip(".").upper()
             yield Look(
                 record.path,
-                _FORMATS.get(suffix, suffix) or "unknown",
+                _format_by_name(record.path),
                 record.width,
                 record.height,
                 record.bytes,
@@ -146,12 +144,18 @@ def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
     tell("look", rows, rows)
 
 
+def _format_by_name(path: str) -> str:
+    if found := formats.by_suffix(path):
+        return found.name
+    return PurePosixPath(path).suffix.lstrip(".").upper() or "unknown"
+
+
 def _readable(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
 def _colours_of(thumbnail: bytes) -> tuple[tuple[int, int, int] | None, bool | None]:
-    if thumbnail == decode.no_picture():
+    if thumbnail == encode.no_picture():
         return None, None
     try:
         return _colours(decode.decode(thumbnail))

@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from app.build.jobs import SUFFIXES, GalleryMaker
+from app.build.jobs import GalleryMaker
 from app.doors.page.create import MakingFunctions
 from app.doors.page.references import Uploads
 from app.embed import MODELS
 from app.errors import UsageError
+from app.images.formats import SUFFIXES
 from app.settings import read_settings
 from app.values import MAX_PICTURE_BYTES
 from app.wiring import make_maker

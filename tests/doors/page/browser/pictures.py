@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from app.images.decode import crop, decode, encode_png
+from app.images.decode import decode
+from app.images.edit import crop
+from app.images.encode import encode_png
 from app.values import Box
 from tests.conftest import PHOTOGRAPHS, encoded
 

@@ -1,0 +1,104 @@
+"""A loaded picture of any kind of pixels → opaque 8-bit RGB in sRGB, transparent parts on white."""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from app.errors import DecodeError
+
+_MAX_PROFILE_BYTES = 4 * 1024 * 1024
+_TAG_BITS, _TAG_PHOTOMETRIC = 258, 262
+_WHITE_IS_ZERO = 0
+_COLOUR_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
+_SAME_COLOUR = 2  # of 255
+
+
+def to_srgb(image: ImageFile) -> Image.Image:
+    """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB, on white.
+
+    The picture itself is returned where it is that already. An ICC profile that is broken, or
+    meant for other colours than the picture's, is ignored. DecodeError for pixels whose range of
+    values is not known.
+    """
+    if image.mode == "RGB" and not image.info.keys() & {"icc_profile", "transparency"}:
+        return image
+    pixels = _to_8_bits(image) if image.mode.startswith("I;16") else image
+    if pixels.mode not in _READABLE_MODES:
+        raise DecodeError(
+            f"This picture's kind of pixels ({pixels.mode}) has no certain colours: "
+            "save it with 8 bits a colour, as PNG or JPEG."
+        )
+    colours, alpha = _without_alpha(pixels)
+    colours = _apply_profile(colours, image.info.get("icc_profile")).convert("RGB")
+    if alpha is None:
+        return colours
+    on_white = Image.new("RGB", colours.size, "white")
+    on_white.paste(colours, mask=alpha)
+    return on_white
+
+
+def _to_8_bits(image: ImageFile) -> Image.Image:
+    """Return a 16-bit grey picture with 8 bits: the full range to the full range, rounded."""
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    full = 4095 if tags.get(_TAG_BITS) == (12,) else 65535
+    values = np.minimum(np.arange(65536), full)
+    if tags.get(_TAG_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        values = full - values
+    table = ((values * 255 + full // 2) // full).astype(np.uint8)
+    numbers = np.asarray(image)
+    grey = Image.fromarray(table[numbers])
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey.putalpha(Image.fromarray(np.where(numbers == transparent, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return a picture's colours in a mode that profiles exist for, and its alpha, if any."""
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
+        return image.convert(image.mode[:-1]), image.getchannel("A")
+    if image.mode == "1":
+        return image.convert("L"), None
+    return image if image.mode in _COLOUR_SPACES.values() else image.convert("RGB"), None
+
+
+def _apply_profile(image: Image.Image, profile: object) -> Image.Image:
+    """Return an L, RGB or CMYK picture in sRGB, its colours as an ICC ``profile`` defines them."""
+    if not isinstance(profile, bytes) or len(profile) > _MAX_PROFILE_BYTES:
+        return image
+    mode, transform = transform_to_srgb(profile)
+    if transform is None:
+        return image
+    if (image.mode, mode) == ("L", "RGB"):
+        image = image.convert("RGB")
+    return transform.apply(image) if image.mode == mode else image
+
+
+@lru_cache(maxsize=16)
+def transform_to_srgb(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """Return a profile's mode and its transform to sRGB; None if broken or sRGB by itself.
+
+    Whether a profile is sRGB is measured, not read from its name: it is if no colour of a grid
+    moves by more than 2 of 255.
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _COLOUR_SPACES[source.profile.xcolor_space]
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        transform = ImageCms.ImageCmsTransform(source, srgb, mode, "RGB")
+    except (KeyError, OSError, TypeError, ValueError, ImageCms.PyCMSError):
+        return "", None
+    if mode == "CMYK":
+        return mode, transform
+    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 27, 3)
+    probe = Image.fromarray(grid if mode == "RGB" else np.arange(256, dtype=np.uint8)[None])
+    before = np.asarray(probe.convert("RGB"), dtype=np.int16)
+    after = np.asarray(transform.apply(probe), dtype=np.int16)
+    return mode, None if np.abs(after - before).max() <= _SAME_COLOUR else transform

@@ -1,0 +1,212 @@
+"""Grey, deep, transparent and wide-gamut pictures become sRGB on white."""
+
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from app.errors import DecodeError
+from app.images.colours import transform_to_srgb
+from app.images.decode import decode
+from tests.images.scenes import (
+    GREY,
+    IMAGE,
+    P3_PRIMARIES,
+    SCENE,
+    SRGB_PRIMARIES,
+    as_rgb,
+    encode,
+    grey_profile,
+    ink_profile,
+    matrix_profile,
+    mean_difference,
+)
+
+# Fewer or other numbers a pixel
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG"])
+def test_grey_becomes_equal_red_green_and_blue(kind: str) -> None:
+    pixels = decode(encode(Image.fromarray(GREY), kind))
+    assert mean_difference(pixels, as_rgb(GREY)) < 1
+    assert (pixels == pixels[..., :1]).all()
+
+
+def test_black_and_white_become_0_and_255() -> None:
+    pixels = decode(encode(IMAGE.convert("1")))
+    assert set(np.unique(pixels)) == {0, 255}
+
+
+WIDE = GREY.astype(np.uint16) * 257
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(encode(Image.fromarray(WIDE)), id="PNG"),
+        pytest.param(encode(Image.fromarray(WIDE), "TIFF"), id="TIFF"),
+        pytest.param(encode(Image.fromarray(WIDE.astype(">u2")), "TIFF"), id="TIFF, big-endian"),
+        pytest.param(
+            encode(Image.fromarray(65535 - WIDE), "TIFF", tiffinfo={262: 0}), id="TIFF, 0 is white"
+        ),
+    ],
+)
+def test_16_bits_are_scaled_to_8_and_not_clipped(data: bytes) -> None:
+    assert np.array_equal(decode(data), as_rgb(GREY))
+
+
+def test_16_bits_are_rounded_to_the_nearest() -> None:
+    numbers = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.round(numbers / 257).astype(np.uint8)
+    assert np.array_equal(decode(encode(Image.fromarray(numbers))), as_rgb(expected))
+
+
+def test_12_bits_are_scaled_to_8() -> None:
+    numbers = np.arange(0, 4096, 16)
+    pairs = numbers.reshape(-1, 2)
+    packed = np.stack(
+        [pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], -1
+    )
+    strip = packed.astype(np.uint8).tobytes()
+    tags = [(256, 256), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
+    tags.append((279, len(strip)))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    data = b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + directory
+    expected = np.round(numbers * 255 / 4095).astype(np.uint8)[None]
+    assert np.array_equal(decode(data), as_rgb(expected))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_numbers_without_a_known_range_are_refused(kind: type) -> None:
+    with pytest.raises(DecodeError, match="8 bits"):
+        decode(encode(Image.fromarray(GREY.astype(kind)), "TIFF"))
+
+
+# Transparency lies on white
+
+
+def veiled() -> tuple[Image.Image, NDArray[np.uint8]]:
+    """Return the scene, opaque above, half transparent in a band, invisible below; and on white."""
+    alpha = np.full(SCENE.shape[:2], 255, np.uint8)
+    alpha[60:70], alpha[70:] = 128, 0
+    image = Image.fromarray(np.dstack([SCENE, alpha]))
+    share = alpha[..., None] / 255
+    return image, np.round(SCENE * share + 255 * (1 - share)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("TIFF", {}),
+        ("WEBP", {"lossless": True, "exact": True}),
+        ("AVIF", {"quality": 95}),
+        ("HEIC", {"quality": 95}),
+    ],
+)
+def test_transparent_parts_lie_on_white(kind: str, options: dict[str, Any]) -> None:
+    image, on_white = veiled()
+    assert mean_difference(decode(encode(image, kind, **options)), on_white) < 2
+
+
+def test_grey_with_transparency_lies_on_white() -> None:
+    image, _ = veiled()
+    pixels = decode(encode(image.convert("LA")))
+    assert np.array_equal(pixels[:60], as_rgb(GREY)[:60])
+    assert (pixels[70:] == 255).all()
+
+
+def test_a_palette_with_transparency_lies_on_white() -> None:
+    image, on_white = veiled()
+    assert mean_difference(decode(encode(image.quantize(128))), on_white) < 8
+    palette = IMAGE.quantize(16)
+    corner = int(np.asarray(palette)[0, 0])
+    hidden = np.asarray(palette) == corner
+    for data in (
+        encode(palette, transparency=corner),
+        encode(palette, "GIF", transparency=corner),
+    ):
+        pixels = decode(data)
+        assert (pixels[hidden] == 255).all()
+        assert np.array_equal(pixels[~hidden], np.asarray(palette.convert("RGB"))[~hidden])
+
+
+def test_one_colour_declared_transparent_is_white() -> None:
+    pixels = decode(encode(IMAGE, transparency=(200, 30, 40)))
+    assert (pixels[:32, :48] == 255).all()
+    assert np.array_equal(pixels[32:], SCENE[32:])
+    corner = int(GREY[0, 0])
+    expected = as_rgb(np.where(corner == GREY, 255, GREY).astype(np.uint8))
+    assert np.array_equal(decode(encode(IMAGE.convert("L"), transparency=corner)), expected)
+    wide = encode(Image.fromarray(WIDE), transparency=corner * 257)
+    assert np.array_equal(decode(wide), expected)
+
+
+# Right colours
+
+
+def to_srgb(pixels: NDArray[np.uint8], primaries: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return what colours of these primaries and gamma 2.2 are in sRGB, by its definition."""
+    light = (pixels / 255) ** 2.2 @ primaries.T @ np.linalg.inv(SRGB_PRIMARIES).T
+    light = light.clip(0, 1)
+    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.round(curved * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("TIFF", {}),
+        ("WEBP", {"lossless": True}),
+        ("JPEG", {"quality": 100, "subsampling": 0}),
+        ("AVIF", {"quality": 100, "subsampling": "4:4:4"}),
+    ],
+)
+def test_a_wide_gamut_is_converted_to_srgb(kind: str, options: dict[str, Any]) -> None:
+    data = encode(IMAGE, kind, icc_profile=matrix_profile(P3_PRIMARIES, 2.2), **options)
+    expected = to_srgb(SCENE, P3_PRIMARIES)
+    assert mean_difference(expected, SCENE) > 5
+    assert mean_difference(decode(data), expected) < 2
+
+
+def test_the_colours_of_a_transparent_or_grey_picture_are_converted_too() -> None:
+    profile = matrix_profile(P3_PRIMARIES, 2.2)
+    image, _ = veiled()
+    pixels = decode(encode(image, icc_profile=profile))
+    assert mean_difference(pixels[:60], to_srgb(SCENE, P3_PRIMARIES)[:60]) < 2
+    assert (pixels[70:] == 255).all()
+    linear = Image.fromarray(np.full((4, 4), 128, np.uint8))
+    for linear_profile in (grey_profile(1.0), matrix_profile(SRGB_PRIMARIES, 1.0)):
+        light = decode(encode(linear, icc_profile=linear_profile))
+        assert np.abs(light.astype(int) - 188).max() <= 1  # half the light is 188 in sRGB
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_inks_are_converted_by_their_profile(kind: str) -> None:
+    inks = Image.new("CMYK", (64, 64), (200, 100, 0, 128))
+    pixels = decode(encode(inks, kind, icc_profile=ink_profile()))
+    assert np.abs(pixels.astype(int) - 119).max() <= 3  # L* = 50 is 119 in sRGB
+
+
+def test_srgb_by_any_profile_is_left_as_it_is() -> None:
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert np.array_equal(decode(encode(IMAGE, icc_profile=own)), SCENE)
+    assert transform_to_srgb(own) == ("RGB", None)  # no work is done for it
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param(b"no profile at all", id="nonsense"),
+        pytest.param(matrix_profile(P3_PRIMARIES, 2.2)[:200], id="cut"),
+        pytest.param(ink_profile(), id="for other colours"),
+        pytest.param(matrix_profile(P3_PRIMARIES, 2.2) + bytes(5_000_000), id="vast"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_ignored(profile: bytes) -> None:
+    assert np.array_equal(decode(encode(IMAGE, "TIFF", icc_profile=profile)), SCENE)
