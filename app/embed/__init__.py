@@ -25,5 +25,5 @@ __all__ = [
     "pooled_name",
 ]
 
-# With this package OpenVINO tells its maker of each import and conversion, over the network.
+# With this package OpenVINO reports each import and conversion to its maker over the network.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

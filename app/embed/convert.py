@@ -1,7 +1,7 @@
 """A weights file → a network that OpenVINO runs.
 
-`python -m app.embed.convert pictures|texts MODEL WEIGHTS OUTPUT.xml [MODELS]` does it in a process
-of its own: torch's memory goes with it, and a later start does not need torch at all.
+`python -m app.embed.convert pictures|texts MODEL WEIGHTS OUTPUT.xml [MODELS]` runs in a process of
+its own, so that torch's memory is freed with it; a later start does not need torch at all.
 """
 
 import logging
@@ -18,11 +18,12 @@ _CONTEXT_TOKENS = 77  # of CLIP's texts
 
 
 def convert(model: Model, weights: Path, output: Path, *, texts: bool = False) -> None:
-    """Write `output` (.xml, with its .bin beside it): pictures or texts → (n, dim) float32.
+    """Write the model's network as `output` (.xml, with its .bin beside it).
 
-    Pictures are (n, H, W, 3) uint8, mean and deviation are folded into the network; texts are
-    (n, 77) int64 tokens. Written under another name first, the .xml last, so that a file that
-    exists is whole. ModelError if the weights do not fit the network.
+    It turns (n, H, W, 3) uint8 pictures, or (n, 77) int64 tokens with `texts`, into (n, dim)
+    float32 features; a picture's mean and deviation are part of it. Both files are written under
+    another name first and the .xml is renamed last, so that an .xml that exists is whole.
+    ModelError if the weights do not fit the network.
     """
     import openvino as ov
 
@@ -34,7 +35,7 @@ def convert(model: Model, weights: Path, output: Path, *, texts: bool = False) -
 
 
 def read_weights(weights: Path) -> State:
-    """Return the tensors of a .safetensors file, or of one of torch; ModelError if it is none."""
+    """Return the tensors of a .safetensors or a torch file; ModelError if it cannot be read."""
     import torch
 
     try:
@@ -49,15 +50,16 @@ def read_weights(weights: Path) -> State:
 
 
 def network_of(model: Model, weights: Path) -> Any:
-    """Return the network of torch: (n, 3, H, W) float32 → (n, dim), with a trained head if any."""
+    """Return the torch network, (n, 3, H, W) float32 → (n, dim), with a trained head if any."""
     if model.file is None:
         return feature_network(model, read_weights(weights))
-    own = read_weights(model.file.path)
-    state = _part(own, BASE_PREFIX) if model.file.whole else read_weights(weights)
-    return with_head(feature_network(model, state), _part(own, HEAD_PREFIX)).eval()
+    trained = read_weights(model.file.path)
+    base = _below(BASE_PREFIX, trained) if model.file.whole else read_weights(weights)
+    return with_head(feature_network(model, base), _below(HEAD_PREFIX, trained)).eval()
 
 
-def _part(state: State, prefix: str) -> State:
+def _below(prefix: str, state: State) -> State:
+    """Return the tensors whose names begin with a prefix, without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in state.items()
@@ -70,19 +72,18 @@ def _pictures(model: Model, weights: Path) -> Any:
     import torch
 
     network = network_of(model, weights)
-    how = model.preprocessing
+    preprocessing = model.preprocessing
     with torch.inference_mode():
         converted = ov.convert_model(
             network,
-            example_input=torch.zeros(1, 3, how.crop, how.crop),
-            input=[-1, 3, how.crop, how.crop],
+            example_input=torch.zeros(1, 3, preprocessing.crop, preprocessing.crop),
+            input=[-1, 3, preprocessing.crop, preprocessing.crop],
         )
     steps = ov.preprocess.PrePostProcessor(converted)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
-    steps.input().preprocess().convert_element_type(ov.Type.f32).mean(list(how.mean)).scale(
-        list(how.std)
-    )
+    normalised = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    normalised.mean(list(preprocessing.mean)).scale(list(preprocessing.std))
     return steps.build()
 
 
@@ -100,7 +101,7 @@ def _texts(model: Model, weights: Path) -> Any:
 
 
 def main(arguments: list[str]) -> int:
-    """Convert as the command line says; the error's sentence goes to standard error."""
+    """Convert what the arguments name; the sentence of an error goes to standard error."""
     what, name, weights, output, *models_dir = arguments
     logging.disable(logging.WARNING)
     try:

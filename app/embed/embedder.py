@@ -1,4 +1,4 @@
-"""Pictures, and texts, → unit vectors, whatever runs the network: batching, length and checks."""
+"""Pictures or texts → unit vectors: batching, unit length and checks around any runtime."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from app.errors import ModelError, UsageError
 
 
 class Runtime(Protocol):
-    """What runs a network; the one method that a new runtime has to bring."""
+    """Runs a network; a new runtime needs only this method and its batch size."""
 
     batch: int
 
@@ -21,16 +21,16 @@ class Runtime(Protocol):
 
 
 class TextRuntime(Protocol):
-    """What runs a network for texts."""
+    """Runs a network for texts."""
 
     def run(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, dim) float32 features of n texts; thread-safe."""
 
 
 class Embedder:
-    """A model that can run here. Safe to use from several threads at once.
+    """A model that is ready to run. Safe to use from several threads at once.
 
-    `load_texts` gives what runs its texts, where it has any; called when the first text comes.
+    `load_texts` loads the model's text network, if it has one, when the first text comes.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Embedder:
         self._runtime = runtime
         self._load_texts = load_texts
         self._texts: TextRuntime | None = None
-        self._loading = threading.Lock()
+        self._loading_texts = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -54,26 +54,27 @@ class Embedder:
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The number of dimensions of a vector."""
         return self.model.dim
 
     @property
     def batch(self) -> int:
-        """How many pictures the runtime takes at once."""
+        """The number of pictures that the runtime takes at once."""
         return self._runtime.batch
 
     @property
     def decoded_side(self) -> int:
-        """The shorter side, in pixels, that a picture needs to be decoded to for this model.
+        """The shorter side, in pixels, that is enough of a picture for this model.
 
-        Twice what the network's resize asks for: its filter then still averages over whole pixels.
+        Twice the side that the preprocessing resizes to: its filter then still averages over whole
+        pixels.
         """
         return 2 * self.model.preprocessing.resize
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the network's small uint8 input of an (H, W, 3) uint8 picture.
+        """Return the network's (crop, crop, 3) uint8 input for an (H, W, 3) uint8 picture.
 
-        Apart from `embed` so that a build may drop each large picture before its batch is full.
+        Separate from `embed` so that a build can free each large picture before its batch is full.
         """
         return self.model.preprocessing.apply(image)
 
@@ -82,7 +83,7 @@ class Embedder:
         return self.embed_prepared([self.prepare(image) for image in images])
 
     def embed_prepared(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Return (n, dim) float32 vectors of norm 1 of what `prepare` gave.
+        """Return (n, dim) float32 vectors of norm 1 of inputs that `prepare` made.
 
         ModelError if they are not finite. The last batch is filled up with zeros: a network of
         fixed shape is the fastest, and the vectors do not depend on what else is in the batch.
@@ -98,23 +99,23 @@ class Embedder:
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, dim) float32 vectors of norm 1 of n texts, in the space of the pictures.
 
-        The network sees the first 75 tokens of a text. UsageError if the model knows no texts, or
-        for what is no list of texts; ModelError if its network cannot run here.
+        The network reads the first 75 tokens of a text. UsageError if the model has no text network
+        or `texts` is not a list of texts; ModelError if the network cannot run here.
         """
         if self._load_texts is None:
-            able = ", ".join(model.name for model in MODELS.values() if model.has_texts)
-            raise UsageError(f"The model {self.name} knows no texts: choose one of {able}.")
+            others = ", ".join(model.name for model in MODELS.values() if model.has_texts)
+            raise UsageError(f"The model {self.name} cannot embed texts: choose one of {others}.")
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise UsageError(f"Give a list of texts, such as ['a dog'], not {texts!r}.")
+            raise UsageError(f"texts must be a list such as ['a dog'], not {texts!r}.")
         if not len(texts):
             return np.empty((0, self.dim), np.float32)
-        with self._loading:
+        with self._loading_texts:
             if self._texts is None:
                 self._texts = self._load_texts()
         return self._units(self._texts.run(texts))
 
     def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return vectors brought to length 1; ModelError if they are not finite."""
+        """Return the vectors scaled to length 1; ModelError if they are not finite."""
         if not np.isfinite(vectors).all():
             raise ModelError(
                 f"The model {self.name} gave values that are not numbers: its weights are damaged."

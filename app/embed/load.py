@@ -1,4 +1,4 @@
-"""A model's name → an embedder that runs here: weights found, network converted or cached."""
+"""A model's name → an embedder: its weights found, its network converted or cached."""
 
 import hashlib
 import os
@@ -28,10 +28,10 @@ def load_embedder(
     models_dir: Path | None = None,
     download: bool = False,
 ) -> Embedder:
-    """Return the embedder called `name`; UsageError if unknown, ModelError if it cannot run here.
+    """Return an embedder of the model `name`; trained models are files in `models_dir`.
 
-    Models of one's own are files in `models_dir`. For a query one picture uses every core; for a
-    build every core has a batch of its own.
+    For a query one picture uses every core; for a build every core runs a batch of its own.
+    UsageError if there is no such model, ModelError if it cannot run here.
     """
     model = find_model(name, models_dir)
     if model.weights is None:
@@ -55,17 +55,17 @@ def load_embedder(
 
 
 def usable_cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def check_can_run(name: str, *, weights_dir: Path | None, cache_dir: Path) -> None:
-    """Raise what loading the registry's model `name` for a build would end with here.
+    """Raise the error that would stop a build with the registry's model `name`, if it shows early.
 
-    As far as it can be told at once: UsageError if it is unknown, ModelError if a package that it
-    needs is not installed.
+    UsageError if there is no such model, ModelError if a package that it needs is not installed.
+    Nothing is loaded or downloaded.
     """
     model = model_named(name)
     if model.library:
@@ -76,9 +76,9 @@ def check_can_run(name: str, *, weights_dir: Path | None, cache_dir: Path) -> No
 def adopt_model_file(
     file: Path, *, models_dir: Path, weights_dir: Path | None, cache_dir: Path, download: bool
 ) -> str:
-    """Copy a model file into `models_dir` and return its model's name; see `adopt_model`.
+    """Copy a model file into `models_dir` and return its model's name, as `adopt_model` does.
 
-    ModelError, and no copy, where the weights that it was made from are not here either.
+    ModelError, and no copy, if the weights that it was trained from are not here either.
     """
     return adopt_model(
         file,
@@ -90,16 +90,15 @@ def adopt_model_file(
 def _weights_of(
     model: Model, *, weights_dir: Path | None, cache_dir: Path, download: bool
 ) -> tuple[Path, str]:
-    """Return a model's weights file and the hash of all that its vectors depend on.
+    """Return a model's weights file and a SHA-256 of everything that its vectors depend on.
 
-    ModelError if a library is missing, the weights cannot be had, or a model file was made from
-    others.
+    ModelError if a library or the weights are missing, or a model file was trained from others.
     """
     if model.library:
         _check_installed(model)
-    own = sha256_of(model.file.path) if model.file else ""
+    file_digest = sha256_of(model.file.path) if model.file else ""
     if model.file and model.file.whole:
-        return model.file.path, own
+        return model.file.path, file_digest
     path, digest = find_weights(
         model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
     )
@@ -107,11 +106,11 @@ def _weights_of(
         return path, digest
     if digest != model.file.base_sha256:
         raise ModelError(
-            f"The model {model.name} was made from other weights of {model.entry} than {path} "
+            f"The model {model.name} was trained from other weights of {model.entry} than {path} "
             f"(SHA-256 begins with {digest[:8]}, not {model.file.base_sha256[:8]}): put those into "
             "the folder that RIS_WEIGHTS_DIR names, or train it again."
         )
-    return path, hashlib.sha256(f"{own} {digest}".encode()).hexdigest()
+    return path, hashlib.sha256(f"{file_digest} {digest}".encode()).hexdigest()
 
 
 def _check_installed(model: Model) -> None:

@@ -1,6 +1,6 @@
 """The registry: a model's weights, preprocessing, dimension, licence and paper as one value.
 
-A new model whose network torchvision knows is one more entry of `MODELS`. Where a network ends in
+A new model whose network torchvision has is one more entry of `MODELS`. Where a network ends in
 a feature map, the pooling is part of the model's name: `resnet50.gem`, `resnet50.max`; average
 pooling is the plain name. docs/models.md lists them all.
 """
@@ -57,10 +57,10 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where a model's weights come from: a package on disk, or an address; and how to know them.
+    """Where a model's weights come from, a package or a URL, and what identifies them.
 
-    `sha256_prefix` is as much of the file's SHA-256 as is known before the file is here: what its
-    name tells, or all of it.
+    `sha256_prefix` is as much of the file's SHA-256 as is published: the part that is in its name,
+    or all of it.
     """
 
     name: str
@@ -72,10 +72,10 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model that was trained here: a file with a head, put upon a model of the registry.
+    """A trained model's file: a head on top of a model of the registry.
 
-    `base` is that model's name and `base_sha256` the hash of its weights; `whole` says that the
-    file holds all of the network, so that the base's weights are not needed.
+    `base` is that model's name and `base_sha256` the hash of its weights; with `whole` the file
+    holds the network too, so that the base's weights are not needed.
     """
 
     path: Path
@@ -88,9 +88,9 @@ class ModelFile:
 class Model:
     """One way to turn a picture into a vector of `dim` numbers.
 
-    `pool` says how the network's last feature map becomes one vector; None where it has none.
-    `library` is a package that it needs besides those of requirements.txt. One that `has_texts`
-    turns texts into vectors of the same space.
+    `pool` is how the network's last feature map becomes one vector; None if it does not end in one.
+    `library` is a package that it needs besides those of requirements.txt. With `has_texts` it
+    embeds texts into the same space.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Model:
 
     @property
     def entry(self) -> str:
-        """The name of the registry's entry whose network and weights it has."""
+        """The name of the registry's entry with this model's network and weights."""
         return (self.file.base if self.file else self.name).partition(".")[0]
 
     def preprocessing_facts(self) -> dict[str, object]:
@@ -135,7 +135,7 @@ def _torchvision(
     resize: int = 256,
     pool: Pool | None = None,
 ) -> Model:
-    """Return a model with published weights of torchvision, which name their own hash."""
+    """Return a model with torchvision's published weights, whose file name ends in their hash."""
     return Model(
         name=name,
         dim=dim,
@@ -303,7 +303,7 @@ NEEDS_NO_DOWNLOAD = "efficientnet_lite0"
 def model_named(name: str) -> Model:
     """Return the registry's model of that name, which may end in a pooling, such as `.gem`.
 
-    UsageError names the known ones otherwise, and those that can be pooled.
+    UsageError, with the accepted names, if there is none or it cannot be pooled.
     """
     if name in MODELS:
         return MODELS[name]
@@ -315,24 +315,24 @@ def model_named(name: str) -> Model:
 
 
 def pooled_name(name: str, pool: str) -> str:
-    """Return the name of the model `name` with that pooling; the plain name for "avg".
+    """Return the name of the model `name` with a pooling; the plain name for "avg".
 
-    UsageError if there is no such model or pooling, or the model cannot be pooled so.
+    UsageError if there is no such model or pooling, or the model cannot be pooled.
     """
     if pool not in POOLS:
         raise UsageError(f"There is no pooling {pool!r}: choose one of {', '.join(POOLS)}.")
     entry = model_named(name).entry
     if name not in (entry, f"{entry}.{pool}"):
-        raise UsageError(f"{name} is pooled already: leave --pool {pool} out.")
+        raise UsageError(f"{name} has a pooling already: leave out --pool {pool}.")
     return model_named(f"{entry}.{pool}").name
 
 
 def _pooled(model: Model, pool: Pool) -> Model:
     if model.pool is None:
-        can = ", ".join(known.name for known in _ALL if known.pool)
+        poolable = ", ".join(known.name for known in _ALL if known.pool)
         raise UsageError(
-            f"{model.name} ends in no feature map that could be pooled by {pool!r}: use it as it "
-            f"is, or choose one of {can}."
+            f"{model.name} does not end in a feature map that {pool!r} could pool: use it without "
+            f"pooling, or choose one of {poolable}."
         )
     name = model.name if pool == model.pool else f"{model.name}.{pool}"
     return replace(model, name=name, pool=pool)

@@ -1,6 +1,6 @@
-"""Published weights → a network of torch that gives features, the classifier left out.
+"""Published weights → a torch network without its classifier, which gives features.
 
-With `convert` and `texts` the only file that names torch and the libraries built upon it.
+Only this file, `convert` and `texts` name torch and the libraries built on it.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     import torch
 
 State: TypeAlias = dict[str, Any]  # a network's tensors by their names
-_LEAST_ACTIVATION = 1e-6  # GeM takes roots: its gradient, and its logarithm, end at zero
+_LEAST_ACTIVATION = 1e-6  # GeM takes roots, which have no finite gradient at zero
 _GEM_EXPONENT = 3.0
 
 
 def feature_network(model: Model, state: State) -> "torch.nn.Module":
     """Return the network of `model` up to its features: (n, 3, H, W) float32 → (n, dim).
 
-    The input is what the model's preprocessing gives, mean and deviation applied. What ends in a
-    feature map is pooled as the model says. ModelError if the weights do not fit.
+    The input is preprocessed, mean and deviation applied. A final feature map is pooled by the
+    model's `pool`. ModelError if the weights do not fit.
     """
-    return _fitting(model, state, lambda build, variant: pooled(build(variant, state), model.pool))
+    return _built(model, state, lambda build, variant: pooled(build(variant, state), model.pool))
 
 
 def text_network(model: Model, state: State) -> "torch.nn.Module":
-    """Return the network for texts: (n, 77) int64 tokens → (n, dim); ModelError as above."""
+    """Return the text network, (n, 77) int64 tokens → (n, dim) float32; errors as above."""
     import torch
 
     class Texts(torch.nn.Module):
@@ -38,11 +38,11 @@ def text_network(model: Model, state: State) -> "torch.nn.Module":
         def forward(self, tokens: "torch.Tensor") -> Any:
             return self.network.encode_text(tokens)
 
-    return _fitting(model, state, lambda build, variant: Texts(_clip(variant, state)))
+    return _built(model, state, lambda build, variant: Texts(_clip(variant, state)))
 
 
 def with_head(features: "torch.nn.Module", head: State) -> "torch.nn.Module":
-    """Return the network with a linear head upon its features, brought to length 1 before it."""
+    """Return the network with a linear head on its features, which are scaled to length 1 first."""
     import torch
 
     class Headed(torch.nn.Module):
@@ -61,9 +61,9 @@ def with_head(features: "torch.nn.Module", head: State) -> "torch.nn.Module":
 def declare_torchvision_operators() -> None:
     """Let torchvision import beside a torch that was built without CUDA.
 
-    Its wheel registers what it knows about two operators of its compiled part when imported, and
-    fails ("operator torchvision::nms does not exist") where that part did not load. Nothing here
-    calls them; declaring their signatures is enough. timm and open_clip import torchvision too.
+    When imported, its wheel registers two operators of its compiled part, and fails ("operator
+    torchvision::nms does not exist") if that part did not load. Nothing here calls them; declaring
+    their signatures is enough. timm and open_clip import torchvision too.
     """
     import torch
 
@@ -82,16 +82,16 @@ def declare_torchvision_operators() -> None:
 _DECLARED: list[Any] = []  # a declaration ends with its Library object
 
 
-def _fitting(
+def _built(
     model: Model, state: State, make: "Callable[[_Build, str], torch.nn.Module]"
 ) -> "torch.nn.Module":
-    """Return what `make` builds, ready for inference; its complaints become one sentence."""
+    """Return the network that `make` builds, ready for inference; ModelError if it cannot."""
     family, _, variant = model.network.partition(":")
     declare_torchvision_operators()
     try:
         return make(_FAMILIES[family], variant).float().eval()
     except (RuntimeError, AttributeError, TypeError, KeyError) as exc:  # names that are no strings
-        # torch heads the list of what does not fit with a line of its own.
+        # torch writes a title line above the list of tensors that do not fit.
         *_, first = str(exc).splitlines()[:2] or [""]
         raise ModelError(
             f"The weights for {model.name} do not fit its network ({first.strip(' .')}): "
@@ -100,7 +100,7 @@ def _fitting(
 
 
 def pooled(network: "torch.nn.Module", pool: Pool | None) -> "torch.nn.Module":
-    """Return a network that ends in a feature map with `pool` behind it; the same for None."""
+    """Return a network with its final feature map pooled; the network itself if `pool` is None."""
     import torch
 
     class Pooled(torch.nn.Module):
@@ -157,7 +157,7 @@ def _torchvision(variant: str, state: State) -> "torch.nn.Module":
 
 
 def _torchvision_features(variant: str, state: State) -> "torch.nn.Module":
-    """Return torchvision's feature map with weights in its order, under other names."""
+    """Return torchvision's feature layers with weights that have its order but other names."""
     import torchvision
 
     network: Any = torchvision.models.get_model(variant, weights=None).features
@@ -169,7 +169,7 @@ def _torchvision_features(variant: str, state: State) -> "torch.nn.Module":
 
 
 def _kind(item: tuple[str, Any]) -> tuple[str, tuple[int, ...]]:
-    """Return what both namings tell of a tensor: what it is within its layer, and its shape."""
+    """Return the last part of a tensor's name, the same in both namings, and its shape."""
     name, tensor = item
     return name.rpartition(".")[2], tuple(tensor.shape)
 

@@ -1,4 +1,4 @@
-"""Texts → a model's features of them: tokens by open_clip, its network by OpenVINO."""
+"""Texts → features: tokens by open_clip, the text network by OpenVINO."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from app.embed.runtimes.openvino import OpenVinoRuntime
 
 
 class OpenClipTexts:
-    """The texts of a model of open_clip. For many threads."""
+    """The text network of a model of open_clip; thread-safe."""
 
     def __init__(self, model: Model, network: Path, *, threads: int) -> None:
         """Compile the converted network; ModelError if its file is damaged."""

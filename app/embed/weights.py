@@ -1,4 +1,4 @@
-"""A model's name → its weights file on this disk, looked for, fetched and checked."""
+"""A model → its weights file on this machine, found or downloaded, and checked."""
 
 import contextlib
 import hashlib
@@ -22,51 +22,57 @@ def find_weights(
     Looked for in this order: `weights_dir` (the published file name, or the model's name with
     .safetensors or .pth: an operator's own weights, whose hash cannot be known beforehand), the
     installed package, torch's own download folder, `cache_dir`; then, with `download`, the
-    official address. ModelError if it cannot be had, or is not the published file; StorageError if
-    a download cannot be kept.
+    official URL. ModelError if it is missing or not the published file; StorageError if a download
+    cannot be written.
     """
     wanted = model.weights
     if wanted is None:
         raise ModelError(f"The model {model.name} has no weights.")
     for path in _places(model.entry, wanted, weights_dir, cache_dir):
-        if digest := _digest_if_there(path):
-            if path.name == wanted.name and not digest.startswith(wanted.sha256_prefix):
-                again = (
-                    "the next create_index.py fetches it again"
-                    if wanted.url
-                    else f"install the package {wanted.package} again"
-                )
-                raise ModelError(
-                    f"The weights {path} are not the published file "
-                    f"(SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix[:8]}): "
-                    f"delete it, and {again}."
-                )
+        if digest := _sha256_if_there(path):
+            if path.name == wanted.name:
+                _check_published(path, digest, wanted)
             return path, digest
     if download and wanted.url:
         return _download(wanted, cache_dir / "weights")
-    raise _cannot_be_had(wanted, "are not on this machine")
+    raise _unavailable(wanted, "are not on this machine")
 
 
 def check_weights(model: Model, *, weights_dir: Path | None, cache_dir: Path) -> None:
-    """Raise ModelError if weights of `model` are neither here nor at an address.
+    """Raise ModelError if there is neither a file of weights of `model` here nor a URL for it.
 
-    Nothing is read or fetched: what is here may be other weights, and the address may not answer.
+    Nothing is read or downloaded: the file may hold other weights, and the URL may not answer.
     """
     wanted = model.weights
     if wanted is None or wanted.url:
         return
     places = _places(model.entry, wanted, weights_dir, cache_dir)
     if not any(os.access(path, os.R_OK) for path in places):
-        raise _cannot_be_had(wanted, "are not on this machine")
+        raise _unavailable(wanted, "are not on this machine")
 
 
-def _digest_if_there(path: Path) -> str | None:
+def _check_published(path: Path, digest: str, wanted: WeightsFile) -> None:
+    """Raise ModelError if a file with the published name has other content."""
+    if digest.startswith(wanted.sha256_prefix):
+        return
+    mend = (
+        "the next create_index.py downloads it again"
+        if wanted.url
+        else f"install the package {wanted.package} again"
+    )
+    raise ModelError(
+        f"The weights {path} are not the published file (SHA-256 begins with {digest[:8]}, not "
+        f"{wanted.sha256_prefix[:8]}): delete it, and {mend}."
+    )
+
+
+def _sha256_if_there(path: Path) -> str | None:
     try:
         return sha256_of(path) if path.is_file() else None
     except OSError as exc:
         raise ModelError(
-            f"The weights {path} cannot be read ({exc.strerror}): mend that, or name another "
-            "folder in RIS_WEIGHTS_DIR."
+            f"The weights {path} cannot be read ({exc.strerror}): make them readable, or set "
+            "RIS_WEIGHTS_DIR to another folder."
         ) from exc
 
 
@@ -84,7 +90,7 @@ def _places(
         yield weights_dir / f"{name}.pth"
         yield weights_dir / wanted.name
     if wanted.package and wanted.package_path:
-        # find_spec does not import the package: a start has no use for its code.
+        # find_spec does not import the package, whose code is not needed.
         spec = importlib.util.find_spec(wanted.package)
         if spec is not None and spec.origin:
             yield Path(spec.origin).parent / wanted.package_path
@@ -112,13 +118,13 @@ def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
                     bar.update(file.write(chunk))
         digest = sha256_of(part)
         if not digest.startswith(wanted.sha256_prefix):
-            raise _cannot_be_had(wanted, f"arrived damaged from {wanted.url}")
+            raise _unavailable(wanted, f"arrived damaged from {wanted.url}")
         return part.replace(folder / wanted.name), digest
     except (requests.RequestException, ValueError) as exc:  # no HTTP, or no length
-        raise _cannot_be_had(wanted, f"cannot be fetched from {wanted.url}") from exc
-    except OSError as exc:  # requests' errors are OSErrors too, and were told above
+        raise _unavailable(wanted, f"cannot be downloaded from {wanted.url}") from exc
+    except OSError as exc:  # requests' errors are OSErrors too: caught above
         raise StorageError(
-            f"The weights cannot be kept in {folder} ({exc.strerror or exc}): "
+            f"The weights cannot be written to {folder} ({exc.strerror or exc}): "
             "make room, or set RIS_CACHE_DIR to a folder that can be written."
         ) from exc
     finally:
@@ -126,13 +132,13 @@ def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
             part.unlink()
 
 
-def _cannot_be_had(wanted: WeightsFile, what: str) -> ModelError:
+def _unavailable(wanted: WeightsFile, fault: str) -> ModelError:
     otherwise = (
         f"use the model {NEEDS_NO_DOWNLOAD}, which needs no download"
         if wanted.url
         else f"install the package {wanted.package}"
     )
     return ModelError(
-        f"The weights {wanted.name} {what}: put the file into the folder that RIS_WEIGHTS_DIR "
+        f"The weights {wanted.name} {fault}: put the file into the folder that RIS_WEIGHTS_DIR "
         f"names, or {otherwise}."
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from app.embed.model_file import SUFFIX, why_no_name
+from app.embed.model_file import SUFFIX, why_invalid_name
 from app.errors import UsageError
 from app.settings import Settings
 from lab.finetune.activations import forget_activations
@@ -111,7 +111,7 @@ def _place_of(request: Request, settings: Settings) -> Path:
     path = request.out or settings.models_dir / f"{request.gallery}-finetuned{SUFFIX}"
     if path.suffix != SUFFIX:
         raise UsageError(f"--out must name a {SUFFIX} file, not {path}.")
-    if why := why_no_name(path.name.removesuffix(SUFFIX)):
+    if why := why_invalid_name(path.name.removesuffix(SUFFIX)):
         raise UsageError(f"--out cannot be {path}: {why}. Give the file another name.")
     if path.exists() and not request.force:
         raise UsageError(

@@ -352,7 +352,9 @@ def test_the_networks_that_end_in_a_feature_map_can_be_pooled() -> None:
 def test_a_network_without_a_feature_map_is_refused_with_those_that_have_one(name: str) -> None:
     with pytest.raises(UsageError) as told:
         model_named(name)
-    assert str(told.value).startswith(f"{name.partition('.')[0]} ends in no feature map")
+    model, _, pool = name.partition(".")
+    assert str(told.value).startswith(f"{model} ")
+    assert repr(pool) in str(told.value)
     assert "efficientnet_lite0" in str(told.value)
 
 
@@ -366,7 +368,7 @@ def test_the_option_pool_makes_the_name() -> None:
     assert pooled_name("resnet18", "gem") == "resnet18.gem"
     assert pooled_name("resnet18.gem", "gem") == "resnet18.gem"
     assert pooled_name("resnet18", "avg") == "resnet18"
-    with pytest.raises(UsageError, match=r"resnet18.max is pooled already"):
+    with pytest.raises(UsageError, match=r"resnet18\.max .*: leave out --pool gem\."):
         pooled_name("resnet18.max", "gem")
     with pytest.raises(UsageError, match=r"There is no model 'my\.v2'"):
         pooled_name("my.v2", "gem")
@@ -395,7 +397,7 @@ def test_a_missing_library_is_told_with_what_installs_it(
 
 def test_a_model_without_texts_says_which_has_them(tmp_path: Path) -> None:
     embedder = load_embedder("mean_colour", weights_dir=None, cache_dir=tmp_path, purpose="query")
-    with pytest.raises(UsageError, match="mean_colour knows no texts: choose one of clip_vit_b_32"):
+    with pytest.raises(UsageError, match=r"mean_colour .*: choose one of clip_vit_b_32"):
         embedder.embed_texts(["a dog"])
 
 
@@ -422,7 +424,7 @@ def test_texts_are_loaded_when_the_first_comes_and_once() -> None:
     embedder.embed_texts(("another",))
     assert len(loaded) == 1
     for given in ("a dog", [b"a dog"], [1]):
-        with pytest.raises(UsageError, match="Give a list of texts"):
+        with pytest.raises(UsageError, match=r"\['a dog'\], not .*(a dog|1)"):
             embedder.embed_texts(given)  # type: ignore[arg-type]
 
 

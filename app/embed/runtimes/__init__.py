@@ -1,1 +1,1 @@
-"""What runs a network: one file each."""
+"""A network → features of a batch: one file per runtime."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 class MeanColourRuntime:
-    """Return the prepared pixels themselves, from -127.5 to 127.5: vectors to check by eye."""
+    """Its features are the prepared pixels, from -127.5 to 127.5: vectors to check by eye."""
 
     batch = 8
 

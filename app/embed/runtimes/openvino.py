@@ -1,6 +1,6 @@
 """A model's weights → a network running on this CPU.
 
-The only file besides `convert` that names OpenVINO.
+Only this file and `convert` name OpenVINO.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ import app
 from app.embed.models import Model
 from app.errors import ModelError, StorageError
 
-# OpenVINO's binding prepares itself at the first inference of a process, and two threads that are
-# there at once wait for each other for ever, the interpreter's lock in hand.
+# OpenVINO's binding initialises itself at the first inference of a process. Two threads that make
+# it at the same time wait for each other for ever, one of them with the interpreter's lock.
 _first_inference = threading.Lock()
-_CONVERSION = 2  # goes up when `convert` would write something else for the same weights
+_CONVERSION = 2  # to be raised when `convert` writes another network for the same weights
 
 
 class OpenVinoRuntime:
     """A compiled network with a fixed batch and a few requests that run side by side."""
 
     def __init__(self, network: Path, *, batch: int, streams: int, threads: int) -> None:
-        """Compile what `converted_network` gave; ModelError if the file is damaged."""
+        """Compile a file of `converted_network`; ModelError if it is damaged."""
         import openvino as ov
 
         core = ov.Core()
@@ -44,23 +44,23 @@ class OpenVinoRuntime:
                 {
                     "NUM_STREAMS": streams,
                     "INFERENCE_NUM_THREADS": threads,
-                    # Some CPUs would calculate in bfloat16 on their own, and the same picture
-                    # would have another vector there.
+                    # By default some CPUs calculate in bfloat16, and the same picture would have
+                    # another vector there.
                     "INFERENCE_PRECISION_HINT": "f32",
                     "CACHE_DIR": "",
                 },
             )
         except RuntimeError as exc:
             raise ModelError(
-                f"The converted network {network} cannot be run: delete it, and it is made anew."
+                f"The converted network {network} cannot run: delete it, and it is converted again."
             ) from exc
         self.batch = batch
         self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
         with _first_inference:
-            first = compiled.input(0)
-            self.run(np.zeros(tuple(first.shape), first.element_type.to_dtype()))
+            images = compiled.input(0)
+            self.run(np.zeros(tuple(images.shape), images.element_type.to_dtype()))
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return (batch, dim) float32 features of a batch: (batch, H, W, 3) uint8 pictures, or
@@ -77,60 +77,65 @@ class OpenVinoRuntime:
 def converted_network(
     model: Model, weights: Path, weights_sha256: str, cache_dir: Path, *, texts: bool = False
 ) -> Path:
-    """Return the converted network's .xml in `cache_dir`, converting it if it is not there.
+    """Return the .xml of a model's converted network in `cache_dir`; convert it if it is not there.
 
-    The network is that for pictures, or with `texts` the one for these. The name carries the
-    weights' hash and the versions of what converted it. ModelError if the conversion fails,
-    StorageError if the folder cannot be written.
+    It is the network for pictures, or the one for `texts`. Its name contains a hash of the weights
+    and of the versions of the converting packages. ModelError if the conversion fails, StorageError
+    if the folder cannot be written.
     """
     what = "texts" if texts else "pictures"
-    key = hashlib.sha256(
-        repr(
-            (
-                _CONVERSION,
-                weights_sha256,
-                what,
-                (model.network, model.pool, model.preprocessing),
-                [version(name) for name in ("openvino", "torch", "torchvision")],
-                model.library and version(model.library),
-            )
-        ).encode()
-    ).hexdigest()[:16]
     folder = cache_dir / "networks"
-    network = folder / f"{model.name}-{key}.xml"
+    network = folder / f"{model.name}-{_key(model, weights_sha256, what)}.xml"
     if network.is_file():
         return network
-    # Another name for each thread: two that start at once convert twice and then agree.
-    mine = folder / f"{model.name}-{key}.{os.getpid()}-{threading.get_ident()}.xml"
+    # Another name for each thread: two that start at once convert twice, with the same result.
+    mine = folder / f"{network.stem}.{os.getpid()}-{threading.get_ident()}.xml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "app.embed.convert", what, model.name),
-                *(str(weights.resolve()), str(mine.resolve())),
-                *([str(model.file.path.parent.resolve())] if model.file else []),
-            ],
-            cwd=Path(app.__file__).parents[1],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ModelError(
-                last
-                if done.returncode == ModelError.exit_code
-                else f"The network of {model.name} could not be converted: {last}"
-            )
+        _convert(model, weights, mine, what)
         mine.with_suffix(".bin").replace(network.with_suffix(".bin"))
         mine.replace(network)
     except OSError as exc:
         raise StorageError(
-            f"The converted network cannot be kept in {folder} ({exc.strerror}): "
+            f"The converted network cannot be written to {folder} ({exc.strerror}): "
             "set RIS_CACHE_DIR to a folder that can be written."
         ) from exc
     finally:
         for left in folder.glob(f"{mine.stem}*"):
             left.unlink(missing_ok=True)
     return network
+
+
+def _key(model: Model, weights_sha256: str, what: str) -> str:
+    """Return 16 hex digits that differ wherever the converted network may."""
+    parts = (
+        _CONVERSION,
+        weights_sha256,
+        what,
+        (model.network, model.pool, model.preprocessing),
+        [version(name) for name in ("openvino", "torch", "torchvision")],
+        model.library and version(model.library),
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _convert(model: Model, weights: Path, output: Path, what: str) -> None:
+    """Run `app.embed.convert` in a process of its own; ModelError if it fails."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "app.embed.convert", what, model.name),
+            *(str(weights.resolve()), str(output.resolve())),
+            *([str(model.file.path.parent.resolve())] if model.file else []),
+        ],
+        cwd=Path(app.__file__).parents[1],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if done.returncode == ModelError.exit_code:
+        raise ModelError(last)
+    raise ModelError(f"The network of {model.name} could not be converted: {last}")
