@@ -36,7 +36,8 @@ from functools import partial
 from pathlib import Path
 import numpy as np, torch
 from app.embed import model_named
-from app.embed import convert, load, openvino_runtime
+from app.embed import convert, load
+from app.embed.runtimes import openvino as openvino_runtime
 from app.embed.networks import declare_torchvision_operators
 from app.embed.weights import find_weights
 from app.errors import ModelError
