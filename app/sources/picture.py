@@ -1,4 +1,4 @@
-"""What every layout answers: a data set's pictures, in a fixed order, with their labels."""
+"""A data set's pictures with their labels, and the protocol of the layouts that list them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,34 +17,34 @@ class Picture:
     labels
         Sorted, each once; empty when nothing is known about the image.
     key
-        The id that a list of pictures gave it; '' where there was no such list.
+        Its id in the list of pictures; '' if it comes from no list.
     missing
         Why a listed picture is not in the folder, in one sentence; '' where it is.
     """
 
     path: str
     labels: tuple[str, ...]
-    # No part of the text from which a build's recipe is made: drafts of folders go on as before.
+    # Not in the text that a build's recipe is made of, so that older drafts of folders still match.
     key: str = field(default="", repr=False)
     missing: str = field(default="", repr=False)
 
 
 class Layout(Protocol):
-    """What every layout answers."""
+    """A folder whose structure gives pictures and labels."""
 
     name: str
     folder: Path
 
     def pictures(self) -> list[Picture]:
-        """Every image of `folder` in an order that stays, so that rows never move.
+        """Return every image of `folder` in a fixed order, so that rows never move.
 
-        That is by path (code points), or the order of the list that names them.
+        They are sorted by path (code points), or in the order of the list that names them.
         """
         ...
 
 
 def in_order(pictures: Iterable[Picture]) -> list[Picture]:
-    """Return pictures by path, in the order of code points."""
+    """Return the pictures sorted by path, in the order of code points."""
     return sorted(pictures, key=lambda picture: picture.path)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from app.doors.mcp.picture_argument import picture as picture_argument
 from app.doors.page.references import Uploads
 from app.doors.rest.pictures import routes_of_pictures
-from app.errors import DecodeError
+from app.errors import DecodeError, FetchError
 from app.images import formats
 from app.images.decode import decode, format_of
 from app.images.fetch import FetchLimits, fetch
@@ -99,6 +99,15 @@ def test_it_is_fetched_and_kept_under_its_first_suffix(
     assert get(f"{site.url}/it") == file_of(kind)
     (got,) = download([Row(2, "one", f"{site.url}/it")], tmp_path / "d", fetch=get, tell=silent)
     assert Path(got.name).suffix == kind.suffixes[0]
+
+
+@pytest.mark.parametrize("data", [b"\0\0\0\x18ftypisom" + bytes(16), b"BMW, Audi and Opel"])
+def test_a_film_or_a_text_that_begins_like_a_picture_is_not_fetched(
+    data: bytes, site: Site
+) -> None:
+    site.pages["/it"] = [sending(data)]
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1"):
+        fetch(f"{site.url}/it", limits=FetchLimits(allow_loopback=True))
 
 
 @each_format

@@ -1,4 +1,4 @@
-"""HTTP routes → the pictures of a gallery, as the page and everybody else show them."""
+"""HTTP routes → a gallery's thumbnails and original pictures, in formats that browsers show."""
 
 import hashlib
 from typing import Any
@@ -16,7 +16,7 @@ _PROBLEMS = documented([404, 422, 503])
 
 
 def routes_of_pictures(service: SearchService) -> APIRouter:
-    """Return the routes; the page shows these, so they need no token."""
+    """Return the routes, which need no token: the page shows the pictures."""
     router = APIRouter(tags=["Pictures"])
 
     @router.get(
@@ -49,9 +49,9 @@ def routes_of_pictures(service: SearchService) -> APIRouter:
 
 
 def _picture(request: Request, data: bytes, media_type: str) -> Response:
-    """Send a picture, or that the browser's copy is still the same.
+    """Send a picture, or 304 if the browser's copy is still the same.
 
-    A rebuild gives the same ids to other pictures, so a browser asks each time.
+    A rebuild gives the same ids to other pictures, so a browser has to ask each time.
     """
     tag = f'"{hashlib.sha256(data).hexdigest()}"'
     headers = {"Cache-Control": "private, no-cache", "ETag": tag}
@@ -64,5 +64,5 @@ def _pictures(*media_types: str) -> dict[int | str, dict[str, Any]]:
     schema = {"schema": {"type": "string", "format": "binary"}}
     return {
         200: {"description": "The picture.", "content": dict.fromkeys(media_types, schema)},
-        304: {"description": "The copy whose ETag was sent as If-None-Match is still the same."},
+        304: {"description": "The copy with the ETag in If-None-Match is still the same."},
     }
