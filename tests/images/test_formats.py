@@ -23,6 +23,7 @@ from app.images.decode import decode, format_of
 from app.images.fetch import FetchLimits, fetch
 from app.images.formats import FORMATS, PictureFormat
 from app.search.inspection import survey_folder, survey_gallery
+from app.search.question import File
 from app.search.service import SearchService
 from app.sources.downloads import download
 from app.sources.lists import Row
@@ -165,9 +166,9 @@ def test_an_upload_is_shown_itself_or_as_a_png(
 @each_format
 def test_its_base64_is_never_taken_for_a_path(kind: PictureFormat) -> None:
     text = base64.b64encode(file_of(kind)).decode()
-    assert picture_argument(text, None) == file_of(kind)
+    assert picture_argument(text, None) == File(file_of(kind))
     lines = "\n".join(text[at : at + 76] for at in range(0, len(text), 76))
-    assert picture_argument(lines, None) == file_of(kind)
+    assert picture_argument(lines, None) == File(file_of(kind))
 
 
 @each_format
