@@ -12,7 +12,7 @@ DEV_READY := $(VENV)/.requirements-dev-installed
 option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $($(1)),--$(2) "$($(1))"))
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test check format evaluate bench bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all check format evaluate bench bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,8 +45,16 @@ docker: ## build the image and serve it at 127.0.0.1, PORT (needs Docker)
 
 install: $(RUN_READY) ## install the application, what it needs and its command ris into .venv
 
+# One worker a core, each with one thread: two that share a core wait for each other's threads.
+test test-all: export OMP_NUM_THREADS ?= 1
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+  --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95
+
 test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen them)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
+	$(PYTEST)
+
+test-all: $(DEV_READY) ## run these and the long ones: every model, every step, more examples
+	$(PYTEST) -m "" --hypothesis-profile=all
 
 check: $(DEV_READY) ## check style, types, imports and documents
 	$(BIN)/ruff format --check .
@@ -82,17 +90,35 @@ clean: ## remove .venv and the caches of the tools
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+MORE := $(shell sed '/^\#/d; /^--no-deps/d' requirements-lab-more.txt)
+MORE_ALONE := $(shell sed -n 's/^--no-deps //p' requirements-lab-more.txt)
+
+# Installs $(1) and requirements-lab-more.txt. Of the latter some are compiled: this goes on beside
+# the rest, into pip's cache. All are installed at once or, where one cannot be, each by itself.
+define install_lab
+@wheels=$$(mktemp -d); \
+$(BIN)/pip wheel --quiet --no-deps --wheel-dir "$$wheels" $(MORE) >/dev/null 2>&1 & \
+$(INSTALL) --requirement $(1) --editable .; status=$$?; \
+wait; rm -rf "$$wheels"; exit $$status
+@$(INSTALL) --requirement requirements.txt $(MORE) >/dev/null 2>&1 \
+|| for package in $(MORE); do \
+  $(INSTALL) --requirement requirements.txt $$package >/dev/null 2>&1 || $(left_out); done
+@for package in $(MORE_ALONE); do $(INSTALL) --no-deps $$package >/dev/null 2>&1 || $(left_out); done
+endef
+left_out = echo "$$package cannot be installed here: what needs it leaves it out."
+
 $(RUN_READY): requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
+	$(INSTALL) --requirement requirements.txt --editable .
 	@touch $@
 
-$(LAB_READY): requirements-lab.txt requirements-lab-more.txt requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-lab.txt --editable .
-	@grep -v '^#' requirements-lab-more.txt | while read -r package; do \
-	  $(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt $$package >/dev/null 2>&1 \
-	  || echo "$$package cannot be installed here: what needs it leaves it out."; done
+LAB_FILES := requirements-lab.txt requirements-lab-more.txt requirements.txt pyproject.toml
+
+$(LAB_READY): $(LAB_FILES) | $(BIN)/python
+	$(call install_lab,requirements-lab.txt)
 	@touch $@ $(RUN_READY)
 
-$(DEV_READY): requirements-dev.txt $(LAB_READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
-	@touch $@
+# It holds the others' requirements too, so that pip resolves all of them once.
+$(DEV_READY): requirements-dev.txt $(LAB_FILES) | $(BIN)/python
+	$(call install_lab,requirements-dev.txt)
+	@touch $@ $(LAB_READY) $(RUN_READY)

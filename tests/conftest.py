@@ -1,15 +1,19 @@
 """What many tests need: small folders of pictures, galleries of them, and a service over those."""
 
 import asyncio
+import hashlib
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import coverage
 import hypothesis
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from app.build.build import BuildReport, build_gallery
@@ -23,12 +27,50 @@ from app.sources.own import open_folder
 
 pytest_plugins = ["tests.commands"]  # fixtures that run commands and serve pictures
 
-# No test depends on a time: a machine may be busy.
-hypothesis.settings.register_profile("unhurried", deadline=None)
-hypothesis.settings.load_profile("unhurried")
+# No test depends on a time: a machine may be busy. `make test-all` takes the profile "all".
+hypothesis.settings.register_profile("all", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("quick")
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = sorted((ROOT / "app" / "doors" / "page" / "examples").glob("*.jpg"))
+
+# Lines of app/ that these run in this process are covered by tests of their own.
+UNTRACED = ("tests/doors/page/browser/", "tests/lab/")
+
+# The longest first, so that no worker is left alone with one of them at the end.
+LONGEST = (
+    "tests/doors/page/browser/",
+    "tests/test_every_door.py",
+    "tests/embed/test_every_model.py",
+    "tests/lab/",
+    "tests/index/test_index.py",
+    "tests/doors/rest/test_conformance.py",
+    "tests/test_packaging.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, for xdist's `--dist loadfile --no-loadscope-reorder`."""
+
+    def place(item: pytest.Item) -> int:
+        found = (n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name))
+        return next(found, len(LONGEST))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Trace no lines while a browser's or a laboratory's test runs: it costs time."""
+    tracing = coverage.Coverage.current()
+    if tracing is None or not item.nodeid.startswith(UNTRACED):
+        return (yield)
+    tracing.stop()
+    try:
+        return (yield)
+    finally:
+        tracing.start()
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -130,8 +172,19 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder of its own, in which efficientnet_lite0 is converted once for all tests."""
+def networks(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """A cache folder of this worker's own that holds efficientnet_lite0, converted.
+
+    The conversion is shared with the other workers and with later runs, until the code that
+    makes it changes; the file's name carries the versions of the libraries.
+    """
     folder = tmp_path_factory.mktemp("cache")
-    load_embedder("efficientnet_lite0", weights_dir=None, cache_dir=folder, purpose="query")
+    code = b"".join(path.read_bytes() for path in sorted((ROOT / "app" / "embed").rglob("*.py")))
+    shared = pytestconfig.cache.mkdir("networks") / hashlib.sha256(code).hexdigest()[:16]
+    with FileLock(shared.with_name("lock")):
+        for other in shared.parent.iterdir():
+            if other.is_dir() and other != shared:
+                shutil.rmtree(other)
+        load_embedder("efficientnet_lite0", weights_dir=None, cache_dir=shared, purpose="query")
+        shutil.copytree(shared, folder, dirs_exist_ok=True)
     return folder

@@ -16,7 +16,7 @@ from app.errors import ModelError
 if TYPE_CHECKING:
     from app.embed.texts import OpenClipTexts
 
-_BUILD_BATCH = 8
+BUILD_BATCH = 8
 
 
 def load_embedder(
@@ -49,7 +49,7 @@ def load_embedder(
     if purpose == "query":
         runtime = OpenVinoRuntime(network, batch=1, streams=1, threads=cores)
     else:
-        runtime = OpenVinoRuntime(network, batch=_BUILD_BATCH, streams=cores, threads=cores)
+        runtime = OpenVinoRuntime(network, batch=BUILD_BATCH, streams=cores, threads=cores)
     texts = partial(_load_texts, model, path, digest, cache_dir, threads=cores)
     return Embedder(model, runtime, digest, texts if model.has_texts else None)
 
