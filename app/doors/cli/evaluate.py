@@ -1,11 +1,11 @@
 """`evaluate`: a gallery → the recall of its index, and how often labels agree."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from app.doors.cli import output
 from app.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def run(options: argparse.Namespace) -> int:
             options.gallery, k=options.k, sample=options.sample, without=options.without, tell=tell
         )
     if options.json:
-        print(json.dumps(asdict(found)))
+        output.print_json(asdict(found))
     else:
         for line in _lines(found):
-            print(line)
+            output.print_line(line)
     return 0
 
 

@@ -3,9 +3,10 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.doors.cli.table import printable
+from app.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -36,6 +37,14 @@ class _Section:
     def height(self) -> int:
         """How much of a sheet it takes."""
         return _HEAD + -(-(1 + len(self.results)) // _ACROSS) * _ROW
+
+
+def check_name(place: Path) -> None:
+    """Raise UsageError unless a contact sheet can be called so: it is a PNG."""
+    if place.suffix.lower() != ".png":
+        raise UsageError(
+            f"A contact sheet is a PNG, so {str(place)!r} cannot be its name: end it in .png."
+        )
 
 
 class ContactSheet:

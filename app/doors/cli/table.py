@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from app.errors import printable
+
 
 def lines_of(answer: dict[str, Any]) -> Iterator[str]:
     """Yield an answer's lines: what to know first, then a line a result."""
@@ -36,10 +38,3 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield line.rstrip()
-
-
-def printable(text: str) -> str:
-    """Return a text without what a terminal would obey: a file's name may hold anything."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )

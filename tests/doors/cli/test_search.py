@@ -300,6 +300,23 @@ def test_a_home_without_galleries_says_how_to_make_one(run, monkeypatch, tmp_pat
     assert_one_sentence(err)
 
 
+@pytest.mark.parametrize("name", ["x.txt", "x.jpg", "x", "png", ".png", "x.png.bak", ""])
+def test_a_sheet_whose_name_is_not_a_png_s_is_refused_before_the_search(run, tmp_path, name):
+    place = tmp_path / name if name else ""
+    code, out, err = run("search", "--id", "7", "--gallery", "mine", "--sheet", place)
+    assert (code, out) == (2, "")
+    assert repr(str(place or Path())) in err
+    assert ".png" in err
+    assert_one_sentence(err)
+    assert not list(tmp_path.glob("*.*"))
+
+
+def test_a_sheet_s_suffix_may_be_in_capitals(run, tmp_path):
+    place = tmp_path / "X.PNG"
+    assert run("search", "--id", "7", "--gallery", "mine", "--sheet", place)[0] == 0
+    assert place.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_sheet_that_cannot_be_written_ends_with_code_7_after_the_answer(run, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     code, out, err = run(
