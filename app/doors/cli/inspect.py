@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--gallery", metavar="NAME", help="a gallery; its pictures need not be here")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write an HTML page with plots, too"
+        "--report", type=Path, metavar="FILE.html", help="write an HTML page with plots, too"
     )
 
 
