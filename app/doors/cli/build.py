@@ -122,9 +122,9 @@ def run(options: argparse.Namespace) -> int:
         options.model = model_asked(settings, options.model or _MODEL, options.pool)
     with Progress() as progress:
         if options.embeddings:
-            report = make_importer(settings)(_import_request(options), tell=progress.tell)
+            report = make_importer(settings)(_import_request(options), tell=progress.show)
         elif any(getattr(options, key) for key in _LISTS):
-            report = make_list_builder(settings)(_list_request(options), tell=progress.tell)
+            report = make_list_builder(settings)(_list_request(options), tell=progress.show)
         else:
             how = _how(options)
             what = {key: getattr(options, key) for key in ("data", "images")}
@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
                 command=command_for(**what, **how, **vectors),
                 options=VectorOptions.of(**vectors),
             )
-            report = make_builder(settings)(request, tell=progress.tell)
+            report = make_builder(settings)(request, tell=progress.show)
     _print_report(report)
     return 0
 

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from app.wiring import make_surveyor
 
     with Progress() as progress:
-        survey = make_surveyor(read_settings())(options.images, options.gallery, progress.tell)
+        survey = make_surveyor(read_settings())(options.images, options.gallery, progress.show)
     if options.report is not None:
         _write(options.report, report(survey))
     if options.json:

@@ -28,7 +28,7 @@ from app.doors.cli.parameters import MAY_BE_NEGATIVE
 from app.errors import AppError, StorageError, printable
 
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+_BROKEN_PIPE = 141  # the exit code of a program that SIGPIPE ended
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;

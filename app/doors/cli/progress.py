@@ -33,7 +33,7 @@ class Progress:
     def __exit__(self, *exc_info: object) -> None:
         self._close()
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def show(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is; stages that have no bar are named only."""
         if stage not in _BARS:
             self._close()

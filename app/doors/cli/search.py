@@ -187,7 +187,7 @@ def picture_of(
 
 def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) -> None:
     """Write the contact sheet of all answers; StorageError if it cannot be written."""
-    data = contact.drawn(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
+    data = contact.to_png(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)

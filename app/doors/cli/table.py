@@ -27,13 +27,13 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
     yield from columns(("rank", "score", "labels", "path", ""), rows)
 
 
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a table, every column as wide as its widest cell.
 
     >>> list(columns(("name", "n"), [("cats", "3"), ("dogs", "12")]))
     ['name  n', 'cats  3', 'dogs  12']
     """
-    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[printable(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -189,14 +189,14 @@ def test_a_sheet_takes_names_of_any_kind(name):
     contact = sheet.ContactSheet()
     results = [RESULT | {"labels": [name]}, RESULT | {"labels": [], "path": name}]
     contact.add(name, None, {"gallery": "g", "results": results})
-    assert contact.drawn(lambda gallery, result: encoded(picture(1))).startswith(b"\x89PNG")
+    assert contact.to_png(lambda gallery, result: encoded(picture(1))).startswith(b"\x89PNG")
 
 
 def test_a_sheet_has_an_end_and_says_what_it_leaves_out(run, picture_of, tmp_path, monkeypatch):
     file = tmp_path / "sheet.png"
     asked = ("search", picture_of(3), "--id", "4", "--id", "5", "--gallery", "mine", "-k", "12")
     assert run(*asked, "--sheet", file)[2] == ""
-    monkeypatch.setattr("app.doors.cli.sheet._HIGHEST", 1100)
+    monkeypatch.setattr("app.doors.cli.sheet.MAX_HEIGHT", 1100)
     code, _, err = run(*asked, "--sheet", file)
     assert code == 0
     assert "shows 17 of 36 results" in err, "three rows of the first query, one of the second"
@@ -209,7 +209,7 @@ def test_a_sheet_keeps_thumbnails_alone():
     contact = sheet.ContactSheet()
     large = encoded(picture(1, (3000, 2000)), "PNG")
     contact.add("large", large, {"gallery": "g", "results": []})
-    assert len(contact._sections[0].picture) < 100_000 < len(large)
+    assert len(contact.sections[0].picture) < 100_000 < len(large)
 
 
 def test_open_opens_the_sheet(run, picture_of, cache, monkeypatch):
