@@ -50,7 +50,7 @@ def print_message(text: str) -> None:
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON, in ASCII where not all of it can be printed as it is."""
     text = json.dumps(value, ensure_ascii=False)
-    print(text if text.isprintable() and _can_carry(text) else json.dumps(value))
+    print(text if text.isprintable() and can_carry(text) else json.dumps(value))
 
 
 def print_path(path: str, *, end: str = "\n") -> None:
@@ -73,7 +73,7 @@ def path_in_bytes(path: str) -> bytes:
         return path.encode("utf-8", "surrogateescape")
 
 
-def _can_carry(text: str) -> bool:
+def can_carry(text: str) -> bool:
     """Return whether standard output's encoding has every character of a text."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
