@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --paths: end each path with a NUL instead of a line end, for xargs -0",
     )
+    # Else argparse, for -0 looks like a number, takes -5 for an option where it is a value.
+    parser._has_negative_number_optionals.clear()
     add_server_arguments(parser)
 
 

@@ -245,6 +245,8 @@ def test_where_nothing_opens_pictures_the_place_of_the_sheet_is_told(
         (["pyproject.toml"], 3, "This is a text file"),
         (["--id", "30"], 2, "has no image 30: its ids go from 0 to 29"),
         (["--id", "x"], 2, "has no image 'x'"),
+        (["--id", "-1"], 2, "has no image '-1'"),
+        (["--id", "7", "-k", "-5"], 2, "k must be from 1 to 200, not -5"),
         (["--id", "7", "--gallery", "nix"], 2, "choose one of mine, other"),
         (["--id", "7", "--gallery", "../mine"], 2, "choose one of mine, other"),
         (["--id", "7", "-k", "0"], 2, "k must be from 1 to 200, not 0"),
