@@ -19,8 +19,29 @@ AppError
 ├── StorageError          a folder cannot be written, or the disk is full
 └── BusyError             another run is at work in the same folder
 
-A message is one sentence: what happened, with the offending value, and what to do.
+A message is one sentence: what happened, with the offending value, and what to do. It is printable,
+whatever the names of files in it hold.
 """
+
+import unicodedata
+
+
+def printable(text: str) -> str:
+    r"""Return a text with U+FFFD for what must not reach a terminal as it is.
+
+    These are control characters and line ends, marks that change the direction of writing, and the
+    lone surrogates that stand for bytes of a file's name that are not UTF-8: no encoding has them.
+
+    >>> printable("a\x1b[2J\n\u202eb")
+    'a�[2J��b'
+    """
+    return "".join(
+        letter if _is_printable(letter) else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+def _is_printable(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces of all widths
 
 
 class AppError(Exception):
@@ -28,6 +49,9 @@ class AppError(Exception):
 
     http_status = 500
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(AppError):

@@ -35,6 +35,7 @@ class Settings:
     hosts: frozenset[str] = frozenset()
     mcp_folders: tuple[Path, ...] = ()
     api_token: str = field(default="", repr=False)
+    root_path: str = ""
 
     @property
     def creating_off(self) -> str:
@@ -73,6 +74,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         hosts=_hosts(environ, "RIS_HOSTS"),
         mcp_folders=_folders(environ, "RIS_MCP_FOLDERS"),
         api_token=_token(environ, "RIS_API_TOKEN"),
+        root_path=_root_path(environ, "RIS_ROOT_PATH"),
     )
 
 
@@ -127,6 +129,17 @@ def _port(environ: Mapping[str, str]) -> int:
     if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _root_path(environ: Mapping[str, str], key: str) -> str:
+    """Return the path without a slash at its end, '' for the root."""
+    value = environ.get(key, "")
+    path = value.rstrip("/")
+    if not re.fullmatch(r"(/(?!\.\.?(/|$))[\w.~-]+)*", path, re.ASCII):
+        raise SettingsError(
+            f"{key} must be a path such as /photos, of letters, digits and -._~, not {value!r}."
+        )
+    return path
 
 
 def _token(environ: Mapping[str, str], key: str) -> str:

@@ -1,5 +1,6 @@
 """docs/deploy.md: its settings are read, and programs take the configurations that are for them."""
 
+import contextlib
 import getpass
 import os
 import re
@@ -72,7 +73,37 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Run the server with nginx in front of it, configured as the document says."""
-    folder = tmp_path_factory.mktemp("proxied")
+    with behind_nginx(tmp_path_factory.mktemp("proxied"), block("nginx"), {}) as client:
+        yield client
+
+
+def below_a_path(*, takes_off: bool) -> str:
+    """Return the configuration that the document has for a path of another site."""
+    location = re.compile(r" *location /.* \{\n.*proxy_pass .*\n")
+    (other,) = re.findall(r"```nginx\n( *location .*?)```", DOCUMENT, re.DOTALL)
+    if takes_off:
+        other = other.replace(":7860;", ":7860/;")
+    found = location.sub(other, block("nginx"))
+    assert "location /search/" in found
+    return found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["path left", "path taken off"])
+def below(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """Run the server below a path, as the document says."""
+    (setting,) = set(re.findall(r"RIS_ROOT_PATH=\S+?(?=`)", DOCUMENT))
+    name, _, path = setting.partition("=")
+    configuration = below_a_path(takes_off=request.param)
+    with behind_nginx(tmp_path_factory.mktemp("below"), configuration, {name: path}) as client:
+        client.base_url = client.base_url.join(f"{path}/")
+        yield client
+
+
+@contextlib.contextmanager
+def behind_nginx(folder: Path, configured: str, settings: dict[str, str]) -> Iterator[httpx.Client]:
+    """Run the server with nginx in front of it until the block ends."""
     behind, front = free_port(), free_port()
     subprocess.run(
         f"openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 "
@@ -81,7 +112,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         capture_output=True,
         check=True,
     )
-    server = re.sub(r"/etc/\S+/fullchain\.pem", str(folder / "cert.pem"), block("nginx"))
+    server = re.sub(r"/etc/\S+/fullchain\.pem", str(folder / "cert.pem"), configured)
     server = re.sub(r"/etc/\S+/privkey\.pem", str(folder / "key.pem"), server)
     server = server.replace("listen 443", f"listen 127.0.0.1:{front}").replace(
         "127.0.0.1:7860", f"127.0.0.1:{behind}"
@@ -94,7 +125,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         "events {}\n"
         f"http {{ access_log off;\n{places}{server}}}\n"
     )
-    environment = {"HOST": "127.0.0.1", "PORT": str(behind), "RIS_HOSTS": NAME}
+    environment = {"HOST": "127.0.0.1", "PORT": str(behind), "RIS_HOSTS": NAME} | settings
     with (
         subprocess.Popen(
             [sys.executable, "-m", "app", "serve"],
@@ -179,3 +210,26 @@ def test_addresses_in_answers_over_mcp_begin_with_https(proxied: httpx.Client) -
     )
     told = answer.json()["result"]["structuredContent"]
     assert told["image_url"].startswith(f"https://{proxied.headers['Host']}/galleries/")
+
+
+@needs_nginx
+def test_below_a_path_addresses_in_answers_are_followed(below: httpx.Client) -> None:
+    root = f"https://{below.headers['Host']}{str(below.base_url.path).rstrip('/')}"
+    assert below.get("config").json()["root"] == root
+    for path in ("", "manifest.json", "docs", "docs-files/swagger-ui.css", "page/page.css"):
+        assert below.get(path).status_code == 200
+    gallery = below.get("galleries").json()["galleries"][0]["name"]
+    image = below.get(f"galleries/{gallery}/images/3").json()
+    for key in ("image_url", "thumbnail_url"):
+        address = below.base_url.join(image[key])
+        assert below.get(address).headers["content-type"].startswith("image/")
+    asked = {"name": "describe_image", "arguments": {"gallery": gallery, "id": 3}}
+    answer = below.post(
+        "mcp",
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked},
+        headers={"Accept": "application/json, text/event-stream"},
+    )
+    told = answer.json()["result"]["structuredContent"]
+    assert told["thumbnail_url"].startswith(f"{root}/galleries/")
+    moved = below.get("galleries/", headers={"X-Forwarded-Proto": "https"})
+    assert moved.headers["location"] == f"{root}/galleries"

@@ -1,4 +1,4 @@
-"""Errors → the JSON that tells programs of them, as RFC 9457 has it."""
+"""Errors → problem details in JSON, as RFC 9457 has them."""
 
 import re
 from collections.abc import Mapping, Sequence

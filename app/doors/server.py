@@ -1,4 +1,4 @@
-"""One web application: routes, error handler, the page mounted on it, and who may ask it."""
+"""The service → one web application: routes for programs, tools, the page; and a server for it."""
 
 import contextlib
 import logging
@@ -9,14 +9,15 @@ import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.build.jobs import GalleryMaker
 from app.doors.access import EVERYBODY, Access
+from app.doors.own_pages import OwnPagesOnly
+from app.doors.root_path import UnderRootPath
 from app.doors.running import announced
-from app.errors import AppError, SenderError, UsageError
+from app.errors import UsageError
 from app.search.service import SearchService
-from app.settings import Settings, is_loopback
+from app.settings import Settings
 from app.wiring import make_maker, make_service
 
 # The browser itself is told to ask nobody else: no font, script or beacon from another host.
@@ -27,7 +28,6 @@ _CONTENT_POLICY = (
     "style-src 'self' 'unsafe-inline'; font-src 'self' data:; connect-src 'self' data: blob:; "
     "object-src 'none'; base-uri 'self'"
 )
-_CHANGE_NOTHING = {"GET", "HEAD", "OPTIONS"}
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -35,23 +35,25 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
     UsageError if the address is taken or cannot be used.
     """
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     with tempfile.TemporaryDirectory(prefix="reverse-image-search-") as uploads:
         _keep_gradio_to_itself(Path(uploads))
         import uvicorn
 
         address = address_of(settings.host, settings.port)
-        found = contextlib.ExitStack()  # by the command line, as long as it listens
+        announcing = contextlib.ExitStack()  # to the command line, as long as it listens
 
         class AnnouncingServer(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 home = settings.indexes_dir.parent
-                found.enter_context(announced(address, home=home, cache_dir=settings.cache_dir))
+                announcing.enter_context(
+                    announced(address, home=home, cache_dir=settings.cache_dir)
+                )
                 announce(address)
 
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                found.close()
+                announcing.close()
                 await super().shutdown(sockets)
 
         maker = make_maker(settings)
@@ -62,9 +64,13 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             host=settings.host,
             hosts=settings.hosts,
             access=Access(settings.api_token),
+            root_path=settings.root_path,
         )
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        with found, contextlib.closing(maker):  # a gallery being made stops before the uploads go
+        with (
+            announcing,
+            contextlib.closing(maker),
+        ):  # a gallery being made stops before the uploads go
             AnnouncingServer(config).run(sockets=[listening])
 
 
@@ -82,12 +88,15 @@ def make_application(
     host: str,
     hosts: Collection[str] = (),
     access: Access = EVERYBODY,
+    root_path: str = "",
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
-    With `hosts` it answers to these names, and to this machine's own, alone.
+    With `hosts` it answers to these names, and to this machine's own, alone. `root_path` is the
+    path of another site that a proxy serves it under; SettingsError where that begins like an
+    address of the application itself.
 
-    The models are loaded beside, so that the page does not wait for them.
+    The models are loaded in a thread, so that the page does not wait for them.
     """
     from fastapi import FastAPI
     from starlette.routing import Route
@@ -108,67 +117,15 @@ def make_application(
     programs = rest.make_rest(service, access=access, is_ready=ready.is_set)
     application.router.routes.append(rest.RestRoutes(programs))
 
-    from app.doors.page import mount_page
+    from app.doors import page
 
-    mounted = mount_page(application, service, uploads, maker, access)
-    counted = rest.CountingDoors(mounted, programs.state.measured)
-    return _WithContentPolicy(_ForOwnPages(counted, host=host, hosts=hosts))
-
-
-class _ForOwnPages:
-    """Refuses what the page of another site may have asked for, through its visitor's browser.
-
-    Such a page can post to any address. Under a name of its own that it lets lead to this machine
-    (DNS rebinding) it could read the answers too, so a server that listens at a loopback address
-    answers to the names of those alone, and any server to `hosts` alone where there are any.
-    """
-
-    def __init__(self, application: Any, *, host: str, hosts: Collection[str]) -> None:
-        self._application = application
-        self._any_name = not is_loopback(host) and not hosts
-        self._hosts = frozenset(hosts)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        answer = self._application
-        if scope["type"] != "lifespan":
-            try:
-                self._check_sender(scope.get("method"), dict(scope["headers"]))
-            except SenderError as exc:
-                answer = _told(exc, scope)
-        await answer(scope, receive, send)
-
-    def _check_sender(self, method: str | None, headers: dict[bytes, bytes]) -> None:
-        host = headers.get(b"host", b"").decode("latin-1")
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        name = _without_port(host)
-        if not (self._any_name or is_loopback(name) or name in self._hosts):
-            raise SenderError(
-                f"This server is not asked as {host!r}, but at this machine's own address alone: "
-                "open the one that it printed, or start it with that name in RIS_HOSTS."
-            )
-        if b"origin" not in headers or method in _CHANGE_NOTHING:
-            return
-        # Not X-Forwarded-Host: the page of another site can send that as it likes.
-        place = origin.partition("://")[2]
-        if not place or place.lower() != host.lower():
-            raise SenderError(
-                f"The page that asks is of {origin!r}, not of this server at {host!r}: "
-                "ask from the page of the address that the server printed."
-            )
-
-
-def _without_port(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # a bracket that is not closed
-        return ""
-
-
-def _told(error: AppError, scope: Any) -> Any:
-    """Return the answer that tells an error."""
-    from app.doors import rest
-
-    return rest.told(error, root=scope.get("root_path", ""))
+    page.mount_page(application, service, uploads, maker, access, root_path=root_path)
+    counted = rest.CountingDoors(application, programs.state.measured)
+    answering: Any = OwnPagesOnly(counted, host=host, hosts=hosts)
+    if root_path:
+        own_parts = rest.FIRST_PARTS | page.FIRST_PARTS | {tools.path.strip("/")}
+        answering = UnderRootPath(answering, root_path, own_parts=own_parts)
+    return _WithContentPolicy(answering)
 
 
 class _WithContentPolicy:
@@ -195,7 +152,8 @@ def _keep_gradio_to_itself(uploads: Path) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; UsageError if the address is taken or cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server(

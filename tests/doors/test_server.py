@@ -24,8 +24,9 @@ from fastapi import FastAPI
 from PIL import Image
 
 from app import __version__, errors
+from app.doors.own_pages import OwnPagesOnly
 from app.doors.problems import problem
-from app.doors.server import _ForOwnPages, _listen, address_of, make_application, serve
+from app.doors.server import address_of, listen, make_application, serve
 from app.errors import AppError, GalleryError, UsageError
 from app.search.service import SearchService, Watcher
 from app.settings import Settings, read_settings
@@ -613,7 +614,7 @@ def test_the_address_that_is_announced_can_be_opened(host: str, shown: str) -> N
 def test_what_is_accepted_sends_at_once() -> None:
     """Else every answer over a kept connection takes 40 ms more."""
     with (
-        contextlib.closing(_listen("127.0.0.1", 0)) as listening,
+        contextlib.closing(listen("127.0.0.1", 0)) as listening,
         socket.create_connection(listening.getsockname()),
     ):
         accepted, _ = listening.accept()
@@ -696,7 +697,7 @@ def test_where_hosts_are_named_others_get_nothing_wherever_it_listens(
     """A container listens at every address: without names it could not tell who asks."""
     application = FastAPI()
     application.get("/")(lambda: "a secret")
-    guarded = _ForOwnPages(application, host=host, hosts={"photos.example"})
+    guarded = OwnPagesOnly(application, host=host, hosts={"photos.example"})
     answer = asgi(guarded, "GET", "/", {"Host": name})
     assert answer.status_code == status
     assert ("secret" in answer.text) == (status == 200)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from app.search.inspection import Survey, as_json, as_text, report, survey_folder
+from app.search.inspection import Pair, Survey, as_json, as_text, report, survey_folder
 from tests.commands import Run
 from tests.conftest import ROOT, Home, encoded, fill, picture
 
@@ -148,6 +149,32 @@ def test_plots_have_few_and_plain_numbers(tmp_path: Path, widths: tuple[int, ...
     assert all(mark.isdigit() for mark in counted[counted.index("width / height") + 1 : -1])
 
 
+def test_a_list_that_is_cut_says_how_many_more_there_are(tmp_path: Path) -> None:
+    for seed in range(24):
+        folder = tmp_path / f"kind_{seed:02}"
+        folder.mkdir()
+        for name in ("a.jpg", "b.jpg"):
+            (folder / name).write_bytes(encoded(picture(seed)))
+        (folder / "text.jpg").write_text("no picture")
+    seen = survey(tmp_path)
+    near = tuple(Pair(f"one_{n}", f"other_{n}", 0.99) for n in range(24))
+    told = as_text(replace(seen, near=near))
+    lines = told.splitlines()
+    (labels,) = (line for line in lines if line.startswith("Labels:"))
+    assert labels.count("kind_") == 5
+    assert labels.endswith(" and 19 more")
+    cut = [line.strip() for line in lines if line.strip().startswith("and ")]
+    assert cut == ["and 19 more"] * 3, told  # duplicates, pairs, failures
+    for kind in ("= kind_", "≈ other_", "text.jpg:"):
+        assert told.count(kind) == 5
+    page = report(replace(seen, near=near)).partition("</pre>")[2]
+    assert page.count("<p>and 4 more</p>") == 4  # labels too
+
+
+def test_a_short_list_is_whole(mixed: Path) -> None:
+    assert "more" not in as_text(survey(mixed)).replace("more than needed", "")
+
+
 def test_what_cannot_be_inspected_is_said_in_one_sentence(
     ris: Run, home: Home, tmp_path: Path
 ) -> None:
@@ -163,6 +190,18 @@ def test_what_cannot_be_inspected_is_said_in_one_sentence(
     images = fill(tmp_path / "pictures", 2)
     code, _, err = ris("inspect", "--images", images, "--report", tmp_path / "no" / "r.html")
     assert (code, "cannot be written" in err) == (7, True)
+
+
+@pytest.mark.parametrize("name", ["report.txt", "report", "report.html.bak"])
+def test_a_report_whose_name_is_not_a_page_s_is_refused(
+    ris: Run, mixed: Path, tmp_path: Path, name: str
+) -> None:
+    code, out, err = ris("inspect", "--images", mixed, "--report", tmp_path / name)
+    assert (code, out) == (2, "")
+    assert name in err
+    assert ".html" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / name).exists()
 
 
 def test_the_notebook_runs_and_says_what_the_command_says(

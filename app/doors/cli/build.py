@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.doors.cli import output
 from app.doors.cli.progress import Progress
 from app.errors import UsageError
 from app.sources.datasets.register import NAMES
@@ -121,9 +122,9 @@ def run(options: argparse.Namespace) -> int:
         options.model = model_asked(settings, options.model or _MODEL, options.pool)
     with Progress() as progress:
         if options.embeddings:
-            report = make_importer(settings)(_import_request(options), tell=progress.tell)
+            report = make_importer(settings)(_import_request(options), tell=progress.show)
         elif any(getattr(options, key) for key in _LISTS):
-            report = make_list_builder(settings)(_list_request(options), tell=progress.tell)
+            report = make_list_builder(settings)(_list_request(options), tell=progress.show)
         else:
             how = _how(options)
             what = {key: getattr(options, key) for key in ("data", "images")}
@@ -135,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
                 command=command_for(**what, **how, **vectors),
                 options=VectorOptions.of(**vectors),
             )
-            report = make_builder(settings)(request, tell=progress.tell)
+            report = make_builder(settings)(request, tell=progress.show)
     _print_report(report)
     return 0
 
@@ -219,22 +220,25 @@ def _list_request(options: argparse.Namespace) -> "ListRequest":
 def _print_report(report: "BuildReport") -> None:
     manifest = report.manifest
     for skip in report.skipped:
-        print(f"Skipped {skip.path}: {skip.reason}")
+        output.print_line(f"Skipped {skip.path}: {skip.reason}")
     if report.skipped:
-        print(f"{len(report.skipped)} of {manifest.images + len(report.skipped)} files skipped.")
+        total = manifest.images + len(report.skipped)
+        output.print_line(f"{len(report.skipped)} of {total} files skipped.")
     for note in manifest.notes:
-        print(f"Note: {note}.")
+        output.print_line(f"Note: {note}.")
     sizes = ", ".join(
         f"{kind} {file.bytes / 1e6:.1f} MB" for kind, file in sorted(manifest.files.items())
     )
     rate = f", {report.images_per_second:.1f} images/s" if report.seconds_embedding else ""
-    print(f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s{rate}; {sizes}")
+    output.print_line(
+        f"{manifest.name}: {manifest.images} images in {report.seconds:.1f} s{rate}; {sizes}"
+    )
     how = (
         f"{manifest.probes} probes, {manifest.candidates} candidates"
         if manifest.index != "Flat"
         else "exact"
     )
-    print(
+    output.print_line(
         f"{manifest.index}, {how}: recall@10 {manifest.recall_reranked:.3f} "
         f"({manifest.recall_raw:.3f} without re-ranking), "
         f"measured with {manifest.recall_queries} of its own images"

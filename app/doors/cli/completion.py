@@ -2,6 +2,8 @@
 
 import argparse
 
+from app.doors.cli import output
+
 NAME = "completion"
 HELP = "print the script that lets a shell complete what you type after ris"
 EXAMPLE = "ris completion bash > ~/.local/share/bash-completion/completions/ris"
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         for action in command._actions:
             if action.dest in completed:
                 action.complete = completed[action.dest]  # type: ignore[attr-defined]
-    print(shtab.complete(parser, shell=options.shell))
+    output.print_script(shtab.complete(parser, shell=options.shell))
     return 0
 
 

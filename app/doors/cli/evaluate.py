@@ -1,11 +1,11 @@
 """`evaluate`: a gallery → the recall of its index, and how often labels agree."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from app.doors.cli import output
 from app.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,18 +52,18 @@ def run(options: argparse.Namespace) -> int:
 
     with tqdm(desc="Asking", unit=" images", disable=None) as bar:
 
-        def tell(done: int, total: int) -> None:
+        def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
         found = make_evaluator(read_settings())(
-            options.gallery, k=options.k, sample=options.sample, without=options.without, tell=tell
+            options.gallery, k=options.k, sample=options.sample, without=options.without, tell=show
         )
     if options.json:
-        print(json.dumps(asdict(found)))
+        output.print_json(asdict(found))
     else:
         for line in _lines(found):
-            print(line)
+            output.print_line(line)
     return 0
 
 
@@ -74,7 +74,7 @@ def _lines(found: "Evaluation") -> Iterator[str]:
         f"({found.recall_raw:.4f} without re-ranking)"
     )
     if found.mean_average_precision is None:
-        yield "No two images share a label: there is no precision to tell."
+        yield "No two images share a label: there is no precision to measure."
         return
     yield (
         f"precision@{found.k}  {found.precision_index:.4f}  "

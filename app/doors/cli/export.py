@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from app.doors.cli import output
 from app.doors.cli.progress import Progress
 
 NAME = "export"
@@ -29,9 +30,9 @@ def run(options: argparse.Namespace) -> int:
 
     with Progress() as progress:
         report = make_exporter(read_settings())(
-            options.gallery, options.out, dtype=options.dtype, tell=progress.tell
+            options.gallery, options.out, dtype=options.dtype, tell=progress.show
         )
-    print(
+    output.print_line(
         f"{report.folder}: {report.images} images, {report.dim} × {report.dtype}, "
         f"{report.disk_bytes / 1e6:.1f} MB"
     )

@@ -1,10 +1,9 @@
 """`galleries`: every gallery, one a line."""
 
 import argparse
-import json
 
+from app.doors.cli import output
 from app.doors.cli.answerers import add_server_arguments, answering
-from app.doors.cli.table import printable
 
 NAME = "galleries"
 HELP = "list the galleries"
@@ -12,7 +11,7 @@ EXAMPLE = "ris galleries"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the form of the list, and who tells it."""
+    """Add the form of the list, and who answers."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document a gallery")
     form.add_argument(
@@ -27,15 +26,18 @@ def run(options: argparse.Namespace) -> int:
 
     with answering(options, read_settings()) as answerer:
         if options.names:
-            print("".join(f"{name}\n" for name in answerer.names()), end="")
+            for name in answerer.names():
+                output.print_line(name)
             return 0
         found = answerer.galleries()
     for gallery in found:
         name = gallery["name"]
         if options.json:
-            print(json.dumps(gallery, ensure_ascii=False))
+            output.print_json(gallery)
         elif gallery["refused"]:
-            print(printable(f"{name}: cannot be searched. {gallery['refused']}"))
+            output.print_line(f"{name}: cannot be searched. {gallery['refused']}")
         else:
-            print(f"{name}: {gallery['images']} images, {gallery['model']}, {gallery['index']}")
+            output.print_line(
+                f"{name}: {gallery['images']} images, {gallery['model']}, {gallery['index']}"
+            )
     return 0

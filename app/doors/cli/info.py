@@ -1,21 +1,20 @@
-"""`info`: what there is to say of a gallery."""
+"""`info`: a gallery → its facts: model, index, measured recall, sizes."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from app.doors.cli import output
 from app.doors.cli.answerers import add_server_arguments, answering
-from app.doors.cli.table import printable
 from app.errors import GalleryError
 
 NAME = "info"
-HELP = "tell of a gallery: model, index, recall, sizes"
+HELP = "show a gallery's facts: model, index, recall, sizes"
 EXAMPLE = "ris info caltech101-efficientnet_lite0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the gallery, and who tells of it."""
+    """Add the gallery, and who answers."""
     parser.add_argument(
         "gallery", nargs="?", metavar="GALLERY", help="the gallery's name (default: all of them)"
     )
@@ -31,9 +30,10 @@ def run(options: argparse.Namespace) -> int:
         found = [answerer.gallery(options.gallery)] if options.gallery else answerer.galleries()
     for number, gallery in enumerate(found):
         if options.json:
-            print(json.dumps(gallery, ensure_ascii=False))
+            output.print_json(gallery)
         else:
-            print("\n".join([*([""] if number else []), *map(printable, _lines(gallery))]))
+            for line in ([""] if number else []) + list(_lines(gallery)):
+                output.print_line(line)
     return GalleryError.exit_code if options.gallery and found[0]["refused"] else 0
 
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import NoReturn
 
 import app
 from app.doors.cli import (
@@ -18,15 +19,16 @@ from app.doors.cli import (
     info,
     inspect,
     mcp,
+    output,
     search,
     serve,
     verify,
 )
 from app.doors.cli.parameters import MAY_BE_NEGATIVE
-from app.errors import AppError, StorageError
+from app.errors import AppError, StorageError, printable
 
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
+_BROKEN_PIPE = 141  # the exit code of a program that SIGPIPE ended
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
@@ -46,6 +48,14 @@ COMMANDS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are printable, whatever was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message; end with code 2."""
+        super().error(printable(message))
+
+
 def ris() -> int:
     """Run the console script `ris`; return the exit code."""
     return main(sys.argv[1:], program="ris")
@@ -53,6 +63,7 @@ def ris() -> int:
 
 def main(arguments: Sequence[str], *, program: str = "python -m app") -> int:
     """Run `python -m app`, or `ris`; return the exit code."""
+    output.prepare()
     return run_command(make_parser(program).parse_args(_with_negative_values(arguments)))
 
 
@@ -84,7 +95,7 @@ def parser_of(
     commands: Sequence[ModuleType], *, program: str, description: str
 ) -> argparse.ArgumentParser:
     """Return a parser with a subcommand for each module, which is made as those of COMMANDS are."""
-    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser = _Parser(prog=program, description=description)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:
         subparser = subparsers.add_parser(
@@ -100,13 +111,15 @@ def parser_of(
 
 
 def run_command(options: argparse.Namespace) -> int:
-    """Run the command that such a parser took; return the exit code, errors told in a sentence."""
-    return _tell_errors(lambda: options.run(options), stopped=options.stopped(options))
+    """Run the command that such a parser took; return the exit code, an error is one sentence."""
+    output.prepare()
+    return _report_errors(lambda: options.run(options), stopped=options.stopped(options))
 
 
 def create_index(arguments: Sequence[str]) -> int:
     """Run `create_index.py`; return the exit code."""
-    parser = argparse.ArgumentParser(
+    output.prepare()
+    parser = _Parser(
         prog="create_index.py",
         description="Turn a data set, a folder of pictures, a list of URLs, webdataset shards or "
         "embeddings into a gallery that can be searched.",
@@ -114,20 +127,13 @@ def create_index(arguments: Sequence[str]) -> int:
     )
     build.add_arguments(parser)
     options = parser.parse_args(arguments)
-    return _tell_errors(lambda: build.run(options), stopped=build.stopped(options))
+    return _report_errors(lambda: build.run(options), stopped=build.stopped(options))
 
 
-def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:
+def _report_errors(run: Callable[[], int], *, stopped: str) -> int:
     """Return the exit code of a command; `stopped` is what to say after Ctrl-C."""
     try:
-        code = run()
-        sys.stdout.flush()
-    except AppError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exc.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nStopped.{stopped and ' '}{stopped}\n")
-        return _INTERRUPTED
+        return _exit_code_of(run, stopped=stopped)
     except BrokenPipeError:  # whoever read the answer, as `head`, has seen enough
         _drop_output()
         return _BROKEN_PIPE
@@ -135,8 +141,21 @@ def _tell_errors(run: Callable[[], int], *, stopped: str) -> int:
         if exc.errno not in _FULL or exc.filename is not None:  # of a file, and not of the output
             raise
         _drop_output()
-        sys.stderr.write(f"The output cannot be written ({exc.strerror}): send it elsewhere.\n")
+        output.print_message(f"The output cannot be written ({exc.strerror}): send it elsewhere.")
         return StorageError.exit_code
+
+
+def _exit_code_of(run: Callable[[], int], *, stopped: str) -> int:
+    try:
+        code = run()
+        sys.stdout.flush()
+    except AppError as exc:
+        output.print_message(str(exc))
+        return exc.exit_code
+    except KeyboardInterrupt:
+        output.print_message("")  # after the ^C that the terminal shows
+        output.print_message(f"Stopped.{stopped and ' '}{stopped}")
+        return _INTERRUPTED
     return code
 
 

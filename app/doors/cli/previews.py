@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from app.doors.cli import output
+
 _COLUMNS = 10  # of text, about 100 pixels
 _ROWS = 5
 
@@ -19,7 +21,8 @@ def can_be_shown() -> bool:
     # They ask the terminal when they are imported.
     from textual_image.renderable import Image, SixelImage, TGPImage
 
-    return Image in (SixelImage, TGPImage)
+    # Kitty's protocol puts characters where a picture is, which only Unicode has.
+    return Image is SixelImage or (Image is TGPImage and output.can_carry("\U0010eeee"))
 
 
 def show(results: list[dict[str, Any]], thumbnail: Callable[[dict[str, Any]], bytes]) -> None:

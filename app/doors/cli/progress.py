@@ -1,7 +1,8 @@
 """A build's progress → bars and lines on the terminal."""
 
-import sys
 from typing import Any
+
+from app.doors.cli import output
 
 _STAGES = {
     "list": "Listing the pictures …",
@@ -32,11 +33,11 @@ class Progress:
     def __exit__(self, *exc_info: object) -> None:
         self._close()
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def show(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is; stages that have no bar are named only."""
         if stage not in _BARS:
             self._close()
-            print(_STAGES[stage], file=sys.stderr, flush=True)
+            output.print_message(_STAGES[stage])
             return
         if stage != self._stage:
             self._close()
@@ -49,7 +50,7 @@ class Progress:
 
         name, unit, going_on = _BARS[stage]
         if done and going_on:
-            print(going_on.format(done=done, total=total), file=sys.stderr)
+            output.print_message(going_on.format(done=done, total=total))
         self._bar = tqdm(total=total, initial=done, unit=unit, desc=name)
 
     def _close(self) -> None:

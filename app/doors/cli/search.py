@@ -1,16 +1,16 @@
 """`search`: pictures, URLs or images of the gallery → the images that look like them."""
 
 import argparse
-import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from app.doors.cli import previews, sheet
+from app.doors.cli import output, previews, sheet
 from app.doors.cli.answerers import Answerer, TypedQuery, add_server_arguments, answering
 from app.doors.cli.parameters import add_search_parameters, search_parameters
-from app.doors.cli.table import lines_of, printable
+from app.doors.cli.table import lines_of
 from app.errors import AppError, StorageError, UsageError
 from app.search.question import File, Item, SearchRequest
 from app.settings import Settings
@@ -59,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print one path a line: absolute where the originals are on this machine",
     )
+    parser.add_argument(
+        *("-0", "--null"),
+        action="store_true",
+        help="with --paths: end each path with a NUL instead of a line end, for xargs -0",
+    )
+    # Else argparse, for -0 looks like a number, takes -5 for an option where it is a value.
+    parser._has_negative_number_optionals.clear()
     add_server_arguments(parser)
 
 
@@ -70,6 +77,10 @@ def run(options: argparse.Namespace) -> int:
     queries += [TypedQuery(typed, is_id=True) for typed in options.id]
     if not queries:
         raise UsageError("Name a picture, its URL, - for standard input, or an image with --id.")
+    if options.null and not options.paths:
+        raise UsageError("-0 (--null) is for --paths alone: add --paths, or leave it out.")
+    if options.sheet is not None:
+        sheet.check_name(options.sheet)
     parameters = search_parameters(options)
     SearchRequest.of(File(b""), **parameters)  # what is wrong with all queries is said once
     settings = read_settings()
@@ -103,7 +114,7 @@ def _answer_all(
         place = options.sheet or settings.cache_dir / "last-search.png"
         write_sheet(place, contact, answerer)
         if contact.left_out:
-            sys.stderr.write(f"{contact.left_out}\n")
+            output.print_message(contact.left_out)
         if options.open:
             open_sheet(place)
     return first_failure
@@ -117,38 +128,40 @@ class _Show:
         self._answerer = answerer
         self._several = several
         self._begun = False
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
 
     def answer(self, query: TypedQuery, answer: dict[str, Any]) -> None:
         if self._options.json:
-            print(json.dumps(answer, ensure_ascii=False))
+            output.print_json(answer)
         elif self._options.paths:
             folder = self._answerer.folder(answer["gallery"])
             paths = [_path(result["path"], folder) for result in answer["results"]]
-            print("".join(f"{path}\n" for path in paths), end="")
+            for path in paths:
+                output.print_path(path, end="\0" if self._options.null else "\n")
             if not all(Path(path).is_absolute() for path in paths):
-                self._tell_once(_ON_THE_SERVER if self._options.server else _NOT_HERE)
+                self._note_once(_ON_THE_SERVER if self._options.server else _NOT_HERE)
         else:
             self._head(query)
             for line in lines_of(answer):
-                print(line)
+                output.print_line(line)
             self._previews(answer)
 
     def failure(self, query: TypedQuery, error: AppError) -> None:
-        """Tell that a query failed; the n-th line of JSON still belongs to the n-th query."""
+        """Report that a query failed; the n-th line of JSON still belongs to the n-th query."""
         if self._several and self._options.json:
-            print(json.dumps({"error": str(error)}, ensure_ascii=False))
-        sys.stdout.flush()
-        sys.stderr.write(f"{query.name}: {error}\n" if self._several else f"{error}\n")
+            output.print_json({"error": str(error)})
+        output.print_message(f"{query.name}: {error}" if self._several else str(error))
 
-    def _tell_once(self, sentence: str) -> None:
-        sys.stdout.flush()
-        sys.stderr.write(f"{sentence}\n" * (sentence not in self._told))
-        self._told.add(sentence)
+    def _note_once(self, sentence: str) -> None:
+        if sentence not in self._noted:
+            output.print_message(sentence)
+        self._noted.add(sentence)
 
     def _head(self, query: TypedQuery) -> None:
         if self._several:
-            print(f"{chr(10) * self._begun}{printable(query.name)}")
+            if self._begun:
+                output.print_line("")
+            output.print_line(query.name)
         self._begun = True
 
     def _previews(self, answer: dict[str, Any]) -> None:
@@ -176,7 +189,7 @@ def picture_of(
 
 def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) -> None:
     """Write the contact sheet of all answers; StorageError if it cannot be written."""
-    data = contact.drawn(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
+    data = contact.to_png(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
@@ -200,5 +213,5 @@ def _path(path: str, folder: Path | None) -> str:
     relative = PurePosixPath(path)
     if folder is None or relative.is_absolute() or ".." in relative.parts:
         return path
-    whole = folder / relative
-    return str(whole) if whole.is_file() else path
+    whole = str(folder / relative)
+    return whole if os.path.isfile(output.path_in_bytes(whole)) else path  # noqa: PTH113

@@ -5,6 +5,8 @@ import contextlib
 import signal
 import sys
 
+from app.doors.cli import output
+
 NAME = "serve"
 HELP = "serve the page at HOST and PORT (127.0.0.1:7860)"
 EXAMPLE = "PORT=8000 ris serve"
@@ -22,5 +24,10 @@ def run(options: argparse.Namespace) -> int:
     # The server passes the signal on when it has stopped: an exit, so that uploads are removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how one stops it
-        serve(read_settings(), lambda address: print(f"Open {address}", flush=True))
+        serve(read_settings(), _announce)
     return 0
+
+
+def _announce(address: str) -> None:
+    output.print_line(f"Open {address}")
+    sys.stdout.flush()  # whoever waits for it may read a pipe

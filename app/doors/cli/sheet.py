@@ -1,11 +1,12 @@
 """Answers → a contact sheet: the query and its results as one PNG, with ranks and scores."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.doors.cli.table import printable
+from app.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -15,9 +16,10 @@ _PICTURE = 160
 _LINE = 18
 _ACROSS = 6
 _MARGIN = 10
+_WIDTH = _ACROSS * _CELL + 2 * _MARGIN
 _ROW = _CELL + 2 * _LINE
 _HEAD = _LINE + _MARGIN
-_HIGHEST = (
+MAX_HEIGHT = (
     20_000  # pixels, some 500 results: 66 MB while it is drawn; viewers refuse much higher ones
 )
 _INK, _PAPER, _FAINT = "#1b1b1f", "#ffffff", "#6b6b76"
@@ -34,22 +36,40 @@ class _Section:
 
     @property
     def height(self) -> int:
-        """How much of a sheet it takes."""
+        """How much of a sheet it takes, in pixels."""
         return _HEAD + -(-(1 + len(self.results)) // _ACROSS) * _ROW
+
+    def cells(
+        self, thumbnail: Callable[[str, dict[str, Any]], bytes]
+    ) -> Iterator[tuple[bytes | None, str, str]]:
+        """Yield a picture and the two lines under it: the query first, then each result."""
+        yield self.picture, "query", ""
+        for result in self.results:
+            score = f"{result['rank']}   {result['score']:.4f}"
+            name = ", ".join(result["labels"]) or result["path"]
+            yield thumbnail(self.gallery, result), score, name
+
+
+def check_name(place: Path) -> None:
+    """Raise UsageError unless a contact sheet can be called so: it is a PNG."""
+    if place.suffix.lower() != ".png":
+        raise UsageError(
+            f"A contact sheet is a PNG, so {str(place)!r} cannot be its name: end it in .png."
+        )
 
 
 class ContactSheet:
     """Collects answers as long as there is room for them, then draws them."""
 
     def __init__(self) -> None:
-        self._sections: list[_Section] = []
+        self.sections: list[_Section] = []
         self._height = _MARGIN
         self._results = 0
         self._shown = 0
 
     def __len__(self) -> int:
         """How many queries it shows."""
-        return len(self._sections)
+        return len(self.sections)
 
     @property
     def has_room(self) -> bool:
@@ -74,36 +94,24 @@ class ContactSheet:
         shown = answer["results"][: self._rows_left * _ACROSS - 1]  # the query takes one place
         small = None if picture is None else _thumbnail(picture)
         section = _Section(name, small, answer["gallery"], shown)
-        self._sections.append(section)
+        self.sections.append(section)
         self._shown += len(shown)
         self._height += section.height
 
-    def drawn(self, thumbnail: Callable[[str, dict[str, Any]], bytes]) -> bytes:
+    def to_png(self, thumbnail: Callable[[str, dict[str, Any]], bytes]) -> bytes:
         """Return the PNG; `thumbnail` gives the picture of a result of a gallery."""
         from PIL import Image, ImageDraw, ImageFont
 
-        width = _ACROSS * _CELL + 2 * _MARGIN
-        sheet = Image.new("RGB", (width, self._height), _PAPER)
+        sheet = Image.new("RGB", (_WIDTH, self._height), _PAPER)
         draw = ImageDraw.Draw(sheet)
         draw.font = ImageFont.load_default(13)
         top = _MARGIN
-        for section in self._sections:
-            head = _fitting(draw, f"{section.name}, in {section.gallery}", width - 2 * _MARGIN)
-            draw.text((_MARGIN, top), head, _INK)
-            cells: list[tuple[bytes | None, str, str]] = [(section.picture, "query", "")]
-            for result in section.results:
-                small = thumbnail(section.gallery, result)
-                said = f"{result['rank']}   {result['score']:.4f}"
-                cells.append((small, said, ", ".join(result["labels"]) or result["path"]))
-            for number, (picture, said, name) in enumerate(cells):
-                place = (
-                    _MARGIN + number % _ACROSS * _CELL,
-                    top + _HEAD + number // _ACROSS * _ROW,
-                )
-                _paste(sheet, draw, place, picture)
-                named = _fitting(draw, name, _PICTURE)
-                draw.text((place[0], place[1] + _PICTURE + 2), said, _INK)
-                draw.text((place[0], place[1] + _PICTURE + _LINE), named, _FAINT)
+        for section in self.sections:
+            heading = f"{section.name}, in {section.gallery}"
+            draw.text((_MARGIN, top), _fitting(draw, heading, _WIDTH - 2 * _MARGIN), _INK)
+            for number, cell in enumerate(section.cells(thumbnail)):
+                left = _MARGIN + number % _ACROSS * _CELL
+                _draw_cell(sheet, draw, (left, top + _HEAD + number // _ACROSS * _ROW), cell)
             top += section.height
         file = io.BytesIO()
         sheet.save(file, "PNG", compress_level=6)
@@ -111,7 +119,7 @@ class ContactSheet:
 
     @property
     def _rows_left(self) -> int:
-        return (_HIGHEST - self._height - _HEAD) // _ROW
+        return (MAX_HEIGHT - self._height - _HEAD) // _ROW
 
 
 def _thumbnail(data: bytes) -> bytes:
@@ -124,6 +132,19 @@ def _thumbnail(data: bytes) -> bytes:
     file = io.BytesIO()
     small.save(file, "PNG")
     return file.getvalue()
+
+
+def _draw_cell(
+    sheet: "Image.Image",
+    draw: "ImageDraw.ImageDraw",
+    place: tuple[int, int],
+    cell: tuple[bytes | None, str, str],
+) -> None:
+    picture, score, name = cell
+    _paste(sheet, draw, place, picture)
+    left, top = place
+    draw.text((left, top + _PICTURE + 2), score, _INK)
+    draw.text((left, top + _PICTURE + _LINE), _fitting(draw, name, _PICTURE), _FAINT)
 
 
 def _paste(

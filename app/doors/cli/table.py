@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from app.errors import printable
+
 
 def lines_of(answer: dict[str, Any]) -> Iterator[str]:
     """Yield an answer's lines: what to know first, then a line a result."""
@@ -25,21 +27,14 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
     yield from columns(("rank", "score", "labels", "path", ""), rows)
 
 
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a table, every column as wide as its widest cell.
 
     >>> list(columns(("name", "n"), [("cats", "3"), ("dogs", "12")]))
     ['name  n', 'cats  3', 'dogs  12']
     """
-    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[printable(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield line.rstrip()
-
-
-def printable(text: str) -> str:
-    """Return a text without what a terminal would obey: a file's name may hold anything."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )

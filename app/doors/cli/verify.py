@@ -2,6 +2,7 @@
 
 import argparse
 
+from app.doors.cli import output
 from app.errors import AppError, GalleryError
 
 NAME = "verify"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what each gallery is like; GalleryError's exit code if any is damaged."""
+    """Print whether each gallery is whole; GalleryError's exit code if any is damaged."""
     from app.settings import read_settings
     from app.wiring import make_service
 
@@ -27,13 +28,15 @@ def run(options: argparse.Namespace) -> int:
         try:
             info = service.gallery(name)
         except AppError as exc:
-            print(f"{name}: {exc}")
+            output.print_line(f"{name}: {exc}")
             code = code or exc.exit_code
             continue
         if info.refused:
-            print(f"{name}: damaged. {info.refused}")
+            output.print_line(f"{name}: damaged. {info.refused}")
             code = GalleryError.exit_code
         else:
             searched = "without its vectors: approximate scores" if info.approximate else "whole"
-            print(f"{name}: {searched}, {info.images} images, {info.disk_bytes / 1e6:.1f} MB")
+            output.print_line(
+                f"{name}: {searched}, {info.images} images, {info.disk_bytes / 1e6:.1f} MB"
+            )
     return code

@@ -93,13 +93,14 @@ class OverHttp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         answer: Any = self._application
+        root = scope.get("root_path", "")
         try:
             self._access.check(Headers(scope=scope).get("authorization", ""))
             if scope["method"] != "POST":
-                told = f"{self.path} is for MCP clients, which ask with POST."
-                answer = _problem(problems.problem_of_status(405, told), {"Allow": "POST"})
+                detail = f"{root}{self.path} is for MCP clients, which ask with POST."
+                answer = _problem(problems.problem_of_status(405, detail), {"Allow": "POST"})
         except TokenError as exc:
-            answer = _problem(problems.problem(exc, root=scope.get("root_path", "")))
+            answer = _problem(problems.problem(exc, root=root))
         await answer(scope, receive, send)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from gradio.routes import INTERNAL_ROUTES
 
 from app.build.jobs import GalleryMaker
 from app.doors.access import EVERYBODY, Access
@@ -15,6 +16,7 @@ from app.doors.page.endpoints import name_endpoints
 from app.doors.page.functions import EXAMPLES, Functions
 from app.doors.page.references import Uploads
 from app.doors.page.theme import make_theme
+from app.doors.page.web_manifest import make_relative
 from app.images.formats import CHOSEN_IN_BROWSERS
 from app.search.service import SearchService
 from app.values import MAX_PICTURE_BYTES
@@ -24,6 +26,7 @@ _MOST_BYTES_OF_A_ZIP = 4_000_000_000
 _THREADS = 32  # other than Gradio's 40, they are the page's own: else it shares those of the routes
 _MOST_SHOWN_AT_FIRST = 100
 _TITLE = "Reverse image search"
+FIRST_PARTS = {"page", "examples", *INTERNAL_ROUTES}  # of the page's addresses
 _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 <meta name="description" content="Find the images of a gallery that look like yours.">
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
@@ -56,6 +59,8 @@ def mount_page(
     uploads: Path,
     maker: GalleryMaker,
     access: Access = EVERYBODY,
+    *,
+    root_path: str = "",
 ) -> FastAPI:
     """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
     application.mount("/page", StaticFiles(directory=_ASSETS))
@@ -78,7 +83,9 @@ def mount_page(
         max_file_size=MAX_PICTURE_BYTES if maker.off else _MOST_BYTES_OF_A_ZIP,
         ssr_mode=False,
         mcp_server=False,
+        root_path=root_path or None,
     )
+    make_relative(mounted.routes[-1].app)  # type: ignore[attr-defined]
     return mounted
 
 

@@ -4,19 +4,22 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, params
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Match, Mount
 
 import app
 from app.doors.access import Access
+from app.doors.rest.answering import root_of
 from app.doors.rest.galleries import routes_of_galleries
 from app.doors.rest.head_requests import AnsweringHead
 from app.doors.rest.metrics import Counting, Metrics
 from app.doors.rest.operations import routes_of_operations
 from app.doors.rest.parameters import refuse_repeated
 from app.doors.rest.pictures import routes_of_pictures
-from app.doors.rest.problem_responses import tell_errors
+from app.doors.rest.problem_responses import handle_errors
 from app.doors.rest.searching import routes_of_searching
 from app.search.service import SearchService
 
@@ -49,11 +52,13 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
         dependencies=[params.Depends(refuse_repeated)],
         version=app.__version__,
         description=_ABOUT,
+        docs_url=None,
         redoc_url=None,
         static_url=_FILES_OF_THE_DOCUMENT,
         generate_unique_id_function=lambda route: route.name,
         swagger_ui_parameters={"docExpansion": "list", "tryItOutEnabled": True},
     )
+    _add_docs(application)
     measured = Metrics(service)
     programs = _check_of(access)
     application.include_router(routes_of_searching(service), dependencies=programs)
@@ -62,15 +67,35 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
     application.include_router(
         routes_of_operations(service, measured, access=access, is_ready=is_ready, programs=programs)
     )
-    tell_errors(application)
+    handle_errors(application)
     application.state.measured = measured
     application.add_middleware(Counting, metrics=measured)
     application.add_middleware(AnsweringHead)
     return application
 
 
+def _add_docs(application: FastAPI) -> None:
+    """Add the page of the document, whose addresses are right below a root path too.
+
+    FastAPIOffline's own has one for OAuth 2, which nothing here uses, without the root path.
+    """
+
+    @application.get("/docs", include_in_schema=False)
+    def docs(request: Request) -> HTMLResponse:
+        root = root_of(request)
+        files = f"{root}{_FILES_OF_THE_DOCUMENT}"
+        return get_swagger_ui_html(
+            openapi_url=f"{root}{application.openapi_url}",
+            title=f"{application.title} - Swagger UI",
+            swagger_js_url=f"{files}/swagger-ui-bundle.js",
+            swagger_css_url=f"{files}/swagger-ui.css",
+            swagger_favicon_url=f"{files}/favicon.png",
+            swagger_ui_parameters=application.swagger_ui_parameters,
+        )
+
+
 def _check_of(access: Access) -> list[params.Depends]:
-    """Return what routes for programs depend on; the document tells of a token if one is needed."""
+    """Return what routes for programs depend on; the document names a token if one is needed."""
     if not access.needs_token:
         return []
     bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN.")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.doors.answers import gallery_answer
 from app.doors.rest.answering import answer_image, answer_search
+from app.doors.rest.image_ids import IMAGE_ROUTE
 from app.doors.rest.parameters import ImageId, Name, SimilarParameters
 from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import Galleries, Image, SearchAnswer
@@ -31,7 +32,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         return gallery_answer(service.gallery(gallery))
 
     @router.get(
-        "/galleries/{gallery}/images/{image:path}/similar",
+        f"{IMAGE_ROUTE}/similar",
         response_model=SearchAnswer,
         responses=_PROBLEMS | example("search"),
     )
@@ -45,7 +46,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         return answer_search(request, service, asked.request(Item(image), gallery=gallery))
 
     @router.get(
-        "/galleries/{gallery}/images/{image:path}",
+        IMAGE_ROUTE,
         response_model=Image,
         responses=_PROBLEMS | example("image"),
     )

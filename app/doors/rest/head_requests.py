@@ -1,4 +1,4 @@
-"""HEAD → what GET answers, without the body: proxies and what watches a server ask so."""
+"""HEAD requests → the answers of GET without their bodies; proxies and monitors send them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""HTTP routes → what those who run the server ask: is it well, is it ready, what does it do."""
+"""HTTP routes → the server's health, readiness and measurements; what kinds of problems mean."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from app.doors import problems
 from app.doors.access import Access
 from app.doors.answers import gallery_answer
 from app.doors.rest import metrics
-from app.doors.rest.problem_responses import documented, told_status
+from app.doors.rest.problem_responses import documented, status_response
 from app.doors.rest.schemas import Health, Kind, Readiness
 from app.errors import NotFoundError, TokenError
 from app.search.service import SearchService
@@ -30,28 +30,28 @@ def routes_of_operations(
     is_ready: Callable[[], bool],
     programs: Sequence[Depends],
 ) -> APIRouter:
-    """Return the routes; `programs` lets those ask for measurements who may."""
+    """Return the routes; `programs` are the dependencies that check who asks for measurements."""
     router = APIRouter(tags=["Operations"])
 
-    of_their_own = CapacityLimiter(1)  # threads: searches may have taken all others
+    health_threads = CapacityLimiter(1)  # of its own: searches may have taken all others
 
     @router.get("/healthz", response_model=Health)
     async def health(request: Request) -> dict[str, Any]:
         """Say that the server answers, its version and its galleries.
 
-        Where a token is needed, the galleries are told to those alone who send it.
+        Where a token is needed, only who sends it gets the galleries.
         """
         galleries: list[GalleryInfo] = []
         with suppress(TokenError):
             access.check(request.headers.get("authorization", ""))
-            galleries = await to_thread.run_sync(service.galleries, limiter=of_their_own)
-        told = [gallery_answer(gallery) for gallery in galleries]
-        return {"status": "ok", "version": app.__version__, "galleries": told}
+            galleries = await to_thread.run_sync(service.galleries, limiter=health_threads)
+        answers = [gallery_answer(gallery) for gallery in galleries]
+        return {"status": "ok", "version": app.__version__, "galleries": answers}
 
     @router.get("/readyz", response_model=Readiness, responses=documented([503]))
     async def readiness() -> Any:
         """Say whether every gallery was opened, and its model loaded or refused."""
-        return {"status": "ready"} if is_ready() else told_status(503, _OPENING)
+        return {"status": "ready"} if is_ready() else status_response(503, _OPENING)
 
     @router.get(
         "/metrics",
@@ -60,7 +60,7 @@ def routes_of_operations(
         responses=documented([401]) | {200: {"content": {metrics.MEDIA_TYPE: {}}}},
     )
     def measurements() -> Response:
-        """Tell requests, stage timings, searches in progress and sizes, for Prometheus."""
+        """Return requests, stage timings, searches in progress and sizes, for Prometheus."""
         return Response(measured.text(), media_type=metrics.MEDIA_TYPE)
 
     @router.get("/problems/{kind}", response_model=Kind, responses=documented([404, 422]))

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.doors.rest.image_ids import IMAGE_ROUTE
 from app.doors.rest.parameters import ImageId, Name
 from app.doors.rest.problem_responses import documented
 from app.errors import NotFoundError
@@ -20,7 +21,7 @@ def routes_of_pictures(service: SearchService) -> APIRouter:
     router = APIRouter(tags=["Pictures"])
 
     @router.get(
-        "/galleries/{gallery}/images/{image:path}/thumbnail",
+        f"{IMAGE_ROUTE}/thumbnail",
         response_class=Response,
         responses=_PROBLEMS | _pictures("image/webp"),
     )
@@ -30,7 +31,7 @@ def routes_of_pictures(service: SearchService) -> APIRouter:
         return _picture(request, service.thumbnail(gallery, row), "image/webp")
 
     @router.get(
-        "/galleries/{gallery}/images/{image:path}/image",
+        f"{IMAGE_ROUTE}/image",
         response_class=Response,
         responses=_PROBLEMS | _pictures(*_SHOWN_BY_BROWSERS),
     )

@@ -39,34 +39,34 @@ _ERRORS: dict[int, AppError] = {
 }
 
 
-def told(error: AppError, *, root: str = "") -> Response:
-    """Return the answer that tells an error; `root` is the path that the server is mounted at."""
+def problem_response(error: AppError, *, root: str = "") -> Response:
+    """Return an error as an HTTP answer; `root` is the path that the server is mounted at."""
     return _answer(problems.problem(error, root=root))
 
 
-def told_status(status: int, detail: str) -> Response:
-    """Return the answer that tells what HTTP's own status says enough of."""
+def status_response(status: int, detail: str) -> Response:
+    """Return an HTTP answer of a problem that its status says enough of."""
     return _answer(problems.problem_of_status(status, detail))
 
 
-def tell_errors(application: FastAPI) -> None:
+def handle_errors(application: FastAPI) -> None:
     """Let `application` answer every error with problem details."""
 
     @application.exception_handler(AppError)
     def of_ours(request: Request, error: AppError) -> Response:
-        return told(error, root=request.scope.get("root_path", ""))
+        return problem_response(error, root=_root_of(request))
 
     @application.exception_handler(RequestValidationError)
     def of_parameters(request: Request, error: RequestValidationError) -> Response:
-        return of_ours(request, UsageError(_sentence(error.errors()[0])))
+        return of_ours(request, UsageError(_sentence(error.errors()[0], _root_of(request))))
 
     @application.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
         if headers.get("Allow") == "GET":
             headers["Allow"] = "GET, HEAD"
-        told = problems.problem_of_status(error.status_code, _reason(request, error))
-        return _answer(told, headers)
+        problem = problems.problem_of_status(error.status_code, _reason(request, error))
+        return _answer(problem, headers)
 
 
 def documented(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
@@ -89,23 +89,29 @@ def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Resp
     )
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def _root_of(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
+
+
+def _sentence(error: dict[str, Any], root: str) -> str:
     """Return what is wrong with a parameter."""
     name = error["loc"][-1]
     if error["type"] == "extra_forbidden":
-        return f"There is no parameter {shortened(name)} here: /docs lists those that there are."
+        return (
+            f"There is no parameter {shortened(name)} here: {root}/docs lists those that there are."
+        )
     if error["type"] == "missing":
-        return f"{name} is missing: /docs tells what it must be."
+        return f"{name} is missing: {root}/docs says what it must be."
     return problems.wrong_value(name, [error])
 
 
 def _reason(request: Request, error: HTTPException) -> str:
     """Return why no route answers, in one sentence."""
-    where = shortened(request.url.path)
+    where, root = shortened(request.url.path), _root_of(request)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return f"There is nothing at {where}: /docs lists every address that there is."
+        return f"There is nothing at {where}: {root}/docs lists every address that there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{where} is not asked with {request.method}: /docs tells how it is asked."
+        return f"{where} is not asked with {request.method}: {root}/docs says how it is asked."
     return f"{where} cannot answer: {error.detail}."
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a folder or a gallery → what there is to know before one searches them."""
+"""The pictures of a folder or a gallery → a survey of them, as JSON, text and an HTML report."""
 
 from app.search.inspection.look import Look, Pair, Survey, survey_folder, survey_gallery
 from app.search.inspection.report import report

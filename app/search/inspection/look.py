@@ -1,4 +1,4 @@
-"""A folder or a gallery → one look at each picture: size, format, colour, content, labels."""
+"""A folder or a gallery → a survey: each picture's size, format, colour, content and labels."""
 
 import hashlib
 from collections import defaultdict

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.errors import printable
 from app.search.inspection.look import Survey
 from app.search.inspection.summary import as_json, as_text
 
@@ -40,7 +41,7 @@ def report(survey: Survey) -> str:
     """
     facts = as_json(survey)
     sized = [look for look in survey.looks if look.width and look.height]
-    parts = [f"<h1>{escape(survey.name)}</h1>", f"<pre>{escape(as_text(survey))}</pre>"]
+    parts = [f"<h1>{_shown(survey.name)}</h1>", f"<pre>{escape(as_text(survey))}</pre>"]
     if sized:
         parts += ["<h2>Sizes</h2>", *_plots(sized)]
     parts += [
@@ -65,7 +66,7 @@ def report(survey: Survey) -> str:
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(survey.name)}</title><style>{_STYLE}</style></head>"
+        f"<title>{_shown(survey.name)}</title><style>{_STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
 
@@ -144,7 +145,7 @@ def _bars(counts: dict[str, int]) -> str:
         return "<p>none</p>"
     most = max(counts.values())
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{count}</td>"
+        f"<tr><td>{_shown(name)}</td><td>{count}</td>"
         f'<td><span class="bar" style="width:{20 * count / most:.2f}rem"></span></td></tr>'
         for name, count in list(counts.items())[:_SHOWN]
     )
@@ -156,10 +157,14 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
     if not listed:
         return "<p>none</p>"
     cells = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{_shown(cell)}</td>" for cell in row) + "</tr>"
         for row in listed[:_SHOWN]
     )
     return f"<table>{cells}</table>{_more(len(listed))}"
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text))
 
 
 def _more(count: int) -> str:

@@ -1,24 +1,27 @@
-"""A survey → JSON, and the few lines that say the same on a terminal."""
+"""A survey → its facts as JSON, and as a few lines for a terminal."""
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from app.errors import DatasetError
+from app.errors import DatasetError, printable
 from app.search.inspection.look import Survey
 
 _SHOWN = 5
 
 
 def as_json(survey: Survey) -> dict[str, Any]:
-    """Return what there is to say of a survey as plain JSON values.
+    """Return a survey's facts as plain JSON values.
 
     `near_duplicates` is None where they cannot be known. DatasetError if no picture could be read.
     """
     looks = survey.looks
     if not looks:
-        raise DatasetError(f"No picture of {survey.name} can be read: {_first_failure(survey)}")
+        raise DatasetError(
+            f"No picture of {survey.name} can be read, of {len(survey.failures)} files the first "
+            f"is {_first_failure(survey)}"
+        )
     sized = [look for look in looks if look.width and look.height]
     labels = Counter(label for look in looks for label in look.labels)
     colours = [look.colour for look in looks if look.colour is not None]
@@ -51,30 +54,38 @@ def as_json(survey: Survey) -> dict[str, Any]:
 
 
 def as_text(survey: Survey) -> str:
-    """Return a survey's summary for a terminal."""
+    """Return a survey's summary in lines for a terminal, with the first few of long lists."""
     facts = as_json(survey)
     labels, extra = facts["labels"], sum(len(group) - 1 for group in facts["duplicates"])
     near = facts["near_duplicates"]
     lines = [
         ("Pictures", f"{facts['images']}, {_megabytes(facts['bytes'])}"),
-        ("Formats", _counts(facts["formats"], len(facts["formats"]))),
+        ("Formats", _counts(facts["formats"])),
         ("Width", _range(facts["width"], " px")),
         ("Height", _range(facts["height"], " px")),
         ("Aspect ratio", _range(facts["aspect_ratio"], "")),
-        ("Shape", _counts(facts["orientation"], 3)),
+        ("Shape", _counts(facts["orientation"])),
         ("File size", _range(_kilobytes(facts["bytes"]), " kB")),
         ("Colour", _colour(facts)),
-        ("Labels", f"{len(labels)}: {_counts(labels, _SHOWN)}" if labels else "none"),
+        ("Labels", f"{len(labels)}: {_counts(labels, most=_SHOWN)}" if labels else "none"),
         ("Unlabelled", str(facts["unlabelled"])),
         ("Same content", f"{extra} files more than needed" if extra else "no file is there twice"),
-        *(("", " = ".join(group)) for group in facts["duplicates"][:_SHOWN]),
+        *_first(" = ".join(group) for group in facts["duplicates"]),
         ("Nearly equal", "known for galleries only" if near is None else f"{len(near)} pairs"),
-        *(("", f"{p['one']} ≈ {p['other']} ({p['score']:.3f})") for p in (near or ())[:_SHOWN]),
+        *_first(f"{p['one']} ≈ {p['other']} ({p['score']:.3f})" for p in near or ()),
         ("Not readable", str(len(facts["failures"]))),
-        *(("", f"{each['path']}: {each['reason']}") for each in facts["failures"][:_SHOWN]),
+        *_first(f"{each['path']}: {each['reason']}" for each in facts["failures"]),
     ]
     rows = [f"{name + ':' if name else '':<14}{value}".rstrip() for name, value in lines]
-    return "\n".join([facts["name"], *rows])
+    return "\n".join(map(printable, [facts["name"], *rows]))
+
+
+def _first(values: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the first values as lines of the summary, then how many more there are."""
+    whole = list(values)
+    yield from (("", value) for value in whole[:_SHOWN])
+    if len(whole) > _SHOWN:
+        yield "", f"and {len(whole) - _SHOWN} more"
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -113,9 +124,11 @@ def _range(spread: dict[str, float], unit: str) -> str:
     return f"{least} to {most}{unit}, half of them up to {median}{unit}"
 
 
-def _counts(counts: dict[str, int], shown: int) -> str:
-    parts = [f"{name} {count}" for name, count in list(counts.items())[:shown]]
-    return ", ".join(parts) + (", …" if len(counts) > shown else "")
+def _counts(counts: dict[str, int], *, most: int | None = None) -> str:
+    """Return names with their counts, the first `most` of them and how many more there are."""
+    parts = [f"{name} {count}" for name, count in counts.items()][:most]
+    left_out = len(counts) - len(parts)
+    return ", ".join(parts) + (f" and {left_out} more" if left_out else "")
 
 
 def _first_failure(survey: Survey) -> str:

@@ -38,7 +38,7 @@ def test_the_document_has_a_section_for_each_command_and_no_other():
 def test_a_section_names_each_option_of_its_command_and_no_other(name):
     options = {option for action in parsers()[name]._actions for option in action.option_strings}
     rows = re.findall(r"^\| (.*?) \|", SECTIONS[name], re.MULTILINE)
-    named = {option for row in rows for option in re.findall(r"`(-{1,2}[a-z][a-z-]*)", row)}
+    named = {option for row in rows for option in re.findall(r"`(-{1,2}[a-z0][a-z-]*)", row)}
     assert named == options - {"-h", "--help"}
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", SECTIONS[name]))
     assert used <= options
@@ -121,6 +121,7 @@ def test_bash_completes_commands_options_and_galleries(tmp_path):
     script.write_text(program("-m", "app", "completion", "bash").stdout)
     assert completed(script, "ris", "ver") == ["verify"]
     assert completed(script, "ris", "search", "--sh") == ["--sheet"]
+    assert completed(script, "ris", "search", "--nu") == ["--null"]
     assert completed(script, "ris", "info", "cal") == ["caltech101-efficientnet_lite0"]
     assert completed(script, "ris", "search", "--gallery", "") == ["caltech101-efficientnet_lite0"]
 

@@ -70,6 +70,19 @@ def test_a_terminal_with_kitty_s_protocol_shows_the_results(home):
     assert came.count(KITTY_PICTURE) >= 2
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_where_kitty_s_characters_cannot_be_encoded_there_is_text_alone(
+    home, monkeypatch, encoding
+):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    came = in_a_terminal(
+        home,
+        answers={ASKED_FOR_SIXEL: HAS_NONE, ASKED_FOR_KITTY: b"\x1b_Gi=1;OK\x1b\\"},
+    )
+    assert b"kind_1/00006.jpg" in came
+    assert KITTY_PICTURE not in came
+
+
 def test_a_terminal_without_pictures_gets_the_text_alone(home):
     came = in_a_terminal(home, answers={ASKED_FOR_SIXEL: HAS_NONE})
     assert b"kind_1/00006.jpg" in came

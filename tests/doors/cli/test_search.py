@@ -189,14 +189,14 @@ def test_a_sheet_takes_names_of_any_kind(name):
     contact = sheet.ContactSheet()
     results = [RESULT | {"labels": [name]}, RESULT | {"labels": [], "path": name}]
     contact.add(name, None, {"gallery": "g", "results": results})
-    assert contact.drawn(lambda gallery, result: encoded(picture(1))).startswith(b"\x89PNG")
+    assert contact.to_png(lambda gallery, result: encoded(picture(1))).startswith(b"\x89PNG")
 
 
 def test_a_sheet_has_an_end_and_says_what_it_leaves_out(run, picture_of, tmp_path, monkeypatch):
     file = tmp_path / "sheet.png"
     asked = ("search", picture_of(3), "--id", "4", "--id", "5", "--gallery", "mine", "-k", "12")
     assert run(*asked, "--sheet", file)[2] == ""
-    monkeypatch.setattr("app.doors.cli.sheet._HIGHEST", 1100)
+    monkeypatch.setattr("app.doors.cli.sheet.MAX_HEIGHT", 1100)
     code, _, err = run(*asked, "--sheet", file)
     assert code == 0
     assert "shows 17 of 36 results" in err, "three rows of the first query, one of the second"
@@ -209,7 +209,7 @@ def test_a_sheet_keeps_thumbnails_alone():
     contact = sheet.ContactSheet()
     large = encoded(picture(1, (3000, 2000)), "PNG")
     contact.add("large", large, {"gallery": "g", "results": []})
-    assert len(contact._sections[0].picture) < 100_000 < len(large)
+    assert len(contact.sections[0].picture) < 100_000 < len(large)
 
 
 def test_open_opens_the_sheet(run, picture_of, cache, monkeypatch):
@@ -245,6 +245,8 @@ def test_where_nothing_opens_pictures_the_place_of_the_sheet_is_told(
         (["pyproject.toml"], 3, "This is a text file"),
         (["--id", "30"], 2, "has no image 30: its ids go from 0 to 29"),
         (["--id", "x"], 2, "has no image 'x'"),
+        (["--id", "-1"], 2, "has no image '-1'"),
+        (["--id", "7", "-k", "-5"], 2, "k must be from 1 to 200, not -5"),
         (["--id", "7", "--gallery", "nix"], 2, "choose one of mine, other"),
         (["--id", "7", "--gallery", "../mine"], 2, "choose one of mine, other"),
         (["--id", "7", "-k", "0"], 2, "k must be from 1 to 200, not 0"),
@@ -298,6 +300,23 @@ def test_a_home_without_galleries_says_how_to_make_one(run, monkeypatch, tmp_pat
     assert (code, out) == (2, "")
     assert "create_index.py --images DIR" in err
     assert_one_sentence(err)
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.jpg", "x", "png", ".png", "x.png.bak", ""])
+def test_a_sheet_whose_name_is_not_a_png_s_is_refused_before_the_search(run, tmp_path, name):
+    place = tmp_path / name if name else ""
+    code, out, err = run("search", "--id", "7", "--gallery", "mine", "--sheet", place)
+    assert (code, out) == (2, "")
+    assert repr(str(place or Path())) in err
+    assert ".png" in err
+    assert_one_sentence(err)
+    assert not list(tmp_path.glob("*.*"))
+
+
+def test_a_sheet_s_suffix_may_be_in_capitals(run, tmp_path):
+    place = tmp_path / "X.PNG"
+    assert run("search", "--id", "7", "--gallery", "mine", "--sheet", place)[0] == 0
+    assert place.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_sheet_that_cannot_be_written_ends_with_code_7_after_the_answer(run, tmp_path):

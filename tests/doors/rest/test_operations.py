@@ -401,3 +401,48 @@ def test_the_image_of_the_examples_is_one_as_answers_have_it() -> None:
     image = EXAMPLES["image"]
     assert image["path"] == "butterfly/image_0017.jpg"
     assert set(image) == set(Image.model_fields)
+
+
+# --- addresses that there are not --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/galleries/mine/images",
+        "/galleries/mine/images/",
+        "/galleries//images/3",
+        "/galleries//images/",
+        "/galleries/mine/image",
+        "/problems/",
+        "/similarity-search/x",
+        "//galleries",
+    ],
+)
+def test_an_address_that_is_no_route_is_called_so(client: httpx.Client, path: str) -> None:
+    """And not an image or a gallery without a name."""
+    for method in ("GET", "POST"):
+        answer = client.request(method, str(client.base_url) + path, follow_redirects=True)
+        assert answer.status_code == 404
+        told = answer.json()
+        assert told["type"] == "about:blank"
+        assert repr(path) in told["detail"]
+        assert "/docs" in told["detail"]
+    head = client.head(str(client.base_url) + path, follow_redirects=True)
+    assert (head.status_code, head.content) == (404, b"")
+
+
+@pytest.mark.parametrize("path", ["/image", "/thumbnail", "3/", "3//", "/3"])
+def test_an_id_with_a_slash_is_named_whole(client: httpx.Client, path: str) -> None:
+    answer = client.get(f"{client.base_url}/galleries/mine/images/{path}", follow_redirects=True)
+    assert answer.status_code == 404
+    assert f"has no image {path!r}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/galleries", "/galleries/mine", "/healthz", "/readyz"])
+def test_a_slash_at_the_end_leads_to_the_route(client: httpx.Client, path: str) -> None:
+    client.get("/readyz")
+    answer = client.get(f"{path}/", follow_redirects=True)
+    assert answer.history[0].status_code == 307
+    assert answer.url.path == path
+    assert answer.status_code == 200
