@@ -122,7 +122,7 @@ class Schedule:
             host.unreachable = host.unreachable + 1 if error.unreachable else 0
             if host.unreachable >= self._politeness.failures_in_a_row:
                 done += self._give_up(host, error)
-            elif error.may_pass and turn.attempt < self._politeness.attempts:
+            elif error.retryable and turn.attempt < self._politeness.attempts:
                 self._try_again(turn, host, error)
                 done = []
             self._queue(host)

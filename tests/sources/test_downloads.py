@@ -134,7 +134,7 @@ def test_rows_that_wait_for_dead_hosts_hold_up_no_other_host(tmp_path: Path) -> 
         if "alive" in url:
             alive.set()
             return JPEG
-        raise FetchError("no answer", may_pass=True, unreachable=True)
+        raise FetchError("no answer", retryable=True, unreachable=True)
 
     rows = [Row(n, str(n), f"http://dead{n}.example/") for n in range(2, 8)]
     rows.append(Row(9, "9", "http://alive.example/"))
@@ -153,7 +153,7 @@ def test_a_host_that_cannot_be_reached_is_given_up_with_all_its_rows(tmp_path: P
     def fetch_it(url: str) -> bytes:
         asked.append(url)
         if "dead" in url:
-            raise FetchError("It cannot be reached.", may_pass=True, unreachable=True)
+            raise FetchError("It cannot be reached.", retryable=True, unreachable=True)
         return JPEG
 
     rows = [Row(n, str(n), f"http://dead.example/{n}") for n in range(2, 100)]

@@ -32,12 +32,12 @@ def host_of(turn: Turn) -> str:
 
 
 def unreachable() -> FetchError:
-    return FetchError("It cannot be reached.", may_pass=True, unreachable=True)
+    return FetchError("It cannot be reached.", retryable=True, unreachable=True)
 
 
 def overloaded(retry_after_seconds: float | None = None) -> FetchError:
     return FetchError(
-        "Busy.", may_pass=True, overloaded=True, retry_after_seconds=retry_after_seconds
+        "Busy.", retryable=True, overloaded=True, retry_after_seconds=retry_after_seconds
     )
 
 
@@ -91,17 +91,17 @@ def test_a_row_that_failed_waits_longer_each_time_and_holds_up_no_other() -> Non
     polite = replace(QUICK, attempts=4, first_wait=FAR, longest_wait=3 * FAR)
     schedule = Schedule(rows_of(*"ab"), polite)
     failed = taken(schedule)
-    schedule.give_back(failed, FetchError("500", may_pass=True))
+    schedule.give_back(failed, FetchError("500", retryable=True))
     assert host_of(taken(schedule)) == "b"
     for attempt, least in ((1, FAR), (2, 2 * FAR), (3, 3 * FAR)):
         schedule = Schedule(rows_of("a"), polite)
         turn = replace(taken(schedule), attempt=attempt)
-        assert schedule.give_back(turn, FetchError("500", may_pass=True)) == []
+        assert schedule.give_back(turn, FetchError("500", retryable=True)) == []
         waits = schedule.seconds_to_wait()
         assert waits is not None
         assert least * 0.99 < waits <= least * 1.5
     schedule = Schedule(rows_of("a"), polite)
-    error = FetchError("500", may_pass=True)
+    error = FetchError("500", retryable=True)
     turn = replace(taken(schedule), attempt=4)
     assert schedule.give_back(turn, error) == [(turn.row, error)]
     assert schedule.take() is None
@@ -167,7 +167,7 @@ def test_every_row_is_done_once_whatever_its_server_answers(
 ) -> None:
     errors = {
         "404": FetchError("404"),
-        "500": FetchError("500", may_pass=True),
+        "500": FetchError("500", retryable=True),
         "429": overloaded(0),
         "dead": unreachable(),
     }
