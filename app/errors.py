@@ -115,9 +115,9 @@ class DecodeError(QueryError):
 class FetchError(QueryError):
     """The address gave no picture.
 
-    `may_pass` says whether the same address may give one later (a time-out, a busy server),
-    `overloaded` whether its server asked to be left alone, and `retry_after_seconds` for how long
-    (None where it did not say); `unreachable` whether no server answered at all.
+    `retryable` if the same request may succeed later (a time-out, a busy server); `overloaded` if
+    the server asked for a pause, of `retry_after_seconds` (None: it did not say how long);
+    `unreachable` if no server answered.
     """
 
     http_status = 502
@@ -126,20 +126,20 @@ class FetchError(QueryError):
         self,
         message: str,
         *,
-        may_pass: bool = False,
+        retryable: bool = False,
         overloaded: bool = False,
         retry_after_seconds: float | None = None,
         unreachable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.may_pass = may_pass
+        self.retryable = retryable
         self.overloaded = overloaded
         self.retry_after_seconds = retry_after_seconds
         self.unreachable = unreachable
 
 
 class AddressError(FetchError):
-    """The address is one that this server must not ask: not http(s), or not public."""
+    """The address is not http(s) or not public, and no request may be sent there."""
 
     http_status = 403
 

@@ -114,7 +114,7 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
     It takes a ListRequest and `tell`.
     """
     from app.build.from_list import build_listed
-    from app.sources.downloads import Politeness
+    from app.sources.schedule import Politeness
 
     limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
     return partial(

@@ -14,10 +14,11 @@ from app.gallery import Folders, gallery_names, open_gallery
 from app.images import decode
 from app.images.formats import SUFFIXES
 from app.sources.datasets.register import DATA_SETS
-from app.sources.downloads import FAILED, Downloaded, Politeness, download
+from app.sources.downloads import FAILED, Downloaded, download
 from app.sources.lists import Columns, Row, read_csv, read_parquet
 from app.sources.own import Listed
 from app.sources.picture import Picture
+from app.sources.schedule import Politeness
 from app.sources.shards import shards_in, unpack_shards
 from app.values import MAX_PICTURE_BYTES, VectorOptions
 

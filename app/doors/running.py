@@ -1,8 +1,12 @@
-"""Where a server listens ↔ a small file that the command line finds it by.
+"""A server's address ↔ a small file by which the command line finds the server.
 
-The files lie in a folder of the cache that is its user's alone, one for each address. A server
-holds a lock on its own, which the system takes from it when it ends, however it ends: what holds no
-lock was left behind, and whatever listens at that address now is somebody else.
+The files are in a folder of the cache that only their user may read or write, one file an address.
+A server locks its file; the operating system ends the lock with the process, however it ends. So a
+file without a lock was left behind, and whatever listens at its address now is another program.
+
+This is `fcntl`, not the package filelock, because filelock has exclusive locks alone: two command
+lines that ask at the same moment would take each other for the server. Its import would also add
+20 ms to every search, and on Windows it locks a file's first byte, which then nobody can read.
 """
 
 import contextlib
@@ -14,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-if sys.platform != "win32":  # there no server is found: it must be named
+if sys.platform != "win32":  # on Windows no server is found: --server names it
     import fcntl
 
 _FOLDER = "servers"
@@ -23,36 +27,36 @@ _OTHERS = 0o077
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that said in `file` that it listens at `address`."""
+    """A server and the `file` that gives its `address`."""
 
     address: str
     file: Path
 
     def is_running(self) -> bool:
         """Return whether the process that wrote the file still runs."""
-        return _is_held(self.file)
+        return _is_locked(self.file)
 
 
 @contextlib.contextmanager
 def announced(address: str, *, home: Path, cache_dir: Path) -> Iterator[None]:
     """Let the command line find the server at `address`, which serves the galleries of `home`.
 
-    A folder that cannot be written is passed over: the server works without being found.
+    Where the folder cannot be written, the server runs without being found.
     """
     path = cache_dir / _FOLDER / f"{address.partition('://')[2].replace(':', '-')}.json"
     facts = {"address": address, "home": str(home), "machine": socket.gethostname()}
     with contextlib.ExitStack() as announcing:
         with contextlib.suppress(OSError):
-            announcing.enter_context(_held(path, json.dumps(facts)))
+            announcing.enter_context(_locked_file(path, json.dumps(facts)))
         yield
 
 
 def servers_of(home: Path, cache_dir: Path) -> list[RunningServer]:
-    """Return the servers on this machine that run and say that they serve `home`, newest first."""
+    """Return the servers that run on this machine and serve `home`, newest first."""
     found = []
     folder = cache_dir / _FOLDER
     with contextlib.suppress(OSError):
-        if not _is_mine_alone(folder):
+        if not _is_private(folder):
             return []
         for path in folder.glob("*.json"):
             facts = _read(path)
@@ -66,8 +70,8 @@ def servers_of(home: Path, cache_dir: Path) -> list[RunningServer]:
 
 
 @contextlib.contextmanager
-def _held(path: Path, text: str) -> Iterator[None]:
-    """Write a file that only this user may read, and hold its lock; remove it at the end.
+def _locked_file(path: Path, text: str) -> Iterator[None]:
+    """Write a file that only this user may read, keep it locked, and remove it at the end.
 
     It is locked before it gets its name, so that nobody sees it without its lock.
     """
@@ -90,18 +94,19 @@ def _held(path: Path, text: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # not what a later server there has written
+            with contextlib.suppress(OSError):  # a later server may have put its own file there
                 if os.path.samestat(path.stat(), os.fstat(file.fileno())):
                     path.unlink()
 
 
-def _is_held(path: Path) -> bool:
-    """Return whether some process holds the lock of a file."""
+def _is_locked(path: Path) -> bool:
+    """Return whether some process holds the exclusive lock of a file."""
     if sys.platform == "win32":
         return False
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: others may ask meanwhile
+            # Shared, so that two who ask at the same time do not take each other for the server.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
@@ -109,8 +114,8 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _is_mine_alone(folder: Path) -> bool:
-    """Return whether nobody but this user can have put anything into a folder."""
+def _is_private(folder: Path) -> bool:
+    """Return whether nobody but this user can have written to a folder."""
     status = folder.lstat()
     return (
         sys.platform != "win32" and status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
@@ -118,7 +123,7 @@ def _is_mine_alone(folder: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, object]:
-    """Return what a file says; nothing where it is gone or is not one of ours."""
+    """Return a file's facts; none where it is gone, or was not written by a server."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A folder of pictures that is there whole or not at all, and no name that leads out of it."""
+"""Pictures of a source → a folder that appears complete or not at all, and no name leaves it."""
 
 import filecmp
 import os
@@ -12,12 +12,12 @@ from filelock import FileLock, Timeout
 
 from app.errors import StorageError, UsageError
 
-_SPARE_BYTES = 10_000_000  # what a disk needs to stay usable
+_SPARE_BYTES = 10_000_000  # room that stays free for everything else on the disk
 _DRAFT = ".unfinished"
 
 
 def check_free_space(folder: Path, needed: int) -> None:
-    """Raise StorageError if `needed` bytes do not fit where `folder` is, or will be made."""
+    """Raise StorageError if `needed` bytes do not fit on the disk of `folder`."""
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     free = shutil.disk_usage(there).free
     if free < needed + _SPARE_BYTES:
@@ -27,8 +27,8 @@ def check_free_space(folder: Path, needed: int) -> None:
         )
 
 
-def relative(name: str, called: str) -> PurePosixPath:
-    """Return a name as a path below the folder; UsageError if it leads out of it."""
+def relative(name: str, source: str) -> PurePosixPath:
+    """Return a name from `source` as a relative path; UsageError if it leads out of the folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     try:
         os.fsencode(name)
@@ -38,19 +38,26 @@ def relative(name: str, called: str) -> PurePosixPath:
     absolute = path.is_absolute() or PureWindowsPath(name).is_absolute()
     if not plain or absolute or ".." in path.parts:
         raise UsageError(
-            f"{called} holds {shortened(name)}, which is no name of a file in a folder: rename it."
+            f"{source} holds {shortened(name)}, which is no name of a file in a folder: rename it."
         )
     return path
 
 
 @contextmanager
 def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give a folder to fill; it becomes `folder` at the end, and goes if that is not reached.
+    """Give an empty folder to fill; it becomes `folder` at the end, and is deleted after an error.
 
-    What a killed run left goes too. A `folder` that is there stays if it holds the same, is filled
-    if it is empty, replaced if `replace` is set; UsageError else, and while another run fills it.
+    Remains of a killed run are deleted too. An existing `folder` is kept if it holds the same
+    files, filled if it is empty, and replaced if `replace` is set.
+
+    Raises
+    ------
+    UsageError
+        The folder holds other pictures, or another run is filling it.
+    StorageError
+        It cannot be written.
     """
-    held = False
+    locked = False
     try:
         empty = is_empty(folder)
         # On the same disk; inside, an empty folder may be all that can be written to.
@@ -58,10 +65,10 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         lock = draft / "lock"
         draft.mkdir(parents=True, exist_ok=True)
         with FileLock(lock, timeout=0):
-            held = True
-            for left in draft.iterdir():
-                if left != lock:
-                    shutil.rmtree(left)
+            locked = True
+            for remains in draft.iterdir():
+                if remains != lock:
+                    shutil.rmtree(remains)
             made = draft / "made"
             made.mkdir()
             yield made
@@ -76,12 +83,12 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
             "make room there, then try again."
         ) from exc
     finally:
-        if held:
+        if locked:
             shutil.rmtree(draft, ignore_errors=True)
 
 
 def is_empty(folder: Path) -> bool:
-    """Return whether there is such a folder with nothing in it but what a killed run left."""
+    """Return whether a folder exists and holds nothing but the remains of a killed run."""
     return folder.is_dir() and all(path.name == _DRAFT for path in folder.iterdir())
 
 
@@ -101,7 +108,7 @@ def _put_in_place(made: Path, folder: Path, *, empty: bool, replace: bool) -> No
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Return whether two folders hold the same files: a build that was stopped can go on."""
+    """Return whether two folders hold the same files, so that a stopped build can be resumed."""
     files, others = _files(one), _files(other)
     return files.keys() == others.keys() and all(
         filecmp.cmp(file, others[name], shallow=False) for name, file in files.items()

@@ -1,4 +1,4 @@
-"""A folder of one's own, or a list → pictures with their labels."""
+"""A user's folder, or the rows of a list → pictures with their labels."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from app.sources.picture import Layout, Picture, in_order, labels_of
 
 
 class OwnFolder:
-    """A folder of one's own, at any depth; every sub-folder on the way to an image is a label.
+    """A user's folder, of any depth; every sub-folder on the path to an image is a label.
 
     Hidden files and folders are left out. Linked folders are followed, but each folder is
     visited once: under its own path if it lies inside, else under the first link to it.
@@ -24,7 +24,7 @@ class OwnFolder:
             raise DatasetError(f"{folder} {state}: name a folder that holds images.")
 
     def pictures(self) -> list[Picture]:
-        """Every file with an image's suffix, with the names of its folders as labels.
+        """Return every file with an image's suffix; the names of its folders are its labels.
 
         Raises
         ------
@@ -40,8 +40,8 @@ class OwnFolder:
         return found
 
     def _images(self) -> Iterator[tuple[tuple[str, ...], Path]]:
-        # Folders that really lie here come before linked ones, which wait in `links`: so a
-        # link never takes the place of the folder it leads to, and a loop of links ends.
+        # Real folders come before linked ones, which wait in `links`: so a link never takes the
+        # place of the folder it leads to, and a loop of links ends.
         visited = set()
         folders: list[tuple[tuple[str, ...], Path]] = [((), self.folder)]
         links: list[tuple[tuple[str, ...], Path]] = []
@@ -67,7 +67,7 @@ class OwnFolder:
 
 
 class Listed:
-    """Pictures of a list, in its order; those that could not be had are `missing`."""
+    """Pictures of a list, in its order; those that could not be fetched are `missing`."""
 
     def __init__(self, name: str, folder: Path, pictures: Sequence[Picture]) -> None:
         self.name = name
@@ -75,12 +75,12 @@ class Listed:
         self._pictures = list(pictures)
 
     def pictures(self) -> list[Picture]:
-        """Every picture of the list."""
+        """Return every picture of the list."""
         return list(self._pictures)
 
 
 def open_folder(folder: Path, name: str) -> Layout:
-    """Return the layout of a folder of one's own, as the data set `name`.
+    """Return the layout of a user's folder, as the data set `name`.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """webdataset shards (tar files of samples) → a folder of pictures, with ids and labels.
 
-A sample is what shares a name up to its first dot: `0001.jpg`, `0001.cls`, `0001.json`. The name is
-the picture's id. Nothing is unpacked under a name of the tar's own, so none leads anywhere.
+A sample is the files that share a name up to its first dot: `0001.jpg`, `0001.cls`, `0001.json`.
+That name is the picture's id. No file is unpacked under a name from the tar, so none leaves the
+folder.
 """
 
 import hashlib
@@ -21,8 +22,8 @@ from app.sources.folder import new_folder, relative
 from app.sources.ids import fault_of
 from app.sources.uploads import MOST_UNPACKED_BYTES
 
-_MOST_LABEL_BYTES = 1 << 20
-_MOST_LABEL_CHARACTERS = 200
+_MAX_LABEL_BYTES = 1 << 20
+_MAX_LABEL_CHARACTERS = 200
 _LABEL_SUFFIXES = (".cls", ".txt", ".json")
 _LABEL_KEYS = ("label", "labels", "class", "category", "caption")
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, OSError)
@@ -32,7 +33,7 @@ _DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, O
 class Sample:
     """A picture of a shard: its id, the name of its file in the folder, and its labels.
 
-    `missing` says why there is no such file, '' where there is.
+    `missing` is the reason if there is no such file, else ''.
     """
 
     key: str
@@ -67,26 +68,33 @@ def unpack_shards(
     most_picture_bytes: int = 50_000_000,
     force: bool = False,
 ) -> list[Sample]:
-    """Make `folder` of the pictures in some shards, and return them in the order of their ids.
+    """Unpack the pictures of some shards into `folder`; return them in the order of their ids.
 
-    Labels are what a sample's `.cls` and `.txt` say, and `label`, `labels`, `class`, `category` or
-    `caption` in its `.json`, if those are no larger than 1 MB. Larger pictures than
-    `most_picture_bytes` are `missing`. `force` replaces pictures that other shards gave.
-    DatasetError for a shard that is no whole tar, for a link or a name that leads out of a folder,
-    an id that is none or comes twice, too many bytes or no picture; UsageError for a `folder` with
-    other pictures; StorageError if the disk cannot take it.
+    Labels are the content of a sample's `.cls` and `.txt`, and `label`, `labels`, `class`,
+    `category` or `caption` in its `.json`, if those files have at most 1 MB. Pictures larger than
+    `most_picture_bytes` are `missing`. `force` replaces pictures of other shards.
+
+    Raises
+    ------
+    DatasetError
+        A shard is not a whole tar file, holds a link or a name that leads out of the folder, an
+        invalid id or one that occurs twice, too many bytes or no picture.
+    UsageError
+        The folder holds other pictures.
+    StorageError
+        It cannot be written.
     """
     pictures: dict[str, tuple[str, str, Path, str]] = {}  # id → sample, file, shard, missing
     labels: defaultdict[str, set[str]] = defaultdict(set)
-    left = most_bytes
+    bytes_left = most_bytes
     most = dict.fromkeys(suffixes, most_picture_bytes) | dict.fromkeys(
-        _LABEL_SUFFIXES, _MOST_LABEL_BYTES
+        _LABEL_SUFFIXES, _MAX_LABEL_BYTES
     )
     with new_folder(folder, replace=force and _is_unpacked(folder)) as made:
         for done, shard in enumerate(shards):
             tell("unpack", done, len(shards))
-            for path, size, data in _files(shard, most, left):
-                left -= size
+            for path, size, data in _files(shard, most, bytes_left):
+                bytes_left -= size
                 sample, suffix = _sample_of(path), path.suffix.lower()
                 if suffix in _LABEL_SUFFIXES:
                     labels[sample] |= _labels_in(data or b"", suffix)
@@ -98,13 +106,13 @@ def unpack_shards(
                     )
                 if key in pictures:
                     raise DatasetError(
-                        f"The id {key!r} is in {pictures[key][2].name} and once more in "
-                        f"{shard.name}: ids must differ."
+                        f"The id {key!r} is both in {pictures[key][2].name} and in {shard.name}: "
+                        "rename one of them."
                     )
                 name = hashlib.sha256(key.encode()).hexdigest()[:32] + suffix
                 missing = ""
                 if data is None:
-                    missing = f"It has {size / 1e6:,.0f} MB, more than is taken: make it smaller."
+                    missing = f"It has {size / 1e6:,.0f} MB, too many: make it smaller."
                 else:
                     (made / name).write_bytes(data)
                 pictures[key] = sample, name, shard, missing
@@ -120,21 +128,22 @@ def unpack_shards(
 
 
 def _is_unpacked(folder: Path) -> bool:
-    """Return whether all that a folder holds was put there by `unpack_shards`."""
-    named = re.compile(r"[0-9a-f]{32}\.[a-z]+")
-    return folder.is_dir() and all(named.fullmatch(path.name) for path in folder.iterdir())
+    """Return whether every file of a folder was put there by `unpack_shards`."""
+    name = re.compile(r"[0-9a-f]{32}\.[a-z]+")
+    return folder.is_dir() and all(name.fullmatch(path.name) for path in folder.iterdir())
 
 
 def _files(
     shard: Path, most: Mapping[str, int], most_bytes: int
 ) -> Iterator[tuple[PurePosixPath, int, bytes | None]]:
-    """Yield a shard's files, from front to back: path, size, and what is in them.
+    """Yield a shard's files in their order: path, size and content.
 
-    That is None where a file is larger than `most` says of its suffix; others are left out.
+    The content is None if it is larger than `most` allows for the suffix; files with a suffix that
+    is not in `most` are left out.
     """
     try:
-        with tarfile.open(shard, "r|*") as opened:
-            for member in opened:
+        with tarfile.open(shard, "r|*") as tar:
+            for member in tar:
                 if member.isdir():
                     continue
                 if not member.isreg() or member.issparse():
@@ -145,19 +154,21 @@ def _files(
                 most_bytes -= member.size
                 if most_bytes < 0:
                     raise DatasetError(
-                        f"{shard.name} holds more than is taken ({MOST_UNPACKED_BYTES / 1e9:g} GB "
-                        "in all): give fewer or smaller shards."
+                        f"{shard.name} exceeds the limit of {MOST_UNPACKED_BYTES / 1e9:g} GB "
+                        "for all shards: give fewer or smaller ones."
                     )
                 path = relative(member.name, shard.name)
                 largest = most.get(path.suffix.lower())
                 if largest is None or path.name.startswith("."):
                     continue
-                file = opened.extractfile(member) if member.size <= largest else None
+                file = tar.extractfile(member) if member.size <= largest else None
                 yield path, member.size, file.read() if file else None
     except FileNotFoundError as exc:
-        raise UsageError(f"{shard} is not here any more: name it again.") from exc
+        raise UsageError(f"{shard} is no longer there: give it again.") from exc
     except _DAMAGED as exc:
-        raise DatasetError(f"{shard} is not a tar file, or a damaged one: get it anew.") from exc
+        raise DatasetError(
+            f"{shard} is not a tar file, or a damaged one: download it again."
+        ) from exc
 
 
 def _sample_of(path: PurePosixPath) -> str:
@@ -165,7 +176,7 @@ def _sample_of(path: PurePosixPath) -> str:
 
 
 def _labels_in(data: bytes, suffix: str) -> set[str]:
-    """Return what a sample's side file says; nothing where it says nothing that can be read."""
+    """Return the labels in a sample's side file; none if it cannot be read as one."""
     text = data.decode("utf-8", "replace")
     found: list[Any] = [text]
     if suffix == ".json":
@@ -176,7 +187,7 @@ def _labels_in(data: bytes, suffix: str) -> set[str]:
         found = []
         for value in (values.get(key) for key in _LABEL_KEYS) if isinstance(values, dict) else ():
             found += value if isinstance(value, list) else [value]
-    texts = {str(each).strip()[:_MOST_LABEL_CHARACTERS] for each in found if _is_plain(each)}
+    texts = {str(each).strip()[:_MAX_LABEL_CHARACTERS] for each in found if _is_plain(each)}
     return texts - {""}
 
 

@@ -171,7 +171,7 @@ def test_addresses_of_this_machine_are_not_asked_unless_a_setting_says_so(
         (("--name", "x", "--model", "nothing"), "There is no model 'nothing'"),
         (("--name", "x", "--index", "nothing"), "cannot be made"),
         (("--name", "x", "--id-column", "sku"), "has no column 'sku', but 'id', 'url'"),
-        (("--name", "x", "--label-column", "z"), "say which to take with --label-column"),
+        (("--name", "x", "--label-column", "z"), "choose one with --label-column"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_downloaded(

@@ -1,4 +1,4 @@
-"""Pictures from addresses: real HTTP on loopback, lookups that lie, answers that drip."""
+"""Pictures from URLs: real HTTP on loopback, names that lie, answers that drip."""
 
 import contextlib
 import io
@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import certifi
 import numpy as np
 import pillow_heif
 import pytest
@@ -22,10 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import app.images.fetch
 from app import __version__
 from app.errors import AddressError, AppError, FetchError
-from app.images.fetch import FetchLimits, fetch
+from app.images.fetch import FetchLimits, fetch, tls_context
 
 LOCAL = FetchLimits(timeout_seconds=10, allow_loopback=True)
 PUBLIC, OTHER_PUBLIC = "93.184.215.14", "8.8.8.8"
@@ -45,7 +45,7 @@ PICTURE = picture()
 
 
 class Site:
-    """A web server on loopback; ``pages`` maps a path to what answers it."""
+    """A web server on loopback; ``pages`` maps a path to the function that answers it."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.pages: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
@@ -92,7 +92,7 @@ class Site:
 def answer(
     body: bytes = PICTURE, status: int = 200, *, length: int | None = -1, **headers: str
 ) -> Callable[[BaseHTTPRequestHandler], None]:
-    """Return a page; ``length`` is what it declares (−1: the truth, None: nothing)."""
+    """Return a page; ``length`` is its Content-Length (−1: the right one, None: no header)."""
 
     def page(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -114,7 +114,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def raw() -> Iterator[Callable[[bytes | None], int]]:
-    """Give a function that starts a server which sends these bytes (None: stays silent)."""
+    """Give a function that starts a server which sends these bytes (None: nothing)."""
     with contextlib.ExitStack() as stack:
 
         def start(data: bytes | None) -> int:
@@ -139,18 +139,18 @@ def raw() -> Iterator[Callable[[bytes | None], int]]:
 
 @pytest.fixture(autouse=True)
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Refuse every connection that would leave the machine; give the addresses asked for."""
-    asked: list[str] = []
+    """Refuse every connection that would leave the machine; list all that were tried."""
+    tried: list[str] = []
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, endpoint: Any) -> None:
-        asked.append(endpoint[0])
+        tried.append(endpoint[0])
         if endpoint[0] not in ("127.0.0.1", "::1"):
             raise ConnectionRefusedError(111, "Connection refused")
         connect(self, endpoint)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    return asked
+    return tried
 
 
 def resolver(*answers: list[str]) -> Callable[..., Any]:
@@ -167,7 +167,7 @@ def resolver(*answers: list[str]) -> Callable[..., Any]:
     return getaddrinfo
 
 
-# What comes back
+# Answers
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC"])
@@ -203,33 +203,31 @@ def test_the_request_says_who_asks_and_no_more(site: Site, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("body", "sentence"),
+    ("body", "words"),
     [
-        (b"\n<!-- hi --><!DOCTYPE HTML><title>Cats</title>", "is a web page, not a picture"),
-        (b'<html lang="en">', "is a web page, not a picture"),
-        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
-        (b'{"error": "no such picture"}', "is not a picture in a known format"),
-        (b"", "an empty answer"),
+        (b"\n<!-- hi --><!DOCTYPE HTML><title>Cats</title>", "web page.*copy the address"),
+        (b'<html lang="en">', "web page.*copy the address"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG.*as PNG"),
+        (b'{"error": "no such picture"}', "known format"),
+        (b"", "empty"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_its_content(
-    site: Site, body: bytes, sentence: str
-) -> None:
+def test_what_is_no_picture_is_refused_by_its_content(site: Site, body: bytes, words: str) -> None:
     site.pages["/cat.jpg"] = answer(body, Content_Type="image/jpeg")
-    with pytest.raises(FetchError, match=f"127.0.0.1.*{sentence}|{sentence}.*127.0.0.1"):
+    with pytest.raises(FetchError, match=rf"127\.0\.0\.1.*{words}"):
         fetch(f"{site.url}/cat.jpg", limits=LOCAL)
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 403, 404, 410, 429, 500, 503, 599])
 def test_any_status_but_200_is_named(site: Site, status: int) -> None:
     site.pages["/"] = answer(PICTURE, status)
-    with pytest.raises(FetchError, match=rf"127\.0\.0\.1 answered {status}"):
+    with pytest.raises(FetchError, match=rf"127\.0\.0\.1.*{status}"):
         fetch(site.url, limits=LOCAL)
 
 
 def test_a_compressed_answer_is_refused(site: Site) -> None:
     site.pages["/"] = answer(Content_Encoding="gzip")
-    with pytest.raises(FetchError, match="compressed"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*gzip"):
         fetch(site.url, limits=LOCAL)
 
 
@@ -239,15 +237,16 @@ def test_a_picture_that_breaks_off_is_refused(site: Site) -> None:
         b"%x\r\n%s" % (len(PICTURE) + 1, PICTURE), length=None, Transfer_Encoding="chunked"
     )
     for path in site.pages:
-        with pytest.raises(FetchError, match="broke off"):
+        with pytest.raises(FetchError, match=r"127\.0\.0\.1 broke off") as refusal:
             fetch(site.url + path, limits=LOCAL)
+        assert refusal.value.retryable
 
 
 @pytest.mark.parametrize(
     "noise", [b"", b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 200\r\n" + b"A: b\r\n" * 500, b"\xff" * 99]
 )
 def test_noise_is_not_http(raw: Callable[[bytes | None], int], noise: bytes) -> None:
-    with pytest.raises(FetchError, match=r"is not HTTP|cannot be reached"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*(not HTTP|cannot be reached)"):
         fetch(f"http://127.0.0.1:{raw(noise)}/", limits=LOCAL)
 
 
@@ -306,13 +305,13 @@ def test_a_drip_is_cut_by_the_clock(site: Site, part: str) -> None:
             site.drip(handler, bytes(200))
 
     site.pages["/"] = page
-    with pytest.raises(FetchError, match=r"127\.0\.0\.1 took longer than 0\.4 seconds"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*0\.4 seconds"):
         fetch(site.url, limits=replace(LOCAL, timeout_seconds=0.4))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_silence_is_cut_by_the_clock(raw: Callable[[bytes | None], int], scheme: str) -> None:
-    with pytest.raises(FetchError, match=r"took longer than 0\.2 seconds"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*0\.2 seconds"):
         fetch(f"{scheme}://127.0.0.1:{raw(None)}/", limits=replace(LOCAL, timeout_seconds=0.2))
 
 
@@ -325,7 +324,7 @@ def test_a_slow_lookup_is_cut_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     try:
-        with pytest.raises(FetchError, match=r"slow\.test took longer than 0\.2 seconds"):
+        with pytest.raises(FetchError, match=r"slow\.test.*0\.2 seconds"):
             fetch("http://slow.test/", limits=replace(LOCAL, timeout_seconds=0.2))
     finally:
         over.set()
@@ -338,7 +337,7 @@ def test_redirects_share_one_clock(site: Site) -> None:
     site.pages["/2"] = slow(answer(b"", 302, Location="/1"))
     site.pages["/1"] = slow(answer(b"", 302, Location="/0"))
     site.pages["/0"] = slow(answer())
-    with pytest.raises(FetchError, match=r"took longer than 0\.5 seconds"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*0\.5 seconds"):
         fetch(f"{site.url}/2", limits=replace(LOCAL, timeout_seconds=0.5))
 
 
@@ -353,7 +352,7 @@ def test_three_redirects_are_followed_and_not_four(site: Site, status: int) -> N
     site.pages["/1"] = answer(b"", status, Location="/%C3%A9?a=b")
     site.pages["/%C3%A9?a=b"] = answer()
     assert fetch(f"{site.url}/3", limits=replace(LOCAL, max_redirects=3)) == PICTURE
-    with pytest.raises(FetchError, match="once more after 3 redirects"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*3.*the picture itself"):
         fetch(f"{site.url}/4", limits=replace(LOCAL, max_redirects=3))
 
 
@@ -395,7 +394,7 @@ def test_every_redirect_is_checked_like_the_first_address(
 
 def test_a_redirect_to_nowhere_is_refused(site: Site) -> None:
     site.pages["/"] = answer(b"", 302)
-    with pytest.raises(FetchError, match="without saying where"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*without saying where"):
         fetch(site.url, limits=LOCAL)
 
 
@@ -416,8 +415,10 @@ def test_a_redirect_to_nowhere_is_refused(site: Site) -> None:
         "[2001:0:808:808::]",
     ],
 )
-def test_an_address_that_is_not_public_is_never_asked(connections: list[str], host: str) -> None:
-    with pytest.raises(AddressError, match="not a public address") as refusal:
+def test_no_request_goes_to_an_address_that_is_not_public(
+    connections: list[str], host: str
+) -> None:
+    with pytest.raises(AddressError, match=r"not a public address.*upload it") as refusal:
         fetch(f"http://{host}:8080/cat.jpg")
     assert refusal.value.http_status == 403
     assert connections == []
@@ -440,7 +441,7 @@ def test_allowing_loopback_allows_nothing_else(connections: list[str], host: str
     "address",
     [PUBLIC, "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8", "2002:808:808::1"],
 )
-def test_a_public_address_is_asked(
+def test_a_request_goes_to_a_public_address(
     connections: list[str], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver([address]))
@@ -451,7 +452,7 @@ def test_a_public_address_is_asked(
 
 
 @pytest.mark.parametrize("others", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], [OTHER_PUBLIC, "::1"]])
-def test_one_address_that_is_not_public_spoils_the_name(
+def test_one_address_that_is_not_public_rules_out_the_name(
     connections: list[str], monkeypatch: pytest.MonkeyPatch, others: list[str]
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC, *others]))
@@ -460,7 +461,7 @@ def test_one_address_that_is_not_public_spoils_the_name(
     assert connections == []
 
 
-def test_a_name_that_changes_its_mind_is_not_believed(
+def test_a_name_that_resolves_differently_a_moment_later_gains_nothing(
     site: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.pages["/"] = answer()
@@ -471,7 +472,7 @@ def test_a_name_that_changes_its_mind_is_not_believed(
     assert site.requests == []
 
 
-def test_the_checked_address_is_asked_under_the_given_name(
+def test_the_request_goes_to_the_checked_address_under_the_given_name(
     site: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.pages["/"] = answer()
@@ -481,7 +482,7 @@ def test_the_checked_address_is_asked_under_the_given_name(
     assert site.requests[0].headers["Host"] == f"rebind.test:{site.port}"
 
 
-def test_the_next_address_is_asked_when_the_first_does_not_answer(
+def test_the_next_address_is_tried_when_the_first_refuses(
     site: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.pages["/"] = answer()
@@ -495,7 +496,7 @@ def test_a_name_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) ->
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    with pytest.raises(FetchError, match=r"No host named nowhere\.test"):
+    with pytest.raises(FetchError, match=r"nowhere\.test.*check the address"):
         fetch("http://nowhere.test/cat.jpg")
 
 
@@ -535,7 +536,7 @@ def test_what_is_no_web_address_is_refused(
     ),
     st.sampled_from([[], [PUBLIC], ["10.0.0.1"], ["fe80::1%1"], ["2606:4700::1111"]]),
 )
-def test_no_text_brings_anything_but_the_two_errors(url: str, addresses: list[str]) -> None:
+def test_no_text_raises_anything_but_the_two_errors(url: str, addresses: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", resolver(addresses))
         with pytest.raises(FetchError) as refusal:
@@ -549,7 +550,7 @@ def test_no_text_brings_anything_but_the_two_errors(url: str, addresses: list[st
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a certificate for the name ``localhost`` that nobody has signed; key in the file."""
+    """Make a self-signed certificate for the name ``localhost``, with its key in the file."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("the openssl command, which makes the test's certificate, is not installed")
@@ -567,7 +568,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def secure_site(certificate: Path) -> Iterator[tuple[Site, list[str | None]]]:
-    """Give a site under TLS and the list of the names that clients ask it for."""
+    """Give a site under TLS and the list of the server names that clients send."""
     names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -577,10 +578,12 @@ def secure_site(certificate: Path) -> Iterator[tuple[Site, list[str | None]]]:
 
 
 @pytest.fixture
-def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = ssl.create_default_context(cafile=certificate)
-    context.sslsocket_class = app.images.fetch._TimedTLSSocket
-    monkeypatch.setattr(app.images.fetch, "_tls_context", lambda: context)
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the certificate one of certifi's authorities."""
+    monkeypatch.setattr(certifi, "where", lambda: str(certificate))
+    tls_context.cache_clear()
+    yield
+    tls_context.cache_clear()
 
 
 @pytest.mark.usefixtures("trusted")
@@ -592,7 +595,7 @@ def test_https_checks_the_name_and_sends_it(
     assert fetch(f"https://localhost:{secure.port}/", limits=LOCAL) == PICTURE
     assert names == ["localhost"]
     assert secure.requests[0].headers["Host"] == f"localhost:{secure.port}"
-    with pytest.raises(FetchError, match=r"certificate of 127\.0\.0\.1 cannot be trusted"):
+    with pytest.raises(FetchError, match=r"certificate of 127\.0\.0\.1"):
         fetch(f"https://127.0.0.1:{secure.port}/", limits=LOCAL)
     site.pages["/"] = answer()
     secure.pages["/down"] = answer(b"", 302, Location=site.url)
@@ -610,7 +613,7 @@ def test_a_drip_under_tls_is_cut_by_the_clock(
         secure.drip(handler, bytes(200))
 
     secure.pages["/"] = page
-    with pytest.raises(FetchError, match=r"took longer than 0\.4 seconds"):
+    with pytest.raises(FetchError, match=r"localhost.*0\.4 seconds"):
         fetch(f"https://localhost:{secure.port}/", limits=replace(LOCAL, timeout_seconds=0.4))
 
 
@@ -619,38 +622,35 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(
 ) -> None:
     secure, _ = secure_site
     secure.pages["/"] = answer()
-    with pytest.raises(FetchError, match=r"certificate of localhost cannot be trusted \(self"):
+    with pytest.raises(FetchError, match=r"certificate of localhost.*self.signed"):
         fetch(f"https://localhost:{secure.port}/", limits=LOCAL)
     assert secure.requests == []
 
 
 def test_https_to_a_plain_server_is_refused(site: Site) -> None:
-    with pytest.raises(FetchError, match="No secure connection"):
+    with pytest.raises(FetchError, match=r"secure connection to 127\.0\.0\.1"):
         fetch(f"https://127.0.0.1:{site.port}/", limits=LOCAL)
 
 
-# Whether to ask again, and when
+# Whether to try again, and when
 
 
 @pytest.mark.parametrize(
-    ("status", "may_pass", "overloaded"),
+    ("status", "retryable", "overloaded"),
     [
         *[(408, True, False), (429, True, True), (500, True, False), (502, True, False)],
         *[(503, True, True), (504, True, False)],
         *[(400, False, False), (403, False, False), (404, False, False), (410, False, False)],
     ],
 )
-def test_an_error_says_whether_the_same_address_may_answer_later(
-    site: Site, status: int, may_pass: bool, overloaded: bool
+def test_an_error_says_whether_the_same_request_may_succeed_later(
+    site: Site, status: int, retryable: bool, overloaded: bool
 ) -> None:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_error(status)
-
-    site.pages["/"] = answer
-    with pytest.raises(FetchError) as told:
+    site.pages["/"] = answer(b"", status)
+    with pytest.raises(FetchError) as refusal:
         fetch(f"{site.url}/", limits=LOCAL)
-    assert (told.value.may_pass, told.value.overloaded) == (may_pass, overloaded)
-    assert told.value.retry_after_seconds is None
+    assert (refusal.value.retryable, refusal.value.overloaded) == (retryable, overloaded)
+    assert refusal.value.retry_after_seconds is None
 
 
 @pytest.mark.parametrize(
@@ -663,32 +663,33 @@ def test_an_error_says_whether_the_same_address_may_answer_later(
     ],
     ids=["seconds", "padded", "a date to come", "a date that is past"],  # the same in each process
 )
-def test_an_error_says_how_long_the_server_asked_to_be_left_alone(
+def test_an_error_says_how_long_a_pause_the_server_asked_for(
     site: Site, header: str, least: float, most: float
 ) -> None:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(503)
-        request.send_header("Retry-After", header)
-        request.end_headers()
-
-    site.pages["/"] = answer
-    with pytest.raises(FetchError) as told:
+    site.pages["/"] = answer(b"", 503, Retry_After=header)
+    with pytest.raises(FetchError) as refusal:
         fetch(f"{site.url}/", limits=LOCAL)
-    assert told.value.retry_after_seconds is not None
-    assert least <= told.value.retry_after_seconds <= most
+    assert refusal.value.retry_after_seconds is not None
+    assert least <= refusal.value.retry_after_seconds <= most
 
 
 @pytest.mark.parametrize("header", ["soon", "-1", "1e9", "9" * 40, ""])
-def test_a_pause_that_cannot_be_read_is_none(header: str) -> None:
-    assert app.images.fetch._retry_after(header) is None
+def test_a_retry_after_that_is_not_valid_is_left_out(site: Site, header: str) -> None:
+    site.pages["/"] = answer(b"", 503, Retry_After=header)
+    with pytest.raises(FetchError) as refusal:
+        fetch(site.url, limits=LOCAL)
+    assert refusal.value.overloaded
+    assert refusal.value.retry_after_seconds is None
 
 
-def test_no_connection_may_pass_and_no_name_may_not(site: Site) -> None:
+def test_a_refused_connection_is_worth_another_try_and_a_forbidden_address_is_not(
+    site: Site,
+) -> None:
     port = site.port
     site.close()
     with pytest.raises(FetchError) as refused:
         fetch(f"http://127.0.0.1:{port}/", limits=LOCAL)
-    assert refused.value.may_pass
+    assert refused.value.retryable
     with pytest.raises(AddressError) as forbidden:
         fetch("ftp://example.org/a.jpg")
-    assert not forbidden.value.may_pass
+    assert not forbidden.value.retryable

@@ -1,4 +1,4 @@
-"""webdataset shards become a gallery known by their keys; a tar that lies harms nothing."""
+"""webdataset shards become a gallery with their keys as ids; a malicious tar harms nothing."""
 
 import gzip
 import io
@@ -19,13 +19,13 @@ JPEG = encoded(picture(0))
 
 
 def shard(file: Path, files: dict[str, bytes], change: Callable[..., None] | None = None) -> Path:
-    with tarfile.open(file, "w") as opened:
+    with tarfile.open(file, "w") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
-            opened.addfile(member, io.BytesIO(data))
+            tar.addfile(member, io.BytesIO(data))
         if change:
-            change(opened)
+            change(tar)
     return file
 
 
@@ -39,7 +39,7 @@ def unpack(place: Path, folder: Path, **options: int) -> list[Sample]:
     )
 
 
-def test_a_folder_of_shards_becomes_a_gallery_known_by_their_keys(
+def test_a_folder_of_shards_becomes_a_gallery_with_their_keys_as_ids(
     run: Run, home: Home, tmp_path: Path
 ) -> None:
     shards = tmp_path / "shards"
@@ -50,7 +50,7 @@ def test_a_folder_of_shards_becomes_a_gallery_known_by_their_keys(
         "a/0007.json": b'{"label": "cat", "labels": ["tabby"], "caption": 7, "width": 9}',
         "0007.png": encoded(picture(2), "PNG"),
         "0007.txt": "Ein Bär".encode(),
-        "0007.npy": b"not looked at",
+        "0007.npy": b"not read",
     }
     shard(shards / "s-000.tar", first)
     packed = shard(tmp_path / "plain.tar", {"x.left.jpg": JPEG, "x.json": b"[broken"}).read_bytes()
@@ -67,13 +67,13 @@ def test_a_folder_of_shards_becomes_a_gallery_known_by_their_keys(
         assert service.gallery(name).images == 3
 
 
-def test_the_same_command_goes_on_and_other_shards_are_refused(
+def test_the_same_command_resumes_and_other_shards_are_refused(
     run: Run, home: Home, tmp_path: Path
 ) -> None:
     file = shard(tmp_path / "a.tar", {"1.jpg": JPEG})
     command = ("--webdataset", file, "--name", "mine", "--model", "mean_colour")
     assert run(*command)[0] == 0
-    assert "exists already" in run(*command)[2]
+    assert "--force" in run(*command)[2]
     assert run(*command, "--force")[0] == 0
     shard(file, {"2.jpg": JPEG})
     assert run(*command, "--force")[0] == 0
@@ -82,18 +82,20 @@ def test_the_same_command_goes_on_and_other_shards_are_refused(
     assert len(list(folder.iterdir())) == 1
     (folder / "holiday.jpg").write_bytes(JPEG)
     code, _, err = run(*command, "--force")
-    assert (code, "holds other pictures already" in err) == (2, True)
+    assert (code, str(folder) in err) == (2, True)
     assert (folder / "holiday.jpg").is_file()
 
 
-def test_what_a_killed_run_left_goes_and_two_runs_do_not_meet(tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_run_are_deleted_and_two_runs_exclude_each_other(
+    tmp_path: Path,
+) -> None:
     file, out = shard(tmp_path / "a.tar", {"1.jpg": JPEG}), tmp_path / "out" / "mine"
-    left = out.parent / ".mine.unfinished" / "made"
-    left.mkdir(parents=True)
-    (left / "half.jpg").write_bytes(JPEG)
+    remains = out.parent / ".mine.unfinished" / "made"
+    remains.mkdir(parents=True)
+    (remains / "half.jpg").write_bytes(JPEG)
 
     def meet(stage: str, done: int, total: int) -> None:
-        with pytest.raises(UsageError, match="Another run is filling the folder"):
+        with pytest.raises(UsageError, match="mine: wait for it"):
             unpack(file, out)
 
     unpack_shards(shards_in(file), out, suffixes=SUFFIXES, tell=meet)
@@ -117,56 +119,55 @@ def test_a_file_that_is_too_large_is_not_read_into_memory(
     file = shard(tmp_path / "a.tar", large)
     code, out, err = run("--webdataset", file, "--name", "mine", "--model", "mean_colour")
     assert code == 0, err
-    assert "Its id is 'big'. It has 3 MB, more than is taken" in out
+    assert "Its id is 'big'. It has 3 MB" in out
     assert sizes == [len(JPEG)]
     assert home.service().image("mine", 0).labels == ()
 
 
-def link(opened: tarfile.TarFile, kind: bytes, name: str = "b.jpg") -> None:
+def link(tar: tarfile.TarFile, kind: bytes, name: str = "b.jpg") -> None:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, "/etc/passwd"
-    opened.addfile(member)
+    tar.addfile(member)
 
 
-LIES: list[tuple[dict[str, bytes], Callable[..., None] | None, str]] = [
-    ({"../a.jpg": JPEG}, None, "leads|is no name of a file"),
-    ({"/a.jpg": JPEG}, None, "is no name of a file"),
-    ({"x/image.jpg": JPEG}, None, "holds 'x/image.jpg', which has an id that ends in /image"),
-    ({"x/../../a.jpg": JPEG}, None, "is no name of a file"),
-    ({"C:\\a.jpg": JPEG}, None, "is no name of a file"),
-    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.SYMTYPE), "link or a device"),
-    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.LNKTYPE), "link or a device"),
-    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.CHRTYPE), "link or a device"),
-    ({"a.jpg": JPEG}, lambda opened: link(opened, tarfile.FIFOTYPE), "link or a device"),
-    ({"a.jpg": JPEG, "a.png": JPEG}, None, "'a' is in s.tar and once more in s.tar"),
-    ({"a\udcff.jpg": JPEG}, None, "has an id that is not valid UTF-8"),
-    ({"a\n.jpg": JPEG}, None, "has an id with a control character"),
-    ({f"{'x' * 201}.jpg": JPEG}, None, "more than 200 characters"),
-    ({" .jpg": JPEG}, None, "has no id"),
-    ({"x/image.jpg": JPEG}, None, "ends in /image"),
-    ({"a.txt": b"x", ".hidden.jpg": JPEG}, None, "holds no picture"),
-    ({"a.jpg": bytes(3_000_000), "b.npy": bytes(3_000_000)}, None, "holds more than is taken"),
+MALICIOUS: list[tuple[dict[str, bytes], Callable[..., None] | None, str]] = [
+    ({"../a.jpg": JPEG}, None, "../a.jpg.*rename it"),
+    ({"/a.jpg": JPEG}, None, "/a.jpg.*rename it"),
+    ({"x/image.jpg": JPEG}, None, "s.tar.*'x/image.jpg'.*/image.*rename it"),
+    ({"x/../../a.jpg": JPEG}, None, "x/../../a.jpg.*rename it"),
+    ({"C:\\a.jpg": JPEG}, None, "a.jpg.*rename it"),
+    ({"a.jpg": JPEG}, lambda tar: link(tar, tarfile.SYMTYPE), "b.jpg.*pack it without"),
+    ({"a.jpg": JPEG}, lambda tar: link(tar, tarfile.LNKTYPE), "b.jpg.*pack it without"),
+    ({"a.jpg": JPEG}, lambda tar: link(tar, tarfile.CHRTYPE), "b.jpg.*pack it without"),
+    ({"a.jpg": JPEG}, lambda tar: link(tar, tarfile.FIFOTYPE), "b.jpg.*pack it without"),
+    ({"a.jpg": JPEG, "a.png": JPEG}, None, "'a'.*s.tar and in s.tar.*rename"),
+    ({"a\udcff.jpg": JPEG}, None, "not valid UTF-8.*rename it"),
+    ({"a\n.jpg": JPEG}, None, "control character.*rename it"),
+    ({f"{'x' * 201}.jpg": JPEG}, None, "200 characters.*rename it"),
+    ({" .jpg": JPEG}, None, "no id.*rename it"),
+    ({"a.txt": b"x", ".hidden.jpg": JPEG}, None, "s.tar.*no picture"),
+    ({"a.jpg": bytes(3_000_000), "b.npy": bytes(3_000_000)}, None, "s.tar.*fewer or smaller"),
 ]
 
 
-@pytest.mark.parametrize(("files", "change", "said"), LIES)
-def test_a_shard_that_lies_is_refused_and_nothing_is_written(
-    tmp_path: Path, files: dict[str, bytes], change: Callable[..., None] | None, said: str
+@pytest.mark.parametrize(("files", "change", "words"), MALICIOUS)
+def test_a_malicious_shard_is_refused_and_nothing_is_written(
+    tmp_path: Path, files: dict[str, bytes], change: Callable[..., None] | None, words: str
 ) -> None:
     file = shard(tmp_path / "s.tar", files, change)
-    with pytest.raises((DatasetError, UsageError), match=said):
+    with pytest.raises((DatasetError, UsageError), match=words):
         unpack(file, tmp_path / "out" / "shop", most_bytes=5_000_000)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["s.tar"]
 
 
-def test_a_shard_that_is_cut_off_or_none_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_shard_and_other_files_are_refused(tmp_path: Path) -> None:
     whole = shard(tmp_path / "s.tar", {"a.jpg": JPEG, "b.jpg": JPEG}).read_bytes()
     for data in (whole[: 512 + 100], whole[:300], b"", b"text" * 300, gzip.compress(whole)[:600]):
         (tmp_path / "s.tar").write_bytes(data)
-        with pytest.raises(DatasetError, match=r"is not a tar file, or a damaged one|no picture"):
+        with pytest.raises(DatasetError, match=r"s\.tar.*(damaged|no picture)"):
             unpack(tmp_path / "s.tar", tmp_path / "out")
         assert not (tmp_path / "out").exists()
-    with pytest.raises(DatasetError, match="There is no shard"):
+    with pytest.raises(DatasetError, match=r"none-\*\.tar"):
         unpack(tmp_path / "none-*.tar", tmp_path / "out")
 
 
@@ -176,14 +177,14 @@ def test_a_small_file_that_unpacks_to_much_is_refused_before_it_fills_the_disk(
     bomb = shard(tmp_path / "s.tar", {"a.bmp": bytes(20_000_000)}).read_bytes()
     (tmp_path / "s.tar").write_bytes(gzip.compress(bomb))
     assert (tmp_path / "s.tar").stat().st_size < 100_000
-    with pytest.raises(DatasetError, match="holds more than is taken"):
+    with pytest.raises(DatasetError, match=r"s\.tar.*fewer or smaller"):
         unpack(tmp_path / "s.tar", tmp_path / "out", most_bytes=10_000_000)
     assert not (tmp_path / "out").exists()
 
 
-def test_whatever_a_tar_holds_it_is_a_folder_or_one_sentence(tmp_path: Path) -> None:
+def test_any_tar_gives_a_folder_or_one_sentence(tmp_path: Path) -> None:
     good = shard(tmp_path / "s.tar", {f"{n}.jpg": bytes(range(99)) for n in range(3)}).read_bytes()
-    good, chance, told = good[:4096], random.Random(1), []
+    good, chance, messages = good[:4096], random.Random(1), []
     for turn in range(250):
         data = bytearray(good)
         for _ in range(chance.choice((1, 2, 5))):
@@ -193,8 +194,8 @@ def test_whatever_a_tar_holds_it_is_a_folder_or_one_sentence(tmp_path: Path) -> 
         try:
             unpack(tmp_path / "s.tar", folder, most_bytes=1_000_000)
         except AppError as exc:
-            told.append(str(exc))
+            messages.append(str(exc))
             assert not folder.exists()
-    assert len(told) > 50
-    assert not any("\n" in each for each in told)
+    assert len(messages) > 50
+    assert not any("\n" in each for each in messages)
     assert not list((tmp_path / "out").glob(".*"))

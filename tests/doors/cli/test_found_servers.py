@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -99,6 +99,43 @@ def test_a_killed_process_holds_its_file_no_more(tmp_path):
     assert addresses(tmp_path, tmp_path) == []
     with announced("http://127.0.0.1:1", home=tmp_path, cache_dir=tmp_path):
         assert addresses(tmp_path, tmp_path) == ["http://127.0.0.1:1"]
+
+
+def test_two_that_ask_at_the_same_time_do_not_take_each_other_for_the_server(tmp_path):
+    with announced("http://127.0.0.1:1", home=tmp_path, cache_dir=tmp_path):
+        (server,) = servers_of(tmp_path, tmp_path)
+        text = server.file.read_text()
+    server.file.write_text(text)  # as a killed server leaves it
+    question = f"""
+import fcntl
+from pathlib import Path
+from app.doors.running import servers_of
+ask = fcntl.flock
+def slow(*arguments):
+    ask(*arguments)
+    print("asking", flush=True)
+    input()
+fcntl.flock = slow
+servers_of(Path({str(tmp_path)!r}), Path({str(tmp_path)!r}))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", question], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"asking\n"
+        assert servers_of(tmp_path, tmp_path) == []
+        other.stdin.close()
+        assert other.wait(60) != 0  # input() found no line
+
+
+def test_a_server_that_takes_over_an_address_keeps_its_file_when_the_first_one_ends(tmp_path):
+    first = announced("http://127.0.0.1:1", home=tmp_path, cache_dir=tmp_path)
+    with ExitStack() as servers:
+        with first:
+            servers.enter_context(
+                announced("http://127.0.0.1:1", home=tmp_path, cache_dir=tmp_path)
+            )
+        assert addresses(tmp_path, tmp_path) == ["http://127.0.0.1:1"]
+    assert addresses(tmp_path, tmp_path) == []
 
 
 def test_a_server_that_ends_meanwhile_is_sent_no_more(home, cache):
