@@ -145,6 +145,10 @@ def batches(labels: Rows, rows: Rows, size: int, draw: Draw) -> Iterator[Rows]:
 
     The images of a label are cut at random into fours, and a batch is made of such pieces (as in
     Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017).
+    pytorch-metric-learning's `MPerClassSampler` was tried: it leaves images out of an epoch and
+    repeats those of labels with fewer than four, so that an image is its own neighbour, takes no
+    batch of more than four times the labels, and draws from a generator that all of the process
+    shares, so that an interrupted training would not end with the same numbers.
     """
     pieces = []
     for label in np.unique(labels[rows]):

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,7 +28,6 @@ from app.errors import StorageError, UsageError
 
 FORMAT = "reverse-image-search-study/1"
 METRICS = ("cosine", "l2", "ip")
-StudyMetric = Literal["cosine", "l2", "ip"]
 
 _STUDY = "study.json"
 _LOCK = ".lock"

@@ -12,9 +12,9 @@ import pytest
 from app.errors import UsageError
 from app.index import check_factory
 from lab.measures import distances_of, recall_at_k
-from lab.methods import METHODS, Method, Metric, available, threads
+from lab.methods import METHODS, available, threads
 from lab.methods.hnswlib_hnsw import HnswlibSearcher
-from lab.methods.method import Searcher, Vectors
+from lab.methods.method import Method, Metric, Searcher, Vectors
 from lab.truth import exact_neighbours
 from tests.conftest import ROOT
 
