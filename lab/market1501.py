@@ -49,7 +49,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the protocol says of a model; every figure from 0 to 1.
+    """The figures of a model by the protocol, each from 0 to 1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a search found, and what it should have → recall, precision, mean average precision, CMC."""
+"""Found and true neighbours → recall, precision, mean average precision, CMC."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -12,7 +12,7 @@ EXAMPLE = "python -m lab study --gallery caltech101-efficientnet_lite0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is measured, with which methods, and within which limits."""
+    """Add the vectors, the methods and the limits."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--gallery",
@@ -77,9 +77,9 @@ def run(options: argparse.Namespace) -> int:
     """Measure, showing the progress, and print the recommendation."""
     from app.settings import read_settings
     from lab.report.story import advice, write_report
+    from lab.study.progress import TerminalProgress
     from lab.study.request import StudyRequest
     from lab.study.run import study
-    from lab.study.telling import TerminalTelling
 
     request = StudyRequest(
         galleries=tuple(options.gallery or ()),
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         retry_failed=options.retry_failed,
         command=_typed(),
     )
-    folder = study(request, home=read_settings().indexes_dir.parent, telling=TerminalTelling())
+    folder = study(request, home=read_settings().indexes_dir.parent, progress=TerminalProgress())
     written = write_report(folder)
     for results in written.sets:
         for metric in filter(results.points, results.metrics):
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """Return what to say after Ctrl-C."""
+    """Return the sentence to show after Ctrl-C."""
     return "What is measured is kept: the same command goes on from there."
 
 

@@ -98,7 +98,7 @@ def _parts(study: Study) -> Iterator[Part]:
 
 
 def _advices(study: Study, results: SetResults) -> Iterator[Part]:
-    """Yield what to use for a set of vectors, by each metric that it was searched by."""
+    """Yield the advice for a set of vectors, one for each metric that it was searched by."""
     for metric in results.metrics:
         if results.points(metric):
             yield Advice(advice(study, results, metric).sentences)
@@ -145,23 +145,23 @@ def _model_sentence(study: Study) -> str:
     sets = [each for each in study.sets if each.facts]
     ranked = [each for each in sets if each.facts.get("mean_average_precision") is not None]
     quick = [each for each in sets if each.extraction and each.extraction.get("seconds")]
-    told = []
+    clauses = []
     if len(ranked) > 1:
         best = max(ranked, key=lambda each: each.facts["mean_average_precision"])
-        told.append(
+        clauses.append(
             f"By label **{tables.model_of(study, best)}** ranks best (mAP "
             f"{best.facts['mean_average_precision']:.3f})"
         )
     if len(quick) > 1:
         best = min(quick, key=lambda each: (each.extraction or {})["seconds"])
-        told.append(f"{tables.model_of(study, best)} is the fastest to extract")
+        clauses.append(f"{tables.model_of(study, best)} is the fastest to extract")
     same = len({each.facts["pictures"] for each in sets}) == 1
-    told.append(
+    clauses.append(
         "the galleries are of the same pictures"
         if same
         else "**the galleries are not of the same pictures**, so their mAP cannot be compared"
     )
-    text = "; ".join(told)
+    text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -219,7 +219,7 @@ def _described(results: SetResults) -> str:
     labels = (
         f"there are {facts['labels']:,} labels"
         if results.labelled
-        else "the drawn vectors have no labels, so how many neighbours are right is not told"
+        else "the drawn vectors have no labels, so how many neighbours are right is not known"
         if facts["drawn"] and facts["labels"]
         else "the queries have no labels, so whether neighbours are right in meaning is not known"
         if facts["labels"]
@@ -245,7 +245,7 @@ def _metrics(study: Study, results: SetResults) -> Iterator[Part]:
         )
         return
     one, other = min(overlaps, key=lambda pair: overlaps[pair])
-    told = (
+    sentences = (
         f"{one} and {other} share {overlaps[one, other]:.1%} of the {study.k} nearest: the lengths "
         "of the vectors matter."
     )
@@ -253,8 +253,8 @@ def _metrics(study: Study, results: SetResults) -> Iterator[Part]:
     known = {metric: value for metric, value in precisions.items() if value is not None}
     if known:
         best = max(known, key=lambda metric: known[metric])
-        told += f" By label {best} is right most often ({known[best]:.3f})."
-    yield Text(told)
+        sentences += f" By label {best} is right most often ({known[best]:.3f})."
+    yield Text(sentences)
 
 
 def _figure(study: Study, results: SetResults, metric: str) -> Figure:
@@ -285,11 +285,11 @@ def _plot_file(results: SetResults, metric: str) -> str:
 
 
 def _how(study: Study) -> Iterator[Part]:
-    said = study.description
+    description = study.description
     yield Heading("How it was measured")
-    yield Command("\n".join(said["commands"]))
-    machines = "; gone on with on ".join(said["machines"])
-    yield Text(f"Begun {said['began']} on {machines}; {_versions(said['versions'])}.")
+    yield Command("\n".join(description["commands"]))
+    machines = "; gone on with on ".join(description["machines"])
+    yield Text(f"Begun {description['began']} on {machines}; {_versions(description['versions'])}.")
     yield Text(
         "Each index is built in a process of its own, on all processors, and searched on one "
         "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th "
@@ -299,18 +299,18 @@ def _how(study: Study) -> Iterator[Part]:
         "searches says how many."
     )
     yield Text(
-        "Recall counts ties by distance. Size is what the index itself takes, as the library tells "
-        "it; the growth is that of the process while building, over what the vectors "
+        "Recall counts ties by distance. Size is what the index itself takes, as the library "
+        "reports it; the growth is that of the process while building, over what the vectors "
         "take. The application's own size is that of its shortlist; the vectors, 16 bits "
         "a number, stay in a file beside it; its build includes the choice of the effort that its "
         "index needs, on queries of its own."
     )
     yield from _warnings(study)
-    if said["missing"]:
+    if description["missing"]:
         yield Heading("Left out", 3)
         yield Table(
             ["method", "why"],
-            [[name, why] for name, why in said["missing"].items()],
+            [[name, why] for name, why in description["missing"].items()],
             words=frozenset({"method", "why"}),
         )
 
@@ -333,7 +333,7 @@ def _warnings(study: Study) -> Iterator[Part]:
     if fewer:
         yield Text(
             f"**Not all processors** built the indexes of {', '.join(fewer)}, as OMP_NUM_THREADS "
-            "said: with all of them building takes less time."
+            "asks: with all of them building takes less time."
         )
     many = {p.method for each in built for p in each.points if p.cores > _MORE_THAN_ONE_CORE}
     if many:
