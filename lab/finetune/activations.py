@@ -17,7 +17,7 @@ from lab.finetune.training import OnProgress
 
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-_BATCH = 32
+BATCH = 32
 
 
 class Activations:
@@ -46,8 +46,8 @@ class Activations:
             self._begin((count, *first(prepare(0)[None]).shape[1:]))
         array = np.lib.format.open_memmap(self._path, mode="r+")
         on_progress("read", done, count, "")
-        for start in range(done, count, _BATCH):
-            places = range(start, min(start + _BATCH, count))
+        for start in range(done, count, BATCH):
+            places = range(start, min(start + BATCH, count))
             given = first(np.stack([prepare(place) for place in places]))
             array[places.start : places.stop] = given
             array.flush()

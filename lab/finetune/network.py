@@ -138,7 +138,7 @@ def network_training(
     made_by = [labelled.weights_sha256, labelled.model.network, how]
     kept = Activations(settings.cache_dir, labelled.gallery, [*made_by, *content, seed, cuts])
     kept.fill(
-        _compiled(stages.first, how.crop),
+        compiled(stages.first, how.crop),
         lambda place: prepare(*cuts[place]),
         len(cuts),
         on_progress,
@@ -162,7 +162,7 @@ def network_training(
     )
 
 
-def _compiled(first: torch.nn.Module, side: int) -> Compute:
+def compiled(first: torch.nn.Module, side: int) -> Compute:
     """Return the first blocks as OpenVINO runs them: in a third of torch's time on a CPU."""
     import openvino as ov
 

@@ -297,8 +297,8 @@ def damaged() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", damaged())
-def test_a_file_that_is_no_index_is_told(kind):
-    with pytest.raises(ValueError, match="It is no index of the format ivfpq/1: "):
+def test_a_file_that_is_no_index_is_refused(kind):
+    with pytest.raises(ValueError, match="ivfpq/1"):
         IVFPQ.load(io.BytesIO(damaged()[kind]))
 
 
@@ -314,16 +314,16 @@ def test_the_size_is_the_one_that_its_description_states():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"m": 5}, "24 numbers cannot be cut into 5 equal parts"),
-        ({"m": 0}, "cannot be cut into 0 equal parts"),
-        ({"nbits": 9}, "1 to 8 bits a sub-vector, not 9"),
-        ({"nbits": 0}, "1 to 8 bits a sub-vector, not 0"),
-        ({"cells": 301}, "301 centroids need at least 301 vectors, and there are 300"),
-        ({"metric": "cosine"}, "no metric 'cosine': use l2 or ip"),
-        ({"clustering": "magic"}, "no clustering 'magic': use one of faiss, sklearn"),
+        ({"m": 5}, "24 numbers .*5 equal parts"),
+        ({"m": 0}, "0 equal parts"),
+        ({"nbits": 9}, "1 to 8 .*not 9"),
+        ({"nbits": 0}, "1 to 8 .*not 0"),
+        ({"cells": 301}, "301 centroids .*300"),
+        ({"metric": "cosine"}, "'cosine': use l2 or ip"),
+        ({"clustering": "magic"}, "'magic': .*faiss, sklearn"),
     ],
 )
-def test_what_cannot_be_trained_is_told_in_one_sentence(change, message):
+def test_what_cannot_be_trained_is_refused_with_its_value(change, message):
     with pytest.raises(UsageError, match=message):
         IVFPQ.train(clustered(300, 24), **({"cells": 3, "m": 3, "nbits": 4} | change))
 
@@ -332,7 +332,7 @@ def test_vectors_that_cannot_be_used_are_named():
     index, holed = filled(), clustered(9, 24)
     holed[4, 7] = np.nan
     for ask in (index.add, index.encode, lambda bad: index.search(bad, 3, w=1)):
-        with pytest.raises(UsageError, match="Row 4 of the vectors holds what is no number"):
+        with pytest.raises(UsageError, match="Row 4 "):
             ask(holed)
         with pytest.raises(UsageError, match=r"shape \(n, 24\), not \(9, 8\)"):
             ask(holed[:, :8])

@@ -115,7 +115,7 @@ def variables_of(path: Path) -> dict[str, str]:
 
 def test_the_table_of_variables_is_what_the_notebooks_read() -> None:
     document = (ROOT / "docs" / "lab.md").read_text()
-    told = {
+    documented = {
         (name, number)
         for names, of, _ in re.findall(
             r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| (.*?) \| (.*) \|$", document, re.M
@@ -124,8 +124,8 @@ def test_the_table_of_variables_is_what_the_notebooks_read() -> None:
         for number in ([path.stem[:2] for path in NOTEBOOKS] if of == "all" else of.split(", "))
     }
     read_there = {(name, path.stem[:2]) for path in NOTEBOOKS for name in variables_of(path)}
-    assert told == read_there
-    assert {name for name, _ in told if not name.startswith(OWN_VARIABLES)} == set()
+    assert documented == read_there
+    assert {name for name, _ in documented if not name.startswith(OWN_VARIABLES)} == set()
 
 
 @each_notebook
