@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, showing the progress, and print the recommendation."""
     from app.settings import read_settings
-    from lab.report.story import advice, write_report
+    from lab.report.story import advice, searched_sets, write_report
     from lab.study.progress import TerminalProgress
     from lab.study.request import StudyRequest
     from lab.study.run import study
@@ -100,10 +100,9 @@ def run(options: argparse.Namespace) -> int:
     )
     folder = study(request, home=read_settings().indexes_dir.parent, progress=TerminalProgress())
     written = write_report(folder)
-    for results in written.sets:
-        for metric in filter(results.points, results.metrics):
-            for sentence in advice(written, results, metric).sentences:
-                print(sentence.replace("**", "").replace("`", ""))
+    for results, metric in searched_sets(written):
+        for sentence in advice(written, results, metric).sentences:
+            print(sentence.replace("**", "").replace("`", ""))
     print(f"The report: {_near(folder.path / 'report.html')}")
     return 0
 

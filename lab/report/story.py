@@ -23,6 +23,8 @@ from lab.report.results import SetResults, Study, read_study
 from lab.study.folder import StudyFolder
 from lab.study.worker import ROUND_SECONDS, ROUNDS
 
+Plots = Mapping[tuple[str, str], str]  # SVG documents, by a set's name and a metric
+
 _MUCH_OTHER_WORK = 0.15
 _MORE_THAN_ONE_CORE = 1.2
 
@@ -33,15 +35,24 @@ def write_report(folder: StudyFolder) -> Study:
     UsageError if nothing is measured yet, or a file is damaged.
     """
     study = read_study(folder)
-    parts = list(_parts(study))
-    title = _title(study)
+    plots = {
+        (results.name, metric): _plot(study, results, metric)
+        for results, metric in searched_sets(study)
+    }
+    parts = list(_parts(study, plots))
+    for (name, metric), svg in plots.items():
+        folder.write(_plot_file(name, metric), as_file(svg))
+    folder.write("report.md", as_markdown(parts).encode())
+    folder.write("report.html", as_html(_title(study), parts).encode())
+    return study
+
+
+def searched_sets(study: Study) -> Iterator[tuple[SetResults, str]]:
+    """Yield each set of vectors with each metric that it was searched by."""
     for results in study.sets:
         for metric in results.metrics:
             if results.points(metric):
-                folder.write(_plot_file(results, metric), as_file(_plot(study, results, metric)))
-    folder.write("report.md", as_markdown(parts).encode())
-    folder.write("report.html", as_html(title, parts).encode())
-    return study
+                yield results, metric
 
 
 def advice(study: Study, results: SetResults, metric: str) -> Recommendation:
@@ -83,7 +94,7 @@ def _title(study: Study) -> str:
     return f"Study of {', '.join(others)} and {last}" if others else f"Study of {last}"
 
 
-def _parts(study: Study) -> Iterator[Part]:
+def _parts(study: Study, plots: Plots) -> Iterator[Part]:
     yield Heading(_title(study), 1)
     if len(study.sets) == 1:
         yield from _advices(study, study.sets[0])
@@ -93,7 +104,7 @@ def _parts(study: Study) -> Iterator[Part]:
     if len(study.sets) > 1 or any(each.extraction for each in study.sets):
         yield from _models(study)
     for results in study.sets:
-        yield from _of_set(study, results)
+        yield from _of_set(study, results, plots)
     yield from _how(study)
 
 
@@ -107,10 +118,8 @@ def _advices(study: Study, results: SetResults) -> Iterator[Part]:
 def _in_short(study: Study) -> Iterator[str]:
     """Yield a sentence on the models, and one for each set that says what to use."""
     yield _model_sentence(study)
-    for results in study.sets:
-        for metric in results.metrics:
-            if results.points(metric):
-                yield advice(study, results, metric).sentences[0]
+    for results, metric in searched_sets(study):
+        yield advice(study, results, metric).sentences[0]
 
 
 def _unfinished(study: Study) -> Iterator[Part]:
@@ -165,7 +174,7 @@ def _model_sentence(study: Study) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
+def _of_set(study: Study, results: SetResults, plots: Plots) -> Iterator[Part]:
     yield Heading(results.name)
     if not results.facts:
         left_out = study.description["sets"].get(results.name, {}).get("left_out")
@@ -179,7 +188,7 @@ def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
         built = [each for each in results.built if each.job.metric == metric]
         yield Heading(f"{results.name} by {metric}", 3)
         if points:
-            yield _figure(study, results, metric)
+            yield _figure(study, results, metric, plots[results.name, metric])
             yield tables.best_of_methods(points, study.k, study.target)
             yield Text(
                 f"The fastest search of each method that reaches recall@{study.k} ≥ "
@@ -257,15 +266,14 @@ def _metrics(study: Study, results: SetResults) -> Iterator[Part]:
     yield Text(sentences)
 
 
-def _figure(study: Study, results: SetResults, metric: str) -> Figure:
+def _figure(study: Study, results: SetResults, metric: str, plot: str) -> Figure:
     drawn = results.facts["drawn"]
     caption = (
         f"{results.name}: recall@{study.k} against queries per second by {metric}. Ringed: what no "
         f"other search beats in both. Dashed: the target of {study.target:g}."
         + (f" {drawn:,} of the {results.facts['rows']:,} vectors are drawn." if drawn else "")
     )
-    svg = on_page(_plot(study, results, metric))
-    return Figure(svg, _plot_file(results, metric), caption)
+    return Figure(on_page(plot), _plot_file(results.name, metric), caption)
 
 
 def _plot(study: Study, results: SetResults, metric: str) -> str:
@@ -280,8 +288,8 @@ def _plot(study: Study, results: SetResults, metric: str) -> str:
     )
 
 
-def _plot_file(results: SetResults, metric: str) -> str:
-    return f"{results.name}-{metric}.svg"
+def _plot_file(name: str, metric: str) -> str:
+    return f"{name}-{metric}.svg"
 
 
 def _how(study: Study) -> Iterator[Part]:

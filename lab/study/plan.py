@@ -1,6 +1,7 @@
 """Sets and methods → the indexes to be built, the most usual first."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from itertools import zip_longest
 from typing import Any
@@ -67,7 +68,7 @@ def jobs_of(
 
 def versions_of(methods: Sequence[Method]) -> dict[str, str]:
     """Return the version of the library of each method, by the library's name."""
-    distributions = packages_distributions()
+    distributions = _distributions()
     found = {}
     for library in sorted({method.library.split(".")[0] for method in methods} | {"numpy"}):
         for distribution in distributions.get(library, [library])[:1]:
@@ -76,6 +77,12 @@ def versions_of(methods: Sequence[Method]) -> dict[str, str]:
             except PackageNotFoundError:
                 continue
     return found
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each importable package; reading them takes half a second."""
+    return packages_distributions()
 
 
 def _takes(method: Method, metric: str) -> bool:

@@ -95,6 +95,8 @@ def test_bad_input_is_refused_in_one_sentence_that_names_it(
     arguments = [str(places.get(word, word)) for word in options]
     if options[0] == "study" and "--out" not in options:
         arguments += ["--out", str(tmp_path / "out")]
+    if options[0] == "study" and "--methods" not in options:
+        arguments += ["--methods", "numpy-brute"]  # the libraries of all take seconds to load
     assert main(arguments) in (2, 4)
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     for part in named:
