@@ -55,6 +55,7 @@ def small_home(tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("RIS_HOME", str(home))
     monkeypatch.setenv("RIS_CACHE_DIR", str(networks))
     monkeypatch.setenv("LAB_SMALL", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests run beside, on the other processors
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # no settings of this machine
