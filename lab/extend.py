@@ -25,7 +25,7 @@ _NEIGHBOURS = 32
 _DENSITY_NEIGHBOURS = 10
 _PROBES = 16
 _SAMPLE = 1_000
-_NUMBERS_A_BLOCK = 16_000_000
+NUMBERS_A_BLOCK = 16_000_000
 _UNIT_TOLERANCE = 1e-3
 _LEAST_ROWS = 50
 
@@ -72,7 +72,7 @@ def extend(vectors: Vectors, rows: int, *, seed: int = 0) -> Vectors:
     dimension = intrinsic_dimension(_distances(vectors, sample, neighbours[sample]))
     lengths = np.linalg.norm(vectors[sample], axis=1)
     unit = bool((np.abs(lengths - 1) < _UNIT_TOLERANCE).all())
-    step = max(1, _NUMBERS_A_BLOCK // (neighbours.shape[1] * dim))
+    step = max(1, NUMBERS_A_BLOCK // (neighbours.shape[1] * dim))
     for start in range(0, len(anchors), step):
         some = anchors[start : start + step]
         drawn = _drawn(vectors, some, neighbours[some], dimension, rng, unit=unit)

@@ -1,7 +1,7 @@
 """4096-d vectors → how large each storage format is, and how long loading takes from it.
 
-A study that kept such vectors as text gave up on reading them after an hour and a half; this says
-what every format costs.
+A study that kept such vectors as text gave up on reading them after an hour and a half; this
+measures every format.
 """
 
 import statistics
@@ -70,13 +70,13 @@ def table(measured: Sequence[Measured], *, rows: int, dim: int) -> str:
         note = f" (from {each.scaled_from:,} rows)" if each.scaled_from else ""
         lines.append(
             f"| {each.name}{note} | {each.size_bytes / 1e6:,.1f} "
-            f"| {each.size_bytes / npy.size_bytes:.2f} | {_told(each.load_seconds)} "
+            f"| {each.size_bytes / npy.size_bytes:.2f} | {_in_words(each.load_seconds)} "
             f"| {each.load_seconds / npy.load_seconds:,.3g} |"
         )
     return "\n".join(lines)
 
 
-def _told(seconds: float) -> str:
+def _in_words(seconds: float) -> str:
     return f"{seconds:,.2f} s" if seconds >= 1 else f"{seconds * 1_000:,.3g} ms"
 
 

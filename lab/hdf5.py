@@ -1,4 +1,4 @@
-"""Vectors, queries, their true neighbours and what was found ↔ ann-benchmarks' HDF5 layouts.
+"""Vectors, queries, true neighbours and the results of searches ↔ ann-benchmarks' HDF5 layouts.
 
 https://github.com/erikbern/ann-benchmarks: a file of vectors holds `train` (n, dim), `test`
 (q, dim), `neighbors` (q, k) and `distances` (q, k), and the attributes `distance` and `type`; that
@@ -25,7 +25,7 @@ _DISTANCES = {metric: name for name, metric in _METRICS.items()}
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What such a file holds.
+    """The content of a file of vectors.
 
     `train` (n, dim) and `test` (q, dim) as stored; `neighbors` (q, k) int64 rows of `train`, best
     first, and `distances` (q, k) float32, or None; `metric` is that of the attribute `distance`:
@@ -44,7 +44,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Found:
-    """What one search of all queries gave.
+    """The results of one search of all queries.
 
     `neighbors` (q, k), -1 where nothing was found, and `distances` (q, k) as in `Benchmark`,
     `times` (q,) in seconds; `attributes` are numbers and texts such as `algo`, `build_time` (s)
@@ -59,7 +59,7 @@ class Found:
 
 
 def read_hdf5(path: Path) -> Benchmark:
-    """Return what a file of that layout holds; DatasetError if it cannot be read or is another."""
+    """Return the content of a file of vectors; DatasetError if it is damaged or of other layout."""
     import h5py
 
     try:

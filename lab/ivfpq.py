@@ -255,7 +255,7 @@ class IVFPQ:
 
     @classmethod
     def load(cls, file: BinaryIO) -> "IVFPQ":
-        """Return what `save` wrote; ValueError if it is anything else, or cut short."""
+        """Return the index that `save` wrote; ValueError if it is anything else, or cut short."""
         try:
             with np.load(file, allow_pickle=False) as kept:
                 arrays = {name: kept[name] for name in kept.files}

@@ -72,11 +72,11 @@ def measure(given: VectorSet, *, cells: int, m: int) -> Iterator[Timing]:
 
 def as_table(timings: list[Timing]) -> str:
     """Return the figures as a Markdown table."""
-    heads = (
+    columns = (
         *("index", "train (s)", "of CPU (s)", "add (s)", "query (ms)"),
         *("recall@10, codes alone", "re-ranked"),
     )
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for timing in timings:
         values = [getattr(timing, field.name) for field in fields(timing)]
         shown = [str(values[0])] + [f"{value:.2f}" for value in values[1:5]]

@@ -25,7 +25,7 @@ from lab.vectors import as_asked
 
 RANKS = 50
 _BUILD_ONE = "build one with python3 create_index.py --data market1501."
-_SCORES_A_BLOCK = 5_000_000  # about 200 MB with what is sorted and counted of them
+SCORES_A_BLOCK = 5_000_000  # about 200 MB with what is sorted and counted of them
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the protocol says of a model; every figure from 0 to 1.
+    """The figures of a model by the protocol, each from 0 to 1.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _rankings(queries: Seen, searched: Seen) -> Iterator[Right]:
 
     What is left out of an answer comes after all that counts, as wrong, and so changes no figure.
     """
-    step = max(1, _SCORES_A_BLOCK // len(searched.persons))
+    step = max(1, SCORES_A_BLOCK // len(searched.persons))
     for start in range(0, len(queries.persons), step):
         persons = queries.persons[start : start + step, None]
         cameras = queries.cameras[start : start + step, None]

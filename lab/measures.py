@@ -1,4 +1,4 @@
-"""What a search found, and what it should have → recall, precision, mean average precision, CMC."""
+"""Found and true neighbours → recall, precision, mean average precision, CMC."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ Right = NDArray[np.bool_]
 EPSILON = 1e-5
 """By which part of itself a distance may be worse than the k-th true one and count as its tie."""
 
-_NUMBERS_A_BLOCK = 8_000_000
+NUMBERS_A_BLOCK = 8_000_000
 
 
 def worst_distance(metric: Metric) -> float:
@@ -35,7 +35,7 @@ def distances_of(
     array([[ 0.,  5., inf]], dtype=float32)
     """
     distances = np.empty(rows.shape, np.float32)
-    step = max(1, _NUMBERS_A_BLOCK // max(1, rows.shape[1] * vectors.shape[1]))
+    step = max(1, NUMBERS_A_BLOCK // max(1, rows.shape[1] * vectors.shape[1]))
     for start in range(0, len(rows), step):
         asked = queries[start : start + step, None, :].astype(np.float64)
         found = vectors[rows[start : start + step]].astype(np.float64)

@@ -1,14 +1,16 @@
-"""What was measured → which index to use, and why, in words; a pure function of the figures."""
+"""The figures of a study → which index to use, and why, in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.report.results import Point
+from lab.report.wording import duration, megabytes, milliseconds, parameters_in_words
 
 _ALIKE = 1.25  # times as slow: still nearly as fast
 _NOTHING_TO_GAIN_MS = 2.0  # decoding and embedding one picture takes several times that
 _UNNOTICED_MS = 50.0
 _FAR_LESS = 4  # times
+_NONE = "–"
 _REFINED = "-refine"  # ends the name of a method of codes that are compared anew
 
 
@@ -54,20 +56,20 @@ def recommend(
             if metric != "cosine"
             else "none of this application's own indexes was measured"
         )
-        told = f"{subject} there is no string for create_index.py to name by {metric}: {why}."
-        return Recommendation("", (told, *outside))
+        none = f"{subject} there is no string for create_index.py to name by {metric}: {why}."
+        return Recommendation("", (none, *outside))
     if exact is not None and (exact.median_ms <= _NOTHING_TO_GAIN_MS or not faster):
         return Recommendation(
             "Flat", (_of_exact(subject, exact, served, k, target), *_taken("Flat"), *outside)
         )
     if not faster:
         best = max(served, key=lambda p: p.recall)
-        told = (
+        unreached = (
             f"{subject}: none of the {len(served)} indexes tried reaches recall@{k} ≥ {target:g}; "
             f"the best is `{best.factory}` with {best.recall:.3f}. `Flat` compares every vector "
             "and misses nothing."
         )
-        return Recommendation("Flat", (told, *_taken("Flat"), *outside))
+        return Recommendation("Flat", (unreached, *_taken("Flat"), *outside))
     pick = _pick(faster)
     sentences = (
         _of_pick(subject, pick, exact, k),
@@ -79,48 +81,6 @@ def recommend(
         *outside,
     )
     return Recommendation(pick.factory, sentences)
-
-
-def megabytes(size: float) -> str:
-    """Return a size in words.
-
-    >>> megabytes(1_969_000), megabytes(23_408_721), megabytes(1.2e9)
-    ('2.0 MB', '23 MB', '1,200 MB')
-    """
-    return f"{size / 1e6:.1f} MB" if size < 1e7 else f"{size / 1e6:,.0f} MB"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words.
-
-    >>> duration(0.004), duration(3.21), duration(75), duration(600)
-    ('4 ms', '3.2 s', '75 s', '10.0 min')
-    """
-    if seconds < 1:
-        return f"{1_000 * seconds:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
-def milliseconds(value: float) -> str:
-    """Return milliseconds with about two digits that count.
-
-    >>> milliseconds(0.0312), milliseconds(0.241), milliseconds(3.42), milliseconds(118.2)
-    ('0.031 ms', '0.24 ms', '3.4 ms', '118 ms')
-    """
-    digits = 3 if value < 0.1 else 2 if value < 1 else 1 if value < 100 else 0
-    return f"{value:,.{digits}f} ms"
-
-
-def described(parameters: object) -> str:
-    """Return the parameters of a build or a search in few words, '–' for none.
-
-    >>> described({"M": 16, "ef": 64}), described({})
-    ('M=16 ef=64', '–')
-    """
-    pairs = dict(parameters) if isinstance(parameters, dict) else {}
-    return " ".join(f"{key}={value}" for key, value in pairs.items()) or "–"
 
 
 def _pick(faster: Sequence[Point]) -> Point:
@@ -167,7 +127,7 @@ def _why(
 
 
 def _raw(points: Sequence[Point], pick: Point, k: int) -> tuple[str, ...]:
-    """Return what the same index finds without exact re-ranking."""
+    """Return a sentence with the recall of the same codes without exact re-ranking, if lower."""
     refined = [(p.method, p.build) for p in points if p.factory == pick.factory and not p.served]
     alone = [p.recall for p in points if not p.served and (p.method + _REFINED, p.build) in refined]
     if not alone or max(alone) >= pick.recall:
@@ -179,7 +139,7 @@ def _raw(points: Sequence[Point], pick: Point, k: int) -> tuple[str, ...]:
 
 
 def _smaller(enough: Sequence[Point], pick: Point) -> tuple[str, ...]:
-    """Return which index that is good enough takes far less memory, if one does."""
+    """Return a sentence on the good enough index that takes far less memory, if one does."""
     least = min(enough, key=lambda p: (p.memory_bytes, p.median_ms))
     if least.memory_bytes * _FAR_LESS > pick.memory_bytes:
         return ()
@@ -224,25 +184,26 @@ def _of_exact_beside(exact: Point | None) -> tuple[str, ...]:
 
 
 def _outside(points: Sequence[Point], k: int, target: float) -> tuple[str, ...]:
-    """Return which method outside this application was the fastest, beside the fastest inside."""
+    """Return a sentence on the fastest method outside this application, beside its own fastest."""
     enough = [p for p in points if p.reaches(target)]
     others = [p for p in enough if not p.served]
     inside = [p for p in enough if p.served and p.chosen]
     if not others:
         return ()
     best = max(others, key=lambda p: p.per_second)
-    told = (
-        f"Outside this application {best.method} ({described(best.build)}; "
-        f"{described(best.effort)}) reached {best.per_second:,.0f} queries a second at recall@{k} "
-        f"{best.recall:.3f}"
+    build, effort = (parameters_in_words(each, none=_NONE) for each in (best.build, best.effort))
+    build, effort = (parameters_in_words(each, none=_NONE) for each in (best.build, best.effort))
+    sentence = (
+        f"Outside this application {best.method} ({build}; {effort}) reached "
+        f"{best.per_second:,.0f} queries a second at recall@{k} {best.recall:.3f}"
     )
     if inside:
         own = max(inside, key=lambda p: p.per_second)
         ratio = best.per_second / own.per_second
-        told += (
+        sentence += (
             f", {ratio:.1f} times the {own.per_second:,.0f} of this application's fastest, "
             f"`{own.factory}`"
             if ratio > 1
             else f", not more than this application's {own.per_second:,.0f} (`{own.factory}`)"
         )
-    return (f"{told}.",)
+    return (f"{sentence}.",)

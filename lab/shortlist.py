@@ -49,7 +49,7 @@ class NumpyShortlist:
         return self._index.search(queries, candidates, w=probes)
 
     def reconstruct(self, rows: Rows) -> Vectors:
-        """Return the (n, dim) vectors that the codes of (n,) rows tell."""
+        """Return the (n, dim) vectors that (n,) rows' codes stand for."""
         return self._index.reconstruct(rows)
 
     def save(self, file: BinaryIO) -> None:
@@ -71,7 +71,7 @@ class NumpyMaker:
             )
 
     def fit(self, wanted: str, rows: int, dim: int) -> str:
-        """Return what `rows` vectors can train: as FAISS's, which take as many for a cell."""
+        """Return the string with as many cells as `rows` vectors can train, by FAISS's rule."""
         return fit_factory(wanted, rows, dim)[0]
 
     def train(self, vectors: Vectors, wanted: str) -> NumpyShortlist:
@@ -80,7 +80,7 @@ class NumpyMaker:
         return NumpyShortlist(IVFPQ.train(vectors, cells=cells, m=m, nbits=nbits, metric="ip"))
 
     def load(self, file: BinaryIO) -> NumpyShortlist:
-        """Return what `save` wrote; ValueError if it is anything else, or cut short."""
+        """Return the shortlist that `save` wrote; ValueError if it is another file or cut short."""
         return NumpyShortlist(IVFPQ.load(file))
 
 

@@ -45,7 +45,7 @@ def as_html(
     small.
     """
     if isinstance(query, ImageRecord):
-        asked = _figure(gallery.thumbnail(query), "query", _named(query))
+        asked = _figure(gallery.thumbnail(query), "query", _label_of(query))
     elif isinstance(query, Path):
         asked = _figure(_small(query.read_bytes()), "query", query.name)
     else:
@@ -58,18 +58,18 @@ def as_html(
 def nearest_in_words(
     gallery: OpenGallery, pictures: Sequence[Path], *, k: int = 3
 ) -> Iterator[str]:
-    """Yield a line for each picture: what its k nearest images show, and their cosines."""
+    """Yield a line for each picture: the labels of its k nearest images, and their cosines."""
     for picture in pictures:
         hits = gallery.search(picture, k=k)
-        told = [f"{_named(hit.image)} {hit.score:.2f}" for hit in hits]
-        yield "  ".join([f"{picture.stem:12}", *told])
+        neighbours = [f"{_label_of(hit.image)} {hit.score:.2f}" for hit in hits]
+        yield "  ".join([f"{picture.stem:12}", *neighbours])
 
 
 def upload(gallery: OpenGallery, *, k: int = 10) -> Any:
     """Return a control that takes a picture's file, and shows the gallery's answer below itself.
 
-    A file asks as soon as it is there; one that cannot be searched with is told of in a sentence.
-    Where ipywidgets, which makes the control, is not installed, that is what is shown.
+    A file is searched with as soon as it is there; where that fails, a sentence says why.
+    Where ipywidgets, which makes the control, is not installed, a sentence says so instead.
     """
     try:
         import ipywidgets
@@ -99,19 +99,19 @@ def _answer_to(gallery: OpenGallery, data: bytes, name: str, k: int) -> str:
 
 
 def _result(gallery: OpenGallery, hit: Hit) -> str:
-    said = f"{hit.rank}: {hit.score:.4f}" + (" (same file)" if hit.same_file else "")
-    return _figure(gallery.thumbnail(hit.image), said, _named(hit.image))
+    caption = f"{hit.rank}: {hit.score:.4f}" + (" (same file)" if hit.same_file else "")
+    return _figure(gallery.thumbnail(hit.image), caption, _label_of(hit.image))
 
 
-def _named(image: ImageRecord) -> str:
+def _label_of(image: ImageRecord) -> str:
     return ", ".join(image.labels) or image.path
 
 
-def _figure(picture: bytes, said: str, name: str) -> str:
+def _figure(picture: bytes, caption: str, name: str) -> str:
     source = f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
     return (
         f'<figure style="{_FIGURE}"><img src="{source}" style="{_PICTURE}" alt="{escape(name)}">'
-        f'<figcaption>{said}<div style="{_CAPTION}" title="{escape(name)}">{escape(name)}</div>'
+        f'<figcaption>{caption}<div style="{_CAPTION}" title="{escape(name)}">{escape(name)}</div>'
         "</figcaption></figure>"
     )
 

@@ -1,4 +1,4 @@
-"""A gallery, or a file of vectors → what a study measures: vectors, queries and labels, checked."""
+"""A gallery, or a file of vectors → the vectors, queries and labels of a study, checked."""
 
 import hashlib
 import os
@@ -295,7 +295,7 @@ def _checked(array: Any, what: str) -> Vectors:
         )
     if not array.size:
         raise DatasetError(f"{what} holds no vectors: its shape is {array.shape}.")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told
+    with np.errstate(over="ignore"):  # too large a number becomes infinite, and its row is left out
         vectors: Vectors = np.ascontiguousarray(array, np.float32)
     return vectors
 

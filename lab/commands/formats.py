@@ -24,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="formats-") as folder:
         measured = measure(Path(folder), rows=options.rows, dim=options.dim)
-    told = table(measured, rows=options.rows, dim=options.dim)
-    print(told)
+    text = table(measured, rows=options.rows, dim=options.dim)
+    print(text)
     if options.out:
-        options.out.write_text(told + "\n", encoding="utf-8")
+        options.out.write_text(text + "\n", encoding="utf-8")
     return 0

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or options.folder / "hdf5"
     written = list(
         write_benchmark_files(
-            StudyFolder(options.folder), out, home=read_settings().indexes_dir.parent, tell=print
+            StudyFolder(options.folder), out, home=read_settings().indexes_dir.parent, note=print
         )
     )
     for path in written:

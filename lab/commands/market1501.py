@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NAME = "market1501"
 HELP = "measure how well a gallery of Market-1501 finds persons again (CMC, mAP)"
 EXAMPLE = "python -m lab market1501 --gallery market1501-resnet50"
-_TOLD_RANKS = (1, 5, 10)
+_PRINTED_RANKS = (1, 5, 10)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure by exact search, and print what was found."""
+    """Measure by exact search, and print the figures."""
     from app.doors.python import open_gallery
     from lab.market1501 import measure
 
@@ -41,14 +41,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def lines(gallery: str, found: "Standing") -> Iterator[str]:
-    """Yield what a terminal shows."""
+    """Yield the figures as lines for the terminal."""
     yield (
         f"{gallery}: {found.queries} queries, {found.searched} images searched, of them "
         f"{found.distractors} distractors and {found.junk} junk"
     )
     if found.unanswerable:
         yield f"{found.unanswerable} queries count in no figure: no other camera saw the person"
-    for rank in _TOLD_RANKS:
+    for rank in _PRINTED_RANKS:
         yield f"{f'rank-{rank}':8}{found.rank(rank):.4f}"
     yield f"mAP     {found.mean_average_precision:.4f}  (mean precision at the right images)"
     yield f"        {found.by_trapezoids:.4f}  (by trapezoids, as the benchmark's own code has it)"

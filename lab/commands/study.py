@@ -12,7 +12,7 @@ EXAMPLE = "python -m lab study --gallery caltech101-efficientnet_lite0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is measured, with which methods, and within which limits."""
+    """Add the vectors, the methods and the limits."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--gallery",
@@ -76,10 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, showing the progress, and print the recommendation."""
     from app.settings import read_settings
-    from lab.report.story import advice, write_report
+    from lab.report.story import advice, searched_sets, write_report
+    from lab.study.progress import TerminalProgress
     from lab.study.request import StudyRequest
     from lab.study.run import study
-    from lab.study.telling import TerminalTelling
 
     request = StudyRequest(
         galleries=tuple(options.gallery or ()),
@@ -98,18 +98,17 @@ def run(options: argparse.Namespace) -> int:
         retry_failed=options.retry_failed,
         command=_typed(),
     )
-    folder = study(request, home=read_settings().indexes_dir.parent, telling=TerminalTelling())
+    folder = study(request, home=read_settings().indexes_dir.parent, progress=TerminalProgress())
     written = write_report(folder)
-    for results in written.sets:
-        for metric in filter(results.points, results.metrics):
-            for sentence in advice(written, results, metric).sentences:
-                print(sentence.replace("**", "").replace("`", ""))
+    for results, metric in searched_sets(written):
+        for sentence in advice(written, results, metric).sentences:
+            print(sentence.replace("**", "").replace("`", ""))
     print(f"The report: {_near(folder.path / 'report.html')}")
     return 0
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """Return what to say after Ctrl-C."""
+    """Return the sentence to show after Ctrl-C."""
     return "What is measured is kept: the same command goes on from there."
 
 

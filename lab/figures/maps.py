@@ -19,7 +19,7 @@ def plane_of(vectors: Vectors, *, way: Literal["pca", "tsne"] = "pca", seed: int
     """Return (n, 2) places on a map of (n, D) vectors.
 
     PCA is a projection: what is near stays near, and most other things are drawn together too.
-    t-SNE (van der Maaten and Hinton 2008) keeps neighbours beside each other and tells nothing of
+    t-SNE (van der Maaten and Hinton 2008) keeps neighbours beside each other and says nothing of
     distances; it takes seconds for a thousand vectors, and the same seed gives the same map.
     """
     from sklearn.decomposition import PCA

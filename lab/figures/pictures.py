@@ -1,4 +1,4 @@
-"""A gallery and codes of several lengths → what quantising loses, in numbers and in pictures."""
+"""A gallery and codes of several lengths → the loss of quantising, in numbers and in pictures."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ def of_lengths(lengths: Sequence[int], vectors: Vectors, *, cells: int) -> dict[
 
 
 def thumbnails_of(gallery: OpenGallery, images: Sequence[ImageRecord]) -> Callable[[int], bytes]:
-    """Return what gives the picture of each of `images` by its place among them."""
+    """Return a function from a place in `images` to that image's thumbnail (WebP)."""
     return lambda row: gallery.thumbnail(images[row])
 
 

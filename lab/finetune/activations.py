@@ -1,4 +1,4 @@
-"""What a network's first blocks give of many pictures → a file, computed once and gone on with."""
+"""The output of a network's first blocks for many pictures → a file, computed once."""
 
 import contextlib
 import hashlib
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from app.errors import StorageError
 from lab.finetune.checkpoint import write_whole
-from lab.finetune.training import Tell
+from lab.finetune.training import OnProgress
 
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-_BATCH = 32
+BATCH = 32
 
 
 class Activations:
@@ -34,9 +34,9 @@ class Activations:
         first: Compute,
         prepare: Callable[[int], NDArray[np.float32]],
         count: int,
-        tell: Tell,
+        on_progress: OnProgress,
     ) -> None:
-        """Compute what is missing of `count` arrays, in order, from what `prepare` gives for each.
+        """Compute those of `count` arrays that are missing, in order, from the inputs of `prepare`.
 
         Killed at any moment, the next call goes on with at most one batch done again. StorageError
         if there is no room.
@@ -45,14 +45,14 @@ class Activations:
         if not done:
             self._begin((count, *first(prepare(0)[None]).shape[1:]))
         array = np.lib.format.open_memmap(self._path, mode="r+")
-        tell("read", done, count, "")
-        for start in range(done, count, _BATCH):
-            places = range(start, min(start + _BATCH, count))
+        on_progress("read", done, count, "")
+        for start in range(done, count, BATCH):
+            places = range(start, min(start + BATCH, count))
             given = first(np.stack([prepare(place) for place in places]))
             array[places.start : places.stop] = given
             array.flush()
             write_whole(self._progress, lambda part, n=places.stop: part.write_text(json.dumps(n)))
-            tell("read", places.stop, count, "")
+            on_progress("read", places.stop, count, "")
         self._array = array
 
     def at(self, places: Sequence[int]) -> torch.Tensor:
@@ -96,7 +96,7 @@ class Activations:
 
 
 def forget_activations(cache_dir: Path, gallery: str) -> None:
-    """Delete what trainings of a gallery that were stopped have left there."""
+    """Delete the files that stopped trainings of a gallery have left."""
     shutil.rmtree(_folder_of(cache_dir, gallery), ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""What a training has come to → a file, whole or as before; and back, for the same training."""
+"""The state of a training ↔ a file, replaced in one step, for the same settings only."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Checkpoint:
         write_whole(self.path, lambda part: torch.save(kept, part))
 
     def load(self) -> dict[str, Any] | None:
-        """Return what was saved last, or None; UsageError if it is of other settings or damaged."""
+        """Return the state saved last, or None; UsageError: it has other settings or is damaged."""
         if not self.path.is_file():
             return None
         try:
@@ -66,7 +66,7 @@ def write_whole(path: Path, write: Any) -> None:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
-    except (OSError, RuntimeError) as exc:  # torch tells a full disk by a RuntimeError
+    except (OSError, RuntimeError) as exc:  # torch raises RuntimeError on a full disk
         reason = getattr(exc, "strerror", None) or str(exc).splitlines()[0]
         raise StorageError(
             f"{path} cannot be written ({reason}): make room, or name another place with --out; "

@@ -1,4 +1,4 @@
-"""`finetune`: a labelled gallery → a model file, and what it does to images it never saw."""
+"""`finetune`: a labelled gallery → a model file, and its figures on images it never saw."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ _STAGES = {"read": ("Reading", " pictures"), "train": ("Training", " epochs")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the gallery, what is trained and how, and where the model goes."""
+    """Add the gallery, the training's options, and where the model goes."""
     parser.add_argument("--gallery", required=True, metavar="NAME", help="a gallery with labels")
     parser.add_argument(
         "--train",
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
     request = _request(options)
     with _Bars() as bars:
-        report = finetune(request, read_settings(), tell=bars.tell)
+        report = finetune(request, read_settings(), on_progress=bars.show)
     if options.json:
         print(json.dumps(report.as_json()))
     else:
@@ -106,12 +106,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """Return what to say after Ctrl-C."""
+    """Return the sentence to show after Ctrl-C."""
     again = "The same command goes on after the last epoch kept."
     if options.train == "head":
         return again
     return (
-        f"{again} What the first blocks gave of the pictures lies in finetune/{options.gallery} of "
+        f"{again} The output of the first blocks lies in finetune/{options.gallery} of "
         "RIS_CACHE_DIR until the training ends; --restart deletes it."
     )
 
@@ -149,7 +149,7 @@ class _Bars:
         if self._bar is not None:
             self._bar.close()
 
-    def tell(self, stage: str, done: int, total: int, note: str) -> None:
+    def show(self, stage: str, done: int, total: int, note: str) -> None:
         """Show how far a stage is."""
         from tqdm import tqdm
 

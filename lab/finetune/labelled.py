@@ -63,7 +63,7 @@ def read_labelled(
     label, GalleryError if its vectors are not here, UsageError if no training can start from them.
     """
     service = make_service(settings)
-    service.folder(name)  # says what galleries there are
+    service.folder(name)  # raises NotFoundError that names the galleries
     gallery = open_gallery(
         name, features_dir=settings.features_dir, indexes_dir=settings.indexes_dir
     )
@@ -72,7 +72,7 @@ def read_labelled(
         records = service.images(name, range(gallery.manifest.images))
         labels = first_labels(records)
         if without and without not in labels:
-            gallery.ids_of_label(without)  # says which label is near
+            gallery.ids_of_label(without)  # raises NotFoundError that names a similar label
         _check_vectors(gallery)
     finally:
         gallery.close()
@@ -97,9 +97,9 @@ def read_labelled(
 
 
 def picture_reader(settings: Settings, gallery: str) -> Callable[[str], bytes]:
-    """Return what reads a picture of a gallery, given its path; DatasetError if they are not here.
+    """Return a function from a picture's path to its bytes; DatasetError if pictures are not here.
 
-    What it returns raises DatasetError for a single one that is gone.
+    The function raises DatasetError for a single one that is gone.
     """
     service = make_service(settings)
     folder = service.folder(gallery)
@@ -190,5 +190,5 @@ def _check_labels(gallery: str, names: tuple[str, ...], without: str) -> None:
     if len(names) == 1:
         raise UsageError(
             f"All labelled images of {gallery}{left} have the same label, {names[0]!r}: there is "
-            "nothing to tell apart. Name a gallery with two labels or more."
+            "nothing to learn from. Name a gallery with two labels or more."
         )

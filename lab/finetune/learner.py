@@ -64,9 +64,10 @@ class Learner:
 def starting_head(vectors: Vectors, dim: int) -> Head:
     """Return the head that centres vectors and keeps their `dim` strongest principal components.
 
-    Of all the heads that have learnt nothing it ranks best: common to all images is what tells none
-    of them apart (Jégou and Chum, Negative evidences and co-occurences in image retrieval, ECCV
-    2012). `vectors` are (n, in) float32 of length 1 and `dim` is at most in; no whitening.
+    Of all the heads that have learnt nothing it ranks best: what all images have in common
+    distinguishes none of them (Jégou and Chum, Negative evidences and co-occurences in image
+    retrieval, ECCV 2012). `vectors` are (n, in) float32 of length 1 and `dim` is at most in; no
+    whitening.
     """
     mean = vectors.mean(axis=0, dtype=np.float64)
     centred = vectors - mean

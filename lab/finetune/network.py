@@ -1,7 +1,7 @@
-"""A gallery's pictures → the last blocks of its network, trained upon what the first ones give.
+"""A gallery's pictures → the last blocks of its network, trained upon the output of the first ones.
 
-The first blocks never change, so what they give is computed once, of each picture as it is and of
-each picture trained on once more as another cut of it, mirrored, and kept in a file.
+The first blocks never change, so their output is computed once and kept in a file: of each picture
+as it is and, where it is trained on, of another cut of it, mirrored.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from lab.finetune.activations import Activations, Compute
 from lab.finetune.labelled import Labelled, picture_reader
 from lab.finetune.learner import Draw, Head, Learner, Rows
 from lab.finetune.split import Split
-from lab.finetune.training import Tell
+from lab.finetune.training import OnProgress
 
 _SLOWER = 0.1  # a network that was trained on a million pictures needs small steps
 _LEAST_SIDE = 0.7
@@ -49,7 +49,7 @@ class Stages:
 
 @dataclass(frozen=True)
 class NetworkTraining:
-    """What is trained, and the network's whole published state, as it is at the time of asking."""
+    """A learner, the present state of its whole network by published names, and a clean-up."""
 
     learner: Learner
     state: Callable[[], dict[str, torch.Tensor]]
@@ -111,16 +111,21 @@ def _halves(convolution: Any) -> bool:
 
 
 def network_training(
-    labelled: Labelled, head: Head, split: Split, settings: Settings, *, seed: int, tell: Tell
+    labelled: Labelled,
+    head: Head,
+    split: Split,
+    settings: Settings,
+    *,
+    seed: int,
+    on_progress: OnProgress,
 ) -> NetworkTraining:
-    """Return the learner of a gallery's last blocks and `head`, what they are fed with computed.
+    """Return the learner of a gallery's last blocks and `head`, with their inputs computed.
 
-    Normalisation keeps the statistics that it came with. The file of what the first blocks give
-    lies in finetune/GALLERY of RIS_CACHE_DIR until `forget` is called; interrupted, the next call
-    goes on with it, unless a picture or the weights are others now.
-    UsageError for a network that cannot be trained, ModelError for weights that are not those of
-    the gallery, DatasetError for pictures that are not here, StorageError if the file cannot be
-    kept.
+    Normalisation keeps the statistics that it came with. The file with the output of the first
+    blocks lies in finetune/GALLERY of RIS_CACHE_DIR until `forget` is called; interrupted, the next
+    call goes on with it, unless a picture or the weights are others now. UsageError for a network
+    that cannot be trained, ModelError for weights that are not those of the gallery, DatasetError
+    for pictures that are not here, StorageError if the file cannot be kept.
     """
     read = picture_reader(settings, labelled.gallery)
     published = _published(labelled, settings)
@@ -133,7 +138,10 @@ def network_training(
     made_by = [labelled.weights_sha256, labelled.model.network, how]
     kept = Activations(settings.cache_dir, labelled.gallery, [*made_by, *content, seed, cuts])
     kept.fill(
-        _compiled(stages.first, how.crop), lambda place: prepare(*cuts[place]), len(cuts), tell
+        compiled(stages.first, how.crop),
+        lambda place: prepare(*cuts[place]),
+        len(cuts),
+        on_progress,
     )
     place_of = {cut: place for place, cut in enumerate(cuts)}
 
@@ -154,7 +162,7 @@ def network_training(
     )
 
 
-def _compiled(first: torch.nn.Module, side: int) -> Compute:
+def compiled(first: torch.nn.Module, side: int) -> Compute:
     """Return the first blocks as OpenVINO runs them: in a third of torch's time on a CPU."""
     import openvino as ov
 
@@ -186,7 +194,7 @@ def _published(labelled: Labelled, settings: Settings) -> dict[str, Any]:
 def _preparing(
     labelled: Labelled, read: Callable[[str], bytes], seed: int
 ) -> Callable[[int, bool], NDArray[np.float32]]:
-    """Return what makes the network's input of a picture, as the build does, or of another cut."""
+    """Return the function that prepares a picture for the network, as the build does, or a cut."""
     how = labelled.model.preprocessing
     mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
 

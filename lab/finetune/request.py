@@ -1,4 +1,4 @@
-"""What is asked of a fine-tuning, as plain values; loads nothing."""
+"""The options of a fine-tuning → plain values; imports no large library."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """A gallery, how to train on it, and where the model goes.
 
     Parameters
     ----------

@@ -22,12 +22,12 @@ from lab.finetune.network import NetworkTraining, network_training
 from lab.finetune.request import Request
 from lab.finetune.result import write_model
 from lab.finetune.split import Split, split_images
-from lab.finetune.training import Outcome, Tell, train
+from lab.finetune.training import OnProgress, Outcome, train
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of it: the model's file, and all that its metadata say of the training."""
+    """The model's file, and the facts of the training that its metadata hold."""
 
     gallery: str
     path: Path
@@ -38,7 +38,7 @@ class Report:
         return {"gallery": self.gallery, "path": str(self.path), **self.training}
 
     def lines(self) -> Iterator[str]:
-        """Yield what was trained on, and the figures before and after, for people."""
+        """Yield the sizes of the parts, and the figures before and after, for people."""
         training = self.training
         parts = training["split"]
         copies = f", {training['copies']} copies left out" if training["copies"] else ""
@@ -61,31 +61,39 @@ def finetune(
     request: Request,
     settings: Settings,
     *,
-    tell: Tell = lambda stage, done, total, note: None,
+    on_progress: OnProgress = lambda stage, done, total, note: None,
 ) -> Report:
-    """Train as asked, write the model's file, and return what it does to held-out images.
+    """Train, write the model's file, and return its figures on held-out images.
 
-    `tell` hears of the pictures read and of the epochs. Stopped at any moment, the same request
+    `on_progress` gets the pictures read and the epochs. Stopped at any moment, the same request
     goes on after the last epoch kept. UsageError, NotFoundError, GalleryError, DatasetError,
     ModelError for what cannot be trained on, StorageError for what cannot be written.
     """
-    path = _place_of(request, settings)
+    path = _checked_path(request, settings)
     if request.per_label is not None and request.per_label < 1:
         raise UsageError(f"--per-label must be 1 or more, not {request.per_label}.")
     labelled = read_labelled(
         settings, request.gallery, without=request.without, per_label=request.per_label
     )
     split = split_images(labelled.labels, seed=request.plan.seed, classes=request.held_out_classes)
-    checkpoint = Checkpoint(path.with_suffix(".checkpoint"), _what_decides(request, labelled))
+    checkpoint = Checkpoint(
+        path.with_suffix(".checkpoint"),
+        _settings_of(request, labelled) | {"losses": "pytorch-metric-learning"},
+    )
     if request.restart:
         checkpoint.remove()
         forget_activations(settings.cache_dir, request.gallery)
-    checkpoint.load()  # one of another training is told of before any work is done
+    checkpoint.load()  # refused before any work is done, if it is of other settings
     head = starting_head(labelled.vectors[split.train], _checked_dim(request.dim, labelled))
-    trained = _training(request, labelled, head, split, settings, tell)
+    trained = _training(request, labelled, head, split, settings, on_progress)
     start = _figures(trained.learner.vectors, labelled.labels, split)
     outcome = train(
-        trained.learner, labelled.labels, split, request.plan, checkpoint=checkpoint, tell=tell
+        trained.learner,
+        labelled.labels,
+        split,
+        request.plan,
+        checkpoint=checkpoint,
+        on_progress=on_progress,
     )
     figures = {
         "before": _figures(labelled.vectors.__getitem__, labelled.labels, split),
@@ -106,7 +114,7 @@ def finetune(
     return Report(request.gallery, path, training)
 
 
-def _place_of(request: Request, settings: Settings) -> Path:
+def _checked_path(request: Request, settings: Settings) -> Path:
     """Return the model's file; UsageError if `create_index.py --model` could not take it."""
     path = request.out or settings.models_dir / f"{request.gallery}-finetuned{SUFFIX}"
     if path.suffix != SUFFIX:
@@ -127,11 +135,13 @@ def _training(
     head: Head,
     split: Split,
     settings: Settings,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> NetworkTraining:
     if request.train == "head":
         return NetworkTraining(head_learner(labelled.vectors, head), dict, lambda: None)
-    return network_training(labelled, head, split, settings, seed=request.plan.seed, tell=tell)
+    return network_training(
+        labelled, head, split, settings, seed=request.plan.seed, on_progress=on_progress
+    )
 
 
 def _checked_dim(dim: int, labelled: Labelled) -> int:
@@ -141,8 +151,8 @@ def _checked_dim(dim: int, labelled: Labelled) -> int:
     return min(dim, most)
 
 
-def _what_decides(request: Request, labelled: Labelled) -> dict[str, Any]:
-    """Return all that the numbers of a training depend on, as plain JSON values."""
+def _settings_of(request: Request, labelled: Labelled) -> dict[str, Any]:
+    """Return everything that the numbers of a training depend on, as plain JSON values."""
     digest = hashlib.sha256(labelled.vectors.tobytes() + labelled.labels.tobytes())
     return {
         "gallery": request.gallery,
@@ -164,11 +174,11 @@ def _facts(
     outcome: Outcome,
     figures: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return how a model was made and what it does, as plain JSON values, for its metadata."""
+    """Return the settings and figures of a training, as plain JSON values, for the metadata."""
     held_out = np.unique(labelled.labels[split.unseen])
     counts = {name: len(getattr(split, name)) for name in Split.__annotations__}
     return {
-        **_what_decides(request, labelled),
+        **_settings_of(request, labelled),
         "split": {
             **counts,
             "classes": len(labelled.names) - len(held_out),
@@ -191,7 +201,7 @@ def _facts(
 
 
 def _figures(vectors: Callable[[Rows], Vectors], labels: Rows, split: Split) -> dict[str, Any]:
-    """Return the figures of the two held-out parts, by what `vectors` gives for their rows."""
+    """Return the figures of the two held-out parts; `vectors` gives the vectors of rows."""
     return {
         part: asdict(measure(vectors(rows), labels[rows]))
         for part, rows in (("seen", split.seen), ("unseen", split.unseen))

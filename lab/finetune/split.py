@@ -9,7 +9,6 @@ from app.errors import UsageError
 
 Rows = NDArray[np.int64]
 
-HELD_OUT_CLASSES = 0.2
 _HELD_OUT_IMAGES = 0.5
 _VALIDATION = 0.2
 _FEWEST_CLASSES = 2  # a part with a single class is ranked rightly whatever the vectors are
@@ -37,7 +36,7 @@ class Split:
     unseen: Rows
 
 
-def split_images(labels: Rows, *, seed: int, classes: float = HELD_OUT_CLASSES) -> Split:
+def split_images(labels: Rows, *, seed: int, classes: float) -> Split:
     """Return a split of (n,) labels drawn with `seed`, the share `classes` of these held out whole.
 
     Of each other class half of the images (rounded down) are held out, and a fifth of the rest is

@@ -1,4 +1,4 @@
-"""A learner, labels and a split → its best state, by what the validation images say."""
+"""A learner, labels and a split → its best state, by the mAP of the validation images."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from lab.finetune.split import Split
 _IMAGES_OF_A_CLASS = 4
 _PROXIES_FASTER = 10.0
 DIVERGED = "the loss was no number any more"
-Tell = Callable[[str, int, int, str], None]
+OnProgress = Callable[[str, int, int, str], None]  # stage, done, total, a note on it
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def train(
     plan: Plan,
     *,
     checkpoint: Checkpoint,
-    tell: Tell = lambda stage, done, total, note: None,
+    on_progress: OnProgress = lambda stage, done, total, note: None,
 ) -> Outcome:
     """Train `learner` on the training part alone, and leave it in its best state.
 
@@ -97,7 +97,7 @@ def train(
     of these share a label, the last one is taken. Stopped at any moment, the same call goes on
     after the last epoch kept and ends with the same numbers: what is left to chance is drawn anew
     for each epoch from the seed and its number. A loss that is no number ends the training at the
-    best so far. `tell` hears ("train", epoch, epochs, its loss and validation mAP in words).
+    best so far. `on_progress` gets ("train", epoch, epochs, its loss and validation mAP in words).
     UsageError, StorageError: see `Checkpoint`.
     """
     _, targets = np.unique(labels[split.train], return_inverse=True)
@@ -115,7 +115,7 @@ def train(
         state.restore(kept)
     else:
         state.take(math.nan, _score(learner, labels, split, 0))
-    _tell_epoch(tell, state, plan)
+    _report_epoch(on_progress, state, plan)
     ended = ""
     while not (ended := ended or _ended(state, plan)):
         draw = np.random.default_rng([plan.seed, state.epoch + 1])
@@ -135,7 +135,7 @@ def train(
         else:
             state.take(float(np.mean(losses)), _score(learner, labels, split, state.epoch + 1))
             checkpoint.save(state.kept())
-            _tell_epoch(tell, state, plan)
+            _report_epoch(on_progress, state, plan)
     learner.module.load_state_dict(state.best)
     return Outcome(state.best_epoch, state.epoch, ended, tuple(state.history))
 
@@ -145,6 +145,10 @@ def batches(labels: Rows, rows: Rows, size: int, draw: Draw) -> Iterator[Rows]:
 
     The images of a label are cut at random into fours, and a batch is made of such pieces (as in
     Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017).
+    pytorch-metric-learning's `MPerClassSampler` was tried: it leaves images out of an epoch and
+    repeats those of labels with fewer than four, so that an image is its own neighbour, takes no
+    batch of more than four times the labels, and draws from a generator that all of the process
+    shares, so that an interrupted training would not end with the same numbers.
     """
     pieces = []
     for label in np.unique(labels[rows]):
@@ -154,9 +158,9 @@ def batches(labels: Rows, rows: Rows, size: int, draw: Draw) -> Iterator[Rows]:
     yield from (order[start : start + size] for start in range(0, len(order), size))
 
 
-def _tell_epoch(tell: Tell, state: _State, plan: Plan) -> None:
+def _report_epoch(on_progress: OnProgress, state: _State, plan: Plan) -> None:
     loss, score = state.history[-1]
-    tell("train", state.epoch, plan.epochs, f"loss {loss:.3f}, validation mAP {score:.4f}")
+    on_progress("train", state.epoch, plan.epochs, f"loss {loss:.3f}, validation mAP {score:.4f}")
 
 
 def _moved(beginning: list[tuple[torch.nn.Parameter, torch.Tensor]]) -> Any:
@@ -164,7 +168,7 @@ def _moved(beginning: list[tuple[torch.nn.Parameter, torch.Tensor]]) -> Any:
 
 
 def _is_finite(loss: float, learner: Learner) -> bool:
-    """Return whether the last step can be gone on from; its own loss does not tell that."""
+    """Return whether the loss and the parameters after its step are finite."""
     return math.isfinite(loss) and all(
         bool(parameter.isfinite().all()) for parameter in learner.module.parameters()
     )

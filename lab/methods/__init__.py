@@ -1,17 +1,15 @@
-"""The methods that a study compares, a file each: `METHODS` has them by name.
+"""The files of this folder → the methods that a study compares, by name: `METHODS`.
 
-Every file here that defines METHOD or METHODS adds to it; the libraries that they need are imported
-when an index is built.
+Every file that defines METHOD or METHODS adds to it; the libraries that they need are imported when
+an index is built.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
-from lab.methods.method import Method, Metric, Parameters, Searcher
-
-__all__ = ["METHODS", "Method", "Metric", "Parameters", "Searcher", "available"]
+from lab.methods.method import Method
 
 
 def available(method: Method) -> str:
@@ -26,12 +24,16 @@ def available(method: Method) -> str:
     return ""
 
 
+def methods_of(module: ModuleType) -> Iterator[Method]:
+    """Yield the methods that a module defines as METHODS or METHOD."""
+    yield from getattr(module, "METHODS", ())
+    if hasattr(module, "METHOD"):
+        yield module.METHOD
+
+
 def _found() -> Iterator[Method]:
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        held = importlib.import_module(module.name)
-        yield from getattr(held, "METHODS", ())
-        if hasattr(held, "METHOD"):
-            yield held.METHOD
+    for entry in pkgutil.iter_modules(__path__, f"{__name__}."):
+        yield from methods_of(importlib.import_module(entry.name))
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(

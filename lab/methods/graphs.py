@@ -1,4 +1,4 @@
-"""What the methods that walk a graph (HNSW) are built and asked with.
+"""The number of rows → parameters to build and to search graphs (HNSW) with.
 
 Malkov, Yashunin, Efficient and robust approximate nearest neighbor search using Hierarchical
 Navigable Small World graphs, TPAMI 2020: a vector has `M` links in each layer and twice as many in

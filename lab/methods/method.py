@@ -1,4 +1,4 @@
-"""What a study asks of a method of nearest-neighbour search: the one interface of every adapter."""
+"""The interface that a study compares methods of nearest-neighbour search by."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 
 
 class Searcher(ABC):
-    """An index that is built and can be asked."""
+    """An index that is built and can be searched."""
 
     @abstractmethod
     def search(self, queries: Vectors, k: int, effort: Parameters) -> Rows:
@@ -33,7 +33,7 @@ class Searcher(ABC):
 
 @dataclass(frozen=True)
 class Method:
-    """One way to search: what may be tried with it, and how it is built.
+    """One way to search: its parameters worth trying, and how it is built.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from lab.methods.faiss_index import sub_quantisers
 from lab.methods.method import Method, Metric, Parameters, Rows, Searcher, Vectors
 
 _ROWS_A_CENTROID = 39  # below that FAISS calls centroids badly placed
-_MOST_TRAINING_ROWS = 65_536
-_CHUNK_ROWS = 16_384
+MOST_TRAINING_ROWS = 65_536
+CHUNK_ROWS = 16_384
 
 
 class PaperIVFPQ(Searcher):
@@ -50,7 +50,7 @@ def efforts(rows: int, build: Parameters) -> Sequence[Parameters]:
 
 def build(vectors: Vectors, metric: Metric, parameters: Parameters) -> PaperIVFPQ:
     """Train on at most 65,536 of (n, dim) vectors, evenly taken, and add all."""
-    step = -(-len(vectors) // _MOST_TRAINING_ROWS)
+    step = -(-len(vectors) // MOST_TRAINING_ROWS)
     index = IVFPQ.train(
         vectors[::step],
         cells=int(parameters["cells"]),
@@ -59,8 +59,8 @@ def build(vectors: Vectors, metric: Metric, parameters: Parameters) -> PaperIVFP
         metric=metric,
         clustering="sklearn" if parameters["clustering"] == "sklearn" else "faiss",
     )
-    for start in range(0, len(vectors), _CHUNK_ROWS):
-        index.add(vectors[start : start + _CHUNK_ROWS])
+    for start in range(0, len(vectors), CHUNK_ROWS):
+        index.add(vectors[start : start + CHUNK_ROWS])
     return PaperIVFPQ(index)
 
 

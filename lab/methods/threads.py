@@ -1,4 +1,4 @@
-"""How many threads a search may use: one, as ann-benchmarks measures, unless it is told otherwise.
+"""The number of threads of a search: one, as ann-benchmarks measures, or as `searching` sets it.
 
 Indexes are built with all of the machine's cores.
 """
@@ -44,5 +44,5 @@ def searching(threads: int = SEARCH_THREADS) -> Iterator[int]:
 
 def building() -> int:
     """Return how many threads build an index: OMP_NUM_THREADS where it is set, else all cores."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) else usable_cores()
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdigit() and int(threads) else usable_cores()

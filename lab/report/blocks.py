@@ -1,11 +1,17 @@
-"""A report's parts → the same report as Markdown and as one HTML page, readable on a phone."""
+"""A report's parts → the same report as Markdown and as one HTML page, readable on a phone.
 
-import re
+The page is what markdown-it-py makes of the Markdown, part by part, so that both say the same;
+plots and what is folded have no Markdown of their own.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias
 
+from markdown_it import MarkdownIt
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --soft: #f2f2f2; --line: #d5d5d5;
   --link: #1f5c9e; }
@@ -17,17 +23,18 @@ body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var
   max-width: 68rem; margin: 0 auto; padding: 1rem 1rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; } h2 { margin-top: 2.5rem; }
 h1, h2, h3 { overflow-wrap: anywhere; }
-.advice { border-left: 4px solid var(--link); background: var(--soft); padding: .6rem 1rem; }
-.advice p { margin: .5rem 0; }
+blockquote { border-left: 4px solid var(--link); background: var(--soft); margin: 0;
+  padding: .6rem 1rem; }
+blockquote p { margin: .5rem 0; }
 code, pre { font: .92em ui-monospace, monospace; background: var(--soft); border-radius: 3px; }
 code { padding: .05em .25em; overflow-wrap: anywhere; }
 pre { padding: .7rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre code { padding: 0; font-size: 1em; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
-th { vertical-align: bottom; } td.number, th.number { text-align: right; }
-td.number { white-space: nowrap; }
+th { vertical-align: bottom; } td[style] { white-space: nowrap; } /* numbers, to the right */
 @media (min-width: 50rem) { td:first-child { white-space: nowrap; } }
 td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper); }
 figure { margin: 1.5rem 0; } figure svg { width: 100%; max-width: 40rem; height: auto; }
@@ -139,48 +146,13 @@ def _markdown_table(
 
 def _html(part: Part) -> str:
     match part:
-        case Heading(text, level):
-            return f"<h{level}>{_inline(text)}</h{level}>"
-        case Text(text):
-            return f"<p>{_inline(text)}</p>"
-        case Advice(sentences):
-            inside = "".join(f"<p>{_inline(sentence)}</p>" for sentence in sentences)
-            return f'<div class="advice">{inside}</div>'
-        case Command(text):
-            return f"<pre>{escape(text)}</pre>"
-        case Table(columns, rows, words):
-            return _html_table(columns, rows, words)
+        case Table():
+            return f'<div class="wide">{_MARKDOWN.render(_markdown(part))}</div>'
         case Figure(svg, _, caption):
-            return f"<figure>{svg}<figcaption>{_inline(caption)}</figcaption></figure>"
+            caption = _MARKDOWN.renderInline(caption)
+            return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"
         case Folded(summary, parts):
             inside = "\n".join(_html(each) for each in parts)
-            return f"<details><summary>{_inline(summary)}</summary>\n{inside}\n</details>"
-
-
-def _html_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], words: frozenset[str]
-) -> str:
-    kinds = ["" if name in words else ' class="number"' for name in columns]
-    head = "".join(
-        f"<th{kind}>{_inline(name)}</th>" for kind, name in zip(kinds, columns, strict=True)
-    )
-    body = "\n".join(
-        "<tr>"
-        + "".join(f"<td{kind}>{_inline(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n'
-        "</tbody></table></div>"
-    )
-
-
-def _inline(text: str) -> str:
-    """Return a text as HTML, its `code` and **strong** words marked.
-
-    >>> _inline("**`a<b`** & c")
-    '<strong><code>a&lt;b</code></strong> &amp; c'
-    """
-    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", marked)
+            return f"<details><summary>{escape(summary)}</summary>\n{inside}\n</details>"
+        case _:
+            return str(_MARKDOWN.render(_markdown(part)))

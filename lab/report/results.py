@@ -67,7 +67,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Built:
-    """One index: what it took to build, or why it did not come to an end.
+    """One index: what it took to build, or why it failed.
 
     `others` is the share of all processors that other programs took meanwhile, `idle` how many
     processors were not to be used while building.
@@ -109,7 +109,7 @@ class SetResults:
 
     @property
     def labelled(self) -> bool:
-        """Whether it is known which neighbours are right."""
+        """Whether vectors and queries have labels."""
         return "labels" in self.truth and "query_labels" in self.truth
 
     def overlaps(self, k: int) -> dict[tuple[str, str], float]:
@@ -149,8 +149,7 @@ class Study:
 
 
 def read_study(folder: StudyFolder, k: int | None = None) -> Study:
-    """Return what a study's folder holds, recalls for the `k` nearest: all that were asked for, or
-    fewer.
+    """Return a study as its folder holds it, with recalls for the `k` nearest, default: all stored.
 
     UsageError if nothing is measured yet, a file is damaged, or `k` is larger than what was stored.
     """
@@ -172,7 +171,7 @@ def read_study(folder: StudyFolder, k: int | None = None) -> Study:
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
-    """Return the points that no other beats in both recall and queries per second, by recall."""
+    """Return the Pareto front: no other point has more recall and queries per second; by recall."""
     front: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.recall, -p.per_second)):
         if not front or point.per_second > front[-1].per_second:
@@ -188,38 +187,40 @@ def _read_set(folder: StudyFolder, name: str, jobs: Sequence[Job], k: int) -> Se
     truth = folder.read_arrays(f"{name}/truth.npz")
     built, waiting = [], []
     for job in _unique(mine):
-        told = folder.read_json(f"{job.stem}.json")
-        if told is None or told["status"] == "running":
+        result = folder.read_json(f"{job.stem}.json")
+        if result is None or result["status"] == "running":
             waiting.append(job)
         else:
-            built.append(_built(folder, job, told, truth, k))
+            built.append(_built(folder, job, result, truth, k))
     extraction = folder.read_json(f"{name}/extraction.json")
     return SetResults(name, facts, extraction, truth, tuple(built), tuple(waiting))
 
 
-def _built(folder: StudyFolder, job: Job, told: Mapping[str, Any], truth: Arrays, k: int) -> Built:
+def _built(
+    folder: StudyFolder, job: Job, result: Mapping[str, Any], truth: Arrays, k: int
+) -> Built:
     return Built(
         job=job,
-        library=told["library"],
-        what=told["what"],
-        status=told["status"],
-        words=told["words"],
-        build_seconds=told.get("build_seconds"),
-        memory_bytes=told.get("memory_bytes"),
-        peak_bytes=told.get("peak_bytes"),
-        others=told.get("others", 0.0),
-        idle=max(0, told.get("processors", 0) - told.get("build_threads", 0)),
-        points=tuple(_points(folder, job, told, truth, k)),
+        library=result["library"],
+        what=result["what"],
+        status=result["status"],
+        words=result["words"],
+        build_seconds=result.get("build_seconds"),
+        memory_bytes=result.get("memory_bytes"),
+        peak_bytes=result.get("peak_bytes"),
+        others=result.get("others", 0.0),
+        idle=max(0, result.get("processors", 0) - result.get("build_threads", 0)),
+        points=tuple(_points(folder, job, result, truth, k)),
     )
 
 
 def _points(
-    folder: StudyFolder, job: Job, told: Mapping[str, Any], truth: Arrays, k: int
+    folder: StudyFolder, job: Job, result: Mapping[str, Any], truth: Arrays, k: int
 ) -> Iterator[Point]:
-    if not told["efforts"]:
+    if not result["efforts"]:
         return
     arrays = folder.read_arrays(f"{job.stem}.npz")
-    for number, effort in enumerate(told["efforts"]):
+    for number, effort in enumerate(result["efforts"]):
         seconds = arrays[f"seconds_{number}"]
         recalls = _recalls(truth, arrays[f"distances_{number}"], job.metric, k)
         yield Point(
@@ -233,10 +234,10 @@ def _points(
             p95_ms=1_000 * float(np.percentile(seconds, 95)),
             batch_per_second=effort["queries"] / effort["batch_seconds"],
             queries=effort["queries"],
-            memory_bytes=told["memory_bytes"],
-            build_seconds=told["build_seconds"],
-            factory=told["factory"],
-            exact=told["exact"],
+            memory_bytes=result["memory_bytes"],
+            build_seconds=result["build_seconds"],
+            factory=result["factory"],
+            exact=result["exact"],
             precision=_precision(truth, arrays[f"rows_{number}"], k),
             rounds=effort["rounds"],
             cores=effort["cores"],

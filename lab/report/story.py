@@ -23,6 +23,8 @@ from lab.report.results import SetResults, Study, read_study
 from lab.study.folder import StudyFolder
 from lab.study.worker import ROUND_SECONDS, ROUNDS
 
+Plots = Mapping[tuple[str, str], str]  # SVG documents, by a set's name and a metric
+
 _MUCH_OTHER_WORK = 0.15
 _MORE_THAN_ONE_CORE = 1.2
 
@@ -33,15 +35,24 @@ def write_report(folder: StudyFolder) -> Study:
     UsageError if nothing is measured yet, or a file is damaged.
     """
     study = read_study(folder)
-    parts = list(_parts(study))
-    title = _title(study)
+    plots = {
+        (results.name, metric): _plot(study, results, metric)
+        for results, metric in searched_sets(study)
+    }
+    parts = list(_parts(study, plots))
+    for (name, metric), svg in plots.items():
+        folder.write(_plot_file(name, metric), as_file(svg))
+    folder.write("report.md", as_markdown(parts).encode())
+    folder.write("report.html", as_html(_title(study), parts).encode())
+    return study
+
+
+def searched_sets(study: Study) -> Iterator[tuple[SetResults, str]]:
+    """Yield each set of vectors with each metric that it was searched by."""
     for results in study.sets:
         for metric in results.metrics:
             if results.points(metric):
-                folder.write(_plot_file(results, metric), as_file(_plot(study, results, metric)))
-    folder.write("report.md", as_markdown(parts).encode())
-    folder.write("report.html", as_html(title, parts).encode())
-    return study
+                yield results, metric
 
 
 def advice(study: Study, results: SetResults, metric: str) -> Recommendation:
@@ -83,7 +94,7 @@ def _title(study: Study) -> str:
     return f"Study of {', '.join(others)} and {last}" if others else f"Study of {last}"
 
 
-def _parts(study: Study) -> Iterator[Part]:
+def _parts(study: Study, plots: Plots) -> Iterator[Part]:
     yield Heading(_title(study), 1)
     if len(study.sets) == 1:
         yield from _advices(study, study.sets[0])
@@ -93,12 +104,12 @@ def _parts(study: Study) -> Iterator[Part]:
     if len(study.sets) > 1 or any(each.extraction for each in study.sets):
         yield from _models(study)
     for results in study.sets:
-        yield from _of_set(study, results)
+        yield from _of_set(study, results, plots)
     yield from _how(study)
 
 
 def _advices(study: Study, results: SetResults) -> Iterator[Part]:
-    """Yield what to use for a set of vectors, by each metric that it was searched by."""
+    """Yield the advice for a set of vectors, one for each metric that it was searched by."""
     for metric in results.metrics:
         if results.points(metric):
             yield Advice(advice(study, results, metric).sentences)
@@ -107,10 +118,8 @@ def _advices(study: Study, results: SetResults) -> Iterator[Part]:
 def _in_short(study: Study) -> Iterator[str]:
     """Yield a sentence on the models, and one for each set that says what to use."""
     yield _model_sentence(study)
-    for results in study.sets:
-        for metric in results.metrics:
-            if results.points(metric):
-                yield advice(study, results, metric).sentences[0]
+    for results, metric in searched_sets(study):
+        yield advice(study, results, metric).sentences[0]
 
 
 def _unfinished(study: Study) -> Iterator[Part]:
@@ -145,27 +154,27 @@ def _model_sentence(study: Study) -> str:
     sets = [each for each in study.sets if each.facts]
     ranked = [each for each in sets if each.facts.get("mean_average_precision") is not None]
     quick = [each for each in sets if each.extraction and each.extraction.get("seconds")]
-    told = []
+    clauses = []
     if len(ranked) > 1:
         best = max(ranked, key=lambda each: each.facts["mean_average_precision"])
-        told.append(
+        clauses.append(
             f"By label **{tables.model_of(study, best)}** ranks best (mAP "
             f"{best.facts['mean_average_precision']:.3f})"
         )
     if len(quick) > 1:
         best = min(quick, key=lambda each: (each.extraction or {})["seconds"])
-        told.append(f"{tables.model_of(study, best)} is the fastest to extract")
+        clauses.append(f"{tables.model_of(study, best)} is the fastest to extract")
     same = len({each.facts["pictures"] for each in sets}) == 1
-    told.append(
+    clauses.append(
         "the galleries are of the same pictures"
         if same
         else "**the galleries are not of the same pictures**, so their mAP cannot be compared"
     )
-    text = "; ".join(told)
+    text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
+def _of_set(study: Study, results: SetResults, plots: Plots) -> Iterator[Part]:
     yield Heading(results.name)
     if not results.facts:
         left_out = study.description["sets"].get(results.name, {}).get("left_out")
@@ -179,7 +188,7 @@ def _of_set(study: Study, results: SetResults) -> Iterator[Part]:
         built = [each for each in results.built if each.job.metric == metric]
         yield Heading(f"{results.name} by {metric}", 3)
         if points:
-            yield _figure(study, results, metric)
+            yield _figure(study, results, metric, plots[results.name, metric])
             yield tables.best_of_methods(points, study.k, study.target)
             yield Text(
                 f"The fastest search of each method that reaches recall@{study.k} ≥ "
@@ -219,7 +228,7 @@ def _described(results: SetResults) -> str:
     labels = (
         f"there are {facts['labels']:,} labels"
         if results.labelled
-        else "the drawn vectors have no labels, so how many neighbours are right is not told"
+        else "the drawn vectors have no labels, so how many neighbours are right is not known"
         if facts["drawn"] and facts["labels"]
         else "the queries have no labels, so whether neighbours are right in meaning is not known"
         if facts["labels"]
@@ -245,7 +254,7 @@ def _metrics(study: Study, results: SetResults) -> Iterator[Part]:
         )
         return
     one, other = min(overlaps, key=lambda pair: overlaps[pair])
-    told = (
+    sentences = (
         f"{one} and {other} share {overlaps[one, other]:.1%} of the {study.k} nearest: the lengths "
         "of the vectors matter."
     )
@@ -253,19 +262,18 @@ def _metrics(study: Study, results: SetResults) -> Iterator[Part]:
     known = {metric: value for metric, value in precisions.items() if value is not None}
     if known:
         best = max(known, key=lambda metric: known[metric])
-        told += f" By label {best} is right most often ({known[best]:.3f})."
-    yield Text(told)
+        sentences += f" By label {best} is right most often ({known[best]:.3f})."
+    yield Text(sentences)
 
 
-def _figure(study: Study, results: SetResults, metric: str) -> Figure:
+def _figure(study: Study, results: SetResults, metric: str, plot: str) -> Figure:
     drawn = results.facts["drawn"]
     caption = (
         f"{results.name}: recall@{study.k} against queries per second by {metric}. Ringed: what no "
         f"other search beats in both. Dashed: the target of {study.target:g}."
         + (f" {drawn:,} of the {results.facts['rows']:,} vectors are drawn." if drawn else "")
     )
-    svg = on_page(_plot(study, results, metric))
-    return Figure(svg, _plot_file(results, metric), caption)
+    return Figure(on_page(plot), _plot_file(results.name, metric), caption)
 
 
 def _plot(study: Study, results: SetResults, metric: str) -> str:
@@ -280,16 +288,16 @@ def _plot(study: Study, results: SetResults, metric: str) -> str:
     )
 
 
-def _plot_file(results: SetResults, metric: str) -> str:
-    return f"{results.name}-{metric}.svg"
+def _plot_file(name: str, metric: str) -> str:
+    return f"{name}-{metric}.svg"
 
 
 def _how(study: Study) -> Iterator[Part]:
-    said = study.description
+    description = study.description
     yield Heading("How it was measured")
-    yield Command("\n".join(said["commands"]))
-    machines = "; gone on with on ".join(said["machines"])
-    yield Text(f"Begun {said['began']} on {machines}; {_versions(said['versions'])}.")
+    yield Command("\n".join(description["commands"]))
+    machines = "; gone on with on ".join(description["machines"])
+    yield Text(f"Begun {description['began']} on {machines}; {_versions(description['versions'])}.")
     yield Text(
         "Each index is built in a process of its own, on all processors, and searched on one "
         "thread, as ann-benchmarks does: one query at a time (queries/s, median and 95th "
@@ -299,18 +307,18 @@ def _how(study: Study) -> Iterator[Part]:
         "searches says how many."
     )
     yield Text(
-        "Recall counts ties by distance. Size is what the index itself takes, as the library tells "
-        "it; the growth is that of the process while building, over what the vectors "
+        "Recall counts ties by distance. Size is what the index itself takes, as the library "
+        "reports it; the growth is that of the process while building, over what the vectors "
         "take. The application's own size is that of its shortlist; the vectors, 16 bits "
         "a number, stay in a file beside it; its build includes the choice of the effort that its "
         "index needs, on queries of its own."
     )
     yield from _warnings(study)
-    if said["missing"]:
+    if description["missing"]:
         yield Heading("Left out", 3)
         yield Table(
             ["method", "why"],
-            [[name, why] for name, why in said["missing"].items()],
+            [[name, why] for name, why in description["missing"].items()],
             words=frozenset({"method", "why"}),
         )
 
@@ -333,7 +341,7 @@ def _warnings(study: Study) -> Iterator[Part]:
     if fewer:
         yield Text(
             f"**Not all processors** built the indexes of {', '.join(fewer)}, as OMP_NUM_THREADS "
-            "said: with all of them building takes less time."
+            "asks: with all of them building takes less time."
         )
     many = {p.method for each in built for p in each.points if p.cores > _MORE_THAN_ONE_CORE}
     if many:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.recommend import described, duration, megabytes, milliseconds
 from lab.report.blocks import Table
 from lab.report.results import Built, Point, SetResults, Study, pareto
+from lab.report.wording import duration, megabytes, milliseconds, parameters_in_words
 
 BRUTE, FLAT, IVF = "numpy-brute", "faiss-flat", "faiss-ivf-flat"
 
@@ -30,8 +30,8 @@ def best_of_methods(points: Sequence[Point], k: int, target: float) -> Table:
         short = not p.reaches(target)
         row = [
             p.method,
-            p.factory if p.served else described(p.build),
-            described(p.effort),
+            p.factory if p.served else _parameters(p.build),
+            _parameters(p.effort),
             f"{p.recall:.3f}" + (" ↓" if short else ""),
             f"{p.per_second:,.0f}",
             milliseconds(p.median_ms),
@@ -46,30 +46,30 @@ def best_of_methods(points: Sequence[Point], k: int, target: float) -> Table:
 
 
 def costs(built: Sequence[Built]) -> Table:
-    """Return what each index took to build and takes in memory."""
+    """Return the time to build and the memory of each index."""
     rows = [
         [
             each.job.method,
-            described(each.job.build),
+            _parameters(each.job.build),
             _NONE if each.build_seconds is None else duration(each.build_seconds),
             _NONE if each.memory_bytes is None else megabytes(each.memory_bytes),
             _NONE if each.peak_bytes is None else megabytes(each.peak_bytes),
             "done" if each.status == "done" else each.words,
         ]
-        for each in sorted(built, key=lambda b: (b.job.method, described(b.job.build)))
+        for each in sorted(built, key=lambda b: (b.job.method, _parameters(b.job.build)))
     ]
     columns = ["method", "index", "build", "size", "process grew by", "what became of it"]
     return Table(columns, rows, words=frozenset({"method", "index", "what became of it"}))
 
 
 def every_search(points: Sequence[Point], k: int) -> Table:
-    """Return all that was measured; those on the Pareto front are marked."""
+    """Return every search that was measured; those on the Pareto front are marked."""
     front = pareto(points)
     rows = [
         [
             p.method,
-            described(p.build),
-            described(p.effort),
+            _parameters(p.build),
+            _parameters(p.effort),
             f"{p.recall:.4f}" + (" ●" if p in front else ""),
             f"{p.per_second:,.0f}",
             milliseconds(p.median_ms),
@@ -78,7 +78,7 @@ def every_search(points: Sequence[Point], k: int) -> Table:
             f"{p.queries:,}",
             str(p.rounds),
         ]
-        for p in sorted(points, key=lambda p: (p.method, described(p.build), p.recall))
+        for p in sorted(points, key=lambda p: (p.method, _parameters(p.build), p.recall))
     ]
     columns = ["method", "index", "search", f"recall@{k}", "queries/s", "median", "95 %"]
     columns += ["queries/s in one batch", "queries", "rounds"]
@@ -167,10 +167,14 @@ def _overlap(overlaps: Mapping[tuple[str, str], float], one: str, other: str) ->
     return overlaps[(one, other)] if (one, other) in overlaps else overlaps[(other, one)]
 
 
-def _extraction(told: Mapping[str, Any] | None) -> str:
-    if not told or told.get("seconds") is None:
+def _parameters(parameters: Mapping[str, Any]) -> str:
+    return parameters_in_words(parameters, none=_NONE)
+
+
+def _extraction(measured: Mapping[str, Any] | None) -> str:
+    if not measured or measured.get("seconds") is None:
         return _NONE
-    return f"{told['seconds']:.4f} s"
+    return f"{measured['seconds']:.4f} s"
 
 
 def _median(point: Point | None) -> str:
@@ -182,9 +186,9 @@ def _share(value: float | None) -> str:
 
 
 def failures(built: Sequence[Built]) -> Table:
-    """Return the indexes that did not come to an end, and why."""
+    """Return the indexes that failed, and why."""
     rows = [
-        [each.job.method, described(each.job.build), each.words, str(len(each.points))]
+        [each.job.method, _parameters(each.job.build), each.words, str(len(each.points))]
         for each in built
         if each.status != "done"
     ]

@@ -4,7 +4,9 @@ What `create_index.py --index STRING` would serve for these vectors: the same tr
 choice of probes and candidates, the same search, with vectors kept at 16 bits a number.
 """
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,11 +20,12 @@ _WIDE = ((1, 20), (4, 50), (8, 100), (16, 200), (32, 500), (64, 1_000))  # probe
 
 
 class GallerySearcher(Searcher):
-    """The two index files of a gallery, in a folder that goes with it."""
+    """The two index files of a gallery, in a temporary folder that is deleted with it."""
 
     def __init__(self, vectors: Vectors, factory: str) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        flat, shortlist = (Path(self._folder.name) / name for name in ("flat", "shortlist"))
+        folder = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        flat, shortlist = folder / "flat", folder / "shortlist"
         write_vectors(vectors.astype(np.float16), flat)
         trained, _ = train_shortlist(flat, factory, shortlist)
         self._paths = (flat, None if trained == "Flat" else shortlist)

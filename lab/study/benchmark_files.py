@@ -1,4 +1,4 @@
-"""A study's folder → its vectors, its truth and all that was found, in ann-benchmarks' layouts."""
+"""A study's folder → its vectors, true neighbours and searches, in ann-benchmarks' layouts."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from lab.vectors import VectorSet
 
 
 def write_benchmark_files(
-    folder: StudyFolder, out: Path, *, home: Path | None, tell: sets.Tell = lambda line: None
+    folder: StudyFolder, out: Path, *, home: Path | None, note: sets.Note = lambda line: None
 ) -> Iterator[Path]:
     """Write the files and yield each: `out/SET-METRIC.hdf5`, and `out/results/SET-METRIC/K/METHOD`
     with a file of each search, where ann-benchmarks looks for them.
@@ -27,15 +27,15 @@ def write_benchmark_files(
     """
     description = folder.description()
     jobs = [Job(**each) for each in description["jobs"]]
-    for name, told in description["sets"].items():
-        if "left_out" in told:
+    for name, origin in description["sets"].items():
+        if "left_out" in origin:
             continue
         if folder.read_json(f"{name}/set.json") is None:
             raise UsageError(
                 f"Nothing of {name} is measured yet in {folder.path}: finish it first."
             )
         truth = folder.read_arrays(f"{name}/truth.npz")
-        found = _vectors(folder, name, told, description["request"], home, tell)
+        found = _vectors(folder, name, origin, description["request"], home, note)
         mine = {job.stem: job for job in jobs if job.set == name}
         for metric in dict.fromkeys(job.metric for job in mine.values()):
             yield _write_vectors(out / f"{name}-{metric}.hdf5", found, truth, metric)
@@ -47,30 +47,30 @@ def write_benchmark_files(
 def _vectors(
     folder: StudyFolder,
     name: str,
-    told: Mapping[str, Any],
-    asked: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    options: Mapping[str, Any],
     home: Path | None,
-    tell: sets.Tell,
+    note: sets.Note,
 ) -> VectorSet:
-    of_gallery = told["source"] == name
-    source: str | Path = name if of_gallery else Path(told["source"])
+    of_gallery = origin["source"] == name
+    source: str | Path = name if of_gallery else Path(origin["source"])
     request = StudyRequest(
         galleries=(name,) if of_gallery else (),
         files=() if of_gallery else (Path(source),),
-        metrics=tuple(told["metrics"]),
-        k=asked["k"],
-        queries=asked["queries"],
-        rows=asked["rows"],
-        seed=asked["seed"],
+        metrics=tuple(origin["metrics"]),
+        k=options["k"],
+        queries=options["queries"],
+        rows=options["rows"],
+        seed=options["seed"],
     )
-    tell(f"{name}: reading …")
+    note(f"{name}: reading …")
     found = sets.load(name, source, request, home)
-    if sets.identity(found) != told["sha256"]:
+    if sets.identity(found) != origin["sha256"]:
         raise UsageError(
             f"{folder.path} holds results of other vectors called {name}, which have changed "
             "since: run the study again with another --out."
         )
-    return sets.extended(found, request, tell)
+    return sets.extended(found, request, note)
 
 
 def _write_vectors(path: Path, found: VectorSet, truth: Mapping[str, Any], metric: str) -> Path:
@@ -85,27 +85,27 @@ def _write_vectors(path: Path, found: VectorSet, truth: Mapping[str, Any], metri
 
 def _write_searches(folder: StudyFolder, job: Job, out: Path) -> Iterator[Path]:
     """Write the file of each search of one index; none where it did not come to a search."""
-    told = folder.read_json(f"{job.stem}.json")
-    if told is None or not told.get("efforts"):
+    result = folder.read_json(f"{job.stem}.json")
+    if result is None or not result.get("efforts"):
         return
     arrays = folder.read_arrays(f"{job.stem}.npz")
     data = f"{job.set}-{job.metric}"
-    for number, searched in enumerate(told["efforts"]):
+    for number, searched in enumerate(result["efforts"]):
         parameters = [dict(job.build), searched["effort"]]
         plain = re.sub(r"\W+", "_", json.dumps(parameters)).strip("_") or "default"
-        path = out / "results" / data / str(told["k"]) / job.method / f"{plain}.hdf5"
+        path = out / "results" / data / str(result["k"]) / job.method / f"{plain}.hdf5"
         metric: Any = job.metric
         seconds = arrays[f"seconds_{number}"]
         attributes = {
             "algo": job.method,
             "name": f"{job.method} {json.dumps(parameters)}",
             "dataset": data,
-            "count": told["k"],
-            "candidates": float(told["k"]),
+            "count": result["k"],
+            "candidates": float(result["k"]),
             "run_count": searched["rounds"],
             "best_search_time": float(seconds.mean()),
-            "build_time": told["build_seconds"],
-            "index_size": told["memory_bytes"] / 1_000,
+            "build_time": result["build_seconds"],
+            "index_size": result["memory_bytes"] / 1_000,
             "batch_mode": False,
             "expect_extra": False,
         }

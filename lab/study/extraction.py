@@ -21,7 +21,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def measured(gallery: str, home: Path) -> dict[str, Any]:
     """Return the model's facts and its seconds a picture, measured in a process of its own.
 
-    `seconds` is None where it cannot run here; `words` say why, or what the pictures were.
+    `seconds` is None where it cannot run here; `words` say why, or which pictures it embedded.
     """
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     ended = subprocess.run(

@@ -1,7 +1,7 @@
-"""A study's folder ↔ what was asked and what was measured; each file whole or not at all.
+"""A study's folder ↔ its request and its measurements; each file whole or not at all.
 
-study.json                   what was asked, of which vectors, on which machine; the plan
-<set>/set.json               what there is to say of a set of vectors
+study.json                   the request, of which vectors, on which machine; the plan
+<set>/set.json               facts of a set of vectors
 <set>/truth.npz              its queries' exact neighbours by each metric, and its labels
 <set>/<metric>/<job>.json    what was measured of one index of one method
 <set>/<metric>/<job>.npz     the rows that it found, their distances, the seconds of each query
@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,7 +28,6 @@ from app.errors import StorageError, UsageError
 
 FORMAT = "reverse-image-search-study/1"
 METRICS = ("cosine", "l2", "ip")
-StudyMetric = Literal["cosine", "l2", "ip"]
 
 _STUDY = "study.json"
 _LOCK = ".lock"
@@ -68,7 +67,7 @@ class StudyFolder:
 
     @property
     def lock(self) -> Path:
-        """What a study at work holds; a set's name begins with no dot, so neither hides one."""
+        """The lock of a study at work; a set's name begins with no dot, so it hides none."""
         return self.path / _LOCK
 
     def is_there(self) -> bool:
@@ -89,19 +88,19 @@ class StudyFolder:
         return False
 
     def description(self) -> dict[str, Any]:
-        """Return what study.json says; UsageError if there is none that can be read."""
+        """Return the content of study.json; UsageError if there is none that can be read."""
         path = self.path / _STUDY
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            description = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as exc:
             raise UsageError(
                 f"{self.path} holds no study: make one with python -m lab study --out {self.path}."
             ) from exc
         except (OSError, ValueError) as exc:
             raise UsageError(f"{path} cannot be read: make the study anew elsewhere.") from exc
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not isinstance(description, dict) or description.get("format") != FORMAT:
             raise UsageError(f"{path} is of another format than {FORMAT}: make the study anew.")
-        return found
+        return description
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Write study.json."""
@@ -164,7 +163,7 @@ class StudyFolder:
 
 
 def latest_study(place: Path) -> Path:
-    """Return the folder in `place` whose study was begun or gone on with last; UsageError: none."""
+    """Return the folder in `place` with the latest study, by its last run; UsageError: none."""
     found = sorted(place.glob(f"*/{_STUDY}"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise UsageError(

@@ -1,16 +1,16 @@
-"""Names → methods: those of `lab.methods`, this application's own search, and one's own modules."""
+"""Names → methods: those of `lab.methods`, this application's own search, and other modules."""
 
 import importlib
 from collections.abc import Mapping, Sequence
 
 from app.errors import UsageError
-from lab.methods import METHODS
+from lab.methods import METHODS, methods_of
 from lab.methods.method import Method
 from lab.study.application import APPLICATION
 
 
 def known_methods(own: Sequence[str] = ()) -> Mapping[str, Method]:
-    """Return every method by its name; those of the modules `own` too.
+    """Return every method by its name, those of the modules `own` included.
 
     Such a module defines `METHOD` or `METHODS`, as the files of `lab/methods` do. UsageError if it
     cannot be imported or defines neither.
@@ -31,10 +31,10 @@ def chosen(names: Sequence[str], known: Mapping[str, Method]) -> list[Method]:
 
 def _methods_of(module: str) -> list[Method]:
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except ImportError as exc:
         raise UsageError(f"The module {module!r} cannot be imported: {exc}.") from exc
-    methods = [*getattr(found, "METHODS", ()), *filter(None, [getattr(found, "METHOD", None)])]
+    methods = list(methods_of(imported))
     if not methods or not all(isinstance(each, Method) for each in methods):
         raise UsageError(
             f"The module {module!r} defines no method: let it define METHOD or METHODS, as "

@@ -1,4 +1,4 @@
-"""What is asked of a study, as one checked value."""
+"""The options of a study → one checked value."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ _MOST_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What a study is made of; UsageError where that cannot be.
+    """What a study measures, with what and within which limits; UsageError where that cannot be.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class StudyRequest:
     builds
         How many indexes of each method are built; None: all, or one above 300,000 rows.
     own
-        Modules with methods of one's own (`METHOD` or `METHODS`).
+        Modules with further methods (`METHOD` or `METHODS`).
     retry_failed
         Whether to try again what failed.
     extraction
@@ -45,7 +45,7 @@ class StudyRequest:
     command
         What was typed, for the report.
     seed
-        Of all that is drawn at random.
+        Of everything that is drawn at random.
     """
 
     galleries: tuple[str, ...] = ()

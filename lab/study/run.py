@@ -17,33 +17,33 @@ from lab.study import extraction, sets, supervise
 from lab.study.folder import Job, StudyFolder
 from lab.study.machine import machine
 from lab.study.plan import jobs_of, present, versions_of
+from lab.study.progress import Progress
 from lab.study.registry import chosen, known_methods
 from lab.study.request import StudyRequest
-from lab.study.telling import Telling
 
 _SAME = ("k", "queries", "rows", "seed")  # of a request: what every result of a folder shares
 
 
-def study(request: StudyRequest, *, home: Path, telling: Telling | None = None) -> StudyFolder:
+def study(request: StudyRequest, *, home: Path, progress: Progress | None = None) -> StudyFolder:
     """Measure what is not measured yet, and return the folder with all of it.
 
     Each index is built and searched in a process of its own, one after the other. UsageError where
     the request or the folder cannot be used; what a method does is never an error of the study.
     """
-    telling = telling or Telling()
+    progress = progress or Progress()
     known = known_methods(request.own)
     methods, missing = present(chosen(request.methods, known))
     for why in missing.values():
-        telling.line(why)
+        progress.line(why)
     sources = sets.sources_of(request)
     folder = StudyFolder(request.out or home / "studies" / _default_name(request, sources))
     with _alone(folder):
-        facts = _prepare(folder, sources, request, home, methods, missing, telling)
-        jobs = [Job(**each) for told in facts.values() for each in told["jobs"]]
+        facts = _prepare(folder, sources, request, home, methods, missing, progress)
+        jobs = [Job(**each) for each_set in facts.values() for each in each_set["jobs"]]
         todo = [job for job in jobs if not is_done(folder, job, request)]
-        _search(folder, todo, len(jobs), known, request, telling)
+        _search(folder, todo, len(jobs), known, request, progress)
         if request.extraction:
-            _extract(folder, facts, request, home, telling)
+            _extract(folder, facts, request, home, progress)
         rmtree(folder.work, ignore_errors=True)
     return folder
 
@@ -87,36 +87,36 @@ def _prepare(
     home: Path,
     methods: Sequence[Method],
     missing: Mapping[str, str],
-    telling: Telling,
+    progress: Progress,
 ) -> dict[str, dict[str, Any]]:
-    """Write the plan, and the vectors that are still to be searched; return what the sets are."""
+    """Write the plan, and the vectors that are still to be searched; return each set's facts."""
     before = folder.description() if folder.is_there() else {}
     if not before:  # stopped while it prepares, the folder is known as a study's
         _describe(folder, {}, {}, request, methods, missing)
     facts: dict[str, dict[str, Any]] = {}
     for name, source in sources.items():
-        telling.line(f"{name}: reading …")
+        progress.line(f"{name}: reading …")
         try:
             found = sets.load(name, source, request, home)
         except AppError as exc:
             if len(sources) == 1:
                 raise
-            telling.line(f"{name} is left out: {exc}")
+            progress.line(f"{name} is left out: {exc}")
             facts[name] = {"source": str(source), "left_out": str(exc), "jobs": []}
             continue
         for note in found.notes:
-            telling.line(f"{name}: {note}.")
+            progress.line(f"{name}: {note}.")
         metrics = request.metrics or (found.metric or "cosine",)
-        told = {"source": str(source), "sha256": sets.identity(found), "metrics": list(metrics)}
-        _check_same(folder, before, name, told, request)
+        origin = {"source": str(source), "sha256": sets.identity(found), "metrics": list(metrics)}
+        _check_same(folder, before, name, origin["sha256"], request)
         here = {"rows": max(len(found.vectors), request.rows or 0), "dim": found.dim}
         jobs = jobs_of({name: here}, methods, metrics=metrics, builds=request.builds)
         if not _is_prepared(folder, name, jobs, request, sets.question(found, request)):
-            sets.prepare(folder, found, name, request, metrics, telling.line)
+            sets.prepare(folder, found, name, request, metrics, progress.line)
         del found
-        facts[name] = told | {"jobs": [job.to_json() for job in jobs]}
-    if all("left_out" in told for told in facts.values()):
-        raise UsageError(" ".join(str(told["left_out"]) for told in facts.values()))
+        facts[name] = origin | {"jobs": [job.to_json() for job in jobs]}
+    if all("left_out" in each for each in facts.values()):
+        raise UsageError(" ".join(str(each["left_out"]) for each in facts.values()))
     _describe(folder, before, facts, request, methods, missing)
     return facts
 
@@ -139,7 +139,7 @@ def _check_same(
     folder: StudyFolder,
     before: Mapping[str, Any],
     name: str,
-    told: Mapping[str, Any],
+    sha256: object,
     request: StudyRequest,
 ) -> None:
     """Raise UsageError where the folder's results are of other vectors or of another question."""
@@ -153,7 +153,7 @@ def _check_same(
                 "with --out."
             )
     kept = before["sets"].get(name)
-    if kept is not None and kept.get("sha256", told["sha256"]) != told["sha256"]:
+    if kept is not None and kept.get("sha256", sha256) != sha256:
         raise UsageError(
             f"{folder.path} holds results of other vectors called {name}, which have changed "
             "since: name another folder with --out, or remove that one."
@@ -168,15 +168,15 @@ def _describe(
     methods: Sequence[Method],
     missing: Mapping[str, str],
 ) -> None:
-    """Write study.json: what was planned, asked and found missing earlier stays told."""
+    """Write study.json; what was planned, typed and missing in earlier runs stays in it."""
     jobs = list(before.get("jobs", []))
-    for told in facts.values():
-        jobs += [job for job in told["jobs"] if job not in jobs]
-    told_sets = {
-        name: {key: value for key, value in told.items() if key != "jobs"}
-        for name, told in facts.items()
+    for each_set in facts.values():
+        jobs += [job for job in each_set["jobs"] if job not in jobs]
+    without_jobs = {
+        name: {key: value for key, value in each_set.items() if key != "jobs"}
+        for name, each_set in facts.items()
     }
-    asked = {key: value for key, value in asdict(request).items() if key not in ("own", "out")}
+    options = {key: value for key, value in asdict(request).items() if key not in ("own", "out")}
     here = {method.name for method in methods}
     earlier = {name: why for name, why in before.get("missing", {}).items() if name not in here}
     versions: dict[str, str] = dict(before.get("versions", {}))
@@ -188,11 +188,11 @@ def _describe(
             "command": request.command,
             "commands": list(dict.fromkeys([*before.get("commands", []), request.command])),
             "began": before.get("began") or f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            "request": json.loads(json.dumps(asked, default=str)),
+            "request": json.loads(json.dumps(options, default=str)),
             "machines": list(dict.fromkeys([*before.get("machines", []), machine()])),
             "versions": versions,
             "missing": earlier | dict(missing),
-            "sets": before.get("sets", {}) | told_sets,
+            "sets": before.get("sets", {}) | without_jobs,
             "jobs": jobs,
         }
     )
@@ -204,13 +204,13 @@ def _search(
     planned: int,
     known: Mapping[str, Method],
     request: StudyRequest,
-    telling: Telling,
+    progress: Progress,
 ) -> None:
-    with telling.bar(planned, planned - len(todo)) as bar:
+    with progress.bar(planned, planned - len(todo)) as bar:
         for job in todo:
-            bar.begin(job)
-            _run(folder, job, known[job.method], request, bar.heard)
-            bar.done()
+            bar.start(job)
+            _run(folder, job, known[job.method], request, bar.update)
+            bar.finish()
 
 
 def _run(
@@ -218,9 +218,9 @@ def _run(
     job: Job,
     method: Method,
     request: StudyRequest,
-    heard: supervise.Heard,
+    on_event: supervise.OnEvent,
 ) -> None:
-    """Run one job, and put down in words what became of it where it did not end well."""
+    """Run one job, and note why it failed, if it did."""
     limits = _limits(request)
     base: dict[str, Any] = job.to_json() | {
         "library": method.library,
@@ -244,7 +244,7 @@ def _run(
         seconds=request.seconds,
         memory_bytes=request.memory_bytes,
         errors=folder.work / "job.printed",
-        heard=heard,
+        on_event=on_event,
     )
     result = folder.read_json(f"{job.stem}.json") or (base | {"efforts": []})
     if words or result["status"] == "running":
@@ -261,14 +261,14 @@ def _extract(
     facts: Mapping[str, Any],
     request: StudyRequest,
     home: Path,
-    telling: Telling,
+    progress: Progress,
 ) -> None:
     """Measure how long a picture takes to become a vector, for the galleries that have none yet."""
-    for name, told in facts.items():
+    for name, each_set in facts.items():
         path = f"{name}/extraction.json"
         kept = folder.read_json(path)
         again = request.retry_failed and kept is not None and kept.get("seconds") is None
-        if told["source"] != name or "left_out" in told or (kept is not None and not again):
+        if each_set["source"] != name or "left_out" in each_set or (kept is not None and not again):
             continue
-        telling.line(f"{name}: pictures → vectors …")
+        progress.line(f"{name}: pictures → vectors …")
         folder.write_json(path, extraction.measured(name, home))

@@ -1,4 +1,4 @@
-"""A gallery or a file of vectors → what its methods are asked with, and the true answers."""
+"""A gallery or a file of vectors → the vectors and queries of a study, and the true answers."""
 
 import hashlib
 import shutil
@@ -18,7 +18,7 @@ from lab.study.request import StudyRequest
 from lab.truth import exact_neighbours
 from lab.vectors import VectorSet, of_file, of_gallery
 
-Tell = Callable[[str], None]
+Note = Callable[[str], None]
 
 _BLOCK_ROWS = 65_536
 _BLOCK_QUERIES = 50
@@ -26,7 +26,7 @@ _MOST_RANKED_ROWS = 200_000  # ranking all of more than that for mAP takes minut
 
 
 def sources_of(request: StudyRequest) -> dict[str, str | Path]:
-    """Return what the sets are called in the study, and the gallery or the file of each."""
+    """Return the gallery or the file of each set, by the set's name in the study."""
     given: tuple[str | Path, ...] = request.galleries or request.files
     names = [each if isinstance(each, str) else folder_name(each.stem) for each in given]
     for name in names:
@@ -76,9 +76,14 @@ def identity(found: VectorSet) -> str:
 
 
 def question(found: VectorSet, request: StudyRequest) -> dict[str, Any]:
-    """Return what the true answers of a set depend on."""
-    asked = {"k": request.k, "queries": request.queries, "rows": request.rows, "seed": request.seed}
-    return {"sha256": identity(found), **asked}
+    """Return all that the true answers of a set depend on."""
+    return {
+        "sha256": identity(found),
+        "k": request.k,
+        "queries": request.queries,
+        "rows": request.rows,
+        "seed": request.seed,
+    }
 
 
 def work_file(folder: StudyFolder, name: str, metric: str) -> Path:
@@ -87,7 +92,7 @@ def work_file(folder: StudyFolder, name: str, metric: str) -> Path:
 
 
 def asked_metric(metric: str) -> Metric:
-    """Return what a method is asked for: cosine is the inner product of unit vectors."""
+    """Return the metric for a method: cosine is the inner product of unit vectors."""
     return "l2" if metric == "l2" else "ip"
 
 
@@ -104,21 +109,21 @@ def prepare(
     name: str,
     request: StudyRequest,
     metrics: Sequence[str],
-    tell: Tell,
+    note: Note,
 ) -> None:
-    """Write what a study needs of a set: the vectors in `work`, the truth, what there is to say."""
+    """Write what a study needs of a set: the vectors in `work`, the true neighbours, the facts."""
     facts = _facts(found) | {"of": question(found, request)}
     if found.labels is not None and found.query_labels is not None:
-        tell(f"{name}: ranking by label …")
+        note(f"{name}: ranking by label …")
         facts |= _quality(found)
-    found = extended(found, request, tell)
+    found = extended(found, request, note)
     facts |= {"rows": len(found.vectors), "drawn": found.drawn}
     truth: dict[str, NDArray[Any]] = {"queries": found.queries}
     for key in ("own_rows", "labels", "query_labels"):
         if getattr(found, key) is not None:
             truth[key] = getattr(found, key)
     for metric in comparable_metrics(facts):
-        tell(f"{name}: exact neighbours by {metric} …")
+        note(f"{name}: exact neighbours by {metric} …")
         place = work_file(folder, name, metric) if metric in metrics else None
         rows, distances = _truth(found, metric, request.k, place)
         truth |= {f"rows_{metric}": rows.astype(np.int32), f"distances_{metric}": distances}
@@ -126,7 +131,7 @@ def prepare(
     folder.write_json(f"{name}/set.json", facts)
 
 
-def extended(found: VectorSet, request: StudyRequest, tell: Tell) -> VectorSet:
+def extended(found: VectorSet, request: StudyRequest, note: Note) -> VectorSet:
     """Return a set with as many vectors as were asked for, some drawn to resemble its own."""
     if request.rows is None or request.rows <= len(found.vectors):
         return found
@@ -138,7 +143,7 @@ def extended(found: VectorSet, request: StudyRequest, tell: Tell) -> VectorSet:
             f"{request.rows:,} vectors of {found.dim:,} numbers take {needed / 1e9:,.0f} GB of "
             f"memory, and {free / 1e9:,.0f} GB are free: give a smaller --n."
         )
-    tell(f"{found.name}: drawing {request.rows - len(found.vectors):,} vectors …")
+    note(f"{found.name}: drawing {request.rows - len(found.vectors):,} vectors …")
     return extend_set(found, request.rows, seed=request.seed)
 
 

@@ -1,4 +1,4 @@
-"""A job → a process of its own, watched: how far it is, its limits, and why it ended, in words."""
+"""A job → a process of its own, watched: its progress, its limits, and why it failed, in words."""
 
 import json
 import os
@@ -20,21 +20,22 @@ _LOOK_EVERY_SECONDS = 0.1
 _OVER_TIME = "stopped: {what} took longer than {seconds:g} s (--seconds)"
 _OVER_MEMORY = "stopped: it took more than {gigabytes:g} GB of memory (--memory)"
 
-Heard = Callable[[Mapping[str, Any]], None]
+OnEvent = Callable[[Mapping[str, Any]], None]
 
 
 def run_job(
-    job: Path, *, seconds: float, memory_bytes: int | None, errors: Path, heard: Heard
+    job: Path, *, seconds: float, memory_bytes: int | None, errors: Path, on_event: OnEvent
 ) -> str:
-    """Run the worker on a job's file; return '' if it did all, or in words what became of it.
+    """Run the worker on a job's file; return '' if it did all, else why it failed, in words.
 
-    `heard` gets what it tells. Building, and each search, may take `seconds`; the process may add
-    `memory_bytes` to what the vectors take. What libraries print goes to `errors`.
+    `on_event` gets each JSON line that it reports. Building, and each search, may take `seconds`;
+    the process may add `memory_bytes` to what the vectors take. What libraries print goes to
+    `errors`.
     """
     with _worker(job, errors) as process:
-        words = _watch(process, seconds=seconds, memory_bytes=memory_bytes, heard=heard)
+        words = _watch(process, seconds=seconds, memory_bytes=memory_bytes, on_event=on_event)
         if words is None:
-            words = _ending(process.wait(), errors)
+            words = _why_it_ended(process.wait(), errors)
     return words
 
 
@@ -60,9 +61,9 @@ def _worker(job: Path, errors: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def _watch(
-    process: "subprocess.Popen[str]", *, seconds: float, memory_bytes: int | None, heard: Heard
+    process: "subprocess.Popen[str]", *, seconds: float, memory_bytes: int | None, on_event: OnEvent
 ) -> str | None:
-    """Return why the process had to be stopped or says that it failed; None if it just ended."""
+    """Return why the process was stopped or reports that it failed; None if it ended by itself."""
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
     what, since = "building", time.monotonic()
@@ -77,11 +78,11 @@ def _watch(
             continue
         if line is None:
             return None
-        told = json.loads(line)
-        if "failed" in told:
-            return f"failed: {told['failed']}"
+        event = json.loads(line)
+        if "failed" in event:
+            return f"failed: {event['failed']}"
         what, since = "a search", time.monotonic()
-        heard(told)
+        on_event(event)
 
 
 def _read(stream: IO[str] | None, lines: "queue.Queue[str | None]") -> None:
@@ -99,7 +100,7 @@ def _private_bytes(pid: int) -> int:
     return int(memory.rss - getattr(memory, "shared", 0))
 
 
-def _ending(code: int, errors: Path) -> str:
+def _why_it_ended(code: int, errors: Path) -> str:
     if code == 0:
         return ""
     if code == -signal.SIGKILL:

@@ -1,7 +1,7 @@
 """A job → its result files, in a process of its own: whatever a library does, the study goes on.
 
-Started by `lab.study.supervise` as `python -m lab.study.worker JOB.json`; what it does is told as
-JSON lines on standard output, which libraries cannot write into.
+Started by `lab.study.supervise` as `python -m lab.study.worker JOB.json`; it reports how far it is
+in JSON lines on standard output, which libraries cannot write into.
 """
 
 import importlib
@@ -41,28 +41,28 @@ def main(path: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the study's, which ends this process
     channel = _private_output()
     threading.Thread(target=_end_with_the_study, daemon=True).start()
-    asked = json.loads(Path(path).read_text(encoding="utf-8"))
+    settings = json.loads(Path(path).read_text(encoding="utf-8"))
 
-    def tell(**values: Any) -> None:
+    def report(**values: Any) -> None:
         channel.write(json.dumps(values) + "\n")
         channel.flush()
 
     try:
-        run(asked, tell)
+        run(settings, report)
     except MemoryError as exc:
-        tell(failed=f"out of memory: {exc}" if str(exc) else "out of memory")
+        report(failed=f"out of memory: {exc}" if str(exc) else "out of memory")
         return 1
-    except Exception as exc:  # noqa: BLE001 - a study tells of any failure and goes on
+    except Exception as exc:  # noqa: BLE001 - a study reports any failure and goes on
         lines = str(exc).strip().splitlines() or ["it did not say why"]
-        tell(failed=f"{type(exc).__name__}: {lines[0][:300]}")
+        report(failed=f"{type(exc).__name__}: {lines[0][:300]}")
         return 1
     return 0
 
 
-def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
+def run(settings: Mapping[str, Any], report: Callable[..., None]) -> None:
     """Build one index, search it with every effort, and write what was measured after each."""
-    folder, job = StudyFolder(Path(asked["folder"])), Job(**asked["job"])
-    method = known_methods(asked["own"])[job.method]
+    folder, job = StudyFolder(Path(settings["folder"])), Job(**settings["job"])
+    method = known_methods(settings["own"])[job.method]
     metric = asked_metric(job.metric)
     place = work_file(folder, job.set, job.metric)
     vectors: Vectors = np.load(place, mmap_mode="c").view(np.ndarray)
@@ -71,7 +71,7 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
     before = _peak_with(vectors)
     started = time.perf_counter()
     searcher = method.build(vectors, metric, job.build)
-    result = dict(asked["result"]) | {
+    result = dict(settings["result"]) | {
         "build_seconds": time.perf_counter() - started,
         "build_threads": building(),
         "processors": usable_cores(),
@@ -81,9 +81,9 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
     }
     efforts = list(method.efforts(len(vectors), job.build))
     arrays: dict[str, NDArray[Any]] = {}
-    tell(built=result["build_seconds"], efforts=len(efforts))
+    report(built=result["build_seconds"], efforts=len(efforts))
     for number, effort in enumerate(efforts):
-        measured, rows, seconds = _measure(searcher, queries, asked["k"], effort, own)
+        measured, rows, seconds = _measure(searcher, queries, settings["k"], effort, own)
         distances = distances_of(vectors, queries[: len(rows)], rows, metric)
         arrays[f"rows_{number}"] = rows.astype(np.int32)
         arrays[f"distances_{number}"] = distances.astype(np.float32)
@@ -92,13 +92,13 @@ def run(asked: Mapping[str, Any], tell: Callable[..., None]) -> None:
         result["status"] = "done" if number + 1 == len(efforts) else "running"
         folder.write_arrays(f"{job.stem}.npz", arrays)
         folder.write_json(f"{job.stem}.json", result)
-        tell(searched=number + 1)
+        report(searched=number + 1)
 
 
 def _queries(folder: StudyFolder, job: Job) -> tuple[Vectors, Rows | None]:
-    held = folder.read_arrays(f"{job.set}/truth.npz")
-    queries = held["queries"]
-    return unit(queries) if job.metric == "cosine" else queries, held.get("own_rows")
+    truth = folder.read_arrays(f"{job.set}/truth.npz")
+    queries = truth["queries"]
+    return unit(queries) if job.metric == "cosine" else queries, truth.get("own_rows")
 
 
 def _measure(
@@ -113,8 +113,8 @@ def _measure(
         searcher.search(queries[:WARM_UP], wanted, effort)
         busy, began = time.process_time(), time.perf_counter()
         rows, seconds, rounds = _one_by_one(searcher, queries, wanted, effort)
-        asked = queries[: len(rows)]
-        batch = _in_one(searcher, asked, wanted, effort)
+        answered = queries[: len(rows)]
+        batch = _in_one(searcher, answered, wanted, effort)
         cores = (time.process_time() - busy) / max(time.perf_counter() - began, 1e-9)
     if own is not None:
         rows = without_own(rows, own[: len(rows)], k)
@@ -191,10 +191,10 @@ def _peak_with(vectors: Vectors) -> int:
 def _peak() -> int:
     """Return the most bytes that were in memory so far."""
     status = Path("/proc/self/status")
-    if status.is_file():  # what getrusage says has the parent's in it
-        told = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
-        if told:
-            return 1024 * int(told[1])
+    if status.is_file():  # getrusage counts the parent's memory too
+        peak = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        if peak:
+            return 1024 * int(peak[1])
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT)
 
 

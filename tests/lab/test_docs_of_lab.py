@@ -21,12 +21,12 @@ def test_the_code_map_names_every_module_of_the_laboratory() -> None:
 
 
 def test_every_option_of_the_study_is_described() -> None:
-    told = subprocess.run(
+    text = subprocess.run(
         [sys.executable, "-m", "lab", "study", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    options = set(re.findall(r"--[a-z][a-z-]+", told)) - {"--help"}
+    options = set(re.findall(r"--[a-z][a-z-]+", text)) - {"--help"}
     assert {option for option in options if f"`{option}`" not in DOCUMENT} == set()

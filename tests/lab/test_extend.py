@@ -81,7 +81,7 @@ def test_the_same_seed_draws_the_same(real: Vectors) -> None:
 def test_blocks_change_nothing_of_how_many_are_drawn(
     real: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lab.extend, "_NUMBERS_A_BLOCK", 24 * 32 * 7)
+    monkeypatch.setattr(lab.extend, "NUMBERS_A_BLOCK", 24 * 32 * 7)
     drawn = extend(real[:100], 331)
     assert drawn.shape == (331, 24)
     assert np.isfinite(drawn).all()
@@ -116,10 +116,10 @@ def test_a_set_says_how_many_were_drawn_and_has_labels_no_more(real: Vectors) ->
     assert extend_set(replace(held, drawn=7), 110).drawn == 17
 
 
-def test_fewer_than_there_are_and_too_few_to_draw_from_are_told(real: Vectors) -> None:
-    with pytest.raises(UsageError, match="100 vectors cannot be extended to 99: ask for 100 or"):
+def test_fewer_than_there_are_and_too_few_to_draw_from_are_refused(real: Vectors) -> None:
+    with pytest.raises(UsageError, match=r"100 vectors.* 99: .*100"):
         extend(real[:100], 99)
-    with pytest.raises(UsageError, match="9 vectors are too few to draw more like them: it takes"):
+    with pytest.raises(UsageError, match=r"9 vectors.* 50 "):
         extend(real[:9], 100)
     np.testing.assert_array_equal(extend(real[:9], 9), real[:9])
 

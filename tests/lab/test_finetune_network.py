@@ -87,7 +87,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     head = Head(torch.eye(4, LITE0.dim), torch.zeros(4))
     monkeypatch.setattr("lab.finetune.run.starting_head", lambda vectors, dim: deepcopy(head))
     monkeypatch.setattr(
-        "lab.finetune.network._compiled",
+        "lab.finetune.network.compiled",
         lambda first, side: lambda batch: np.repeat(batch[:, :, ::32, ::32], 64, axis=1),
     )
 
@@ -103,18 +103,18 @@ def request_of(out: Path, **options: Any) -> Request:
 
 
 class StoppedError(Exception):
-    """Ends a training at a moment of its own."""
+    """Ends a training at a given moment."""
 
 
-def stopping(at: tuple[str, int], told: list[tuple[str, int]]) -> Any:
-    """Return what notes how far a training is, and ends it at a stage and a number."""
+def stopping(at: tuple[str, int], events: list[tuple[str, int]]) -> Any:
+    """Return a function that notes how far a training is, and ends it at a stage and a number."""
 
-    def tell(stage: str, done: int, total: int, note: str) -> None:
-        told.append((stage, done))
+    def on_progress(stage: str, done: int, total: int, note: str) -> None:
+        events.append((stage, done))
         if (stage, done) == at:
             raise StoppedError
 
-    return tell
+    return on_progress
 
 
 def test_training_changes_the_last_blocks_and_keeps_the_whole_network_in_its_file(
@@ -149,7 +149,7 @@ def test_training_changes_the_last_blocks_and_keeps_the_whole_network_in_its_fil
     vectors = features_of(network_of(model, path), np.stack(inputs))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     labels = np.repeat([0, 1], 8)
-    seen = split_images(labels, seed=0).seen
+    seen = split_images(labels, seed=0, classes=0.2).seen
     expected = measure(vectors[seen], labels[seen]).mean_average_precision
     figures = report.training["figures"]["seen"]["after"]
     # What the first blocks give is kept at half precision while training.
@@ -159,25 +159,25 @@ def test_training_changes_the_last_blocks_and_keeps_the_whole_network_in_its_fil
 
 def reads(settings: Settings, request: Request) -> int:
     """Return how many pictures are still kept of a training, which is ended before any epoch."""
-    told: list[tuple[str, int]] = []
+    events: list[tuple[str, int]] = []
     with pytest.raises(StoppedError):
-        finetune(request, settings, tell=stopping(("train", 0), told))
-    return told[0][1]
+        finetune(request, settings, on_progress=stopping(("train", 0), events))
+    return events[0][1]
 
 
 def test_a_training_that_was_stopped_twice_ends_as_if_it_had_not_been(
     settings: Settings, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.finetune.activations._BATCH", 4)
+    monkeypatch.setattr("lab.finetune.activations.BATCH", 4)
     whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
     finetune(request_of(whole), settings)
     parts: list[list[tuple[str, int]]] = []
     for end in (("read", 8), ("train", 1)):
         parts.append([])
         with pytest.raises(StoppedError):
-            finetune(request_of(stopped), settings, tell=stopping(end, parts[-1]))
+            finetune(request_of(stopped), settings, on_progress=stopping(end, parts[-1]))
     parts.append([])
-    finetune(request_of(stopped), settings, tell=stopping(("", 0), parts[-1]))
+    finetune(request_of(stopped), settings, on_progress=stopping(("", 0), parts[-1]))
     assert parts[0] == [("read", 0), ("read", 4), ("read", 8)]
     assert parts[1][0] == ("read", 8)  # what was read is not read again
     assert parts[2] == [("read", READ), ("train", 1), ("train", 2)]  # nor is an epoch done again
@@ -197,7 +197,7 @@ def test_what_was_read_of_other_pictures_of_the_same_names_is_not_gone_on_with(
     build_few(copy, PixelsRuntime())
     assert [reads(settings, request), reads(settings, request)] == [0, READ]
     (pictures / "kind_1" / "00003.jpg").write_bytes(encoded(picture(99)))
-    with pytest.raises(DatasetError, match=r"kind_1/00003.jpg of few has changed"):
+    with pytest.raises(DatasetError, match=r"kind_1/00003\.jpg.*few"):
         finetune(replace(request, restart=True), settings)
     build_few(copy, PixelsRuntime())
     assert [reads(settings, request), reads(settings, request)] == [0, READ]
@@ -213,15 +213,15 @@ def test_a_picture_that_is_gone_or_changed_is_named(
     home: Home, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The pictures come first; what the network would make of them does not matter here.
-    monkeypatch.setattr("lab.finetune.network._compiled", lambda first, side: lambda batch: batch)
+    monkeypatch.setattr("lab.finetune.network.compiled", lambda first, side: lambda batch: batch)
     file = home.path / "pictures" / "kind_1" / "00003.jpg"
     data = file.read_bytes()
     try:
         file.write_bytes(b"no picture")
-        with pytest.raises(DatasetError, match=r"kind_1/00003.jpg of few has changed"):
+        with pytest.raises(DatasetError, match=r"kind_1/00003\.jpg.*few"):
             finetune(request_of(tmp_path / "a.safetensors"), settings)
         file.unlink()
-        with pytest.raises(DatasetError, match=r"kind_1/00003.jpg cannot be read"):
+        with pytest.raises(DatasetError, match=r"kind_1/00003\.jpg"):
             finetune(request_of(tmp_path / "a.safetensors"), settings)
     finally:
         file.write_bytes(data)
@@ -232,7 +232,7 @@ def test_other_weights_than_the_gallery_was_built_with_are_refused(
 ) -> None:
     (tmp_path / "efficientnet_lite0.pth").write_bytes(b"other weights")
     settings = read_settings({"RIS_HOME": str(home.path), "RIS_WEIGHTS_DIR": str(tmp_path)})
-    with pytest.raises(ModelError, match="built with other weights of efficientnet_lite0"):
+    with pytest.raises(ModelError, match=r"few.*efficientnet_lite0.*\.pth"):
         finetune(request_of(tmp_path / "a.safetensors"), settings)
 
 
@@ -266,5 +266,5 @@ def random_state(network: str) -> dict[str, torch.Tensor]:
 
 def test_a_network_that_cannot_be_cut_is_named() -> None:
     model = model_named("alexnet")
-    with pytest.raises(UsageError, match="network of alexnet cannot be trained here"):
+    with pytest.raises(UsageError, match=r"alexnet.*--train head"):
         stages_of(model, {})

@@ -1,4 +1,4 @@
-"""Fine-tuning says in a sentence what it cannot do, before any work is done."""
+"""Fine-tuning refuses what it cannot do, in a sentence, before any work is done."""
 
 import shutil
 from collections.abc import Callable
@@ -77,12 +77,12 @@ def with_vectors_from_elsewhere(home: Home, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (without_labels, UsageError, "No image of mine has a label"),
-        (with_one_label, UsageError, "the same label, 'kind_0'"),
-        (with_single_images, UsageError, "No label has two images left"),
-        (without_vectors, GalleryError, "vectors of mine are not here"),
-        (without_a_network, UsageError, "mean_colour of mine has no network"),
-        (with_vectors_from_elsewhere, UsageError, "came from elsewhere"),
+        (without_labels, UsageError, "of mine .*label"),
+        (with_one_label, UsageError, "mine .*'kind_0'"),
+        (with_single_images, UsageError, "three images"),
+        (without_vectors, GalleryError, "mine .*create_index.py .*--force"),
+        (without_a_network, UsageError, "mean_colour of mine"),
+        (with_vectors_from_elsewhere, UsageError, "mine .*built here"),
     ],
 )
 def test_a_gallery_that_nothing_can_be_learnt_from_is_refused_in_a_sentence(
@@ -91,23 +91,23 @@ def test_a_gallery_that_nothing_can_be_learnt_from_is_refused_in_a_sentence(
     home = Home(tmp_path / "home")
     make(home, tmp_path)
     out = tmp_path / "out" / "a.safetensors"
-    with pytest.raises(error, match=words) as told:
+    with pytest.raises(error, match=words) as raised:
         finetune(request_of(out, gallery="mine"), settings_of(home))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
     assert not out.parent.exists()
 
 
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"gallery": "none"}, NotFoundError, "no gallery 'none'"),
-        ({"without": "kind_x"}, NotFoundError, "no image|No image"),
-        ({"per_label": 0}, UsageError, "--per-label must be 1 or more, not 0"),
-        ({"dim": 0}, UsageError, "--dim must be 1 or more, not 0"),
-        ({"held_out_classes": 1.0}, UsageError, "below 1, not 1.0"),
+        ({"gallery": "none"}, NotFoundError, "'none'"),
+        ({"without": "kind_x"}, NotFoundError, "kind_x"),
+        ({"per_label": 0}, UsageError, "--per-label .*not 0"),
+        ({"dim": 0}, UsageError, "--dim .*not 0"),
+        ({"held_out_classes": 1.0}, UsageError, "not 1.0"),
     ],
 )
-def test_what_cannot_be_asked_for_is_told(
+def test_an_option_that_cannot_be_is_refused_with_its_value(
     settings: Settings, tmp_path: Path, options: Any, error: type[AppError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -151,7 +151,7 @@ def test_pictures_that_are_gone_leave_the_head_to_be_trained(tmp_path: Path) -> 
     home = Home(tmp_path / "home")
     build(home, folder_of_pictures(tmp_path / "pictures", labels=3), "kinds")
     shutil.rmtree(tmp_path / "pictures")
-    with pytest.raises(DatasetError, match="needs the pictures of kinds, --train head does not"):
+    with pytest.raises(DatasetError, match="kinds, --train head"):
         finetune(request_of(tmp_path / "a.safetensors", train="network"), settings_of(home))
     report = finetune(request_of(tmp_path / "a.safetensors", epochs=1), settings_of(home))
     assert report.training["figures"]["unseen"]["after"]["mean_average_precision"] is None

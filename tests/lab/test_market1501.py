@@ -62,14 +62,14 @@ def test_what_counts_is_as_the_benchmark_defines_it(
     assert figures(standing(QUERY, searched)) == pytest.approx(expected)
 
 
-def test_queries_that_nothing_can_answer_are_told_and_count_in_no_figure() -> None:
+def test_queries_that_nothing_can_answer_are_counted_apart_and_in_no_figure() -> None:
     queries = seen_as((7, 1), (8, 1), (0, 1), (-1, 1))  # 8 was seen by its own camera alone
     searched = seen_as((7, 2), (8, 1), (0, 2), (-1, 2), at=[0, 0.1, 0.2, 0.3])
     found = standing(queries, searched)
     assert (found.queries, found.unanswerable) == (4, 3)
     assert (found.searched, found.junk, found.distractors) == (4, 1, 1)
     assert figures(found) == (1, 1, 1, 1)
-    with pytest.raises(UsageError, match="nothing to measure"):
+    with pytest.raises(UsageError, match="whole data set"):
         standing(queries, seen_as((8, 1), (0, 2), (-1, 2)))
 
 
@@ -141,7 +141,7 @@ def test_many_queries_are_asked_in_blocks_with_the_same_figures(
         for count in (50, 200)
     )
     at_once = standing(queries, searched)
-    monkeypatch.setattr("lab.market1501._SCORES_A_BLOCK", 7 * 200)
+    monkeypatch.setattr("lab.market1501.SCORES_A_BLOCK", 7 * 200)
     assert astuple(standing(queries, searched), tuple_factory=flat) == pytest.approx(
         astuple(at_once, tuple_factory=flat)
     )
@@ -153,7 +153,7 @@ def flat(values: list[object]) -> tuple[object, ...]:
     )
 
 
-def test_a_name_tells_person_and_camera() -> None:
+def test_a_name_gives_person_and_camera() -> None:
     found = seen(
         np.zeros((3, 2), np.float32),
         [
@@ -164,7 +164,7 @@ def test_a_name_tells_person_and_camera() -> None:
     )
     assert found.persons.tolist() == [1501, -1, 0]
     assert found.cameras.tolist() == [6, 2, 1]
-    with pytest.raises(DatasetError, match=r"cat\.jpg is not named as in Market-1501"):
+    with pytest.raises(DatasetError, match=r"cat\.jpg.*Market-1501"):
         seen(np.zeros((1, 2), np.float32), ["query/cat.jpg"])
 
 
@@ -240,9 +240,9 @@ def test_a_gallery_of_something_else_is_refused(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.build(fill(tmp_path / "pictures", 3), "mine")
-    with pytest.raises(UsageError, match=r"mine has no images in query nor in bounding_box_test.*"):
+    with pytest.raises(UsageError, match=r"mine.* query .*bounding_box_test.*create_index.py"):
         measure(open_gallery("mine", home=home.path))
-    with pytest.raises(UsageError, match="mine has no images in query: build one with"):
+    with pytest.raises(UsageError, match=r"mine.* query: .*create_index.py"):
         first_query(open_gallery("mine", home=home.path))
 
 
@@ -259,19 +259,19 @@ def test_the_command_prints_what_was_measured(
     command.add_arguments(parser)
     found = measure(gallery)
     assert command.run(parser.parse_args(["--gallery", gallery.name])) == 0
-    told = capsys.readouterr().out
-    assert "12 queries, 32 images searched, of them 4 distractors and 4 junk" in told
+    printed = capsys.readouterr().out
+    assert "12 queries, 32 images searched, of them 4 distractors and 4 junk" in printed
     for name, value in (
         ("rank-1 ", found.rank(1)),
         ("rank-5 ", found.rank(5)),
         ("rank-10", found.rank(10)),
         ("mAP    ", found.mean_average_precision),
     ):
-        assert f"{name} {value:.4f}" in told
-    assert f"{found.by_trapezoids:.4f}  (by trapezoids" in told
+        assert f"{name} {value:.4f}" in printed
+    assert f"{found.by_trapezoids:.4f}  (by trapezoids" in printed
     assert command.run(parser.parse_args(["--gallery", gallery.name, "--json"])) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed == {"gallery": gallery.name, **vars(found), "cmc": list(found.cmc)}
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"gallery": gallery.name, **vars(found), "cmc": list(found.cmc)}
 
 
 # Drawn people

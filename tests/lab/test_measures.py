@@ -9,6 +9,9 @@ from sklearn.metrics import average_precision_score
 
 import lab.measures
 import lab.methods.faiss_index
+import lab.report.wording
+import lab.study.folder
+import lab.study.worker
 from lab.measures import (
     cmc,
     distances_of,
@@ -20,7 +23,9 @@ from lab.measures import (
 
 
 @pytest.mark.parametrize(
-    "module", [lab.measures, lab.methods.faiss_index], ids=lambda m: m.__name__
+    "module",
+    [lab.measures, lab.methods.faiss_index, lab.report.wording, lab.study.folder, lab.study.worker],
+    ids=lambda m: m.__name__,
 )
 def test_the_examples_run(module: ModuleType) -> None:
     failed, tried = doctest.testmod(module)
@@ -37,7 +42,7 @@ def test_a_row_as_near_as_the_kth_counts_as_found() -> None:
     assert recall_at_k(true, tie, 2, "l2") == 1
     assert recall_at_k(true, farther, 2, "l2") == 0.5
     assert recall_at_k(true, farther, 2, "l2", epsilon=1.0) == 1
-    small = np.float32(1e-6)  # ties are told at any scale
+    small = np.float32(1e-6)  # ties count at any scale
     assert recall_at_k(small * true, small * farther, 2, "l2") == 0.5
     assert recall_at_k(small * true, small * tie, 2, "l2") == 1
 
@@ -87,5 +92,5 @@ def test_distances_do_not_depend_on_how_many_are_computed_together(
     rows = np.random.default_rng(1).integers(-1, 100, (30, 7))
     for metric in ("l2", "ip"):
         together = distances_of(vectors, vectors[:30], rows, metric)
-        monkeypatch.setattr(lab.measures, "_NUMBERS_A_BLOCK", 1)
+        monkeypatch.setattr(lab.measures, "NUMBERS_A_BLOCK", 1)
         np.testing.assert_array_equal(distances_of(vectors, vectors[:30], rows, metric), together)

@@ -12,9 +12,9 @@ import pytest
 from app.errors import UsageError
 from app.index import check_factory
 from lab.measures import distances_of, recall_at_k
-from lab.methods import METHODS, Method, Metric, available, threads
+from lab.methods import METHODS, available, threads
 from lab.methods.hnswlib_hnsw import HnswlibSearcher
-from lab.methods.method import Searcher, Vectors
+from lab.methods.method import Method, Metric, Searcher, Vectors
 from lab.truth import exact_neighbours
 from tests.conftest import ROOT
 
@@ -110,21 +110,21 @@ def test_what_a_study_tries_fits_the_vectors(method: Method, rows: int, dim: int
         factory = method.factory(parameters)
         if factory and rows > 1:
             check_factory(factory, dim)
-    told = [str(parameters) for parameters in builds]
-    assert len(set(told)) == len(told)
+    texts = [str(parameters) for parameters in builds]
+    assert len(set(texts)) == len(texts)
 
 
 @pytest.mark.parametrize("name", ["faiss-ivf-pq", "faiss-ivf-flat", "faiss-opq-ivf-pq-refine"])
-def test_too_few_vectors_to_train_are_told_in_one_sentence(name: str) -> None:
+def test_too_few_vectors_to_train_are_refused(name: str) -> None:
     vectors = clustered(100)
     method = METHODS[name]
     parameters = {"nlist": 200, "m": 8, "dim": 32}
-    with pytest.raises(UsageError, match=r"100 vectors are too few to train \S+: it takes 2\d\d\."):
+    with pytest.raises(UsageError, match=r"100 vectors .* 2\d\d\."):
         method.build(vectors, "l2", parameters)
 
 
-def test_scikit_learn_tells_that_it_has_no_inner_product_for_vectors_of_other_lengths() -> None:
-    with pytest.raises(UsageError, match=r"vector 1 has the length 2: use l2 or the cosine"):
+def test_scikit_learn_has_no_inner_product_for_vectors_of_other_lengths() -> None:
+    with pytest.raises(UsageError, match=r"vector 1 .*length 2: use l2"):
         METHODS["sklearn-neighbours"].build(
             np.array([[1, 0], [0, 2]], np.float32), "ip", {"algorithm": "brute"}
         )
@@ -152,18 +152,19 @@ def missing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-def test_a_missing_library_is_told_by_name_and_the_others_stay(missing: str) -> None:
+def test_a_missing_library_is_named_and_the_others_stay(missing: str) -> None:
     left_out = {name: why for name, method in METHODS.items() if (why := available(method))}
     here = [method for method in IMPORTABLE if method.name not in left_out]
     concerned = [m.name for m in METHODS.values() if m.library.partition(".")[0] == missing]
     assert concerned
     assert set(concerned) <= set(left_out)
     for name in concerned:
-        assert left_out[name] == f"{name} is left out: {missing} is not installed (make install)."
+        for part in (name, missing, "make install"):
+            assert part in left_out[name]
     assert len(here) == len(IMPORTABLE) - len(set(concerned) & {m.name for m in IMPORTABLE})
 
 
-def test_a_library_that_cannot_be_loaded_is_told_with_the_reason(
+def test_a_library_that_cannot_be_loaded_is_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Broken(Blocker):
@@ -174,9 +175,9 @@ def test_a_library_that_cannot_be_loaded_is_told_with_the_reason(
 
     monkeypatch.delitem(sys.modules, "annoy", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken("annoy"), *sys.meta_path])
-    assert available(METHODS["annoy"]) == (
-        "annoy is left out: annoy cannot be loaded here (libstdc++.so.9 is not here)."
-    )
+    reason = available(METHODS["annoy"])
+    assert reason.startswith("annoy ")
+    assert "libstdc++.so.9 is not here" in reason
 
 
 def test_searches_use_one_thread_and_give_the_others_back() -> None:
@@ -194,7 +195,7 @@ def test_searches_use_one_thread_and_give_the_others_back() -> None:
         assert blas_threads() == {2}
 
 
-def test_building_takes_the_threads_that_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_takes_the_threads_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads.building() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "many")

@@ -55,6 +55,7 @@ def small_home(tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("RIS_HOME", str(home))
     monkeypatch.setenv("RIS_CACHE_DIR", str(networks))
     monkeypatch.setenv("LAB_SMALL", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests run beside, on the other processors
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # no settings of this machine
@@ -115,7 +116,7 @@ def variables_of(path: Path) -> dict[str, str]:
 
 def test_the_table_of_variables_is_what_the_notebooks_read() -> None:
     document = (ROOT / "docs" / "lab.md").read_text()
-    told = {
+    documented = {
         (name, number)
         for names, of, _ in re.findall(
             r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| (.*?) \| (.*) \|$", document, re.M
@@ -124,8 +125,8 @@ def test_the_table_of_variables_is_what_the_notebooks_read() -> None:
         for number in ([path.stem[:2] for path in NOTEBOOKS] if of == "all" else of.split(", "))
     }
     read_there = {(name, path.stem[:2]) for path in NOTEBOOKS for name in variables_of(path)}
-    assert told == read_there
-    assert {name for name, _ in told if not name.startswith(OWN_VARIABLES)} == set()
+    assert documented == read_there
+    assert {name for name, _ in documented if not name.startswith(OWN_VARIABLES)} == set()
 
 
 @each_notebook

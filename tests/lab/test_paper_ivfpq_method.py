@@ -48,8 +48,8 @@ def test_every_number_of_rows_has_builds_that_can_be_built(rows):
 
 
 def test_vectors_are_trained_with_evenly_and_all_of_them_added(monkeypatch):
-    monkeypatch.setattr(paper_ivfpq, "_MOST_TRAINING_ROWS", 100)
-    monkeypatch.setattr(paper_ivfpq, "_CHUNK_ROWS", 64)
+    monkeypatch.setattr(paper_ivfpq, "MOST_TRAINING_ROWS", 100)
+    monkeypatch.setattr(paper_ivfpq, "CHUNK_ROWS", 64)
     learnt = []
     train = paper_ivfpq.IVFPQ.train
 

@@ -38,26 +38,27 @@ def test_the_fastest_string_that_reaches_the_target_is_recommended() -> None:
         served("C", 0.8, 0.1),
     )
     assert found.factory == "A"
-    told = " ".join(found.sentences)
-    assert told.startswith("For these 9,144 vectors of 1,280 numbers: **`A`**.")
-    assert "100 times as fast as comparing every vector" in told
-    assert "Of the 3 index strings tried" in told
-    assert "2 reach recall@10 ≥ 0.97" in told
-    assert "`create_index.py … --index A`" in told
-    assert "(`--index Flat`) takes 20.0 ms a query: enough where one person asks" in told
+    text = " ".join(found.sentences)
+    assert text.startswith("For these 9,144 vectors of 1,280 numbers: **`A`**.")
+    assert "100 times as fast as comparing every vector" in text
+    assert "Of the 3 index strings tried" in text
+    assert "2 reach recall@10 ≥ 0.97" in text
+    assert "`create_index.py … --index A`" in text
+    assert "(`--index Flat`) takes 20.0 ms a query: enough where one person asks" in text
 
 
 def test_a_far_smaller_index_that_is_good_enough_is_named_too() -> None:
     large = served("graph", 0.98, 0.2, memory_bytes=4_000_000)
     small = served("codes", 0.97, 0.9, memory_bytes=1_000_000)
-    told = advised(served("Flat", 1.0, 20.0), large, small).sentences
+    sentences = advised(served("Flat", 1.0, 20.0), large, small).sentences
     assert (
-        "Where memory counts, `codes` takes 1.0 MB instead of 4.0 MB, and 0.90 ms a query." in told
+        "Where memory counts, `codes` takes 1.0 MB instead of 4.0 MB, and 0.90 ms a query."
+        in sentences
     )
     poor = served("codes", 0.9, 0.9, memory_bytes=1)
     for other in (served("codes", 0.98, 0.9, memory_bytes=1_000_001), poor):
-        told = advised(served("Flat", 1.0, 20.0), large, other).sentences
-        assert not any("memory counts" in sentence for sentence in told)
+        sentences = advised(served("Flat", 1.0, 20.0), large, other).sentences
+        assert not any("memory counts" in sentence for sentence in sentences)
 
 
 def test_of_those_nearly_as_fast_the_smallest_is_taken() -> None:
@@ -106,7 +107,7 @@ def test_a_faster_library_outside_is_named_with_its_lead() -> None:
     )
 
 
-def test_what_the_codes_alone_find_is_told() -> None:
+def test_the_recall_of_the_codes_alone_is_given() -> None:
     refined = point("faiss-ivf-pq-refine", 0.98, 0.3, factory="A", build={"m": 8})
     raw = point("faiss-ivf-pq", 0.375, 0.1, build={"m": 8})
     other = point("faiss-ivf-pq", 0.5, 0.1, build={"m": 16})
@@ -122,7 +123,7 @@ def test_by_another_metric_no_string_is_named() -> None:
     assert "none of this application's own indexes was measured" in without.sentences[0]
 
 
-def test_drawn_vectors_are_told() -> None:
+def test_drawn_vectors_are_counted() -> None:
     found = advised(served("Flat", 1.0, 0.9), rows=1_000_000, drawn=900_000)
     assert "1,000,000 vectors of 1,280 numbers (900,000 of them drawn" in found.sentences[0]
 

@@ -53,7 +53,7 @@ def test_a_file_that_asks_is_shown_small_and_upright_and_its_name_is_text(
         assert asked.size == (96, 128)
 
 
-def test_a_picture_that_is_uploaded_asks_and_one_that_is_none_is_told(
+def test_a_picture_that_is_uploaded_asks_and_a_file_that_is_none_is_refused(
     home: Home, tmp_path: Path
 ) -> None:
     pictures = fill(tmp_path / "pictures", 6, labels=2)
@@ -69,12 +69,12 @@ def test_a_picture_that_is_uploaded_asks_and_one_that_is_none_is_told(
     assert "&lt;b&gt;own.jpg" in shown.value
     assert "(same file)" in shown.value
     chosen.value = (uploaded("<i>.txt", b"no picture"),)
-    assert shown.value.startswith("<p>&lt;i&gt;.txt: This is a text file, not a picture")
+    assert shown.value.startswith("<p>&lt;i&gt;.txt: ")
     assert "<img" not in shown.value
 
 
 def uploaded(name: str, content: bytes) -> dict[str, Any]:
-    """Return what ipywidgets says of a file."""
+    """Return a file as ipywidgets describes it."""
     return {
         "name": name,
         "type": "image/jpeg",
@@ -86,12 +86,12 @@ def uploaded(name: str, content: bytes) -> dict[str, Any]:
 
 def test_where_nothing_can_be_uploaded_a_sentence_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    told = upload(None).data  # type: ignore[arg-type]
-    assert "needs ipywidgets, which is not installed" in told
-    assert "requirements-lab.txt" in told
+    html = upload(None).data  # type: ignore[arg-type]
+    assert "needs ipywidgets, which is not installed" in html
+    assert "requirements-lab.txt" in html
 
 
-def test_the_nearest_are_told_by_label_or_else_by_path(home: Home, tmp_path: Path) -> None:
+def test_the_nearest_are_named_by_label_or_else_by_path(home: Home, tmp_path: Path) -> None:
     labelled = fill(tmp_path / "labelled", 4, labels=2)
     flat = tmp_path / "flat"
     flat.mkdir()

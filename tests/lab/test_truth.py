@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.methods import Metric
+from lab.methods.method import Metric
 from lab.truth import exact_neighbours
 
 MEASURES = {"l2": faiss.METRIC_L2, "ip": faiss.METRIC_INNER_PRODUCT}

@@ -1,4 +1,4 @@
-"""Galleries and files become sets of vectors; what cannot be compared is told in one sentence."""
+"""Galleries and files become sets of vectors; what cannot be compared is refused in a sentence."""
 
 import re
 import shutil
@@ -57,7 +57,7 @@ def test_a_gallery_asks_with_its_own_images_and_knows_their_first_labels(
     assert other.own_rows.tolist() != found.own_rows.tolist()
 
 
-def test_of_several_labels_the_first_counts_which_is_told(
+def test_of_several_labels_the_first_counts_which_a_note_says(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.build(fill(tmp_path / "pictures", 25))
@@ -74,20 +74,18 @@ def test_of_several_labels_the_first_counts_which_is_told(
 def test_a_gallery_of_codes_alone_is_not_studied(home: Home, tmp_path: Path) -> None:
     home.build(fill(tmp_path / "pictures", 300), index="IVF4,PQ8")
     shutil.rmtree(home.path / "features")
-    with pytest.raises(GalleryError, match=r"vectors of mine are not here.*with its features"):
+    with pytest.raises(GalleryError, match=r"mine .*features"):
         of_gallery("mine", queries=10, home=home.path)
 
 
-def test_vectors_with_what_is_no_number_are_left_out_and_told(tmp_path: Path) -> None:
+def test_vectors_with_what_is_no_number_are_left_out_and_counted(tmp_path: Path) -> None:
     path = npz(tmp_path, vectors=BROKEN, labels=LABELS, paths=np.array(["a", None], object))
     found = of_file(path, queries=50)
     kept = np.delete(np.arange(50), [7, 8, 30])
     np.testing.assert_array_equal(found.vectors, VECTORS[kept])
     np.testing.assert_array_equal(found.queries, found.vectors[found.own_rows])
     (note,) = found.notes
-    assert note == (
-        "3 of 50 vectors, the first in row 7, hold what is no number: they are left out"
-    )
+    assert note.startswith("3 of 50 vectors, the first in row 7, ")
 
 
 def test_a_gallery_that_expands_queries_asks_as_its_searches_do(home: Home, tmp_path: Path) -> None:
@@ -104,7 +102,7 @@ def test_a_gallery_that_expands_queries_asks_as_its_searches_do(home: Home, tmp_
     assert not np.isclose(found.queries, plain.queries, atol=1e-3).all(axis=1).any()
 
 
-def test_a_gallery_that_is_not_there_is_told_by_name(home: Home) -> None:
+def test_a_gallery_that_is_not_there_is_named(home: Home) -> None:
     with pytest.raises(NotFoundError, match="nowhere"):
         of_gallery("nowhere", queries=10, home=home.path)
 
@@ -182,7 +180,7 @@ def test_vectors_of_zeros_have_no_cosine(tmp_path: Path) -> None:
     zeros = VECTORS.copy()
     zeros[[4, 9]] = 0
     found = of_file(npz(tmp_path, vectors=zeros), queries=5)
-    with pytest.raises(UsageError, match=r"2 vectors of zeros, the first in row 4: .* metric l2"):
+    with pytest.raises(UsageError, match=r"2 vectors .*row 4: .* metric l2"):
         found.unit()
 
 
@@ -222,86 +220,87 @@ BROKEN[[7, 8, 30], [0, 5, 2]] = np.nan, np.inf, np.nan
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "named"),
     [
-        ({"vectors": VECTORS[0]}, r"array of shape \(6,\) float32: vectors must be numbers"),
-        ({"vectors": VECTORS.astype(str)}, r"<U32: vectors must be numbers"),
-        ({"vectors": VECTORS[:0]}, r"holds no vectors: its shape is \(0, 6\)"),
-        ({"vectors": VECTORS.astype(float) * 1e300}, r"50 of 50 vectors, .* and no others are"),
-        ({"train": VECTORS, "test": BROKEN[7:9]}, r"2 of 2 queries hold what is no number"),
-        ({"train": VECTORS, "test": VECTORS[:, :4]}, r"vectors of 6 numbers in train and of 4 in"),
+        ({"vectors": VECTORS[0]}, r"shape \(6,\) float32: .*\(n, dim\)"),
+        ({"vectors": VECTORS.astype(str)}, r"<U32: .*\(n, dim\)"),
+        ({"vectors": VECTORS[:0]}, r"\(0, 6\)"),
+        ({"vectors": VECTORS.astype(float) * 1e300}, r"50 of 50 vectors"),
+        ({"train": VECTORS, "test": BROKEN[7:9]}, r"2 of 2 queries"),
+        ({"train": VECTORS, "test": VECTORS[:, :4]}, r"6 numbers in train and of 4 in"),
         ({"vectors": VECTORS, "labels": LABELS[:9]}, r"50 vectors and labels of shape \(9,\)"),
-        ({"vectors": VECTORS, "labels": VECTORS[:, 0]}, r"float32: every vector needs one integer"),
+        ({"vectors": VECTORS, "labels": VECTORS[:, 0]}, r"float32: .*integer"),
         (
             {"train": VECTORS, "test": VECTORS, "labels": LABELS, "test_labels": LABELS[:9]},
             r"50 vectors and test_labels of shape \(9,\)",
         ),
         ({"vectors": VECTORS, "labels": LABELS, "wnids": np.array(["a"])}, r"1 names .* label 2"),
-        ({"codes": VECTORS.astype(np.int8)}, r"need an array scale"),
-        ({"codes": VECTORS.astype(np.int8), "scale": np.ones(5)}, r"need an array scale"),
-        ({"pictures": VECTORS}, r"holds pictures and none of vectors, train and codes"),
-        ({"vectors": np.array([[1.0], [1.0, 2.0]], object)}, r"lists of different lengths become"),
+        ({"codes": VECTORS.astype(np.int8)}, r"array scale"),
+        ({"codes": VECTORS.astype(np.int8), "scale": np.ones(5)}, r"array scale"),
+        ({"pictures": VECTORS}, r"pictures and none of vectors, train and codes"),
+        (
+            {"vectors": np.array([[1.0], [1.0, 2.0]], object)},
+            r"vectors as objects .*same dimension",
+        ),
     ],
 )
-def test_an_archive_that_cannot_be_compared_is_told_in_one_sentence(
-    tmp_path: Path, arrays: dict[str, Any], told: str
+def test_an_archive_that_cannot_be_compared_is_refused_in_one_sentence(
+    tmp_path: Path, arrays: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(DatasetError) as raised:
         of_file(npz(tmp_path, **arrays), queries=50)
-    assert re.search(told, str(raised.value))
+    assert re.search(named, str(raised.value))
     assert "some" in str(raised.value)
     assert_one_sentence(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "named"),
     [
-        ("a.npz", b"PK no archive", "cannot be read"),
-        ("a.npz", b"", "cannot be read"),
-        ("a.npy", b"\x93NUMPY\x01\x00", "cannot be read"),
-        ("a.npy", None, "There is no file"),
-        ("a.hdf5", b"no HDF5", "is no HDF5 file, or is cut short"),
-        ("a.hdf5", None, "There is no file"),
-        ("a.csv", b"1,2", r"is no file of vectors: name a \.npz, \.npy or \.hdf5 file"),
+        ("a.npz", b"PK no archive", r"a\.npz"),
+        ("a.npz", b"", r"a\.npz"),
+        ("a.npy", b"\x93NUMPY\x01\x00", r"a\.npy"),
+        ("a.npy", None, r"no file .*a\.npy"),
+        ("a.hdf5", b"no HDF5", r"a\.hdf5"),
+        ("a.hdf5", None, r"no file .*a\.hdf5"),
+        ("a.csv", b"1,2", r"a\.csv .*\.npz, \.npy or \.hdf5"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_in_one_sentence(
-    tmp_path: Path, name: str, content: bytes | None, told: str
+def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(
+    tmp_path: Path, name: str, content: bytes | None, named: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(AppError, match=told) as raised:
+    with pytest.raises(AppError, match=named) as raised:
         of_file(tmp_path / name, queries=5)
     assert raised.value.exit_code in (2, 4)
     assert_one_sentence(raised.value)
 
 
-def test_a_cut_archive_is_told(tmp_path: Path) -> None:
+def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
     path = npz(tmp_path, vectors=VECTORS)
     path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match=r"some.npz"):
         of_file(path, queries=5)
 
 
-def test_an_hdf5_file_of_another_layout_is_told(tmp_path: Path) -> None:
-    with pytest.raises(
-        DatasetError, match=r"no train and no test of rows but images: use a file in ann-b"
-    ):
+def test_an_hdf5_file_of_another_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"train .*test .*images: .*ann-benchmarks"):
         of_file(hdf5(tmp_path, images=VECTORS), queries=5)
-    with pytest.raises(DatasetError, match=r"the distance 'jaccard', and only euclidean, angular"):
+    with pytest.raises(DatasetError, match=r"'jaccard'.*euclidean, angular"):
         of_file(hdf5(tmp_path, distance="jaccard", train=VECTORS, test=VECTORS), queries=5)
 
 
-def test_a_folder_in_the_place_of_a_benchmark_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be written"):
+def test_a_folder_in_the_place_of_a_benchmark_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=re.escape(str(tmp_path))):
         write_hdf5(tmp_path, Benchmark(VECTORS, VECTORS, None, None, ""))
 
 
 @pytest.mark.parametrize("queries", [0, -3])
 def test_no_queries_measure_nothing(tmp_path: Path, queries: int) -> None:
-    with pytest.raises(UsageError, match=rf"must be 1 or more, not {queries}\."):
+    with pytest.raises(UsageError, match=rf"1 or more, not {queries}\."):
         of_file(npz(tmp_path, vectors=VECTORS), queries=queries)
-    with pytest.raises(UsageError, match=rf"must be 1 or more, not {queries}\."):
+    with pytest.raises(UsageError, match=rf"1 or more, not {queries}\."):
         of_file(npz(tmp_path, train=VECTORS, test=VECTORS), queries=queries)
 
 
