@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
 LAB_READY := $(VENV)/.requirements-lab-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
+NODE_READY := node_modules/.package-lock.json
 
 # --$(2) with the value of $(1), where there is one; the environment's NAME is no gallery's.
 option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $($(1)),--$(2) "$($(1))"))
@@ -48,11 +49,12 @@ install: $(RUN_READY) ## install the application, what it needs and its command 
 test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen them)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
-check: $(DEV_READY) ## check style, types, imports and documents
+check: $(DEV_READY) $(NODE_READY) ## check style, types, imports, the page's scripts and documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	node_modules/.bin/biome lint --error-on-warnings
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 format: $(DEV_READY) ## put the code into its one format
@@ -76,8 +78,8 @@ bench-formats: $(LAB_READY) ## measure size and load time of vectors in each sto
 screenshots: $(DEV_READY) ## make the README's pictures of the page anew (needs Chromium)
 	$(BIN)/python -m docs.screenshots
 
-clean: ## remove .venv and the caches of the tools
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+clean: ## remove .venv, node_modules and the caches of the tools
+	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
@@ -95,4 +97,8 @@ $(LAB_READY): requirements-lab.txt requirements-lab-more.txt requirements.txt py
 
 $(DEV_READY): requirements-dev.txt $(LAB_READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+$(NODE_READY): package.json package-lock.json
+	npm ci --silent
 	@touch $@

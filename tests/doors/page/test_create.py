@@ -1,4 +1,4 @@
-"""What the page asks to make a gallery: JSON answers, files that are uploads only."""
+"""The page's requests to make a gallery: JSON answers, and no files but uploads."""
 
 import json
 from collections.abc import Iterator
@@ -127,12 +127,12 @@ def test_a_folder_becomes_a_gallery_and_the_page_is_told_all_of_it(
     got = page.start(kind="folder", folder=f"  {folder} ")
     assert got["progress"]["state"] in ("running", "done")
     ended = page.ended()
-    assert (ended["state"], ended["name"], ended["told"]) == ("done", "new", "")
+    assert (ended["state"], ended["name"], ended["message"]) == ("done", "new", "")
     report = ended["report"]
     assert (report["images"], report["skipped"]) == (12, 1003)
-    assert len(report["skippedFiles"]) == 1000
-    assert report["skippedFiles"][0]["path"] == "0000.jpg"
-    assert "text file" in report["skippedFiles"][0]["reason"]
+    assert len(report["skipped_files"]) == 1000
+    assert report["skipped_files"][0]["path"] == "0000.jpg"
+    assert "text file" in report["skipped_files"][0]["reason"]
     assert (report["recall"], report["seconds"] > 0) == (1, True)
     assert "choose another name" in page.told("may_make", NEW)
     assert "choose another name" in page.told_of(kind="folder", folder=str(folder))
@@ -154,8 +154,8 @@ def test_uploaded_pictures_become_a_gallery(page: Page, home: Home) -> None:
 def test_what_fails_while_it_is_made_is_told_by_the_progress(page: Page) -> None:
     page.start(kind="zip", path=page.upload("x", b"no ZIP"), name="holiday.zip")
     ended = page.ended()
-    assert (ended["state"], ended["canGoOn"]) == ("failed", False)
-    assert ended["told"] == "holiday.zip is not a ZIP archive, or a damaged one: pack it anew."
+    assert (ended["state"], ended["can_go_on"]) == ("failed", False)
+    assert ended["message"] == "holiday.zip is not a ZIP archive, or a damaged one: pack it anew."
 
 
 def test_the_home_folder_can_be_written_short(
@@ -176,7 +176,7 @@ def test_the_home_folder_can_be_written_short(
         ({"kind": "files"}, "Choose the pictures first"),
         ({"kind": "files", "files": []}, "Choose the pictures first"),
         ({"kind": "files", "files": "ab"}, "Choose the pictures first"),
-        ({"kind": "files", "files": ["a"]}, "means nothing"),
+        ({"kind": "files", "files": ["a"]}, "load it again"),
         ({"kind": "files", "files": [{}]}, "uploaded files are not here any more: choose them"),
         ({"kind": "zip"}, "uploaded files are not here any more: choose them"),
         ({"kind": "folder"}, "Give the path"),
@@ -187,7 +187,7 @@ def test_the_home_folder_can_be_written_short(
         ({"kind": "folder", "folder": "/a\0b"}, "zero byte"),
         ({"kind": "folder", "folder": "/" + "x" * 5000}, "cannot be read"),
         ({"kind": "folder", "folder": ["/"]}, "whole path"),
-        ("folder", "means nothing"),
+        ("folder", "load it again"),
     ],
 )
 def test_nonsense_is_told_in_one_sentence(page: Page, pictures: Any, words: str) -> None:
@@ -198,7 +198,7 @@ def test_nonsense_is_told_in_one_sentence(page: Page, pictures: Any, words: str)
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_what_is_no_request_is_told(page: Page, name: str) -> None:
     for request in (None, 7, "x", [NEW]):
-        assert "means nothing" in page.told(name, request)
+        assert "load it again" in page.told(name, request)
 
 
 def test_a_name_or_size_that_cannot_be_is_told_before_anything_is_uploaded(page: Page) -> None:

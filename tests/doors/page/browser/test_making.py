@@ -225,7 +225,7 @@ def test_a_build_is_cancelled_and_goes_on(
     expect(form.running).to_be_hidden()
     assert "cancelled" not in gallery_names(home.path / "indexes")
 
-    form.button("Go on").dblclick()
+    form.button("Resume").dblclick()
 
     expect(form.outcome).to_contain_text(f"cancelled: {SLOW} images in", timeout=LONG)
     expect(form.problem).to_have_count(0)

@@ -79,7 +79,7 @@ def test_results_are_filtered_by_score_label_and_copies_and_sorted_by_name(calte
     caltech.page.get_by_label("Least score").fill("0.5")
     expect(caltech.hits).to_have_count(sum(found.score >= 0.5 for found in best))
     caltech.page.get_by_label("Least score").fill("0.99")
-    expect(caltech.page.locator(".more")).to_contain_text("No result is left")
+    expect(caltech.page.locator(".more")).to_contain_text("leave no result")
     caltech.page.get_by_label("Least score").fill("0")
 
     caltech.page.get_by_label("Sort by").select_option("name")
@@ -412,7 +412,7 @@ def test_the_label_in_a_link_is_text(new_visitor: Callable[..., Visitor]):
     label = "<img src=x onerror=alert(1)>"
     visitor = new_visitor(at=f"?gallery={ALBUM}&photograph=coffee&label={quote(label)}")
 
-    expect(visitor.page.locator(".more")).to_contain_text("No result is left by the filters.")
+    expect(visitor.page.locator(".more")).to_contain_text("The filters leave no result.")
     expect(visitor.page.get_by_label("Label")).to_have_value(label)
     with visitor.answer():
         visitor.page.get_by_label("Label").select_option("")
@@ -493,7 +493,7 @@ def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
     with visitor.answer():
         chooser.value.set_files(CAT)
     found = visitor.results()
-    for change in ("Rotate", "Flip"):
+    for change in ("Rotate", "Mirror"):
         with visitor.answer():
             press_on(visitor.button(change), "Space")
     with visitor.answer():
@@ -501,7 +501,7 @@ def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
     with visitor.answer():
         press_on(visitor.page.get_by_role("button", name="Remove: More like"))
     press_on(visitor.page.get_by_label("Least score"), "End")
-    expect(visitor.page.locator(".more")).to_contain_text("No result is left")
+    expect(visitor.page.locator(".more")).to_contain_text("leave no result")
     press("Home")
     expect(visitor.hits).to_have_count(10)
     visitor.page.get_by_label("Label").focus()
@@ -552,12 +552,12 @@ def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Vis
     with visitor.answer():
         chips.first.get_by_role("button").dblclick()
     expect(chips).to_have_count(1)
-    for name in ("Mirror to edit →", "Search", "Rotate", "Flip", "Clear crop", "Other examples"):
+    for name in ("Copy to edit →", "Search", "Rotate", "Mirror", "Clear crop", "Other examples"):
         visitor.button(name).dblclick()
     for name in ("JSON", "CSV", "Contact sheet"):
         with visitor.page.expect_download():
             visitor.button(name).dblclick()
-    visitor.button("← Mirror to original").dblclick()
+    visitor.button("← Copy to original").dblclick()
     visitor.button("Webcam").dblclick()
     visitor.button("Cancel").dblclick()
     visitor.search()
