@@ -81,16 +81,16 @@ class Page:
     def cut(self, query: Any) -> Answer:
         return self.call("cut", {"query": query})
 
-    def told(self, name: str, request: Any) -> str:
+    def message(self, name: str, request: Any) -> str:
         """Return the one sentence of an answer that changes nothing else on the page."""
         got = self.call(name, request)
         assert set(got) == {"message"}
         return str(got["message"])
 
-    def told_of(self, query: Any, gallery: Any = "mine", **more: Any) -> str:
-        return self.told("ask", {"gallery": gallery, "query": query, **more})
+    def message_for(self, query: Any, gallery: Any = "mine", **more: Any) -> str:
+        return self.message("ask", {"gallery": gallery, "query": query, **more})
 
-    def told_beside(self, query: Any, gallery: Any = "mine", **more: Any) -> str:
+    def message_beside(self, query: Any, gallery: Any = "mine", **more: Any) -> str:
         """Return the sentence of an answer that shows the query too."""
         got = self.ask(query, gallery, **more)
         assert set(got) == {"query", "message"}
@@ -187,18 +187,20 @@ def test_a_gallery_comes_with_its_facts_and_some_of_its_images(
 def test_a_page_without_any_gallery_says_how_to_make_one(home: Home, tmp_path: Path) -> None:
     service = home.service()
     page = Page(Functions(service, Uploads(tmp_path, service)))
-    assert "python3 create_index.py" in page.told("open", {})
+    assert "python3 create_index.py" in page.message("open", {})
     for gallery in ("", None):
-        assert "There is no gallery to search in yet" in page.told("gallery", {"gallery": gallery})
+        assert "There is no gallery to search in yet" in page.message(
+            "gallery", {"gallery": gallery}
+        )
         for query in ({"kind": "random"}, {"kind": "image", "id": 0}):
-            assert "There is no gallery to search in yet" in page.told_of(query, gallery)
+            assert "There is no gallery to search in yet" in page.message_for(query, gallery)
 
 
 def test_a_damaged_gallery_says_so_and_has_no_images_to_show(page: Page) -> None:
     got = page.call("gallery", {"gallery": "broken"})
     assert "thumbnails.db" in got["gallery"]["refused"]
     assert got["examples"] == []
-    assert "There is no gallery 'gone'" in page.told("gallery", {"gallery": "gone"})
+    assert "There is no gallery 'gone'" in page.message("gallery", {"gallery": "gone"})
 
 
 def test_examples_are_drawn_afresh(page: Page) -> None:
@@ -271,7 +273,7 @@ def test_the_searchs_parameters_have_their_names(page: Page) -> None:
 def test_a_parameter_out_of_its_range_is_refused(page: Page, parameter: dict[str, Any]) -> None:
     query = {"kind": "image", "gallery": "mine", "id": 3}
     [value] = parameter.values()
-    assert str(value) in page.told_beside(query, **parameter)
+    assert str(value) in page.message_beside(query, **parameter)
 
 
 def test_two_hundred_results_come_at_most(home: Home, tmp_path: Path) -> None:
@@ -314,7 +316,7 @@ def test_further_examples_move_the_results(page: Page) -> None:
     moved = ids(page.ask(query, more=[20], less=[9]))
     assert moved != plain
     assert 20 in moved[:2]
-    assert "cancel the query out" in page.told_beside(query, less=[3, 3])
+    assert "cancel the query out" in page.message_beside(query, less=[3, 3])
 
 
 def test_a_picture_that_browsers_cannot_show_gets_one_to_look_at(
@@ -398,11 +400,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_picture_is_told_and_changes_nothing_else(
+def test_what_is_no_picture_is_refused_and_changes_nothing_else(
     page: Page, upload: Callable[..., dict[str, str]], kind: str
 ) -> None:
     data, words = REFUSED[kind]
-    assert words in page.told_of(upload(data))
+    assert words in page.message_for(upload(data))
 
 
 @pytest.mark.parametrize(
@@ -420,17 +422,17 @@ def test_what_is_no_picture_is_told_and_changes_nothing_else(
         (["http://127.0.0.1/"], "must begin with http"),
     ],
 )
-def test_what_is_no_address_is_told_and_changes_nothing_else(
+def test_what_is_no_address_is_refused_and_changes_nothing_else(
     page: Page, address: Any, words: str
 ) -> None:
-    assert words in page.told_of({"kind": "url", "url": address})
+    assert words in page.message_for({"kind": "url", "url": address})
 
 
-def test_an_address_that_gives_no_picture_is_told_and_changes_nothing_else(
+def test_an_address_that_gives_no_picture_is_refused_and_changes_nothing_else(
     page: Page, site: Site
 ) -> None:
     site.pages["/text"] = answer(b"no picture")
-    assert "127.0.0.1" in page.told_of({"kind": "url", "url": f"{site.url}/text"})
+    assert "127.0.0.1" in page.message_for({"kind": "url", "url": f"{site.url}/text"})
 
 
 @pytest.mark.parametrize("gallery", ["broken", "gone", "", None])
@@ -438,7 +440,7 @@ def test_a_good_picture_is_shown_when_only_the_gallery_is_at_fault(
     page: Page, upload: Callable[..., dict[str, str]], gallery: str | None
 ) -> None:
     sent = upload(encoded(picture(1)))
-    assert page.told_beside(sent, gallery)
+    assert page.message_beside(sent, gallery)
     shown = page.ask(sent, gallery)["query"]
     assert shown["path"] == sent["path"]
     assert len(hits(page.ask(shown))) == 30
@@ -455,14 +457,14 @@ def test_a_gallery_that_takes_no_uploads_still_answers_its_own_images(
     page = Page(Functions(service, Uploads(tmp_path / "uploads", service)))
     off = page.call("gallery", {"gallery": "mine"})["gallery"]["uploads_off"]
     assert "Its weights are not here." in off
-    assert page.told_beside(upload(encoded(picture(1)))) == off
+    assert page.message_beside(upload(encoded(picture(1)))) == off
     assert len(hits(page.ask({"kind": "image", "gallery": "mine", "id": 3}))) == 30
 
 
-def test_asking_without_a_picture_is_told(page: Page) -> None:
+def test_asking_without_a_picture_is_refused(page: Page) -> None:
     for query in (None, {}, {"kind": None}, {"kind": "photograph", "name": "mona_lisa"}):
-        assert "no picture to search with" in page.told_of(query)
-        assert "no picture to search with" in page.told("cut", {"query": query})
+        assert "no picture to search with" in page.message_for(query)
+        assert "no picture to search with" in page.message("cut", {"query": query})
 
 
 # --- edits ---------------------------------------------------------------------------------------
@@ -538,13 +540,15 @@ def test_cutting_makes_a_file_of_what_is_seen(
     assert ids(page.ask(cut)) == ids(page.ask(shown | EDITS))
 
 
-def test_a_cut_that_fails_is_told(page: Page, upload: Callable[..., dict[str, str]]) -> None:
+def test_a_cut_that_fails_gives_the_reason(
+    page: Page, upload: Callable[..., dict[str, str]]
+) -> None:
     shown = page.ask(upload(encoded(picture(1))))["query"]
     Path(shown["path"]).unlink()
-    assert "not here any more" in page.told("cut", {"query": shown | EDITS})
-    assert "not here any more" in page.told_of(shown)
+    assert "not here any more" in page.message("cut", {"query": shown | EDITS})
+    assert "not here any more" in page.message_for(shown)
     nobody = {"kind": "image", "gallery": "gone", "id": 0}
-    assert "There is no gallery 'gone'" in page.told("cut", {"query": nobody | EDITS})
+    assert "There is no gallery 'gone'" in page.message("cut", {"query": nobody | EDITS})
 
 
 # --- references ----------------------------------------------------------------------------------
@@ -600,9 +604,9 @@ def test_no_file_outside_the_uploads_is_ever_read(
         with pytest.raises(UsageError, match="not here any more"):
             uploads.read({"kind": "file", "path": path})
         file = {"kind": "file", "path": path, "name": "a", "src": "gradio_api/file=a"}
-        assert "not here any more" in page.told_of(file)
-        assert "not here any more" in page.told_of(file | {"kind": "upload"})
-        assert "not here any more" in page.told("cut", {"query": file | EDITS})
+        assert "not here any more" in page.message_for(file)
+        assert "not here any more" in page.message_for(file | {"kind": "upload"})
+        assert "not here any more" in page.message("cut", {"query": file | EDITS})
 
 
 def test_an_upload_that_is_no_picture_is_named(
@@ -613,7 +617,7 @@ def test_an_upload_that_is_no_picture_is_named(
         uploads.reference(event["path"], event["name"])
 
 
-def test_a_folder_that_takes_no_pictures_is_told(uploads: Uploads, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(uploads: Uploads, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "uploads")
     with pytest.raises(StorageError, match="cannot be kept"):
         uploads.keep(encoded(picture(1)), "x")
@@ -673,7 +677,7 @@ BAD_IDS = ["abc", "", "1.5", 1.5, None, [], {}, math.nan, math.inf, "9" * 5_000,
 
 
 @pytest.mark.parametrize("box", BAD_BOXES, ids=repr)
-def test_a_box_that_is_none_is_told(
+def test_a_box_that_is_none_is_refused(
     page: Page, upload: Callable[..., dict[str, str]], box: Any
 ) -> None:
     for query in (
@@ -682,26 +686,26 @@ def test_a_box_that_is_none_is_told(
         {"kind": "photograph", "name": "rocket"},
         upload(encoded(picture(1))) | {"kind": "file"},
     ):
-        assert "box" in page.told_of(query | {"box": box})
-        told = page.told("cut", {"query": query | {"box": box}})
-        assert "box" in told
-        assert not set("[{}]") & set(told)  # people read it, not programs
+        assert "box" in page.message_for(query | {"box": box})
+        message = page.message("cut", {"query": query | {"box": box}})
+        assert "box" in message
+        assert not set("[{}]") & set(message)  # people read it, not programs
 
 
 @pytest.mark.parametrize("turns", ["abc", 1.5, [1], {"a": 1}, math.nan, math.inf], ids=repr)
-def test_a_number_of_turns_that_is_none_is_told(page: Page, turns: Any) -> None:
+def test_a_number_of_turns_that_is_none_is_refused(page: Page, turns: Any) -> None:
     query = {"kind": "image", "gallery": "mine", "id": 3, "turns": turns}
-    assert "The number of turns must be a whole number" in page.told_of(query)
-    assert "The number of turns must be a whole number" in page.told("cut", {"query": query})
+    assert "The number of turns must be a whole number" in page.message_for(query)
+    assert "The number of turns must be a whole number" in page.message("cut", {"query": query})
 
 
 @pytest.mark.parametrize("image", BAD_IDS, ids=lambda image: repr(image)[:20])
-def test_an_id_that_is_none_is_told(page: Page, image: Any) -> None:
+def test_an_id_that_is_none_is_refused(page: Page, image: Any) -> None:
     for gallery in ("mine", "other", "", None):
         query = {"kind": "image", "gallery": gallery, "id": image}
-        sentences = [page.told_of(query)]
+        sentences = [page.message_for(query)]
         if gallery:
-            sentences.append(page.told("cut", {"query": query | EDITS}))
+            sentences.append(page.message("cut", {"query": query | EDITS}))
         assert all("id is a number" in said or "no image" in said for said in sentences)
 
 
@@ -718,35 +722,35 @@ def test_an_id_that_is_none_is_told(page: Page, image: Any) -> None:
         ([-1], "no image '-1'"),
     ],
 )
-def test_examples_that_are_none_are_told(page: Page, ids: Any, words: str) -> None:
-    assert words in page.told_beside({"kind": "image", "gallery": "mine", "id": 3}, more=ids)
+def test_examples_that_are_none_are_refused(page: Page, ids: Any, words: str) -> None:
+    assert words in page.message_beside({"kind": "image", "gallery": "mine", "id": 3}, more=ids)
 
 
 @pytest.mark.parametrize("gallery", [7, ["mine"], {"mine": 1}, "../mine", "x" * 200], ids=type)
-def test_a_gallery_that_is_none_is_told(page: Page, gallery: Any) -> None:
+def test_a_gallery_that_is_none_is_refused(page: Page, gallery: Any) -> None:
     query = {"kind": "image", "gallery": "mine", "id": 3}
-    assert "There is no gallery" in page.told_beside(query, gallery)
-    assert "There is no gallery" in page.told_of(query | {"gallery": gallery})
-    assert "There is no gallery" in page.told_of({"kind": "random"}, gallery)
-    assert "There is no gallery" in page.told("gallery", {"gallery": gallery})
+    assert "There is no gallery" in page.message_beside(query, gallery)
+    assert "There is no gallery" in page.message_for(query | {"gallery": gallery})
+    assert "There is no gallery" in page.message_for({"kind": "random"}, gallery)
+    assert "There is no gallery" in page.message("gallery", {"gallery": gallery})
 
 
 @pytest.mark.parametrize("query", ["abc", 7, ["path"], True], ids=repr)
-def test_a_query_that_is_none_is_told(page: Page, query: Any) -> None:
-    assert "load it again" in page.told_of(query)
-    assert "load it again" in page.told("cut", {"query": query})
+def test_a_query_that_is_none_is_refused(page: Page, query: Any) -> None:
+    assert "load it again" in page.message_for(query)
+    assert "load it again" in page.message("cut", {"query": query})
 
 
 @pytest.mark.parametrize("kind", ["upload", "photograph", "url", "image", "file", "x", 7, ["url"]])
-def test_a_query_without_what_it_should_say_is_told(page: Page, kind: Any) -> None:
-    page.told_of({"kind": kind})
-    page.told("cut", {"query": {"kind": kind}})
+def test_a_query_without_what_it_should_say_is_refused(page: Page, kind: Any) -> None:
+    page.message_for({"kind": kind})
+    page.message("cut", {"query": {"kind": kind}})
 
 
 @pytest.mark.parametrize("request_", [None, "abc", 7, [], ["gallery"]], ids=repr)
 @pytest.mark.parametrize("name", ["gallery", "ask", "cut", "open"])
-def test_a_request_that_is_none_is_told(page: Page, name: str, request_: Any) -> None:
-    assert "load it again" in page.told(name, request_)
+def test_a_request_that_is_none_is_refused(page: Page, name: str, request_: Any) -> None:
+    assert "load it again" in page.message(name, request_)
 
 
 JSON = st.recursive(
@@ -845,4 +849,4 @@ def test_names_of_galleries_and_files_come_as_they_are_for_the_page_to_show_as_t
     found = hits(page.ask({"kind": "image", "gallery": "mine", "id": 0}))
     assert found[0]["path"] == '<b>bold & brave/0"<i>.jpg'
     assert found[0]["labels"] == ["<b>bold & brave"]
-    assert "'<script>'" in page.told_of({"kind": "image", "gallery": "<script>", "id": 0})
+    assert "'<script>'" in page.message_for({"kind": "image", "gallery": "<script>", "id": 0})

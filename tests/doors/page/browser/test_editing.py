@@ -1,4 +1,4 @@
-"""The two windows: search with a part, and mirror what one shows into the other."""
+"""The two windows: search with a part, and copy the picture of one into the other."""
 
 from collections.abc import Callable
 
@@ -110,7 +110,7 @@ def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
     assert visitor.results() == whole
 
 
-def test_mirroring_to_edit_brings_the_whole_original_back(visitor: Visitor):
+def test_copying_to_edit_brings_the_whole_original_back(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()
     crop_rocket(visitor)
@@ -123,7 +123,7 @@ def test_mirroring_to_edit_brings_the_whole_original_back(visitor: Visitor):
     assert visitor.results() == whole
 
 
-def test_mirroring_to_the_original_makes_the_part_the_picture(visitor: Visitor):
+def test_copying_to_the_original_makes_the_part_the_picture(visitor: Visitor):
     upload_both(visitor)
     before = visitor.shown(visitor.original)
     crop_rocket(visitor)
@@ -164,7 +164,7 @@ def test_a_part_of_an_image_of_the_gallery_is_searched_and_can_be_the_original(v
     assert visitor.shown(visitor.original)[1:] == pytest.approx((width / 2, height / 2), abs=3)
 
 
-def test_mirroring_overtakes_a_search_that_is_under_way(visitor: Visitor):
+def test_copying_overtakes_a_search_that_is_under_way(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()
     with visitor.held_back("component_server") as let_through:
