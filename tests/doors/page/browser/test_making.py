@@ -242,7 +242,8 @@ def test_a_server_that_is_stopped_stops_the_build_and_another_one_completes_it(
     assert (tmp_path / "stderr").read_text() == ""
 
     form = Form(new_visitor())
-    form.starts("stopped", many)
+    form.fill("stopped", folder=str(many))
+    form.start()
 
     expect(form.outcome).to_contain_text(f"stopped: {SLOW} images in", timeout=LONG)
 
