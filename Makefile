@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
 LAB_READY := $(VENV)/.requirements-lab-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
+NODE_READY := node_modules/.package-lock.json
 
 # --$(2) with the value of $(1), where there is one; the environment's NAME is no gallery's.
 option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $($(1)),--$(2) "$($(1))"))
@@ -56,11 +57,12 @@ test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen t
 test-all: $(DEV_READY) ## run these and the long ones: every model, every step, more examples
 	$(PYTEST) -m "" --hypothesis-profile=all
 
-check: $(DEV_READY) ## check style, types, imports and documents
+check: $(DEV_READY) $(NODE_READY) ## check style, types, imports, the page's scripts and documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	node_modules/.bin/biome lint --error-on-warnings
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 format: $(DEV_READY) ## put the code into its one format
@@ -84,8 +86,8 @@ bench-formats: $(LAB_READY) ## measure size and load time of vectors in each sto
 screenshots: $(DEV_READY) ## make the README's pictures of the page anew (needs Chromium)
 	$(BIN)/python -m docs.screenshots
 
-clean: ## remove .venv and the caches of the tools
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+clean: ## remove .venv, node_modules and the caches of the tools
+	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
@@ -122,3 +124,7 @@ $(LAB_READY): $(LAB_FILES) | $(BIN)/python
 $(DEV_READY): requirements-dev.txt $(LAB_FILES) | $(BIN)/python
 	$(call install_lab,requirements-dev.txt)
 	@touch $@ $(LAB_READY) $(RUN_READY)
+
+$(NODE_READY): package.json package-lock.json
+	npm ci --silent
+	@touch $@

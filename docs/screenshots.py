@@ -28,6 +28,7 @@ def results(page: Page) -> None:
 
 def part(page: Page) -> None:
     """Search with a part of it."""
+    page.locator("#edit .frame img").evaluate("(image) => image.decode()")
     frame = page.locator("#edit .frame").bounding_box()
     assert frame is not None
     page.mouse.move(frame["x"] + 0.05 * frame["width"], frame["y"] + 0.2 * frame["height"])

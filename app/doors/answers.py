@@ -1,4 +1,4 @@
-"""Results → the JSON that every door gives alike."""
+"""Results, images and galleries → the one JSON that every door gives, the page too."""
 
 from dataclasses import asdict, fields
 from typing import Any

@@ -438,8 +438,8 @@ def test_an_upload_is_searched_edited_and_cut_over_http(served: Served) -> None:
     answer = ask(served.client, query)
     assert len(answer["results"]["hits"]) == 23
     best = answer["results"]["hits"][0]
-    assert served.client.get(f"/{best['thumbnail']}").headers["content-type"] == "image/webp"
-    assert served.client.get(f"/{best['picture']}").status_code == 200
+    assert served.client.get(f"/{best['thumbnail_url']}").headers["content-type"] == "image/webp"
+    assert served.client.get(f"/{best['image_url']}").status_code == 200
     assert served.client.get(f"/{answer['query']['src']}").content == data
 
     edited = answer["query"] | {"turns": 1, "box": [0, 0, 0.5, 1]}

@@ -1,11 +1,11 @@
-"""What the page asks to make a gallery: JSON ↔ the maker."""
+"""The page's requests to make a gallery → the gallery maker, and its progress as JSON."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.build.jobs import Archive, GalleryMaker, MakeRequest, Progress, Uploaded
-from app.doors.page.functions import Answer, telling
+from app.doors.page.functions import Answer, answering
 from app.doors.page.references import Uploads, entry, whole_number
 from app.errors import UsageError
 from app.images.formats import SUFFIXES
@@ -15,7 +15,7 @@ _GONE = "The uploaded files are not here any more: choose them again."
 
 
 class MakingFunctions:
-    """The functions that `create.js` calls: JSON in, JSON out; an AppError is {"message": …}."""
+    """The functions that the page's form calls; an AppError becomes {"message": its sentence}."""
 
     def __init__(self, maker: GalleryMaker, uploads: Uploads) -> None:
         self._maker = maker
@@ -23,7 +23,7 @@ class MakingFunctions:
 
     @property
     def off(self) -> str:
-        """Why no gallery can be made; '' if one can."""
+        """The reason why no gallery can be made; '' if one can."""
         return self._maker.off
 
     @property
@@ -35,10 +35,10 @@ class MakingFunctions:
             *(self.making, self.may_make, self.make_gallery),
             *(self.go_on, self.cancel_making, self.discard_making, self.forget_uploads),
         )
-        return [telling(function) for function in functions]
+        return [answering(function) for function in functions]
 
     def making(self, request: Mapping[str, Any]) -> Answer:
-        """Return what can be chosen, and how far the build is."""
+        """Return the models, the suffixes of picture files, and the build's progress."""
         return {
             "models": [
                 {"name": name, "downloads": downloads} for name, downloads in self._maker.models()
@@ -48,7 +48,7 @@ class MakingFunctions:
         }
 
     def may_make(self, request: Mapping[str, Any]) -> Answer:
-        """Answer before anything is uploaded whether it would be in vain."""
+        """Answer before an upload whether the gallery could be made at all."""
         self._maker.check(
             *_named(request),
             needed_bytes=whole_number(entry(request, "bytes") or 0, "The number of bytes"),
@@ -57,29 +57,29 @@ class MakingFunctions:
         return {}
 
     def make_gallery(self, request: Mapping[str, Any]) -> Answer:
-        """Start to make a gallery."""
+        """Start a build."""
         name, model = _named(request)
         pictures = self._pictures(entry(request, "pictures") or {})
         self._maker.start(MakeRequest(name, model, pictures))
         return {"progress": _shown(self._maker.progress())}
 
     def go_on(self, request: Mapping[str, Any]) -> Answer:
-        """Go on with what was stopped."""
+        """Resume the stopped build."""
         self._maker.go_on()
         return {"progress": _shown(self._maker.progress())}
 
     def cancel_making(self, request: Mapping[str, Any]) -> Answer:
-        """Stop what runs."""
+        """Stop the running build."""
         self._maker.cancel()
         return {"progress": _shown(self._maker.progress())}
 
     def discard_making(self, request: Mapping[str, Any]) -> Answer:
-        """Delete what was stopped."""
+        """Delete what the stopped build has made."""
         self._maker.discard()
         return {"progress": _shown(self._maker.progress())}
 
     def forget_uploads(self, request: Mapping[str, Any]) -> Answer:
-        """Delete what was uploaded for a gallery that is not made after all."""
+        """Delete files that were uploaded for a gallery that is not made after all."""
         paths = entry(request, "paths")
         for path in paths if isinstance(paths, list) else ():
             self._uploads.inside(str(path), _GONE).unlink(missing_ok=True)
@@ -114,7 +114,7 @@ def _folder(path: str) -> Path:
         raise UsageError("A folder's path has no zero byte in it: type it again.")
     try:
         return Path(path).expanduser()
-    except RuntimeError as exc:  # ~name of nobody
+    except RuntimeError as exc:  # ~name of a user that does not exist
         raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
 
 
@@ -126,20 +126,20 @@ def _shown(progress: Progress) -> dict[str, Any]:
         "done": progress.done,
         "total": progress.total,
         "rate": round(progress.rate, 1),
-        "secondsLeft": progress.seconds_left,
+        "seconds_left": progress.seconds_left,
         "stopping": progress.stopping,
-        "canGoOn": progress.can_go_on,
-        "told": progress.message,
+        "can_go_on": progress.can_go_on,
+        "message": progress.message,
     }
     if progress.report is not None:
         report = progress.report
         shown["report"] = {
             "images": report.manifest.images,
             "seconds": round(report.seconds, 1),
-            "recall": round(report.manifest.recall_reranked, 4),
+            "recall": report.manifest.recall_reranked,
             "notes": list(report.manifest.notes),
             "skipped": len(report.skipped),
-            "skippedFiles": [
+            "skipped_files": [
                 {"path": skip.path, "reason": skip.reason}
                 for skip in report.skipped[:_MOST_SKIPPED_SHOWN]
             ],

@@ -1,4 +1,4 @@
-"""What gradio_client calls by name, /search and /galleries → the service, checked."""
+"""Calls of gradio_client, /search and /galleries → searches and galleries' facts."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,12 +18,12 @@ from app.search.question import BY_NAME, File, SearchRequest, Url, check_only_on
 from app.search.service import SearchService
 
 _URLS = ("http://", "https://")
-_Asked = ParamSpec("_Asked")
+_Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
 
 def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> None:
-    """Add the endpoints to the page that is being made; programs send the token, if there is one.
+    """Add the endpoints to the page under construction; programs send the token, if there is one.
 
     The functions' arguments and docstrings are what gradio_client's `view_api` shows.
     """
@@ -33,7 +33,7 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
     ) -> dict[str, Any]:
         """Find the images of a gallery most similar to a picture: a file, or its URL as text.
 
-        Or, with `id` and no image, to one of the gallery.
+        Or, with `id` and no image, to one of the gallery's own.
         """
         _check(access, request)
         given = dict(zip((*BY_NAME, "id"), values, strict=True))  # Gradio gives all, in order
@@ -41,7 +41,7 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
         check_only_one(("image", image), ("id", public_id))
         query = _query(image, uploads) if public_id is None else one_query(id=public_id)
         result = service.answer(SearchRequest.of(query, **given))
-        return _kept_from_downloading(search_answer(result))
+        return _without_paths(search_answer(result))
 
     def galleries(request: gr.Request) -> list[dict[str, Any]]:
         """List every gallery, those that cannot be searched with the reason."""
@@ -50,7 +50,7 @@ def name_endpoints(service: SearchService, uploads: Uploads, access: Access) -> 
 
     _describe(search)
     for function in (search, galleries):
-        gr.api(_telling(function), api_name=function.__name__, queue=False)
+        gr.api(_raising_gradio_errors(function), api_name=function.__name__, queue=False)
 
 
 def _describe(search: Any) -> None:
@@ -80,10 +80,10 @@ def _query(image: Any, uploads: Uploads) -> File | Url:
     return Url(place) if place.startswith(_URLS) else File(uploads.read({"path": place}))
 
 
-def _kept_from_downloading(answer: dict[str, Any]) -> dict[str, Any]:
+def _without_paths(answer: dict[str, Any]) -> dict[str, Any]:
     """Return the answer with each `path` named `file`.
 
-    gradio_client takes whatever has a path for a file of the server's, and asks for it.
+    gradio_client takes every object with a `path` for a file of the server, and downloads it.
     """
     results = [
         {"file" if key == "path" else key: value for key, value in hit.items()}
@@ -92,14 +92,16 @@ def _kept_from_downloading(answer: dict[str, Any]) -> dict[str, Any]:
     return answer | {"results": results}
 
 
-def _telling(function: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
-    """Turn an AppError into the sentence that gradio_client raises."""
+def _raising_gradio_errors(
+    function: Callable[_Arguments, _Answer],
+) -> Callable[_Arguments, _Answer]:
+    """Return the function with an AppError turned into the error that gradio_client raises."""
 
     @wraps(function)
-    def told(*arguments: _Asked.args, **options: _Asked.kwargs) -> _Answer:
+    def answer(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Answer:
         try:
             return function(*arguments, **options)
         except AppError as exc:
             raise gr.Error(str(exc), print_exception=False) from exc
 
-    return told
+    return answer

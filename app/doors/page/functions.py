@@ -1,28 +1,28 @@
-"""What the page asks: each translates between the browser's values and the service."""
+"""The page's requests → searches and galleries' facts, as JSON."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.doors.page import answers
+from app.doors.answers import gallery_answer, image_answer, search_answer
 from app.doors.page.references import (
     Reference,
     Uploads,
     edit_of,
     entries,
     entry,
-    examples_of,
     id_of,
     image_reference,
-    question,
+    query_and_edit,
     whole_picture,
 )
 from app.errors import AppError, DecodeError, NotFoundError, UsageError
-from app.search.question import MAX_K
+from app.search.question import BY_NAME, MAX_K, SearchRequest
 from app.search.service import SearchService
+from app.values import SearchResult
 
 EXAMPLES = Path(__file__).parent / "examples"
 PHOTOGRAPHS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.jpg")))
@@ -44,7 +44,7 @@ class Functions:
     @property
     def all(self) -> list[Callable[[Any], Answer]]:
         """The functions, under the names that the scripts call them by."""
-        return [telling(self.open), telling(self.gallery), telling(self.ask), telling(self.cut)]
+        return [answering(each) for each in (self.open, self.gallery, self.ask, self.cut)]
 
     def open(self, request: Mapping[str, Any]) -> Answer:
         """Return every gallery, for a page that was just opened."""
@@ -55,24 +55,25 @@ class Functions:
                 "python3 create_index.py --images DIR --name NAME, then load this page again."
             )
         return {
-            "galleries": [answers.gallery(info) for info in infos],
+            "galleries": [gallery_answer(info) for info in infos],
             "photographs": PHOTOGRAPHS,
         }
 
     def gallery(self, request: Mapping[str, Any]) -> Answer:
-        """Return what there is to say of a gallery, and a fresh row of its images."""
+        """Return a gallery's facts, and a fresh row of its images."""
         name = _chosen(entry(request, "gallery"))
         info = self._service.gallery(name)
         drawn = [] if info.refused else self._service.random_images(name, RANDOM_EXAMPLES)
         return {
-            "gallery": answers.gallery(info),
-            "examples": [answers.image(name, image) for image in drawn],
+            "gallery": gallery_answer(info),
+            "examples": [image_answer(name, image) for image in drawn],
         }
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """Return the query's reference, and the results of searching with it.
 
-        The query is shown also where the search fails for a reason that is not its own: another
+        The request holds "gallery" and "query", and the search's parameters by their names. The
+        query is shown also where the search fails for a reason that is not its own: another
         gallery may take it.
         """
         gallery = entry(request, "gallery")
@@ -86,7 +87,7 @@ class Functions:
             return {"query": reference, "message": str(exc)}
 
     def cut(self, request: Mapping[str, Any]) -> Answer:
-        """Return the reference of a picture made of what a query shows, its edits done."""
+        """Return the reference of a new picture: the query's, with its edits applied."""
         reference = self._reference(entry(request, "query"), None)
         edit = edit_of(reference)
         if edit.is_nothing:
@@ -96,7 +97,7 @@ class Functions:
         return {"query": self._uploads.keep(part, f"part of {reference['name']}")}
 
     def _reference(self, query: Any, gallery: object) -> Reference:
-        """Return the checked reference of a query, of whatever kind; it keeps a link's edits."""
+        """Return the checked reference of a query of any kind; it keeps a link's edits."""
         kind = entry(query or {}, "kind")
         if kind == "upload":
             name = str(entry(query, "name") or "The picture")
@@ -127,38 +128,40 @@ class Functions:
     def _results(
         self, reference: Reference, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
-        query, edit = question(reference, gallery, self._service, self._uploads)
-        search = partial(
-            self._service.search,
-            gallery,
-            query,
-            k=MAX_K,
-            edit=edit,
-            **examples_of(entry(request, "examples"), gallery),
-            exact=bool(entry(request, "exact")),
-            leave_out_same_file=bool(entry(request, "leaveOut")),
-        )
-        nearest = search()  # a label is chosen from theirs
-        result, label = nearest, str(entry(request, "label") or "")
-        if label:
+        query, edit = query_and_edit(reference, gallery, self._service, self._uploads)
+        given = {name: value for name, value in request.items() if name in BY_NAME}
+        given |= {"gallery": gallery, "turns": edit.quarter_turns}
+        given |= {"mirrored": edit.mirrored, "box": edit.box}
+        asked = SearchRequest.of(query, **{"k": MAX_K} | given)
+        nearest = self._service.answer(replace(asked, label=""))  # counted for the choice of labels
+        result = nearest
+        if asked.label:
             try:
-                result = search(label=label)
-            except NotFoundError:  # a link's, or that of another gallery
+                result = self._service.answer(asked)
+            except NotFoundError:  # a label from a link, or from another gallery
                 result = replace(nearest, hits=())
-        return answers.results(result) | {"nearest": answers.label_counts(nearest)}
+        answer = search_answer(result)
+        return {"hits": answer.pop("results"), **answer, "nearest": _label_counts(nearest)}
 
 
-def telling(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:
-    """Turn an AppError into the sentence that the page shows."""
+def answering(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:
+    """Return the function with an AppError turned into {"message": its sentence}."""
 
-    def told(request: Any) -> Answer:
+    def answer(request: Any) -> Answer:
         try:
             return function(entries(request))
         except AppError as exc:
             return {"message": str(exc)}
 
-    told.__name__ = function.__name__
-    return told
+    answer.__name__ = function.__name__
+    return answer
+
+
+def _label_counts(nearest: SearchResult) -> dict[str, Any]:
+    """Return how many images were found, and how many of each label, the most frequent first."""
+    counts = Counter(label for hit in nearest.hits for label in hit.image.labels)
+    labels = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return {"images": len(nearest.hits), "labels": labels}
 
 
 def _edits(query: Mapping[str, Any]) -> dict[str, Any]:

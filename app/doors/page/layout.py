@@ -1,4 +1,4 @@
-"""The page's layout and its events; what it shows and asks is in `assets/` and `functions`."""
+"""The page's layout and events; its contents come from `assets/`, its answers from `functions`."""
 
 from html import escape
 from pathlib import Path
@@ -23,16 +23,17 @@ from app.values import MAX_PICTURE_BYTES
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_BYTES_OF_A_ZIP = 4_000_000_000
-_THREADS = 32  # other than Gradio's 40, they are the page's own: else it shares those of the routes
+_THREADS = 32  # any number but Gradio's default, 40: with that the page shares the routes' threads
 _MOST_SHOWN_AT_FIRST = 100
 _TITLE = "Reverse image search"
 FIRST_PARTS = {"page", "examples", *INTERNAL_ROUTES}  # of the page's addresses
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 <meta name="description" content="Find the images of a gallery that look like yours.">
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
 """ + "".join(
-    # Linked, for Gradio would rewrite the selectors of styles that it is given.
+    # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
     for name in ("page", "query", "results", "detail", "create")
 )
@@ -41,16 +42,16 @@ _ORIGINAL = f"""<section class="pane" aria-label="Original"><h2>Original</h2>
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
-<button type="button" data-action="mirror-to-edit">Mirror to edit →</button>
+<button type="button" data-action="copy-to-edit">Copy to edit →</button>
 <input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden
   aria-label="Picture file"></div></section>"""
 _EDIT = """<section class="pane" aria-label="Edit">
 <h2>Edit <small>drag a rectangle to search for a part</small></h2>
 <div class="stage"></div><div class="ways">
-<button type="button" data-action="mirror-to-original">← Mirror to original</button>
-<button type="button" data-action="turn" title="A quarter turn clockwise">Rotate</button>
-<button type="button" data-action="flip" title="Mirror left to right">Flip</button>
-<button type="button" data-action="clear-box">Clear crop</button></div></section>"""
+<button type="button" data-action="copy-to-original">← Copy to original</button>
+<button type="button" data-action="rotate" title="A quarter turn clockwise">Rotate</button>
+<button type="button" data-action="mirror" title="Swap left and right">Mirror</button>
+<button type="button" data-action="clear-crop">Clear crop</button></div></section>"""
 
 
 def mount_page(
@@ -62,13 +63,13 @@ def mount_page(
     *,
     root_path: str = "",
 ) -> FastAPI:
-    """Mount the page at / of `application`; uploaded pictures are kept in `uploads`."""
+    """Mount the page at / of `application`; uploaded pictures go to the folder `uploads`."""
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
-    kept = Uploads(uploads, service)
-    page = make_page(service, Functions(service, kept), MakingFunctions(maker, kept))
+    pictures = Uploads(uploads, service)
+    page = make_page(service, Functions(service, pictures), MakingFunctions(maker, pictures))
     with page:
-        name_endpoints(service, kept, access)
+        name_endpoints(service, pictures, access)
     mounted: FastAPI = gr.mount_gradio_app(
         application,
         page,
@@ -90,7 +91,7 @@ def mount_page(
 
 
 def make_page(service: SearchService, functions: Functions, making: MakingFunctions) -> gr.Blocks:
-    """Return the page; it keeps nothing of a visitor on the server."""
+    """Return the page; the server keeps no state of its visitors."""
     page: gr.Blocks
     with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
         page.max_threads = _THREADS
@@ -106,83 +107,102 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
                 'noAddress: () => trigger("clear_address", {})',
             ),
         )
-        with gr.Row(elem_id="top"):
-            gr.HTML(
-                f"<h1>{_TITLE}</h1><p>Find the images of a gallery that look like yours. "
-                "Nothing leaves this machine.</p>",
-                elem_id="title",
-                apply_default_css=False,
-            )
-            with gr.Column(elem_id="gallery-column", min_width=280):
-                gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
-                _part("facts", '<div class="gallery-facts"></div>')
-                off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
-                gives = f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}"
-                _part("create", f'<div class="create">{off}</div>', "", gives, making.all)
+        gallery = _top_row(making)
         with gr.Row(elem_id="columns"):
-            with gr.Column(elem_id="query-column", scale=2, min_width=320):
-                takes = f'which: "original", upload, mostBytes: {MAX_PICTURE_BYTES}'
-                _part("original", _ORIGINAL, "query_pane", takes)
-                with gr.Row(elem_id="address"):
-                    url = gr.Textbox(
-                        label="Address of a picture",
-                        placeholder="https://…",
-                        elem_id="url",
-                        max_lines=1,
-                        scale=3,
-                        min_width=160,
-                    )
-                    search = gr.Button(
-                        "Search", variant="primary", elem_id="search", scale=1, min_width=90
-                    )
-                _part("message", '<div class="place" role="alert"></div>')
-                _part("edit", _EDIT, "query_pane", 'which: "edit", upload')
-            with gr.Column(elem_id="results-column", scale=5, min_width=320):
-                with gr.Row(elem_id="examples-row"):
-                    _part("examples", '<div class="examples"></div>')
-                    others = gr.Button("Other examples", size="sm", elem_id="others", min_width=60)
-                with gr.Row(elem_id="how"):
-                    k = gr.Slider(
-                        1,
-                        _MOST_SHOWN_AT_FIRST,
-                        10,
-                        step=1,
-                        label="How many results",
-                        elem_id="k",
-                        scale=2,
-                        min_width=200,
-                    )
-                    leave_out = gr.Checkbox(
-                        label="Leave out the query's own file", elem_id="leave-out", min_width=160
-                    )
-                    exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
-                _part("results", '<div class="results"></div>')
-
-        # Events. Gradio's controls tell the page's session what they are set to, and the other way
-        # round; what is asked of the server goes through the session alone, so that an answer that
-        # was overtaken by a newer question is dropped.
-        controls = [gallery, k, exact, leave_out]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        changed = {
-            "inputs": controls,
-            "js": "(...values) => { session.controlsChanged(...values) }",
-        }
-        for control in (gallery.select, k.change, exact.change, leave_out.change):
-            control(None, **changed, **quiet)
-        for asks in (search.click, url.submit):
-            asks(None, url, None, js="(url) => { session.search(url) }", **quiet)
-        others.click(None, js="() => { session.drawExamples() }", **quiet)
-        shown = {"outputs": controls, "js": "() => session.controlValues()"}
-        session.set_controls(None, None, **shown, **quiet)
-        session.clear_address(None, None, url, js="() => ''", **quiet)
-        for opened_or_more in (page.load, session.list_galleries):
-            opened_or_more(
-                lambda: gr.Dropdown([info.name for info in service.galleries()], value=None),
-                None,
-                gallery,
-                **quiet,
-            ).then(None, None, **shown, **quiet)
+            url, search = _query_column()
+            k, exact, leave_out_same_file, others = _results_column()
+        for submit in (search.click, url.submit):
+            submit(None, url, None, js="(url) => { session.search(url) }", **_QUIET)
+        others.click(None, js="() => { session.drawExamples() }", **_QUIET)
+        session.clear_address(None, None, url, js="() => ''", **_QUIET)
+        _connect(page, session, service, [gallery, k, exact, leave_out_same_file])
     return page
+
+
+def _top_row(making: MakingFunctions) -> gr.Dropdown:
+    """Lay out the title and the gallery's column; return the choice of a gallery."""
+    with gr.Row(elem_id="top"):
+        gr.HTML(
+            f"<h1>{_TITLE}</h1><p>Find the images of a gallery that look like yours. "
+            "Nothing leaves this machine.</p>",
+            elem_id="title",
+            apply_default_css=False,
+        )
+        with gr.Column(elem_id="gallery-column", min_width=280):
+            gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
+            _part("facts", '<div class="gallery-facts"></div>')
+            off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
+            arguments = f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}"
+            _part("create", f'<div class="create">{off}</div>', "", arguments, making.all)
+    return gallery
+
+
+def _query_column() -> tuple[gr.Textbox, gr.Button]:
+    """Lay out the two windows; return the field of an address and the search button."""
+    with gr.Column(elem_id="query-column", scale=2, min_width=320):
+        arguments = f'which: "original", upload, mostBytes: {MAX_PICTURE_BYTES}'
+        _part("original", _ORIGINAL, "query_pane", arguments)
+        with gr.Row(elem_id="address"):
+            url = gr.Textbox(
+                label="Address of a picture",
+                placeholder="https://…",
+                elem_id="url",
+                max_lines=1,
+                scale=3,
+                min_width=160,
+            )
+            search = gr.Button("Search", variant="primary", elem_id="search", scale=1, min_width=90)
+        _part("message", '<div class="place" role="alert"></div>')
+        _part("edit", _EDIT, "query_pane", 'which: "edit"')
+    return url, search
+
+
+def _results_column() -> tuple[gr.Slider, gr.Checkbox, gr.Checkbox, gr.Button]:
+    """Lay out examples and results; return the search's controls and "Other examples"."""
+    with gr.Column(elem_id="results-column", scale=5, min_width=320):
+        with gr.Row(elem_id="examples-row"):
+            _part("examples", '<div class="examples"></div>')
+            others = gr.Button("Other examples", size="sm", elem_id="others", min_width=60)
+        with gr.Row(elem_id="how"):
+            k = gr.Slider(
+                1,
+                _MOST_SHOWN_AT_FIRST,
+                10,
+                step=1,
+                label="How many results",
+                elem_id="k",
+                scale=2,
+                min_width=200,
+            )
+            leave_out_same_file = gr.Checkbox(
+                label="Leave out the query's own file", elem_id="leave-out", min_width=160
+            )
+            exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
+        _part("results", '<div class="results"></div>')
+    return k, exact, leave_out_same_file, others
+
+
+def _connect(
+    page: gr.Blocks, session: gr.HTML, service: SearchService, controls: list[Any]
+) -> None:
+    """Let Gradio's controls report their values to the page's session, and be set by it.
+
+    The session alone sends requests to the server: it drops an answer that a newer request has
+    overtaken.
+    """
+    gallery, k, exact, leave_out_same_file = controls
+    changed = {"inputs": controls, "js": "(...values) => { session.controlsChanged(...values) }"}
+    for control in (gallery.select, k.change, exact.change, leave_out_same_file.change):
+        control(None, **changed, **_QUIET)
+    set_controls = {"outputs": controls, "js": "() => session.controlValues()"}
+    session.set_controls(None, None, **set_controls, **_QUIET)
+    for load in (page.load, session.list_galleries):
+        load(
+            lambda: gr.Dropdown([info.name for info in service.galleries()], value=None),
+            None,
+            gallery,
+            **_QUIET,
+        ).then(None, None, **set_controls, **_QUIET)
 
 
 def _part(
@@ -192,7 +212,7 @@ def _part(
     arguments: str = "",
     server_functions: list[Any] | None = None,
 ) -> gr.HTML:
-    """Return a part of the page that a script of `assets/` fills."""
+    """Return a part of the page, to be filled by a script of `assets/`."""
     return gr.HTML(
         None,
         html_template=template,
@@ -205,6 +225,6 @@ def _part(
 
 def _script(name: str, arguments: str) -> str:
     words = ", ".join(filter(None, ["element", arguments]))
-    # Taken from the page's own address: Gradio's script, which runs this, lies elsewhere.
+    # Relative to the page's own address: Gradio's script, which runs this, lies elsewhere.
     address = f'new URL("page/{name}.js", document.baseURI).href'
     return f"import({address}).then((part) => part.start({{ {words} }}));"

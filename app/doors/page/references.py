@@ -1,9 +1,10 @@
-"""What a pane of the page holds → what the service is asked; checked, as browsers send anything.
+"""The reference of a query picture, as the page holds it → a checked query for the service.
 
-A pane holds a reference and never the picture itself: {"kind": "file", "path": …} is a file that
-this visitor uploaded, {"kind": "image", "gallery": …, "id": …} an image of a gallery. With "src",
-where the browser gets the picture, and "name"; perhaps "turns" (clockwise quarters), "mirrored"
-and "box" (four fractions of what is seen then). The page keeps no state on the server.
+A window of the page holds a reference and never the picture itself: {"kind": "file", "path": …} is
+a file that this visitor uploaded, {"kind": "image", "gallery": …, "id": …} an image of a gallery.
+With "src", where the browser gets the picture, and "name"; optionally "turns" (clockwise quarters),
+"mirrored" and "box" (four fractions of what is seen then). The server keeps no state of a page, and
+browsers can send anything, so everything is checked.
 """
 
 import secrets
@@ -16,20 +17,19 @@ from typing import Any
 from app.doors.answers import image_url
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
 from app.images.formats import HEAD_BYTES, recognise
+from app.search.question import File, Item, Query
 from app.search.service import SearchService
 from app.values import MAX_PICTURE_BYTES, Box, Edit, ImageRecord
 
 Reference = dict[str, Any]
 
 _GONE = "That picture is not here any more: choose it again."
-_MOST_EXAMPLES = 50
-_MOST_WEIGHT = 10
 
 
 class Uploads:
-    """The folder of what browsers uploaded and what was fetched; it goes when the server stops.
+    """The folder of uploaded and fetched pictures; it is deleted when the server stops.
 
-    A query picture has at most `MAX_PICTURE_BYTES`; what galleries are made of may be larger.
+    A query picture has at most `MAX_PICTURE_BYTES`; the files for a new gallery may be larger.
     """
 
     def __init__(self, folder: Path, service: SearchService) -> None:
@@ -46,21 +46,21 @@ class Uploads:
         """
         file = self._picture(path, name)
         shown = file
-        with file.open("rb") as opened:
-            head = opened.read(HEAD_BYTES)
-        if not head:
+        with file.open("rb") as stream:
+            first_bytes = stream.read(HEAD_BYTES)
+        if not first_bytes:
             raise DecodeError(f"{name} is empty: choose a picture.")
-        found = recognise(head)
+        found = recognise(first_bytes)
         if found is None or not found.shown_by_browsers:
             shown = self._write(self._service.preview(file.read_bytes()), ".png")
         return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 
     def keep(self, data: bytes, name: str) -> Reference:
-        """Return the reference of a picture that came as bytes (from a URL, or a part cut out)."""
+        """Return the reference of a picture given as bytes (fetched from a URL, or cut out)."""
         return self.reference(str(self._write(data, "")), name)
 
     def photograph(self, file: Path) -> Reference:
-        """Return the reference of a photograph of the program's own, kept once for all visitors."""
+        """Return the reference of one of the page's photographs, kept once for all visitors."""
         with self._keeping:
             kept = self._photographs.get(file.stem)
             if kept is None or not Path(kept["path"]).is_file():
@@ -81,17 +81,17 @@ class Uploads:
         return self._picture(str(reference.get("path"))).read_bytes()
 
     def inside(self, path: str, gone: str = _GONE) -> Path:
-        """Return an uploaded file; UsageError(gone) if there is none of that path in the folder."""
+        """Return an uploaded file; UsageError(gone) if the folder has none at that path."""
         try:
             file = Path(path).resolve()
             if file.is_relative_to(self.folder) and file.is_file():
                 return file
-        except (OSError, ValueError, RuntimeError):  # no path at all: too long, or a ring of links
+        except (OSError, ValueError, RuntimeError):  # no valid path: too long, or links in a ring
             pass
         raise UsageError(gone)
 
     def _picture(self, path: str, name: str = "The picture") -> Path:
-        """Return an uploaded file that may be a query; one that is too large is deleted."""
+        """Return an uploaded file to search with; one that is too large is deleted."""
         file = self.inside(path)
         if file.stat().st_size > MAX_PICTURE_BYTES:
             file.unlink(missing_ok=True)
@@ -101,7 +101,7 @@ class Uploads:
         return file
 
     def _write(self, data: bytes, suffix: str) -> Path:
-        # A name that nobody can guess: another visitor must not find it.
+        # A name that cannot be guessed: another visitor must not find the picture.
         folder = self.folder / secrets.token_hex(16)
         file = folder / f"picture{suffix}"
         try:
@@ -125,21 +125,21 @@ def image_reference(gallery: str, image: ImageRecord) -> Reference:
     }
 
 
-def question(
+def query_and_edit(
     reference: Mapping[str, Any], gallery: str, service: SearchService, uploads: Uploads
-) -> tuple[bytes | int, Edit]:
-    """Return the query and the edit that the service is asked with, in `gallery`.
+) -> tuple[Query, Edit]:
+    """Return the query and the edit to search `gallery` with.
 
-    An image of another gallery is asked as a file: its original, or its thumbnail.
+    An image of another gallery is searched as a file: its original, or its thumbnail.
     """
     edit = edit_of(reference)
     if entry(reference, "kind") == "image" and entry(reference, "gallery") == gallery:
-        return id_of(service, gallery, entry(reference, "id")), edit
-    return whole_picture(reference, service, uploads), edit
+        return Item(entry(reference, "id")), edit
+    return File(whole_picture(reference, service, uploads)), edit
 
 
 def whole_picture(reference: Mapping[str, Any], service: SearchService, uploads: Uploads) -> bytes:
-    """Return the file that a reference means, without its edits."""
+    """Return the file of a reference, without its edits."""
     if entry(reference, "kind") == "image":
         gallery = str(entry(reference, "gallery"))
         return picture_of(service, gallery, id_of(service, gallery, entry(reference, "id")))
@@ -155,21 +155,21 @@ def picture_of(service: SearchService, gallery: str, image: int) -> bytes:
 
 
 def id_of(service: SearchService, gallery: str, value: object) -> int:
-    """Return the row of the image that the browser knows by `value`; UsageError for nonsense."""
+    """Return the row of the image with the public id `value`; UsageError for nonsense."""
     if not isinstance(value, str | int):
         raise UsageError(f"An image's id is a number or a word, not {shortened(value)}.")
     return service.id_of(gallery, str(value))
 
 
 def entries(value: object) -> Mapping[str, Any]:
-    """Return what the browser sent, which should have names and values; UsageError if not."""
+    """Return the JSON object that the browser sent; UsageError for anything else."""
     if not isinstance(value, Mapping):
         raise UsageError(f"The page sent {shortened(value)}, which means nothing: load it again.")
     return value
 
 
 def entry(value: object, key: str) -> Any:
-    """Return what the browser sent under `key`, None if nothing."""
+    """Return the value that the browser sent under `key`, None if there is none."""
     return entries(value).get(key)
 
 
@@ -182,27 +182,6 @@ def edit_of(reference: Mapping[str, Any]) -> Edit:
     )
 
 
-def examples_of(value: object, gallery: str) -> dict[str, list[int | str]]:
-    """Return the ids of further examples, [{"gallery", "id", "weight"}], of this gallery alone."""
-    if value is None:
-        return {}
-    if not isinstance(value, list):
-        raise UsageError("The page sent further examples that are no list: load it again.")
-    if len(value) > _MOST_EXAMPLES:
-        raise UsageError(f"At most {_MOST_EXAMPLES} further examples are taken: take some away.")
-    here = [each for each in value if entry(each, "gallery") == gallery]
-    return {
-        "more": [entry(each, "id") for each in here if _weight(entry(each, "weight")) > 0],
-        "less": [entry(each, "id") for each in here if _weight(entry(each, "weight")) < 0],
-    }
-
-
-def _weight(value: object) -> float:
-    if isinstance(value, int | float) and -_MOST_WEIGHT <= value <= _MOST_WEIGHT:
-        return float(value)
-    raise UsageError(f"The weight of an example is not {shortened(value)}, but from -10 to 10.")
-
-
 def _box_of(reference: Mapping[str, Any]) -> Box | None:
     sides = entry(reference, "box")
     if not sides:
@@ -211,7 +190,7 @@ def _box_of(reference: Mapping[str, Any]) -> Box | None:
         left, top, right, bottom = map(float, sides if isinstance(sides, list) else ())
     except (TypeError, ValueError, OverflowError) as exc:
         raise UsageError(
-            "The box of this query is not four fractions of a picture: draw it once more."
+            "The box of this query is not four fractions of a picture: draw it again."
         ) from exc
     return Box(left, top, right, bottom)
 

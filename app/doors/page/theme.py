@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-# No font is asked of another host, and none is shipped: a page should look like its machine.
+# No font is fetched from another host or shipped: the page uses those of its machine.
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
 

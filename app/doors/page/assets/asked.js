@@ -1,22 +1,22 @@
-// What was asked: the query, its further examples, and the strip of earlier queries.
+// The query over its results: the picture, its further examples, and the strip of earlier queries.
 
 import { button, make } from "./make.js";
-import { currentKey, goTo } from "./places.js";
+import { currentKey, goToPast } from "./places.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
 
 const { state } = session;
-let times = 0; // that it was begun: a turned picture takes a moment, and another may come meanwhile
+let latest = 0; // the number of the last call: turning a picture takes a moment, and may be overtaken
 
 export async function showAsked(place) {
-  times += 1;
-  const time = times;
+  latest += 1;
+  const number = latest;
   const { edit, examples, past } = state;
   const current = currentKey();
   const earlierOnes = edit ? past.filter(({ key }) => key !== current) : [];
   const pinned = edit ? [await thumbnailOf(edit, "pinned", `The query: ${edit.name}`)] : [];
   const strip = await Promise.all(earlierOnes.map(earlier));
-  if (time !== times) return;
+  if (number !== latest) return;
   place.replaceChildren(
     ...pinned,
     make("ul", { class: "chips", "aria-label": "Further examples" }, examples.map(chip)),
@@ -24,29 +24,28 @@ export async function showAsked(place) {
   );
 }
 
-// The part that was searched with, turned as it was.
+// The part that was searched with, turned and mirrored.
 async function thumbnailOf(edit, look, alt) {
   return make("img", { class: look, src: await shownSource(edit, { cut: true }).catch(() => edit.src), alt });
 }
 
-function chip({ id, weight, thumbnail, name }) {
-  const words = weight > 0 ? "More like" : "Less like";
+function chip({ id, wish, thumbnail_url, name }) {
+  const words = wish === session.MORE ? "More like" : "Less like";
   return make(
-    "li", { class: `chip ${weight > 0 ? "more-like" : "less-like"}`, "data-id": id },
-    make("img", { src: thumbnail, alt: "" }), `${words} ${name}`,
+    "li", { class: `chip ${wish}-like`, "data-id": id },
+    make("img", { src: thumbnail_url, alt: "" }), `${words} ${name}`,
     button("✕", () => session.removeExample(id), { "aria-label": `Remove: ${words} ${name}` }),
   );
 }
 
-async function earlier({ place }) {
-  const { edit, examples, gallery } = place;
+async function earlier({ key, place: { edit, examples, gallery } }) {
   const more = [
-    edit.box && "a part", edit.turns && "turned", edit.mirrored && "flipped", examples.length && "with further examples",
-    gallery !== state.gallery?.name && `in ${gallery}`,
+    edit.box && "a part", edit.turns && "rotated", edit.mirrored && "mirrored",
+    examples.length && "with further examples", gallery !== state.gallery?.name && `in ${gallery}`,
   ].filter(Boolean);
-  const name = ["Back to " + edit.name, ...more].join(", ");
+  const name = [`Back to ${edit.name}`, ...more].join(", ");
   return make(
-    "button", { type: "button", class: "bare", title: name, onclick: () => goTo(place, { isNew: true }) },
+    "button", { type: "button", class: "bare", title: name, onclick: () => goToPast(key) },
     await thumbnailOf(edit, "", name),
   );
 }

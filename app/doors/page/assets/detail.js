@@ -1,4 +1,4 @@
-// One result, large, with all that is known of it; from here to the next search or to comparing.
+// One result, large, with its facts; from here to the next search or to comparing.
 // Keys: arrows move, Enter searches with it, C compares, Esc closes (first the comparison).
 
 import { addressOf } from "./address.js";
@@ -11,7 +11,7 @@ import { shownSource } from "./turned.js";
 let dialog = null;
 let current = null; // the hit that is shown
 let comparing = false;
-let results = null; // those that it is one of: when others come, it closes
+let results = null; // those it belongs to: when new ones come, it closes
 
 session.onChange(() => {
   if (dialog?.open && session.state.results !== results) dialog.close();
@@ -39,15 +39,15 @@ export function openDetail(hit) {
   dialog.focus(); // not one of its buttons: Enter searches with the result
 }
 
-// Put in new content; the keys go on working, and a button of the same words keeps the focus.
+// Replace the content; the keyboard stays on the button with the same words, or in the dialog.
 function fill(...content) {
-  const held = dialog.contains(document.activeElement) && document.activeElement.textContent;
+  const focused = dialog.contains(document.activeElement) && document.activeElement.textContent;
   dialog.replaceChildren(...content);
-  const again = [...dialog.querySelectorAll("button")].find(({ textContent }) => textContent === held);
+  const again = [...dialog.querySelectorAll("button")].find(({ textContent }) => textContent === focused);
   (again || dialog).focus();
 }
 
-// Vectors that came from elsewhere may have come without their pictures.
+// Imported vectors may have come without their pictures.
 function sizeOf(hit) {
   if (!hit.width) return "not known: the picture is not here";
   return `${hit.width} × ${hit.height} pixels, ${(hit.bytes / 1000).toFixed(1)} kB`;
@@ -71,14 +71,14 @@ function show(hit) {
       button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
     make("div", { class: "one" },
       make("div", { class: "large" }, make("img", {
-        src: hit.picture, alt: name, width: hit.width || 160, height: hit.height || 120,
+        src: hit.image_url, alt: name, width: hit.width || 160, height: hit.height || 120,
       })),
       make("div", {},
-        make("dl", {}, facts.map(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]).flat()),
+        make("dl", {}, facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
         make("div", { class: "acts" },
           button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
           button("Compare", compare, { "aria-keyshortcuts": "C" }),
-          make("a", { href: hit.picture, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
+          make("a", { href: hit.image_url, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
           copyButton(link),
           button("More like this", () => more(session.MORE)),
           button("Less like this", () => more(session.LESS))),
@@ -99,9 +99,9 @@ function searchWithIt() {
   session.ask(queryOf(current));
 }
 
-function more(weight) {
+function more(wish) {
   dialog.close();
-  session.addExample(current, weight);
+  session.addExample(current, wish);
 }
 
 function link() {
@@ -117,7 +117,7 @@ async function compare() {
   if (!edit) return;
   comparing = true;
   const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
-  const result = { src: current.picture, name: session.nameOf(current) };
+  const result = { src: current.image_url, name: session.nameOf(current) };
   fill(
     make("header", {},
       make("h2", {}, `Query and no. ${current.rank}`),

@@ -1,4 +1,4 @@
-// A double click counts as one click where the first one changed what lies under the pointer.
+// A double click → a single one, where the first click changed what lies under the pointer.
 
 const controlOf = (target) => target.closest("button, a, summary, label, dialog") || target;
 

@@ -14,7 +14,7 @@ export function start({ element }) {
     row.replaceChildren(
       ...photographs.map((name) => example({ kind: "photograph", name }, `examples/${name}.jpg`, name)),
       ...drawn.map((image) => example(
-        { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail, session.nameOf(image),
+        { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail_url, session.nameOf(image),
       )),
     );
   });

@@ -3,31 +3,42 @@
 import { nameOf } from "./session.js";
 
 const COLUMNS = ["rank", "score", "id", "path", "labels", "width", "height", "bytes"];
+const SHEET = { side: 160, caption: 36, gap: 12, mostColumns: 8 }; // in pixels
 
-export function exportJson(results, query, hits) {
-  const { gallery, exact, approximate, candidates, recall, floor } = results;
-  const document = {
-    gallery, query: { name: query.name, url: query.url, id: query.id, box: query.box },
-    exact, approximate, candidates, recall, floor,
-    results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, hit[name]]))),
-  };
-  save("results.json", new Blob([`${JSON.stringify(document, null, 1)}\n`], { type: "application/json" }));
+export function exportJson(...what) {
+  const text = `${JSON.stringify(jsonOf(...what), null, 1)}\n`;
+  save("results.json", new Blob([text], { type: "application/json" }));
 }
 
-// RFC 4180; a leading = + - @ would be a formula to a spreadsheet.
-export function exportCsv(hits) {
-  const cell = (value) => {
-    const text = Array.isArray(value) ? value.join("; ") : `${value}`;
-    const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+// Return the document of some hits of an answer, in the gallery whose floor is `floor`.
+export function jsonOf({ gallery, exact, approximate, candidates, recall }, floor, query, hits) {
+  return {
+    gallery, query: { name: query.name, url: query.url, id: query.id, box: query.box },
+    exact, approximate, candidates, recall, floor: approximate ? null : floor,
+    results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, hit[name]]))),
   };
+}
+
+export function exportCsv(hits) {
+  save("results.csv", new Blob([csvOf(hits)], { type: "text/csv" }));
+}
+
+// Return the hits as CSV of RFC 4180.
+export function csvOf(hits) {
   const lines = [COLUMNS, ...hits.map((hit) => COLUMNS.map((name) => hit[name]))];
-  const text = lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
-  save("results.csv", new Blob([text], { type: "text/csv" }));
+  return lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+}
+
+function cell(value) {
+  const text = Array.isArray(value) ? value.join("; ") : `${value}`;
+  // Spreadsheets take text with one of these in front for a formula.
+  const safe = typeof value !== "number" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 export async function exportContactSheet(hits) {
-  const [side, caption, gap, columns] = [160, 36, 12, Math.min(8, hits.length) || 1];
+  const { side, caption, gap, mostColumns } = SHEET;
+  const columns = Math.min(mostColumns, hits.length) || 1;
   const rows = Math.ceil(hits.length / columns);
   const canvas = document.createElement("canvas");
   canvas.width = columns * (side + gap) + gap;
@@ -36,24 +47,31 @@ export async function exportContactSheet(hits) {
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.font = "13px system-ui, sans-serif";
-  const pictures = await Promise.all(hits.map(async ({ thumbnail }) => {
-    const image = new Image();
-    image.src = thumbnail;
-    await image.decode().catch(() => {}); // a picture that is gone leaves its place empty
-    return image;
-  }));
-  pictures.forEach((image, place) => {
-    const x = gap + (place % columns) * (side + gap);
-    const y = gap + Math.floor(place / columns) * (side + caption + gap);
-    const scale = Math.min(side / image.naturalWidth, side / image.naturalHeight, 1);
-    const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
-    if (image.naturalWidth) context.drawImage(image, x + (side - width) / 2, y + (side - height) / 2, width, height);
-    context.fillStyle = "#111";
-    context.fillText(`${hits[place].rank}.  ${hits[place].score.toFixed(3)}`, x, y + side + 15, side);
-    context.fillStyle = "#444";
-    context.fillText(nameOf(hits[place]), x, y + side + 31, side);
+  const images = await Promise.all(hits.map(loaded));
+  images.forEach((image, number) => {
+    const x = gap + (number % columns) * (side + gap);
+    const y = gap + Math.floor(number / columns) * (side + caption + gap);
+    drawCard(context, x, y, image, hits[number]);
   });
   canvas.toBlob((blob) => save("results.png", blob), "image/png");
+}
+
+async function loaded({ thumbnail_url }) {
+  const image = new Image();
+  image.src = thumbnail_url;
+  await image.decode().catch(() => {}); // a missing picture leaves its place empty
+  return image;
+}
+
+function drawCard(context, x, y, image, hit) {
+  const { side } = SHEET;
+  const scale = Math.min(side / image.naturalWidth, side / image.naturalHeight, 1);
+  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+  if (image.naturalWidth) context.drawImage(image, x + (side - width) / 2, y + (side - height) / 2, width, height);
+  context.fillStyle = "#111";
+  context.fillText(`${hit.rank}.  ${hit.score.toFixed(3)}`, x, y + side + 15, side);
+  context.fillStyle = "#444";
+  context.fillText(nameOf(hit), x, y + side + 31, side);
 }
 
 function save(name, blob) {

@@ -1,4 +1,4 @@
-// What there is to say of the chosen gallery: one line, and all of it on request.
+// The chosen gallery's facts: one line, and all of them on request.
 
 import { make, panel } from "./make.js";
 import { onChange, state } from "./session.js";
@@ -21,7 +21,7 @@ export function start({ element }) {
 }
 
 function summary(gallery) {
-  const remarks = [gallery.uploadsOff, gallery.picturesMissing];
+  const remarks = [gallery.uploads_off, gallery.pictures_missing];
   if (gallery.approximate) {
     remarks.push("Scores are approximate: the gallery's features folder is not here.");
   }
@@ -44,14 +44,14 @@ function all(gallery) {
     ["Index", gallery.probes
       ? `${gallery.index}, ${gallery.probes} probes, ${gallery.candidates} candidates`
       : gallery.index],
-    ["Size on disk", megabytes(gallery.bytes)],
+    ["Size on disk", megabytes(gallery.disk_bytes)],
     ["Built", new Date(gallery.created).toLocaleString()],
-    ["Recall@10 when built", `${percent(gallery.recall)}; of the index alone ${percent(gallery.recallRaw)}`],
+    ["Recall@10 when built", `${percent(gallery.recall_reranked)}; of the index alone ${percent(gallery.recall_raw)}`],
     ["Similar from a score of", gallery.floor === null ? "not known" : gallery.floor.toFixed(3)],
     ["Notes", gallery.notes.join("; ") || "none"],
   ];
   return panel(
     "About this gallery",
-    make("dl", {}, facts.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat()),
+    make("dl", {}, facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
   );
 }

@@ -1,54 +1,61 @@
-// What is left of the results, in which order: chosen by a visitor. Another label is asked of the
-// server, which looks among all of its images; the rest needs no answer.
+// Which of the results are shown, in which order: chosen by a visitor.
 
 import { make } from "./make.js";
 import * as session from "./session.js";
 
 const { state } = session;
-export const NONE = { least: 0, label: "", sort: "score", hideDuplicates: false };
 
-// What the filters leave of the results, in the order that is asked for.
-export function chosenHits() {
-  const { least, sort, hideDuplicates } = state.filters;
-  const hits = (state.results?.hits || []).filter((hit) => (!least || hit.score >= least)
-    && !(hideDuplicates && hit.duplicateOf));
+// Return the hits that the filters leave, in the order they ask for.
+export function filtered(hits, { min_score, sort, hideDuplicates }) {
+  const left = hits.filter((hit) => (!min_score || hit.score >= min_score)
+    && !(hideDuplicates && hit.duplicate_of));
   return sort === "name"
-    ? [...hits].sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other))
-      || one.rank - other.rank)
-    : hits;
+    ? left.sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other)) || one.rank - other.rank)
+    : left;
+}
+
+export const chosenHits = () => filtered(state.results?.hits || [], state.filters);
+
+// Return the labels to choose from, [value, text]: those found, and the chosen one in any case.
+export function labelOptions({ images, labels }, chosen) {
+  const known = labels.some(([label]) => label === chosen);
+  const all = chosen && !known ? [...labels, [chosen, 0]] : labels;
+  return [["", `all (${images})`], ...all.map(([label, count]) => [label, `${label} (${count})`])];
 }
 
 export function showToolbar(place) {
   const { hits, nearest } = state.results;
   const { filters } = state;
-  const known = nearest.labels.some(([label]) => label === filters.label);
-  const labels = filters.label && !known ? [...nearest.labels, [filters.label, 0]] : nearest.labels;
   const controls = () => [...place.querySelectorAll("input, select")];
-  const held = controls().indexOf(document.activeElement);
-  const copies = hits.filter(({ duplicateOf }) => duplicateOf).length;
-  const least = make("output", {}, filters.least.toFixed(2));
+  const focused = controls().indexOf(document.activeElement);
+  const copies = hits.filter((hit) => hit.duplicate_of).length;
   place.replaceChildren(
-    make("label", {}, "Least score ", make("input", {
-      type: "range", min: "0", max: "1", step: "0.01", value: `${filters.least}`, "aria-label": "Least score",
-      oninput: ({ target }) => {
-        least.textContent = Number(target.value).toFixed(2);
-        session.set({ filters: { ...state.filters, least: Number(target.value) } });
-      },
-      onchange: () => session.keepPlace(false), // not at each step: browsers allow only so many
-    }), least),
+    make("label", {}, "Least score ", ...leastScore(filters.min_score)),
     make("label", {}, "Label ", select(
-      "Label", [["", `all (${nearest.images})`], ...labels.map(([label, count]) => [label, `${label} (${count})`])],
-      filters.label, (label) => filter({ label }),
+      "Label", labelOptions(nearest, filters.label), filters.label, (label) => session.filter({ label }),
     )),
     make("label", {}, "Sort by ", select(
-      "Sort by", [["score", "score"], ["name", "name"]], filters.sort, (sort) => filter({ sort }),
+      "Sort by", [["score", "score"], ["name", "name"]], filters.sort, (sort) => session.filter({ sort }),
     )),
     make("label", {}, make("input", {
       type: "checkbox", checked: filters.hideDuplicates,
-      onchange: ({ target }) => filter({ hideDuplicates: target.checked }),
+      onchange: ({ target }) => session.filter({ hideDuplicates: target.checked }),
     }), ` Hide near duplicates (${copies})`),
   );
-  if (held >= 0) controls()[held].focus({ preventScroll: true });
+  if (focused >= 0) controls()[focused].focus({ preventScroll: true });
+}
+
+function leastScore(value) {
+  const output = make("output", {}, value.toFixed(2));
+  const slider = make("input", {
+    type: "range", min: "0", max: "1", step: "0.01", value: `${value}`, "aria-label": "Least score",
+    oninput: ({ target }) => {
+      output.textContent = Number(target.value).toFixed(2);
+      session.set({ filters: { ...state.filters, min_score: Number(target.value) } });
+    },
+    onchange: () => session.keepPlace(false), // not at each step: browsers limit changes of the address
+  });
+  return [slider, output];
 }
 
 function select(name, options, value, onChange) {
@@ -57,11 +64,4 @@ function select(name, options, value, onChange) {
     options.map(([each, text]) => make("option", { value: each, selected: each === value }, text)),
   );
   return made;
-}
-
-export function filter(change) {
-  const { label } = state.filters;
-  session.set({ filters: { ...state.filters, ...change } });
-  session.keepPlace(false);
-  if (state.filters.label !== label) session.askAgain({ keep: false });
 }

@@ -1,4 +1,4 @@
-// Elements from values. Text is always put in as text, never as HTML.
+// Values → elements. Text is always inserted as text, never as HTML.
 
 export function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -15,13 +15,13 @@ export function button(text, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text);
 }
 
-// Only pages from this machine, or with https, may use the clipboard: elsewhere it is done by hand.
-export function copyButton(linkOf, saying = () => "Link copied") {
+// Browsers allow the clipboard only over https or from this machine: elsewhere the link is shown.
+export function copyButton(linkOf, confirmation = () => "Link copied") {
   return button("Copy link", async ({ target }) => {
     const link = linkOf();
     try {
       await navigator.clipboard.writeText(link);
-      target.textContent = saying();
+      target.textContent = confirmation();
       setTimeout(() => { target.textContent = "Copy link"; }, 3000);
     } catch {
       window.prompt("The link to copy:", link);

@@ -1,4 +1,4 @@
-// The sentence about what went wrong, beside the query; announced to screen readers.
+// The message beside the query, when something went wrong; announced to screen readers.
 
 import { make } from "./make.js";
 import { onChange, state } from "./session.js";

@@ -7,45 +7,60 @@ import * as session from "./session.js";
 const { state } = session;
 const MOST_PAST = 20;
 
-function placeOf() {
+function currentPlace() {
   const { original, edit, examples, controls, filters, gallery } = state;
   return { original, edit, examples, controls, filters, gallery: gallery?.name };
 }
 
-// What tells one query from another. A photograph or an address is the same whichever copy is kept.
+// Return what distinguishes one query from another. Copies of one photograph, or of the picture at
+// one address, are the same query.
 export function keyOf({ edit, examples, gallery }) {
   if (!edit) return JSON.stringify([gallery]);
   const { kind, path, photograph, url, gallery: from, id, box, turns, mirrored } = edit;
   return JSON.stringify([
     gallery, kind, photograph || url || path, from, id, box || null, turns || 0, Boolean(mirrored),
-    examples.map((each) => [each.id, each.weight]),
+    examples.map((each) => [each.id, each.wish]),
   ]);
 }
 
-export const currentKey = () => keyOf(placeOf());
+export const currentKey = () => keyOf(currentPlace());
+
+// Return the earlier places, newest first, with `place` among them: on top where it is new,
+// otherwise as it has become, with its filters.
+export function pastWith(past, place, isNew) {
+  const entry = { place, key: keyOf(place) };
+  if (!isNew) return past.map((each) => (each.key === entry.key ? entry : each));
+  return [entry, ...past.filter(({ key }) => key !== entry.key)].slice(0, MOST_PAST);
+}
 
 function keep({ isNew }) {
-  const place = placeOf();
-  const key = keyOf(place);
-  if (isNew) {
-    const past = [{ place, key }, ...state.past.filter((each) => each.key !== key)];
-    session.set({ past: past.slice(0, MOST_PAST) });
-  }
-  const another = isNew && history.state?.place && keyOf(history.state.place) !== key;
+  const place = currentPlace();
+  const before = history.state?.place;
+  session.set({ past: pastWith(state.past, place, isNew) });
+  const another = isNew && before && keyOf(before) !== keyOf(place);
   history[another ? "pushState" : "replaceState"]({ place }, "", addressOf(place));
 }
 
-// Show a place again; it is kept as a new one where a visitor went there from the page.
-export async function goTo({ gallery, original, edit, examples, controls, filters }, { isNew = false } = {}) {
+// Show the earlier query of this key again, as a new place.
+export function goToPast(key) {
+  goTo(state.past.find((each) => each.key === key).place, { isNew: true });
+}
+
+// Show a place again; it becomes a new one where it was chosen on the page.
+async function goTo({ gallery, original, edit, examples, controls, filters }, { isNew = false } = {}) {
   const number = session.begin();
   if (gallery && gallery !== state.gallery?.name) await session.chooseGallery(gallery, { partOf: number });
   if (!session.isLatest(number)) return;
-  session.set({ original, edit, examples, controls, filters, busy: false, ...(!edit && { results: null }) });
+  session.set({
+    original, edit, examples, busy: false, ...(!edit && { results: null }),
+    // The browser may still hold a place of an earlier version of this page, with other names.
+    controls: { ...state.controls, ...controls }, filters: { ...session.NO_FILTERS, ...filters },
+  });
   session.showControls();
   if (edit) session.askAgain({ keep: isNew });
 }
 
-// The galleries are asked for and one is chosen; what is asked before that waits for it.
+// Read the galleries and choose one; searches that begin before that wait for it.
 async function open(number) {
   const galleries = await session.readGalleries();
   if (!galleries) return null;
@@ -59,23 +74,23 @@ async function open(number) {
 }
 
 async function follow(link, number) {
-  if (!link || !session.isLatest(number)) return; // a picture was brought before the page was open
+  if (!link || !session.isLatest(number)) return; // a picture came before the page was open
   session.set({ busy: false });
   const { place } = history.state || {};
   const gallery = state.gallery.name;
-  if (place) goTo(place); // loaded again, or come back to from elsewhere
+  if (place) goTo(place); // the page was reloaded, or come back to from another site
   else if (link.gallery && !link.known) {
     session.say(await session.whyNoGallery(link.gallery));
   } else if (link.query) {
-    const examples = link.examples.map(({ id, weight }) => ({
-      id, weight, gallery, name: `image ${id}`,
-      thumbnail: `galleries/${encodeURIComponent(gallery)}/images/${encodeURIComponent(id)}/thumbnail`,
+    const examples = link.examples.map(({ id, wish }) => ({
+      id, wish, gallery, name: `image ${id}`,
+      thumbnail_url: `galleries/${encodeURIComponent(gallery)}/images/${encodeURIComponent(id)}/thumbnail`,
     }));
     await session.ask({ gallery, ...link.query }, { examples });
   } else session.keepPlace(false);
 }
 
-// Gradio's parts are reached by the events that layout.py gives them.
+// The events of Gradio's parts, in layout.py, call `window.session`.
 export function start({ server, ...gradio }) {
   session.connect(server, gradio);
   session.onPlace(keep);

@@ -1,13 +1,14 @@
-// The results: the grid, how sure it is, and what can be done with them.
+// The results as a grid, with the notice above and the timing below; and what can be done with them.
 
 import "./double_click.js";
 import { showAsked } from "./asked.js";
 import { openDetail } from "./detail.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
-import { NONE, chosenHits, filter, showToolbar } from "./filters.js";
+import { chosenHits, showToolbar } from "./filters.js";
 import { inLink } from "./address.js";
 import { button, copyButton, make } from "./make.js";
 import * as session from "./session.js";
+import { noticeOf, timingOf } from "./summary.js";
 
 const { state } = session;
 const STEP = 50;
@@ -42,35 +43,35 @@ export function start({ element }) {
       shownResults = state.results;
       showToolbar(parts.toolbar);
       showNotice(parts.notice);
-      parts.timing.textContent = timing(state.results);
-      const held = heldIn(parts.grid);
+      parts.timing.textContent = timingOf(state.results);
+      const focused = focusIn(parts.grid);
       const before = parts.grid;
       parts.grid = make("ol", { class: "hits", "aria-label": "Results", tabindex: "-1" });
       showSave(parts.save);
-      if (before.isConnected) before.replaceWith(parts.grid); // what is taken out loses the focus
+      if (before.isConnected) before.replaceWith(parts.grid); // the rest keeps the keyboard
       else place.replaceChildren(...Object.values(parts));
       showHits(parts);
-      if (held) giveBack(held, parts.grid);
-      comeIntoView(place);
+      if (focused) focusAgain(focused, parts.grid);
+      scrollToResults(place);
     }
     showHits(parts);
   });
 }
 
-// Who works with keys stays at the same button of the same result, or at least in the results.
-function heldIn(grid) {
+// The keyboard stays at the same button of the same result, or at least in the results.
+function focusIn(grid) {
   const control = grid.contains(document.activeElement) && document.activeElement;
   return control && { id: control.closest(".hit")?.dataset.id, what: control.className || control.textContent };
 }
 
-function giveBack({ id, what }, grid) {
+function focusAgain({ id, what }, grid) {
   const controls = [...grid.querySelectorAll(`.hit[data-id="${id}"] button`)];
   const same = controls.find((each) => (each.className || each.textContent) === what);
   (same || grid).focus({ preventScroll: true });
 }
 
 // On a phone the results of a new picture lie below the window; while one edits it, it stays in view.
-function comeIntoView(place) {
+function scrollToResults(place) {
   const below = place.getBoundingClientRect().top > 0.6 * window.innerHeight;
   if (below && state.original === state.edit) place.scrollIntoView();
 }
@@ -93,15 +94,8 @@ function skeleton() {
   );
 }
 
-// --- the notice ------------------------------------------------------------------------------
-
 function showNotice(place) {
-  const { floor, similarEnough, notes } = state.results;
-  place.textContent = [
-    similarEnough ? "" : `Nothing in this gallery is really similar: its own images reach a score of ${
-      floor.toFixed(2)} with another one, these do not. The nearest are shown all the same.`,
-    ...notes,
-  ].filter(Boolean).join(" ");
+  place.textContent = noticeOf(state.results, state.gallery.floor);
   place.hidden = !place.textContent;
 }
 
@@ -110,18 +104,18 @@ function showNotice(place) {
 function showHits(parts) {
   const hits = chosenHits();
   const visible = hits.slice(0, state.shown);
-  const wanted = visible.map(({ id }) => id).join();
-  if (parts.grid.dataset.ids !== wanted) {
-    const there = new Map([...parts.grid.children].map((card) => [card.dataset.id, card]));
-    parts.grid.replaceChildren(...visible.map((hit) => there.get(`${hit.id}`) || card(hit)));
-    parts.grid.dataset.ids = wanted;
+  const ids = visible.map(({ id }) => id).join();
+  if (parts.grid.dataset.ids !== ids) {
+    const cards = new Map([...parts.grid.children].map((each) => [each.dataset.id, each]));
+    parts.grid.replaceChildren(...visible.map((hit) => cards.get(`${hit.id}`) || card(hit)));
+    parts.grid.dataset.ids = ids;
   }
   const left = hits.length - visible.length;
   parts.more.replaceChildren(
     ...(hits.length ? [] : [
-      make("p", {}, "No result is left by the filters."),
+      make("p", {}, "The filters leave no result."),
       button("Clear the filters", () => {
-        filter({ ...NONE, sort: state.filters.sort });
+        session.filter({ ...session.NO_FILTERS, sort: state.filters.sort });
         showToolbar(parts.toolbar);
       }),
     ]),
@@ -142,15 +136,14 @@ function card(hit) {
         onclick: () => openDetail(hit),
       },
       make("img", {
-        src: hit.thumbnail, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
+        src: hit.thumbnail_url, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
       }),
     ),
     make(
       "div", { class: "caption" },
       make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
-      hit.sameFile && make("span", { class: "mark same" }, "same file"),
-      hit.missed && make("span", { class: "mark missed", title: "The index alone did not find it" }, "missed"),
-      hit.duplicateOf && make("span", { class: "mark copy" }, `like no. ${hit.duplicateOf}`),
+      // The first word chooses the colour, in results.css.
+      hit.remarks.map((remark) => make("span", { class: `mark ${remark.split(" ")[0]}` }, remark)),
       make("span", { class: "label", title: hit.path }, name),
     ),
     make(
@@ -181,24 +174,11 @@ document.addEventListener("keydown", (event) => {
 
 // --- below the grid ----------------------------------------------------------------------------
 
-function timing({ hits, milliseconds, exact, approximate, candidates, recall }) {
-  const stages = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"]
-    .filter((stage) => milliseconds[stage] || (stage === "rerank" && milliseconds.shortlist))
-    .map((stage) => `${stage === "rerank" ? "re-rank" : stage} ${milliseconds[stage].toFixed(1)} ms`);
-  let how = `${candidates} candidates compared exactly; recall@10 of this index ${recall.toFixed(3)}`;
-  if (exact) {
-    const missed = hits.filter((hit) => hit.missed).length;
-    how = `exact search of all ${candidates} images${missed ? `; ${missed} of these the index misses` : ""}`;
-  }
-  if (approximate) how = "approximate: the gallery's vectors (its features folder) are not here";
-  return `${hits.length} results in ${milliseconds.total.toFixed(1)} ms (${stages.join(", ")}); ${how}.`;
-}
-
 function showSave(place) {
   const visible = () => chosenHits().slice(0, state.shown);
   place.replaceChildren(
     make("span", {}, "Save these results as "),
-    button("JSON", () => exportJson(state.results, state.edit, visible())),
+    button("JSON", () => exportJson(state.results, state.gallery.floor, state.edit, visible())),
     button("CSV", () => exportCsv(visible())),
     button("Contact sheet", () => exportContactSheet(visible())),
     copyButton(() => location.href, () => (inLink(state.edit)

@@ -1,28 +1,31 @@
-// What the page shows, and its questions about it. Every part of the page shows `state` and changes
-// it through the functions below; `places.js` keeps the ways back.
+// The page's state, and its requests to the server. Every part of the page shows `state` and
+// changes it through the functions below; `places.js` keeps the ways back.
 
 import { callsTo } from "./call.js";
 
+// Filters of the results; `min_score` and `label` are parameters of a search.
+export const NO_FILTERS = { min_score: 0, label: "", sort: "score", hideDuplicates: false };
+
 export const state = {
-  galleries: [], // [answers.gallery]
-  gallery: null, // answers.gallery of the chosen one
-  photographs: [],
+  galleries: [], // the facts of each, as REST gives them
+  gallery: null, // those of the chosen one
+  photographs: [], // names
   drawn: [], // images of the gallery, as examples
   original: null, // references, see app/doors/page/references.py
   edit: null,
-  examples: [], // [{gallery, id, weight, thumbnail, name}]
-  results: null, // answers.results
+  examples: [], // [{gallery, id, wish, thumbnail_url, name}]
+  results: null, // the answer to the query, see `resultsOf`
   message: "",
   busy: false,
   shown: 10, // how many results are shown
-  controls: { k: 10, exact: false, leaveOut: false },
-  filters: { least: 0, label: "", sort: "score", hideDuplicates: false },
+  controls: { k: 10, exact: false, leave_out_same_file: false },
+  filters: NO_FILTERS,
   past: [], // earlier places, newest first
 };
 
-// How much an example weighs against the query.
-export const MORE = 1;
-export const LESS = -0.5;
+// What is wished of an example: the names of a search's parameters for its id.
+export const MORE = "more";
+export const LESS = "less";
 
 const MOST_RESULTS_AT_FIRST = 100;
 const changes = new EventTarget();
@@ -30,11 +33,11 @@ let call = null;
 let fillControls = () => {};
 let fillGalleryNames = () => {};
 let clearAddress = () => {};
-let ready = Promise.resolve(); // until the galleries are known, questions wait
-let latest = 0; // the number of the last question: answers to earlier ones are dropped
+let ready = Promise.resolve(); // queries wait until the galleries are known
+let latest = 0; // the number of the newest request: answers to earlier ones are dropped
 
-// Let Gradio's parts be reached: `controls` shows what the session holds, `galleryNames` what
-// galleries there are, `noAddress` empties the field of an address.
+// Connect Gradio's parts: `controls` sets its controls from the session, `galleryNames` reloads the
+// list of galleries, `noAddress` empties the address field.
 export function connect(server, { controls, galleryNames, noAddress }) {
   call = callsTo(server);
   fillControls = controls;
@@ -51,7 +54,7 @@ export function onChange(show) {
   show();
 }
 
-// Hear of a new place to come back to (`event.isNew`), or of a change to the one that is shown.
+// Call `keep({ isNew })` when there is a new place to come back to, or the current one has changed.
 export function onPlace(keep) {
   changes.addEventListener("place", ({ detail }) => keep(detail));
 }
@@ -66,23 +69,24 @@ export function set(part) {
 }
 
 export function say(message) {
-  set({ message: "" }); // so that the same sentence is announced again
+  set({ message: "" }); // so that a repeated sentence is announced again
   set({ message });
 }
 
-// Gradio's list of galleries takes no name that it does not hold.
+// Gradio's list of galleries refuses a name that it does not hold.
 export const controlValues = () => [
   state.galleries.some(({ name }) => name === state.gallery?.name) ? state.gallery.name : null,
-  state.controls.k, state.controls.exact, state.controls.leaveOut,
+  state.controls.k, state.controls.exact, state.controls.leave_out_same_file,
 ];
 
 export const showControls = () => fillControls();
 
 export const nameOf = (image) => image.labels.join(", ") || image.path;
 
-// --- questions ---------------------------------------------------------------------------------
+// --- searches ----------------------------------------------------------------------------------
 
-// What is begun now overtakes whatever is under way; its number tells later whether it is overtaken.
+// Begin a request, which overtakes the one under way. Its number shows later whether it was
+// overtaken itself.
 export function begin() {
   set({ busy: true, message: "" });
   latest += 1;
@@ -91,19 +95,35 @@ export function begin() {
 
 export const isLatest = (number) => number === latest;
 
-// Search with `query`. A new one becomes the original too, and is asked without further examples;
-// an edit of what is there keeps both. Returns whether there was such a picture.
+// An image does not name its gallery, which the page needs to search with it later.
+const imagesIn = (gallery, images) => images.map((image) => ({ ...image, gallery }));
+
+const resultsOf = (results) => results && { ...results, hits: imagesIn(results.gallery, results.hits) };
+
+// Examples of another gallery are left out: the same ids mean other images there.
+const idsOf = (examples, wish, gallery) => (
+  examples.filter((each) => each.wish === wish && each.gallery === gallery).map(({ id }) => id)
+);
+
+// A score and a label are chosen for one query in one gallery; order and duplicates for all.
+const filtersOfNext = (filters) => ({ ...filters, min_score: NO_FILTERS.min_score, label: NO_FILTERS.label });
+
+// Search with `query`. A new one becomes the original too, and drops further examples and filters;
+// an edit of the current one keeps both. Return whether there was such a picture.
 export async function ask(query, { isEdit = false, keep = true, examples } = {}) {
   const number = begin();
   const before = state.edit;
   if (isEdit) set({ edit: query });
   await ready;
   if (!isLatest(number)) return false;
+  // The first query of all keeps the filters that a link brought.
+  const filters = () => (isEdit || !before ? state.filters : filtersOfNext(state.filters));
   const asked = examples || (isEdit ? state.examples : []);
-  const { exact, leaveOut } = state.controls;
+  const { exact, leave_out_same_file } = state.controls;
+  const gallery = state.gallery?.name;
   const answer = await call("ask", {
-    gallery: state.gallery?.name, query, exact, leaveOut, label: state.filters.label,
-    examples: asked.map(({ gallery, id, weight }) => ({ gallery, id, weight })),
+    gallery, query, exact, leave_out_same_file, label: filters().label,
+    more: idsOf(asked, MORE, gallery), less: idsOf(asked, LESS, gallery),
   });
   if (!isLatest(number)) return false;
   if (!answer.query) {
@@ -116,7 +136,8 @@ export async function ask(query, { isEdit = false, keep = true, examples } = {})
     edit: answer.query,
     original: isEdit ? state.original : answer.query,
     examples: answer.results ? asked : [],
-    results: answer.results || null,
+    filters: filters(),
+    results: resultsOf(answer.results) || null,
     shown: state.controls.k,
   });
   if (keep) keepPlace(true);
@@ -131,19 +152,21 @@ export function askAgain(options = {}) {
 export async function search(address) {
   const url = address?.trim();
   if (url) {
-    if (await ask({ kind: "url", url })) clearAddress(); // else it stays, to be corrected
+    if (await ask({ kind: "url", url })) clearAddress(); // otherwise it stays, to be corrected
   } else if (state.edit) askAgain();
   else say("There is no picture to search with yet: drop or choose one.");
 }
 
-export function mirrorToEdit() {
+// Search with the whole original again, without its edits.
+export function copyToEdit() {
   if (!state.original) say("There is no original picture yet: drop or choose one.");
   else ask({ ...state.original, box: null, turns: 0, mirrored: false }, { isEdit: true });
 }
 
-export async function mirrorToOriginal() {
+// Make the edited picture the original: a new picture, cut and turned on the server.
+export async function copyToOriginal() {
   if (!state.edit) {
-    say("There is nothing in the edit window yet.");
+    say("There is nothing in the edit window yet: drop or choose a picture.");
     return;
   }
   const number = begin();
@@ -158,8 +181,8 @@ export async function mirrorToOriginal() {
 
 // --- further examples --------------------------------------------------------------------------
 
-export function addExample({ gallery, id, thumbnail, ...hit }, weight) {
-  const example = { gallery, id, weight, thumbnail, name: nameOf(hit) };
+export function addExample({ gallery, id, thumbnail_url, ...hit }, wish) {
+  const example = { gallery, id, wish, thumbnail_url, name: nameOf(hit) };
   askAgain({ examples: [...state.examples.filter((each) => `${each.id}` !== `${id}`), example] });
 }
 
@@ -167,9 +190,19 @@ export function removeExample(id) {
   askAgain({ examples: state.examples.filter((each) => each.id !== id) });
 }
 
+// --- filters -----------------------------------------------------------------------------------
+
+// Another label is a search of its own, among all images that have it; the rest needs no request.
+export function filter(change) {
+  const { label } = state.filters;
+  set({ filters: { ...state.filters, ...change } });
+  keepPlace(false);
+  if (state.filters.label !== label) askAgain({ keep: false });
+}
+
 // --- galleries and controls --------------------------------------------------------------------
 
-// Return the galleries that there are, or null, having said why none is known.
+// Return the galleries, or null after showing the message why none is known.
 export async function readGalleries() {
   const { galleries, photographs, message } = await call("open");
   if (!galleries) {
@@ -181,16 +214,19 @@ export async function readGalleries() {
   return galleries;
 }
 
-// Choose a gallery. An answer from the one before is not wanted any more. It is searched with the
-// query that is there, unless it is chosen as a part of what was begun under `partOf`.
+// Choose a gallery, and search it with the current query. An answer from the gallery before is
+// dropped. As a part of the request `partOf` it is not searched: that request goes on to do so.
 export async function chooseGallery(name, { partOf } = {}) {
   const number = partOf || begin();
   const known = state.galleries.find((each) => each.name === name);
-  set({ gallery: known || { name, refused: "" }, results: null, examples: [], drawn: [], busy: Boolean(partOf) });
+  set({
+    gallery: known || { name, refused: "" }, filters: filtersOfNext(state.filters),
+    results: null, examples: [], drawn: [], busy: Boolean(partOf),
+  });
   const answer = await call("gallery", { gallery: name });
   if (state.gallery.name !== name) return; // another one was chosen meanwhile
-  const { gallery = { name, refused: answer.message }, examples: drawn = [] } = answer;
-  set({ gallery, drawn });
+  const { gallery = { name, refused: answer.message }, examples = [] } = answer;
+  set({ gallery, drawn: imagesIn(name, examples) });
   if (partOf || !isLatest(number)) return;
   if (state.edit && !gallery.refused) askAgain();
   else keepPlace(false);
@@ -200,7 +236,7 @@ export async function whyNoGallery(name) {
   return (await call("gallery", { gallery: name })).message;
 }
 
-// A gallery that went while the page was open is told beside the galleries, and is no choice any more.
+// Show the message that the chosen gallery has been deleted beside the list, and take it off that.
 async function noticeVanished() {
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
@@ -210,7 +246,7 @@ async function noticeVanished() {
   fillGalleryNames();
 }
 
-// A gallery was made: it can be chosen from now on.
+// Read the list of galleries again, after one was made.
 export async function galleriesChanged() {
   const { galleries, photographs } = await call("open");
   if (galleries) set({ galleries, photographs });
@@ -224,17 +260,18 @@ export async function searchIn(name) {
 
 export async function drawExamples() {
   if (!state.gallery || state.gallery.refused) return;
-  const answer = await call("gallery", { gallery: state.gallery.name });
-  if (answer.gallery?.name === state.gallery.name) set({ drawn: answer.examples });
+  const { name } = state.gallery;
+  const answer = await call("gallery", { gallery: name });
+  if (answer.gallery && state.gallery.name === name) set({ drawn: imagesIn(name, answer.examples) });
 }
 
-// Gradio's own controls tell their values here.
-export function controlsChanged(gallery, number, exact, leaveOut) {
+// Take over the values of Gradio's controls.
+export function controlsChanged(gallery, number, exact, leave_out_same_file) {
   const before = state.controls;
   const k = Math.min(MOST_RESULTS_AT_FIRST, Math.max(1, Math.round(number) || before.k));
-  state.controls = { k, exact, leaveOut };
+  state.controls = { k, exact, leave_out_same_file };
   if (gallery && gallery !== state.gallery?.name) chooseGallery(gallery);
-  else if (exact !== before.exact || leaveOut !== before.leaveOut) askAgain();
+  else if (exact !== before.exact || leave_out_same_file !== before.leave_out_same_file) askAgain();
   else if (k !== before.k) {
     set({ shown: k });
     keepPlace(false);

@@ -1,5 +1,5 @@
-// A picture as its edits show it: turned and mirrored in the browser, for the eye only; the server
-// does the same to the file itself.
+// A picture as its edits show it: turned, mirrored and cut in the browser, only to be looked at; the
+// server does the same to the file itself.
 
 const made = new Map(); // key → object URL
 
@@ -28,7 +28,3 @@ async function draw(src, turns, mirrored, [left, top, right, bottom]) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   return URL.createObjectURL(blob);
 }
-
-// The same part of the picture after one more quarter turn clockwise, or after mirroring.
-export const turnedBox = ([left, top, right, bottom]) => [1 - bottom, left, 1 - top, right];
-export const mirroredBox = ([left, top, right, bottom]) => [1 - right, top, 1 - left, bottom];

@@ -1,5 +1,6 @@
 """A real server over small galleries, a real Chromium, and visitors whose browsers are watched."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -57,9 +58,9 @@ _WAIT_MILLISECONDS = 20_000
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser's path; without one the tests are skipped, or fail where one is required."""
-    named = os.environ.get("CHROMIUM")
-    for name in [named] if named else _BROWSERS:
+    """The browser's path; without it the tests are skipped, or fail where it is required."""
+    given = os.environ.get("CHROMIUM")
+    for name in [given] if given else _BROWSERS:
         path = shutil.which(name)
         if path:
             return path
@@ -69,9 +70,9 @@ def chromium() -> str:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def galleries(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A folder with one gallery for each thing that the page has to show."""
+    """A folder with a gallery for each state that the page has to show."""
     home = Home(tmp_path_factory.mktemp("home"))
     images = tmp_path_factory.mktemp("images")
     pictures.write_album(images / ALBUM)
@@ -107,7 +108,7 @@ def _run_create_index(home: Home, images: Path, *, name: str, model: str) -> Non
 
 
 def _build_with_weights_of_another_machine(home: Home, images: Path) -> None:
-    """Build a gallery that says it is one of resnet50, whose weights are not here."""
+    """Build a gallery of resnet50, whose weights are not here."""
     model = dataclasses.replace(model_named("mean_colour"), name="resnet50")
     build_gallery(
         open_folder(images, UNRUNNABLE),
@@ -123,7 +124,7 @@ def _build_with_weights_of_another_machine(home: Home, images: Path) -> None:
 
 
 def _environment(home: Home) -> dict[str, str]:
-    """Return what the program's processes see: this home, and no weights but the package's own.
+    """Return the environment of the program's processes: this home, no weights but the package's.
 
     The converted network is shared with the machine's own cache, since making it takes seconds.
     """
@@ -182,12 +183,13 @@ def serving(home: Home, log: Path, **settings: str) -> Iterator[Server]:
             process.kill()  # does nothing if it has ended; a test that failed must not wait for it
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(galleries: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(galleries, tmp_path_factory.mktemp("server") / "stderr") as server:
         yield server
 
 
+# For one package, not for the session: Playwright keeps an event loop running in this thread.
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -199,7 +201,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def context_with(browser: Browser) -> Iterator[Contexts]:
-    """Give a browser context with Playwright's options: one for all, so that its cache is warm."""
+    """Give the browser context for Playwright's options: one for all, so that its cache is warm."""
     contexts: dict[str, BrowserContext] = {}
 
     def give(options: dict[str, Any]) -> BrowserContext:
@@ -217,7 +219,7 @@ def context_with(browser: Browser) -> Iterator[Contexts]:
 
 @contextmanager
 def visiting(server: Server, context_with: Contexts) -> Iterator[Callable[..., Visitor]]:
-    """Let somebody open a server's page in a tab of their own, with Playwright's options.
+    """Let a visitor open a server's page in a new tab, with Playwright's options.
 
     Afterwards: no error in the page or its console, no other host asked, no word in the server's
     log.
@@ -243,12 +245,12 @@ def new_visitor(server: Server, context_with: Contexts) -> Iterator[Callable[...
 
 @pytest.fixture
 def visitor(new_visitor: Callable[..., Visitor]) -> Visitor:
-    """Somebody at a desk, who has just opened the page."""
+    """A visitor at a desk, who has just opened the page."""
     return new_visitor()
 
 
 class Site:
-    """A web site on loopback; what is asked for under `/slow/` waits until `released` is set."""
+    """A web site on loopback; requests for `/slow/…` wait until `released` is set."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -289,6 +291,5 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    opened = Site()
-    yield opened
-    opened.close()
+    with contextlib.closing(Site()) as site:
+        yield site

@@ -1,4 +1,4 @@
-"""The two windows: search with a part, and mirror what one shows into the other."""
+"""The two windows: search with a part, and copy the picture of one into the other."""
 
 from collections.abc import Callable
 
@@ -110,12 +110,12 @@ def test_the_crop_stays_until_it_is_cleared(visitor: Visitor):
     assert visitor.results() == whole
 
 
-def test_mirroring_to_edit_brings_the_whole_original_back(visitor: Visitor):
+def test_copying_to_edit_brings_the_whole_original_back(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()
     crop_rocket(visitor)
 
-    visitor.button("Mirror to edit →").click()
+    visitor.button("Copy to edit →").click()
 
     expect(visitor.edit.locator(".box")).to_be_hidden()
     assert visitor.shown(visitor.edit) == visitor.shown(visitor.original)
@@ -123,14 +123,14 @@ def test_mirroring_to_edit_brings_the_whole_original_back(visitor: Visitor):
     assert visitor.results() == whole
 
 
-def test_mirroring_to_the_original_makes_the_part_the_picture(visitor: Visitor):
+def test_copying_to_the_original_makes_the_part_the_picture(visitor: Visitor):
     upload_both(visitor)
     before = visitor.shown(visitor.original)
     crop_rocket(visitor)
     part = visitor.results()
     assert visitor.shown(visitor.original) == before  # an edit leaves the original alone
 
-    visitor.button("← Mirror to original").click()
+    visitor.button("← Copy to original").click()
 
     expect(visitor.original.get_by_alt_text("part of both.jpg")).to_be_visible()
     expect(visitor.edit.locator(".box")).to_be_hidden()
@@ -140,7 +140,7 @@ def test_mirroring_to_the_original_makes_the_part_the_picture(visitor: Visitor):
     visitor.search()
     # The same pixels to the last one, so the same scores.
     assert visitor.results() == part
-    visitor.button("Mirror to edit →").click()
+    visitor.button("Copy to edit →").click()
     assert visitor.shown(visitor.edit)[0] == source
 
 
@@ -157,20 +157,20 @@ def test_a_part_of_an_image_of_the_gallery_is_searched_and_can_be_the_original(v
     expect(visitor.timing).to_contain_text("embed")
     assert visitor.results()[0].score < 1
 
-    visitor.button("← Mirror to original").click()
+    visitor.button("← Copy to original").click()
 
     expect(visitor.edit.locator(".box")).to_be_hidden()
     assert visitor.shown(visitor.original)[0] != source
     assert visitor.shown(visitor.original)[1:] == pytest.approx((width / 2, height / 2), abs=3)
 
 
-def test_mirroring_overtakes_a_search_that_is_under_way(visitor: Visitor):
+def test_copying_overtakes_a_search_that_is_under_way(visitor: Visitor):
     upload_both(visitor)
     whole = visitor.results()
     with visitor.held_back("component_server") as let_through:
         visitor.drag((0.02, 0.04), (0.48, 0.96))
 
-    visitor.button("Mirror to edit →").click()
+    visitor.button("Copy to edit →").click()
     let_through()
 
     expect(visitor.page.locator(".results.loading")).to_have_count(0)
@@ -180,7 +180,7 @@ def test_mirroring_overtakes_a_search_that_is_under_way(visitor: Visitor):
 
 
 def test_a_button_without_a_picture_says_what_is_missing(visitor: Visitor):
-    for button in ("Mirror to edit →", "← Mirror to original", "Search"):
+    for button in ("Copy to edit →", "← Copy to original", "Search"):
         with visitor.answer():
             visitor.button(button).click()
 
@@ -238,7 +238,7 @@ def test_a_turned_and_mirrored_picture_is_shown_and_searched_so(visitor: Visitor
         visitor.button("Rotate").click()
     visitor.waits_for_size(visitor.edit, picture.size[::-1])
     with visitor.answer():
-        visitor.button("Flip").click()
+        visitor.button("Mirror").click()
     edited = scores(visitor.results())
     assert visitor.shown(visitor.original)[1:] == picture.size
 

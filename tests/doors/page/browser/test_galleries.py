@@ -41,9 +41,9 @@ def test_the_first_gallery_that_can_be_searched_is_chosen(visitor: Visitor):
 
     visitor.page.get_by_label("Gallery").click()
 
-    listed = visitor.page.get_by_role("option").all_inner_texts()
+    options = visitor.page.get_by_role("option").all_inner_texts()
     names = {ALBUM, APPROXIMATE, COLOURS, DAMAGED, UNRUNNABLE}
-    assert names <= {re.sub(r"\W*(\S+)", r"\1", name) for name in listed}
+    assert names <= {re.sub(r"\W*(\S+)", r"\1", name) for name in options}
 
 
 def test_another_gallery_is_searched_with_the_same_query(visitor: Visitor):
@@ -133,7 +133,7 @@ def test_a_damaged_gallery_names_the_file_and_the_command(visitor: Visitor, gall
     expect(visitor.hits).to_have_count(10)
 
 
-def test_a_gallery_that_vanishes_while_it_is_open_is_told_in_one_sentence(
+def test_a_gallery_that_vanishes_while_it_is_open_is_reported_in_one_sentence(
     new_visitor: Callable[..., Visitor], galleries: Home, tmp_path: Path
 ):
     galleries.build(fill(tmp_path / "images", 12, first=4000), name="vanishing")
@@ -219,3 +219,12 @@ def test_the_prebuilt_gallery_answers_with_pictures_without_its_data_set(
     assert visitor.labels()[:5] == ["Motorbikes"] * 5
     # Ten of nine thousand by the shortlist, and compared exactly.
     expect(visitor.timing).to_contain_text("candidates compared exactly")
+
+
+def test_unless_making_galleries_is_allowed_the_page_says_how_to_allow_it(visitor: Visitor):
+    part = visitor.page.locator("#create")
+    part.get_by_text("Make a gallery", exact=True).click()
+    how = part.locator(".off")
+    expect(how).to_contain_text("start the server with RIS_CREATE_GALLERIES=1")
+    assert is_one_sentence(how.inner_text().strip())
+    expect(part.locator("form, button, input")).to_have_count(0)

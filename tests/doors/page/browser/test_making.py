@@ -10,9 +10,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from app.gallery import gallery_names
-from app.values import MAX_PICTURE_BYTES
 from tests.conftest import Home, encoded, fill, picture
-from tests.doors.page.browser.conftest import Contexts, Server, serving, visiting
+from tests.doors.page.browser.conftest import Contexts, Server, serving
 from tests.doors.page.browser.pictures import seen_again, write_album
 from tests.doors.page.browser.visitor import PHONE, File, Visitor, is_one_sentence, payload
 
@@ -51,10 +50,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Form:
     """The part of a visitor's page in which galleries are made."""
 
-    def __init__(self, visitor: Visitor, *, opened: bool = True) -> None:
+    def __init__(self, visitor: Visitor, *, open_panel: bool = True) -> None:
         self.page = visitor.page
         self.part = visitor.page.locator("#create")
-        if opened:
+        if open_panel:
             self.part.get_by_text("Make a gallery", exact=True).click()
 
     @property
@@ -99,21 +98,6 @@ def images_of(home: Home, gallery: str) -> list[tuple[str, tuple[str, ...]]]:
     service = home.service()
     records = [service.image(gallery, row) for row in range(service.gallery(gallery).images)]
     return [(record.path, record.labels) for record in records]
-
-
-# --- where it is off -----------------------------------------------------------------------------
-
-
-def test_unless_it_is_allowed_the_page_says_how_to_allow_it(
-    home: Home, context_with: Contexts, tmp_path: Path
-):
-    with serving(home, tmp_path / "stderr") as server, visiting(server, context_with) as visit:
-        part = visit().page.locator("#create")
-        part.get_by_text("Make a gallery", exact=True).click()
-        how = part.locator(".off")
-        expect(how).to_contain_text("start the server with RIS_CREATE_GALLERIES=1")
-        assert is_one_sentence(how.inner_text().strip())
-        expect(part.locator("form, button, input")).to_have_count(0)
 
 
 # --- made, then searched -------------------------------------------------------------------------
@@ -210,29 +194,8 @@ def test_a_zip_becomes_a_gallery_and_what_was_skipped_is_listed(
 # --- watched, cancelled --------------------------------------------------------------------------
 
 
-def test_a_build_is_cancelled_and_goes_on(
+def test_a_build_is_cancelled_and_resumed_and_every_page_shows_it(
     new_visitor: Callable[..., Visitor], home: Home, many: Path
-):
-    form = Form(new_visitor())
-    form.starts("cancelled", many)
-    expect(form.running).to_contain_text(f" of {SLOW}, ")
-    expect(form.running).to_contain_text("images/s")
-    expect(form.button("Start")).to_be_disabled()
-
-    form.button("Cancel").dblclick()
-
-    expect(form.outcome).to_contain_text("what is done is kept")
-    expect(form.running).to_be_hidden()
-    assert "cancelled" not in gallery_names(home.path / "indexes")
-
-    form.button("Go on").dblclick()
-
-    expect(form.outcome).to_contain_text(f"cancelled: {SLOW} images in", timeout=LONG)
-    expect(form.problem).to_have_count(0)
-
-
-def test_a_page_loaded_again_shows_the_build_and_so_does_another_one(
-    new_visitor: Callable[..., Visitor], many: Path
 ):
     visitor, other = new_visitor(), new_visitor()
     idle = Form(other)
@@ -240,120 +203,75 @@ def test_a_page_loaded_again_shows_the_build_and_so_does_another_one(
 
     visitor.page.reload()
 
-    form = Form(visitor, opened=False)
-    expect(form.running).to_contain_text("Embedding")
+    form = Form(visitor, open_panel=False)
+    expect(form.running).to_contain_text(f" of {SLOW}, ")
+    expect(form.running).to_contain_text("images/s")
+    expect(form.button("Start")).to_be_disabled()
     idle.fill("another", folder=str(many))
     idle.start()
     expect(idle.problem).to_contain_text("watched is being made just now")
     expect(idle.running).to_contain_text("Embedding")
+
+    form.button("Cancel").dblclick()
+
     for each in (form, idle):
-        expect(each.outcome).to_contain_text(f"watched: {SLOW} images in", timeout=LONG)
-        each.button("Search in it").click()
-    for each in (visitor, other):
-        expect(each.page.get_by_label("Gallery")).to_have_value("watched")
+        expect(each.outcome).to_contain_text("what is done is kept")
+        expect(each.running).to_be_hidden()
+    assert "watched" not in gallery_names(home.path / "indexes")
+
+    form.button("Resume").dblclick()
+
+    expect(form.outcome).to_contain_text(f"watched: {SLOW} images in", timeout=LONG)
+    expect(form.problem).to_have_count(0)
+    form.button("Search in it").click()
+    expect(visitor.page.get_by_label("Gallery")).to_have_value("watched")
 
 
-def test_the_server_is_asked_only_while_something_runs(
-    new_visitor: Callable[..., Visitor], many: Path
+def test_a_server_that_is_stopped_stops_the_build_and_another_one_completes_it(
+    home: Home,
+    context_with: Contexts,
+    new_visitor: Callable[..., Visitor],
+    many: Path,
+    tmp_path: Path,
 ):
-    visitor = new_visitor()
-    form = Form(visitor)
-    asked: list[str] = []
-    visitor.page.on(
-        "request",
-        lambda request: asked.append(request.url) if "component_server" in request.url else None,
-    )
-    visitor.page.wait_for_timeout(1500)
-    assert asked == []
-    form.starts("polled", many)
-    expect(form.outcome).to_contain_text(f"polled: {SLOW} images in", timeout=LONG)
-    expect(visitor.facts).to_be_visible()
-    visitor.page.wait_for_timeout(1000)
-    before = len(asked)
-    assert before >= 3  # whether it may, the start, how far it is
-    visitor.page.wait_for_timeout(1500)
-    assert len(asked) == before
-
-
-def test_a_server_that_is_stopped_stops_the_build_and_the_next_goes_on(
-    home: Home, context_with: Contexts, many: Path, tmp_path: Path
-):
-    on = {"RIS_CREATE_GALLERIES": "1"}
-    with serving(home, tmp_path / "stderr", **on) as server:
-        visitor = Visitor(context_with({}), server.url)
+    with serving(home, tmp_path / "stderr", RIS_CREATE_GALLERIES="1") as stopped:
+        visitor = Visitor(context_with({}), stopped.url)
         Form(visitor).starts("stopped", many)
         visitor.leave()
     assert "stopped" not in gallery_names(home.path / "indexes")
     assert (tmp_path / "stderr").read_text() == ""
-    with (
-        serving(home, tmp_path / "stderr", **on) as server,
-        visiting(server, context_with) as visit,
-    ):
-        form = Form(visit())
-        form.starts("stopped", many)
-        expect(form.outcome).to_contain_text(f"stopped: {SLOW} images in", timeout=LONG)
+
+    form = Form(new_visitor())
+    form.fill("stopped", folder=str(many))
+    form.start()
+
+    expect(form.outcome).to_contain_text(f"stopped: {SLOW} images in", timeout=LONG)
 
 
 # --- bad input -----------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_made_is_told_beside_the_form(
-    new_visitor: Callable[..., Visitor], tmp_path: Path, subtests: pytest.Subtests
-):
-    for name in ("empty", "broken"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "broken" / "a.jpg").write_bytes(b"Dear Sir or Madam,\n")
-    form = Form(new_visitor())
-    for name, folder, words in (
-        ("", tmp_path, "Give the gallery a name"),
-        ("a/b", tmp_path, "cannot be called 'a/b'"),
-        (FIRST, tmp_path, "choose another name"),
-        ("new", "", "Give the path of the folder"),
-        ("new", "pictures", "whole path"),
-        ("new", tmp_path / "gone", "does not exist"),
-        ("new", tmp_path / "empty", "holds no image"),
-        ("new", tmp_path / "broken", "No picture of the 1 in"),
-    ):
-        with subtests.test(words):
-            form.fill(name, folder=str(folder))
-            form.start()
-            expect(form.problem).to_contain_text(words)
-            assert is_one_sentence(form.problem.inner_text())
-            expect(form.button("Start")).to_be_enabled()
-    no_zip = payload("holiday.zip", b"Dear Sir or Madam,\n", "application/zip")
-    form.fill("new")
-    (tmp_path / "empty" / "notes.txt").write_bytes(b"no picture")
-    for kind, label, files, words in (
-        ("Picture files", "Files", None, "Choose the pictures first"),
-        ("ZIP archive", "Archive", None, "Choose a ZIP archive first"),
-        ("Folder to upload", "Folder", None, "Choose the pictures first"),
-        ("Folder to upload", "Folder", tmp_path / "empty", "no picture"),
-        ("ZIP archive", "Archive", no_zip, "holiday.zip is not a ZIP archive"),
-    ):
-        with subtests.test(f"{kind}: {words}"):
-            form.choose(kind, label, files)
-            form.start()
-            expect(form.problem).to_contain_text(words)
-            assert is_one_sentence(form.problem.inner_text())
-
-
-def test_a_query_of_more_than_50_mb_is_refused_before_it_is_uploaded(
+# Every other kind is in the tests of the scripts and of the page's functions.
+def test_why_a_gallery_cannot_be_made_is_shown_beside_the_form(
     new_visitor: Callable[..., Visitor], tmp_path: Path
 ):
-    large = tmp_path / "large.jpg"
-    with large.open("wb") as file:
-        file.truncate(MAX_PICTURE_BYTES + 1)
-    visitor = new_visitor()
-    asked: list[str] = []
-    visitor.page.on("request", lambda request: asked.append(request.url))
+    form = Form(new_visitor())
 
-    visitor.choose_file(large)
+    def refuses(words: str) -> None:
+        form.start()
+        expect(form.problem).to_contain_text(words)
+        assert is_one_sentence(form.problem.inner_text())
+        expect(form.button("Start")).to_be_enabled()
 
-    expect(visitor.message).to_have_text("large.jpg is larger than 50 MB: choose a smaller one.")
-    assert not [url for url in asked if "upload" in url]
-    visitor.choose_file(CAT)
-    expect(visitor.message).to_have_count(0)
-    expect(visitor.hits).not_to_have_count(0)
+    form.fill(FIRST, folder=str(tmp_path))
+    refuses("choose another name")  # before it begins
+    form.fill("new", folder=str(tmp_path))
+    refuses("holds no image")  # as it begins
+    (tmp_path / "broken.jpg").write_bytes(b"Dear Sir or Madam,\n")
+    refuses("No picture of the 1 in")  # while it runs
+    no_zip = payload("holiday.zip", b"Dear Sir or Madam,\n", "application/zip")
+    form.choose("ZIP archive", "Archive", no_zip)
+    refuses("holiday.zip is not a ZIP archive")  # after an upload
 
 
 # --- on a phone, by keyboard ---------------------------------------------------------------------

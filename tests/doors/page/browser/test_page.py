@@ -95,11 +95,11 @@ def test_the_page_asks_nobody_but_its_own_server(visitor: Visitor, server: Serve
     visitor.button("Other examples").click()
 
     assert visitor.hosts == {own}
-    named = visitor.page.evaluate(
+    addresses = visitor.page.evaluate(
         """() => [...document.querySelectorAll("[src], link[href], form[action]")]
             .map((each) => each.src || each.href || each.action)"""
     )
-    assert {urlsplit(url).netloc for url in named if url.startswith("http")} == {own}
+    assert {urlsplit(url).netloc for url in addresses if url.startswith("http")} == {own}
     answer = visitor.page.request.get(server.url)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy

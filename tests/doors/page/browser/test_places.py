@@ -46,7 +46,7 @@ def test_further_examples_in_a_link_are_of_the_gallery_that_is_shown(new_visitor
     assert chips.first.locator("img").evaluate("(image) => image.decode().then(() => true)")
 
 
-def test_a_link_with_an_example_that_is_not_there_is_told_and_the_search_goes_on(
+def test_a_link_with_an_example_that_is_not_there_is_reported_and_the_search_goes_on(
     new_visitor: Visit,
 ) -> None:
     visitor = new_visitor(at="?image=5&more=999999")
@@ -127,10 +127,10 @@ def test_an_address_that_gave_no_picture_can_be_corrected(visitor: Visitor, site
     expect(field).to_have_value("")
 
 
-def test_a_server_that_does_not_answer_is_told(visitor: Visitor) -> None:
+def test_a_server_that_does_not_answer_is_reported(visitor: Visitor) -> None:
     visitor.page.route(re.compile("/component_server/?$"), lambda route: route.fulfill(json=None))
     click_example(visitor, "coffee")
-    expect(visitor.message).to_contain_text("The server does not answer")
+    expect(visitor.message).to_contain_text("server does not answer")
     expect(visitor.page.locator(".results.loading")).to_have_count(0)
 
 
@@ -161,11 +161,12 @@ def test_who_works_with_keys_keeps_the_place_in_new_results(visitor: Visitor) ->
     assert visitor.page.evaluate("!!document.activeElement.closest('.hits')")
 
 
-def test_a_link_copied_for_an_uploaded_picture_says_that_it_is_not_in_it(
-    new_visitor: Visit,
-) -> None:
+def test_an_uploaded_picture_is_never_in_a_link_and_copying_it_says_so(new_visitor: Visit) -> None:
     visitor = new_visitor(permissions=["clipboard-write"])
     visitor.upload(CAT)
+    with visitor.answer():
+        visitor.drag((0.2, 0.2), (0.7, 0.8))
+    assert visitor.page.url.partition("?")[2] == f"gallery={ALBUM}"
     visitor.page.locator(".save").get_by_role("button", name="Copy link").click()
     expect(visitor.page.locator(".save")).to_contain_text("never in a link")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from app.values import MAX_PICTURE_BYTES
 from tests.conftest import Home, encoded
 from tests.doors.page.browser.conftest import ALBUM, Site
 from tests.doors.page.browser.pictures import NAMES, photograph, seen_again
@@ -23,7 +24,7 @@ def cat(tmp_path: Path) -> Path:
 
 
 def finds(visitor: Visitor, name: str) -> None:
-    """Hold that both windows show one picture, and that the search has found its like."""
+    """Assert that both windows show one picture, and that the search has found similar ones."""
     source, width, _ = visitor.shown(visitor.original)
     assert width > 0
     assert visitor.shown(visitor.edit)[0] == source
@@ -119,7 +120,7 @@ def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor]
 
 
 def watch_webcam(visitor: Visitor) -> None:
-    """Keep in the page what is wished of a webcam, and its tracks."""
+    """Record in the page what is requested of a webcam, and its tracks."""
     visitor.page.evaluate(
         """() => {
             const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
@@ -248,13 +249,6 @@ def test_a_slow_address_never_overwrites_what_was_asked_since(
     finds(visitor, "coffee")
 
 
-def test_an_address_that_never_answers_is_given_up_in_one_sentence(visitor: Visitor, site: Site):
-    visitor.ask_address(site.put("/slow/rocket.jpg", b""))
-
-    expect(visitor.message).to_contain_text("took longer than 10 seconds")
-    assert is_one_sentence(visitor.message.inner_text())
-
-
 def test_a_slow_upload_never_overwrites_what_was_asked_since(visitor: Visitor, cat: Path):
     with visitor.held_back("gradio_api/upload") as let_through:
         visitor.choose_file(cat)
@@ -272,15 +266,22 @@ def test_a_slow_upload_never_overwrites_what_was_asked_since(visitor: Visitor, c
     finds(visitor, "coffee")
 
 
-def test_a_file_that_is_too_large_is_refused_in_one_sentence(visitor: Visitor, tmp_path: Path):
+def test_a_file_of_more_than_50_mb_is_refused_before_it_is_uploaded(
+    visitor: Visitor, cat: Path, tmp_path: Path
+):
     large = tmp_path / "large.tif"
     with large.open("wb") as file:
-        file.truncate(200_000_000)
+        file.truncate(MAX_PICTURE_BYTES + 1)
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
 
-    visitor.upload(large)
+    visitor.choose_file(large)
 
-    expect(visitor.message).to_contain_text("larger than 50 MB")
+    expect(visitor.message).to_contain_text("large.tif is larger than 50 MB")
     assert is_one_sentence(visitor.message.inner_text())
+    assert not [url for url in asked if "upload" in url]
+    visitor.upload(cat)
+    finds(visitor, "chelsea")
 
 
 def test_a_random_picture_of_the_gallery_is_searched(visitor: Visitor):

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 @pytest.mark.parametrize(
     ("required", "exit_code", "word"), [("0", 0, "1 skipped"), ("1", 1, "1 error")]
 )
-def test_a_missing_chromium_is_told(tmp_path: Path, required: str, exit_code: int, word: str):
+def test_a_missing_chromium_is_reported(tmp_path: Path, required: str, exit_code: int, word: str):
     test = "tests/doors/page/browser/test_page.py::test_the_page_asks_nobody_but_its_own_server"
 
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Somebody who uses the page in a browser, and what they can see there."""
+"""A visitor of the page in a real browser: what they do, and what they see."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from playwright.sync_api import (
 
 File = Path | FilePayload
 
-# What a browser context on a phone is told.
+# The options of a browser context on a phone.
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
@@ -35,8 +35,8 @@ _NEW = ":is(.hits, p.timing, #message .message, #facts .message):not([data-befor
 
 _RESTS_MILLISECONDS = 150
 
-# Gradio's word in the console, now and then, on a page that is left for another.
-_SAID_WHEN_LEFT = "AbortError: signal is aborted without reason"
+# Gradio writes this to the console, now and then, when a page is left for another.
+_LOGGED_WHEN_LEFT = "AbortError: signal is aborted without reason"
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class Visitor:
         return self._problems
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.text.startswith(_SAID_WHEN_LEFT):
+        if message.text.startswith(_LOGGED_WHEN_LEFT):
             return
         if message.type in ("error", "assert"):
             self._problems.append(f"console: {message.text} ({message.location})")

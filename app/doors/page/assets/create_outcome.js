@@ -1,0 +1,41 @@
+// How a build ended → its report, or the ways to go on.
+
+import { button, make } from "./make.js";
+
+// Return what is shown of a build that ended. `searchIn`, `resume` and `discard` are its buttons'.
+export function outcomeOf({ state, name, message, can_go_on, report }, { searchIn, resume, discard }) {
+  if (state === "done") {
+    return [
+      make("p", {}, summaryOf(name, report)),
+      ...report.notes.map((note) => make("p", { class: "off" }, note)),
+      button("Search in it", searchIn),
+      ...(report.skipped ? [skippedFiles(report)] : []),
+    ];
+  }
+  return [
+    ...(state === "stopped" ? [make("p", {}, `${name}: ${message}`)] : []),
+    ...(can_go_on ? [button("Resume", resume), button("Delete the unfinished gallery", discard)] : []),
+  ];
+}
+
+export const summaryOf = (name, { images, seconds, recall }) => (
+  `${name}: ${images.toLocaleString("en")} images in ${seconds} s, recall@10 ${recall.toFixed(2)}`
+);
+
+// Return what the list of skipped files says: its title, and one line a file.
+export function skippedLines({ skipped, skipped_files: files }) {
+  const more = skipped - files.length;
+  return [
+    skipped === 1 ? "1 file was skipped" : `${skipped.toLocaleString("en")} files were skipped`,
+    ...files.map(({ path, reason }) => `${path}: ${reason}`),
+    ...(more ? [`and ${more.toLocaleString("en")} more`] : []),
+  ];
+}
+
+function skippedFiles(report) {
+  const [title, ...lines] = skippedLines(report);
+  return make(
+    "details", { class: "skipped" },
+    make("summary", {}, title), make("ul", {}, lines.map((line) => make("li", {}, line))),
+  );
+}

@@ -1,0 +1,57 @@
+// A build's progress: asked of the server every half second while it runs and never else, and put
+// into words.
+
+import { NO_ANSWER } from "./call.js";
+
+const POLL_MILLISECONDS = 500;
+
+// Return the build's watch. `take` gets a progress from the server, `current` returns the last one.
+// `show` is called after each change that the watch finds, `say` with a message or "", `done` when
+// a gallery was made.
+export function watchBuild(ask, { show, say, done }) {
+  let progress = { state: "idle" };
+  let timer = null;
+  let lost = false; // whether the last request had no answer
+
+  function take(now) {
+    const ended = progress.state === "running" && now.state !== "running";
+    progress = now;
+    if (now.state === "failed") say(now.message);
+    if (ended && now.state === "done") done();
+    if (now.state === "running" && timer === null) timer = setTimeout(poll, POLL_MILLISECONDS);
+  }
+
+  async function poll() {
+    timer = null;
+    const answer = await ask("making");
+    if (answer.progress && lost) say("");
+    lost = answer.message === NO_ANSWER;
+    if (answer.message) say(answer.message);
+    take(answer.progress || progress);
+    show();
+  }
+
+  return { take, current: () => progress };
+}
+
+// Return a build's progress in words, as in "Embedding 3 of 9, 12 images/s, 1 s left".
+export function wordsOf({ stage, done, total, rate, seconds_left, stopping }) {
+  if (stopping) return "Stopping …";
+  const left = seconds_left === null || seconds_left === undefined ? "" : `, ${duration(seconds_left)} left`;
+  const megabytes = (bytes) => Math.round(bytes / 1e6).toLocaleString("en");
+  const words = {
+    prepare: "Loading the model …",
+    collect: `Collecting the pictures: ${done} of ${total}`,
+    unpack: `Unpacking ${megabytes(done)} of ${megabytes(total)} MB${left}`,
+    list: "Listing the pictures …",
+    embed: `Embedding ${done} of ${total}, ${Math.round(rate)} images/s${left}`,
+    train: "Training the index …",
+    measure: "Measuring its recall …",
+  };
+  return words[stage] || "";
+}
+
+export function duration(seconds) {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  return seconds < 6000 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
+}

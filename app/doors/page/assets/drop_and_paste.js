@@ -1,0 +1,49 @@
+// Files, pictures and addresses dropped or pasted anywhere on the page → searches.
+
+import * as session from "./session.js";
+
+// `take` gets a file. The whole page takes drops, as the browser would leave it for a missed one.
+export function takeFromAnywhere(element, take) {
+  const isOfForm = (event) => event.target.closest("input[type=file]"); // the form for a new gallery
+  let own = null; // an example or a result of this page, being dragged
+  document.addEventListener("dragstart", (event) => {
+    own = event.target.closest?.("[data-image]");
+  });
+  document.addEventListener("dragend", () => { own = null; });
+  document.addEventListener("dragover", (event) => {
+    if (isOfForm(event)) return;
+    event.preventDefault();
+    element.classList.add("dragging");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) element.classList.remove("dragging");
+  });
+  document.addEventListener("drop", (event) => {
+    if (isOfForm(event)) return;
+    event.preventDefault();
+    element.classList.remove("dragging");
+    drop(event, own, take);
+  });
+  document.addEventListener("paste", (event) => paste(event, take));
+}
+
+function drop({ target, dataTransfer }, own, take) {
+  if (own) {
+    if (!own.contains(target)) session.ask(JSON.parse(own.dataset.image));
+    return;
+  }
+  const url = dataTransfer.getData("text/uri-list");
+  if (dataTransfer.files.length) take(dataTransfer.files[0]);
+  else if (url) session.ask({ kind: "url", url });
+}
+
+function paste(event, take) {
+  const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
+  if (file) {
+    event.preventDefault();
+    take(file);
+  } else if (!event.target.closest("input, textarea")) {
+    const text = event.clipboardData.getData("text/plain").trim();
+    if (/^https?:\/\//.test(text)) session.ask({ kind: "url", url: text });
+  }
+}

@@ -1,0 +1,28 @@
+// A search's answer → the sentence above the results and the one below them.
+
+const STAGES = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"];
+
+// Return what to know before looking at the results; "" where there is nothing. `floor` is the
+// score that nearly all of the gallery's own images reach with another one.
+export function noticeOf({ similar_enough, notes }, floor) {
+  return [
+    similar_enough ? "" : "Nothing in this gallery is really similar: its own images reach a score of "
+      + `${floor.toFixed(2)} with another one, these do not. The nearest are shown all the same.`,
+    ...notes,
+  ].filter(Boolean).join(" ");
+}
+
+// Return how long the search took, stage by stage, and how exact it is.
+export function timingOf({ hits, timing_ms, ...how }) {
+  const stages = STAGES
+    .filter((stage) => timing_ms[stage] || (stage === "rerank" && timing_ms.shortlist))
+    .map((stage) => `${stage === "rerank" ? "re-rank" : stage} ${timing_ms[stage].toFixed(1)} ms`);
+  return `${hits.length} results in ${timing_ms.total.toFixed(1)} ms (${stages.join(", ")}); ${exactness(hits, how)}.`;
+}
+
+function exactness(hits, { exact, approximate, candidates, recall }) {
+  if (approximate) return "approximate: the gallery's vectors (its features folder) are not here";
+  if (!exact) return `${candidates} candidates compared exactly; recall@10 of this index ${recall.toFixed(3)}`;
+  const missed = hits.filter((hit) => hit.missed).length;
+  return `exact search of all ${candidates} images${missed ? `; ${missed} of these the index misses` : ""}`;
+}

@@ -1,0 +1,43 @@
+// Which results the filters leave, in which order, and which labels there are to choose from.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { filtered, labelOptions } from "../../../../app/doors/page/assets/filters.js";
+import { NO_FILTERS } from "../../../../app/doors/page/assets/session.js";
+
+const hit = (rank, score, labels, duplicate_of = null) => ({ rank, score, labels, path: `${rank}.jpg`, duplicate_of });
+const HITS = [hit(1, 0.9, ["dog"]), hit(2, 0.5, ["Cat"], 1), hit(3, 0.2, ["ant", "bee"]), hit(4, -0.1, [])];
+const ranks = (filters) => filtered(HITS, { ...NO_FILTERS, ...filters }).map(({ rank }) => rank);
+
+test("without filters every result is there, best first", () => {
+  assert.deepEqual(ranks({}), [1, 2, 3, 4]);
+});
+
+test("the least score leaves the results that reach it", () => {
+  assert.deepEqual(ranks({ min_score: 0.5 }), [1, 2]);
+  assert.deepEqual(ranks({ min_score: 0.99 }), []);
+});
+
+test("near duplicates of better results can be hidden", () => {
+  assert.deepEqual(ranks({ hideDuplicates: true }), [1, 3, 4]);
+});
+
+test("sorted by name, results are in the order of their labels or files, and equal names by rank", () => {
+  assert.deepEqual(ranks({ sort: "name" }), [4, 3, 2, 1]);
+  const twins = [hit(1, 0.9, ["x"]), hit(2, 0.8, ["x"])];
+  assert.deepEqual(filtered(twins, { ...NO_FILTERS, sort: "name" }), twins);
+});
+
+test("filtering leaves the results themselves as they are", () => {
+  ranks({ sort: "name" });
+  assert.deepEqual(HITS.map(({ rank }) => rank), [1, 2, 3, 4]);
+});
+
+test("labels are offered with their counts, and a link's label although nothing of it was found", () => {
+  const nearest = { images: 3, labels: [["cat", 2], ["dog", 1]] };
+  const options = [["", "all (3)"], ["cat", "cat (2)"], ["dog", "dog (1)"]];
+  assert.deepEqual(labelOptions(nearest, ""), options);
+  assert.deepEqual(labelOptions(nearest, "dog"), options);
+  assert.deepEqual(labelOptions(nearest, "ant"), [...options, ["ant", "ant (0)"]]);
+});

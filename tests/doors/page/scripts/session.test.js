@@ -1,0 +1,190 @@
+// Searches in the page: what each sends and keeps, which filters hold, and who overtakes whom.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { NO_ANSWER } from "../../../../app/doors/page/assets/call.js";
+import * as session from "../../../../app/doors/page/assets/session.js";
+
+const { state } = session;
+const FACTS = { name: "album", images: 60, refused: "" };
+const IMAGE = { id: 7, path: "a.jpg", labels: ["cat"], thumbnail_url: "t", score: 0.9, rank: 1 };
+const CHOSEN = { min_score: 0.5, label: "cat", sort: "name", hideDuplicates: true };
+const KEPT = { min_score: 0, label: "", sort: "name", hideDuplicates: true };
+
+let asked = []; // the requests of `ask`
+let answer = null; // to the next of them
+const server = {
+  ask: (request) => {
+    asked.push(request);
+    return answer(request);
+  },
+  gallery: ({ gallery }) => ({ gallery: { ...FACTS, name: gallery }, examples: [IMAGE] }),
+  cut: () => ({ query: { kind: "file", path: "/cut" } }),
+};
+
+const found = (request) => ({
+  query: { ...request.query, src: "s" }, results: { gallery: request.gallery, hits: [IMAGE] },
+});
+
+// A promise and the function that fulfils it.
+function later() {
+  let resolve = null;
+  const promise = new Promise((done) => { resolve = done; });
+  return { promise, resolve };
+}
+
+beforeEach(() => {
+  asked = [];
+  answer = found;
+  session.connect(server, { controls: () => {}, galleryNames: () => {}, noAddress: () => {} });
+  session.set({
+    gallery: FACTS, original: null, edit: null, examples: [], results: null, message: "", busy: false,
+    controls: { k: 10, exact: false, leave_out_same_file: false }, filters: session.NO_FILTERS, past: [],
+  });
+});
+
+test("a search sends its parameters by the names that every door has", async () => {
+  session.set({ controls: { k: 25, exact: true, leave_out_same_file: true }, filters: CHOSEN });
+  const examples = [
+    { gallery: "album", id: 3, wish: session.MORE }, { gallery: "album", id: 4, wish: session.LESS },
+    { gallery: "other", id: 5, wish: session.MORE },
+  ];
+  await session.ask({ kind: "random" }, { examples });
+  assert.deepEqual(asked, [{
+    gallery: "album", query: { kind: "random" }, exact: true, leave_out_same_file: true, label: "cat",
+    more: [3], less: [4],
+  }]);
+  assert.equal(state.shown, 25);
+});
+
+test("results and examples name the gallery that they are of", async () => {
+  await session.ask({ kind: "random" });
+  assert.deepEqual(state.results.hits, [{ ...IMAGE, gallery: "album" }]);
+  await session.drawExamples();
+  assert.deepEqual(state.drawn, [{ ...IMAGE, gallery: "album" }]);
+});
+
+test("a new picture drops the label and the least score that were chosen for the one before", async () => {
+  await session.ask({ kind: "random" });
+  session.set({ filters: CHOSEN });
+  await session.ask({ kind: "random" });
+  assert.equal(asked[1].label, "");
+  assert.deepEqual(state.filters, KEPT);
+});
+
+test("the first picture of all keeps the filters of a link", async () => {
+  session.set({ filters: CHOSEN });
+  await session.ask({ kind: "random" });
+  assert.equal(asked[0].label, "cat");
+  assert.deepEqual(state.filters, CHOSEN);
+});
+
+test("an edit and a further example keep the filters", async () => {
+  await session.ask({ kind: "random" });
+  session.set({ filters: CHOSEN });
+  await session.ask({ ...state.edit, turns: 1 }, { isEdit: true });
+  session.addExample(state.results.hits[0], session.MORE);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked.map(({ label }) => label), ["", "cat", "cat"]);
+  assert.deepEqual(state.filters, CHOSEN);
+});
+
+test("a picture that is not there changes nothing but the message", async () => {
+  await session.ask({ kind: "random" });
+  session.set({ filters: CHOSEN });
+  const { edit, results } = state;
+  answer = () => ({ message: "No picture." });
+  assert.equal(await session.ask({ kind: "url", url: "http://x" }), false);
+  assert.equal(await session.ask({ ...edit, turns: 1 }, { isEdit: true }), false);
+  assert.deepEqual(
+    [state.edit, state.results, state.filters, state.message, state.busy],
+    [edit, results, CHOSEN, "No picture.", false],
+  );
+});
+
+test("another gallery drops the label and the least score, and is searched with the same picture", async () => {
+  await session.ask({ kind: "random" });
+  session.set({ filters: CHOSEN });
+  await session.chooseGallery("other");
+  await new Promise(setImmediate);
+  assert.deepEqual([asked[1].gallery, asked[1].label, asked[1].query], ["other", "", state.edit]);
+  assert.deepEqual(state.filters, KEPT);
+  assert.equal(state.results.gallery, "other");
+});
+
+test("another label is searched for, another order is not", async () => {
+  await session.ask({ kind: "random" });
+  session.filter({ sort: "name", min_score: 0.3 });
+  session.filter({ label: "dog" });
+  await new Promise(setImmediate);
+  assert.deepEqual(asked.map(({ label }) => label), ["", "dog"]);
+});
+
+test("an answer that was overtaken is dropped", async () => {
+  const slow = later();
+  answer = () => slow.promise;
+  const first = session.ask({ kind: "url", url: "http://slow" });
+  await new Promise(setImmediate);
+  answer = found;
+  await session.ask({ kind: "photograph", name: "coffee" });
+  const shown = { ...state };
+  slow.resolve(found({ gallery: "album", query: { kind: "url" } }));
+  assert.equal(await first, false);
+  assert.deepEqual(state, shown);
+});
+
+test("a search waits until the galleries are known", async () => {
+  const opening = later();
+  session.waitFor(opening.promise);
+  const search = session.ask({ kind: "random" });
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, []);
+  opening.resolve();
+  assert.equal(await search, true);
+});
+
+test("copying to the original takes the cut picture, and searches nothing", async () => {
+  await session.ask({ kind: "random" });
+  await session.copyToOriginal();
+  assert.deepEqual([state.original, state.edit], [{ kind: "file", path: "/cut" }, { kind: "file", path: "/cut" }]);
+  assert.equal(asked.length, 1);
+});
+
+test("copying to the edit window searches the whole original", async () => {
+  await session.ask({ kind: "random" });
+  await session.ask({ ...state.edit, turns: 1, box: [0, 0, 1, 0.5] }, { isEdit: true });
+  session.copyToEdit();
+  await new Promise(setImmediate);
+  const { turns, box, mirrored } = asked[2].query;
+  assert.deepEqual([turns, box, mirrored], [0, null, false]);
+});
+
+test("an image is a further example once, with the last wish", async () => {
+  await session.ask({ kind: "random" });
+  for (const wish of [session.MORE, session.LESS]) {
+    session.addExample(state.results.hits[0], wish);
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(state.examples.map(({ id, wish }) => [id, wish]), [[7, session.LESS]]);
+  session.removeExample(7);
+  await new Promise(setImmediate);
+  assert.deepEqual(state.examples, []);
+});
+
+test("Gradio's number of results is kept within its bounds and needs no search", () => {
+  for (const [number, k] of [[25.4, 25], [0, 10], ["x", 10], [1000, 100], [-3, 1]]) {
+    session.set({ controls: { k: 10, exact: false, leave_out_same_file: false } });
+    session.controlsChanged("album", number, false, false);
+    assert.equal(state.controls.k, k);
+  }
+  assert.deepEqual(asked, []);
+});
+
+test("a server that does not answer is reported", async () => {
+  for (const broken of [() => null, () => ({ detail: "x" }), () => ({ error: "x" }), () => Promise.reject(new Error())]) {
+    answer = broken;
+    await session.ask({ kind: "random" });
+    assert.deepEqual([state.message, state.busy], [NO_ANSWER, false]);
+  }
+});
