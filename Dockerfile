@@ -6,12 +6,7 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 
-# curl is for data_download.sh. Debian keeps no older versions, so naming one breaks with the next.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends curl \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 1000 --create-home ris \
+RUN useradd --uid 1000 --create-home ris \
     && install --directory --owner=ris --group=ris /data
 
 WORKDIR /opt/reverse-image-search

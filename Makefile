@@ -22,7 +22,7 @@ run: $(RUN_READY) ## install what is needed, then serve the page at HOST and POR
 
 api: run ## the same server: REST is at /docs, MCP at /mcp
 
-download: ## fetch a published data set (DATA=caltech, voc, coco, market, tiny or all)
+download: ## fetch a published data set (DATA=caltech; DATA=all fetches all, DATA=--help lists them)
 	@bash data_download.sh $(DATA)
 
 index: $(RUN_READY) ## build a gallery (DATA=caltech, or IMAGES= CSV= PARQUET= WEBDATASET= EMBEDDINGS= with NAME=; MODEL= POOL= INDEX= PCA= EXPAND= LIMIT= FORCE=1)

@@ -16,7 +16,8 @@ AppError
 ├── DatasetError          a data set's folder is missing or not laid out as published
 ├── GalleryError          a gallery on disk is damaged or does not belong together
 ├── ModelError            a model cannot run here (mostly: its weights are missing)
-└── StorageError          a folder cannot be written, or the disk is full
+├── StorageError          a folder cannot be written, or the disk is full
+└── BusyError             another run is at work in the same folder
 
 A message is one sentence: what happened, with the offending value, and what to do.
 """
@@ -145,3 +146,10 @@ class StorageError(AppError):
 
     http_status = 507
     exit_code = 7
+
+
+class BusyError(AppError):
+    """Another run is at work in the same folder."""
+
+    http_status = 409
+    exit_code = 8

@@ -15,10 +15,8 @@ from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageE
 from app.gallery import Gallery, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, SearchEffort, VectorIndex, expanded
 from app.search.model_cache import Models
-from app.sources.datasets.register import ALIASES, open_data_set
+from app.sources.datasets.register import DATA_SETS, open_data_set
 from app.values import GalleryInfo, ImageRecord
-
-_DOWNLOADS = {name: alias for alias, name in ALIASES.items()}
 
 
 @dataclass(frozen=True)
@@ -280,10 +278,11 @@ class Galleries:
         manifest = gallery.manifest
         if manifest.source:
             return f"The original pictures are not in {manifest.source} any more."
-        return (
-            "The original pictures are not on this machine: thumbnails are shown. To fetch them, "
-            f"run: bash data_download.sh {_DOWNLOADS.get(manifest.data, manifest.data)}"
-        )
+        missing = "The original pictures are not on this machine: thumbnails are shown."
+        published = DATA_SETS.get(manifest.data)
+        if published is None:  # a data set that only another version of this program knows
+            return missing
+        return f"{missing} To fetch them, run: {published.download_command()}"
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""

@@ -1,4 +1,4 @@
-"""A folder → what is in it; a folder that is not as it should be → one sentence that says so."""
+"""A folder → what is in it, or one sentence that says why it cannot be read."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Listing(NamedTuple):
 
 
 def listing(folder: Path) -> Listing:
-    """Return what a folder holds; DatasetError if it cannot be read."""
+    """Return a folder's content; DatasetError if it cannot be read."""
     found = Listing([], [])
     try:
         for entry in sorted(folder.iterdir()):
@@ -30,7 +30,7 @@ def listing(folder: Path) -> Listing:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder; DatasetError if that cannot be known."""
+    """Return whether a path is a folder; DatasetError if the system does not say."""
     try:
         return path.is_dir()
     except OSError as exc:
@@ -42,18 +42,6 @@ def jpegs(folder: Path, *, suffix: str = ".jpg") -> list[Path]:
     return [file for file in listing(folder).files if file.suffix.lower() == suffix]
 
 
-def fetch(short_name: str) -> str:
-    """Return what to do about a data set that is not here."""
-    return f'fetch it with "bash data_download.sh {short_name}"'
-
-
-def not_as_published(home: Path, needed: str, *, fetched_as: str) -> DatasetError:
-    """Return the error for a folder that lacks what the published one holds."""
-    return DatasetError(
-        f"{home} is not laid out as published (it has no {needed}): {fetch(fetched_as)}."
-    )
-
-
 def unreadable(path: Path, exc: OSError) -> DatasetError:
-    """Return the error for what the system does not let us read."""
+    """Return the error for a file or folder that the system refuses to open."""
     return DatasetError(f"{path} cannot be read ({exc.strerror}).")

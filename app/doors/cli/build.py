@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.doors.cli.progress import Progress
 from app.errors import UsageError
+from app.sources.datasets.register import NAMES
 
 if TYPE_CHECKING:
     from app.build.build import BuildReport
@@ -27,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--data",
         metavar="SET",
-        help="caltech (caltech101), voc (voc2012), coco (val2014), market (market1501) or tiny "
-        "(tiny_imagenet)",
+        help=f"a published data set: {NAMES}",
     )
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
     what.add_argument("--csv", type=_named, metavar="FILE", help="a CSV file with ids and URLs")

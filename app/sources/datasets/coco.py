@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import DatasetError
-from app.sources.listing import fetch, is_folder, jpegs, not_as_published, unreadable
+from app.sources.datasets.published import Archive, PublishedDataSet
+from app.sources.listing import is_folder, jpegs, unreadable
 from app.sources.picture import Picture, in_order, labels_of
 
 _KEYS = (
@@ -15,21 +16,47 @@ _KEYS = (
 )
 
 
-class Coco:
+class Coco(PublishedDataSet):
     """``val2014/*.jpg`` and ``annotations/instances_val2014.json``.
 
     The labels are the names of the categories annotated in the image.
     """
 
     name = "coco"
+    page = "https://cocodataset.org"
+    archives = (
+        Archive(
+            name="coco annotations",
+            url="http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+            file="annotations_trainval2014.zip",
+            size_bytes=252_872_794,
+            md5="0a379cfc70b0e71301e0f377548639bd",
+            inside="annotations",
+            places=("annotations",),
+            needed=("instances_val2014.json",),
+            growth=4,
+        ),
+        Archive(
+            name="coco",
+            url="http://images.cocodataset.org/zips/val2014.zip",
+            file="val2014.zip",
+            size_bytes=6_645_013_297,
+            md5="a3d79f5ed8d289b7a7554ce06a5782b3",
+            inside="val2014",
+            places=("val2014",),
+            counted=(("*.jpg",),),
+            images=40_504,
+            growth=1.1,
+        ),
+    )
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "val2014"
         self._annotations = home / "annotations" / "instances_val2014.json"
         if not is_folder(self.folder) or not jpegs(self.folder):
-            raise not_as_published(home, "val2014/*.jpg", fetched_as="coco")
+            raise self.not_as_published(home, "val2014/*.jpg")
         if not self._annotations.is_file():
-            raise DatasetError(f"The file {self._annotations} is missing: {fetch('coco')}.")
+            raise DatasetError(f"The file {self._annotations} is missing: {self.how_to_fetch()}.")
 
     def pictures(self) -> list[Picture]:
         """Every ``.jpg``, also those that the annotations do not know (they have no labels).
@@ -58,7 +85,7 @@ class Coco:
         except (ValueError, KeyError, TypeError) as exc:
             raise DatasetError(
                 f"{self._annotations} is not the published file ({exc!r}): "
-                f"remove it, then {fetch('coco')}."
+                f"remove it, then {self.how_to_fetch()}."
             ) from exc
 
 

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.errors import DatasetError
-from app.sources.listing import fetch, is_folder, jpegs, listing, not_as_published, unreadable
+from app.sources.datasets.published import Archive, PublishedDataSet
+from app.sources.listing import is_folder, jpegs, listing, unreadable
 from app.sources.picture import Picture, in_order
 
 _SUFFIX = ".jpeg"
 
 
-class TinyImageNet:
+class TinyImageNet(PublishedDataSet):
     """``tiny-imagenet-200/train/nXXXXXXXX/images/*.JPEG`` and ``words.txt``.
 
     The label is the first name that ``words.txt`` has for the class (``goldfish`` for
@@ -21,9 +22,26 @@ class TinyImageNet:
     """
 
     name = "tiny_imagenet"
+    aliases = ("tiny", "tinyimagenet")
+    page = "http://cs231n.stanford.edu/"
+    archives = (
+        Archive(
+            name="tiny",
+            url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+            file="tiny-imagenet-200.zip",
+            size_bytes=248_100_043,
+            md5="90528d7ca1a48142e341f4ef8d21d0de",
+            inside="tiny-imagenet-200",
+            places=("tiny-imagenet-200", "."),
+            counted=(("train/*/*/*.JPEG",),),
+            needed=("words.txt",),
+            images=100_000,
+            growth=2.5,
+        ),
+    )
 
     def __init__(self, home: Path) -> None:
-        for place in (home / "tiny-imagenet-200", home):
+        for place in self.archives[0].places_in(home):
             self.folder, self._words = place / "train", place / "words.txt"
             if is_folder(self.folder) and any(
                 is_folder(each / "images") and jpegs(each / "images", suffix=_SUFFIX)
@@ -31,10 +49,9 @@ class TinyImageNet:
             ):
                 break
         else:
-            needed = "tiny-imagenet-200/train/n01443537/images/*.JPEG"
-            raise not_as_published(home, needed, fetched_as="tiny")
+            raise self.not_as_published(home, "tiny-imagenet-200/train/n01443537/images/*.JPEG")
         if not self._words.is_file():
-            raise DatasetError(f"The file {self._words} is missing: {fetch('tiny')}.")
+            raise DatasetError(f"The file {self._words} is missing: {self.how_to_fetch()}.")
 
     def pictures(self) -> list[Picture]:
         """Every ``.JPEG`` of every class, with the class's name as its label.
@@ -62,7 +79,7 @@ class TinyImageNet:
         except (ValueError, KeyError) as exc:
             raise DatasetError(
                 f"{self._words} is not the published file ({exc!r}): "
-                f"remove the data set, then {fetch('tiny')}."
+                f"remove the data set, then {self.how_to_fetch()}."
             ) from exc
         shared = Counter(first.values())
         return {

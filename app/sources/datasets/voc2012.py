@@ -4,25 +4,42 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from app.errors import DatasetError
-from app.sources.listing import is_folder, jpegs, not_as_published, unreadable
+from app.sources.datasets.published import Archive, PublishedDataSet
+from app.sources.listing import is_folder, jpegs, unreadable
 from app.sources.picture import Picture, in_order, labels_of
 
 
-class Voc2012:
+class Voc2012(PublishedDataSet):
     """``VOCdevkit/VOC2012/{JPEGImages,Annotations}``, or the two folders without those above.
 
     The labels are the names of the objects in ``Annotations/<stem>.xml``.
     """
 
     name = "voc2012"
+    aliases = ("voc",)
+    page = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
+    archives = (
+        Archive(
+            name="voc",
+            url="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            file="VOCtrainval_11-May-2012.tar",
+            size_bytes=1_999_639_040,
+            md5="6cd6e144f989b92b3379bac3b3de84fd",
+            inside="VOCdevkit/VOC2012",
+            places=("VOCdevkit/VOC2012", "."),
+            counted=(("JPEGImages/*.jpg",), ("Annotations/*.xml",)),
+            images=17_125,
+            growth=1.1,
+        ),
+    )
 
     def __init__(self, home: Path) -> None:
-        for place in (home / "VOCdevkit" / "VOC2012", home):
+        for place in self.archives[0].places_in(home):
             self.folder, self._annotations = place / "JPEGImages", place / "Annotations"
             if all(map(is_folder, (self.folder, self._annotations))) and jpegs(self.folder):
                 return
-        needed = "VOCdevkit/VOC2012/JPEGImages/*.jpg and VOCdevkit/VOC2012/Annotations"
-        raise not_as_published(home, needed, fetched_as="voc")
+        missing = "VOCdevkit/VOC2012/JPEGImages/*.jpg and VOCdevkit/VOC2012/Annotations"
+        raise self.not_as_published(home, missing)
 
     def pictures(self) -> list[Picture]:
         """Every ``.jpg``; without labels when it has no annotation.
