@@ -41,6 +41,7 @@ from app.search.query import DISPLAY_SIDE
 from app.search.question import LESS_WEIGHT, MAX_K, MORE_WEIGHT
 from app.search.service import SearchService
 from app.sources.datasets.caltech101 import Caltech101
+from app.sources.own import OwnFolder
 from app.sources.picture import Picture
 from app.values import Box, Edit, SearchResult, Timings
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, mean_colour, picture
@@ -1231,6 +1232,25 @@ def test_missing_originals_of_a_published_set_are_told_with_the_command_that_fet
             there.picture("mine", 0)
         assert str(told.value) == missing
         assert there.thumbnail("mine", 0)
+
+
+def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_command(
+    home: Home,
+) -> None:
+    images = fill(home.path / "elsewhere", 6)
+    build_gallery(
+        OwnFolder(images, "caltech256"),
+        mean_colour(),
+        folders=home.folders("mine"),
+        index="Flat",
+        limit=None,
+        command="python3 create_index.py --data caltech256",
+        workers=1,
+        tell=lambda stage, done, total: None,
+    )
+    missing = home.service().gallery("mine").pictures_missing
+    assert "not on this machine" in missing
+    assert "data_download" not in missing
 
 
 def test_missing_originals_of_a_folder_of_ones_own_are_told_with_the_folder(home: Home) -> None:

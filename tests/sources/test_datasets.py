@@ -1,4 +1,4 @@
-"""Published data sets and own folders are listed in a fixed order with the right labels."""
+"""Published data sets and other folders give pictures in a fixed order with the right labels."""
 
 import json
 import os
@@ -221,7 +221,7 @@ def test_market1501_is_labelled_by_person_and_camera_and_leaves_out_its_training
 
 
 @pytest.mark.parametrize("name", ["0002.jpg", "2_c1s1_000451_03.jpg", "0002_1s1_000451_03.jpg"])
-def test_a_picture_of_market1501_that_tells_no_person_and_camera_is_named(tmp_path, name):
+def test_a_picture_of_market1501_without_person_and_camera_in_its_name_is_reported(tmp_path, name):
     make_market(tmp_path / "market1501", f"query/{name}")
     with pytest.raises(DatasetError, match=rf"query/{name} is not named as in Market-1501"):
         open_data_set("market1501", tmp_path).pictures()
@@ -306,7 +306,7 @@ def test_an_unknown_name_is_refused_with_the_accepted_ones(tmp_path, name):
     assert all(accepted in str(raised.value) for accepted in (*DATA_SETS, *ALIASES))
 
 
-def test_the_name_of_a_gallery_tells_its_data_set_which_ends_at_the_first_dash():
+def test_no_data_set_has_a_dash_in_its_name_for_a_dash_ends_it_in_a_gallery_s_name():
     assert not any("-" in name for name in DATA_SETS)
 
 
@@ -324,7 +324,7 @@ def test_a_missing_data_set_is_refused_with_the_folder_and_the_command(tmp_path,
     assert f'"bash data_download.sh {command}"' in str(raised.value)
 
 
-# A folder of one's own
+# A folder of your own
 
 
 def test_an_own_folder_is_labelled_by_every_folder_on_the_way(tmp_path):
@@ -376,7 +376,7 @@ def test_loops_of_links_end_and_linked_folders_never_hide_real_ones(tmp_path):
     ]
 
 
-def test_an_own_folder_that_is_itself_a_link_is_listed(tmp_path):
+def test_an_own_folder_that_is_itself_a_link_is_read(tmp_path):
     put(tmp_path, "real/1.jpg")
     (tmp_path / "link").symlink_to("real", target_is_directory=True)
     assert open_folder(tmp_path / "link", "own").pictures() == [Picture("1.jpg", ())]
@@ -418,7 +418,7 @@ NAMES = st.text("ab-.", min_size=1, max_size=3).filter(lambda name: name.strip("
 
 
 @given(st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=12))
-def test_every_visible_image_is_listed_once_and_in_order(tmp_path_factory, ways):
+def test_every_visible_image_is_found_once_and_in_order(tmp_path_factory, ways):
     folder = tmp_path_factory.mktemp("own")
     wanted = {}
     for way in ways:

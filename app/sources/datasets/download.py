@@ -124,7 +124,9 @@ def reason_of(failure: BaseException) -> str:
     """Return a failure in a few words: ``HTTP 404``, ``Connection refused``."""
     if isinstance(failure, HTTPError):
         return f"HTTP {failure.code}"
-    if isinstance(failure, URLError) and isinstance(failure.reason, BaseException):
+    if isinstance(failure, URLError):
+        if not isinstance(failure.reason, BaseException):
+            return failure.reason
         failure = failure.reason
     if isinstance(failure, ssl.SSLError):
         return failure.reason or str(failure)

@@ -80,7 +80,7 @@ def fetch_data_sets(
     environ: Mapping[str, str],
     fetching: Fetching,
 ) -> None:
-    """Download what is not whole yet of some data sets; nothing is asked of any host for the rest.
+    """Download what is not whole yet of some data sets; for the rest no request is sent.
 
     Raises
     ------
@@ -297,7 +297,7 @@ def _unpack(part: Part, fetching: Fetching) -> None:
 
 
 def _put_aside(folder: Path, name: str, say: Say) -> None:
-    """Rename a folder that is not whole, for what is in it may be someone's own."""
+    """Rename a folder that is not whole: people may have put files of their own there."""
     if not folder.exists() and not folder.is_symlink():
         return
     with suppress(OSError):

@@ -17,7 +17,7 @@ class TinyImageNet(PublishedDataSet):
 
     The label is the first name that ``words.txt`` has for the class (``goldfish`` for
     ``goldfish, Carassius auratus``): people filter by words, not by numbers of WordNet. Where two
-    classes share it, the number follows in brackets. The 100,000 training images are listed; those
+    classes share it, the number follows in brackets. The 100,000 training images are taken; those
     of ``test`` have no published labels, and ``val`` holds the same classes over again.
     """
 
