@@ -73,8 +73,7 @@ class Rest:
         patience = self._patience
         position = self.start
         since, recent_bytes = time.monotonic(), 0
-        # A host may keep the connection open after the last byte.
-        while position != self.whole_bytes and (chunk := self._response.read1(_CHUNK_BYTES)):
+        while chunk := self._response.read1(_CHUNK_BYTES):
             yield chunk
             position += len(chunk)
             recent_bytes += len(chunk)

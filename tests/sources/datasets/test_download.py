@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -16,6 +17,7 @@ from app.sources.datasets.download import FAILURES, Patience, host_of, open_from
 from tests.commands import Answer, Site, sending
 
 CONTENT = bytes(range(200))
+BOUND_SECONDS = 20  # after which a test fails that would wait forever
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +121,7 @@ def unfinished(sent: int, site: Site) -> Answer:
         request.send_header("Content-Length", str(len(CONTENT)))
         request.end_headers()
         request.wfile.write(CONTENT[:sent])
-        site.over.wait()
+        site.over.wait(BOUND_SECONDS)
 
     return answer
 
@@ -140,7 +142,8 @@ def test_a_host_that_sends_too_slowly_is_given_up(site):
         request.send_response(200)
         request.end_headers()
         with contextlib.suppress(OSError):
-            while not site.over.wait(0.01):
+            for _ in range(500):
+                site.over.wait(0.01)
                 request.wfile.write(b"x")
 
     site.pages["/file"] = [drip]
@@ -158,8 +161,11 @@ def test_a_host_that_sends_too_slowly_is_given_up(site):
 def test_a_host_that_never_answers_is_given_up(scheme, patience):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
+        bound = threading.Timer(BOUND_SECONDS, silent.close)
+        bound.start()
         with pytest.raises(OSError, match="timed out"):
             content(f"{scheme}://127.0.0.1:{port}/", patience=patience)
+        bound.cancel()
 
 
 def test_a_connection_that_is_closed_too_early_is_a_failure(site):

@@ -37,10 +37,10 @@ def test_the_files_of_a_folder_are_unpacked_and_no_others(tmp_path, kind):
         archive.write_bytes(make_zip({again: make_tar(FILES, "w:gz"), "set/no.jpg": b"no"}))
     else:
         archive.write_bytes(make_zip(FILES) if kind == "zip" else make_tar(FILES, "w:"))
-    unpack(archive, "set", tmp_path / "into", packed_again=again)
+    unpack(archive, "set", tmp_path / "well" / "below" / "into", packed_again=again)
     assert tree(tmp_path) == {
         archive.name: archive.read_bytes(),
-        **{f"into/{name}": content for name, content in UNPACKED.items()},
+        **{f"well/below/into/{name}": content for name, content in UNPACKED.items()},
     }
 
 
