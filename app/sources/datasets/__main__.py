@@ -68,7 +68,8 @@ def _help() -> str:
     lines = [f"{_USAGE}\n"]
     for each in DATA_SETS.values():
         megabytes = sum(archive.expected_bytes for archive in each.archives) / 1e6
-        lines.append(f"{each.short_name():8} {megabytes:6,.0f} MB, {each.page}")
+        about = "about " if None in [archive.size_bytes for archive in each.archives] else ""
+        lines.append(f"{each.short_name():8} {about}{megabytes:,.0f} MB, {each.page}")
     return "\n".join(lines)
 
 
@@ -85,7 +86,7 @@ class _Bar:
         self._shown = ""
 
     def show(self, here_bytes: int, whole_bytes: int | None) -> None:
-        """Draw the bar anew, if it looks otherwise than before."""
+        """Draw the bar again where it has changed."""
         if not sys.stderr.isatty():
             return
         line = f"{here_bytes / 1e6:,.0f} MB"

@@ -112,6 +112,8 @@ def fetch_data_sets(
     if not missing:
         return
     with _only_run_in(datasets_dir):
+        for part in missing:  # what a run that was stopped had unpacked takes no room
+            shutil.rmtree(part.unpacking, ignore_errors=True)
         _check_space(missing, datasets_dir)
         for part in missing:
             if not part.whole_folder():  # another run may have been faster
@@ -146,7 +148,6 @@ def _check_space(parts: Sequence[Part], datasets_dir: Path) -> None:
     """Raise StorageError unless there is room for all folders, and one archive at a time."""
     unpacked = needed = 0
     for part in parts:
-        shutil.rmtree(part.unpacking, ignore_errors=True)
         archive_bytes = part.archive.expected_bytes
         unpacked += int(archive_bytes * part.archive.growth)
         here = _size(part.file) + _size(part.unfinished)
@@ -271,7 +272,6 @@ def _unpack(part: Part, fetching: Fetching) -> None:
     archive = part.archive
     fetching.say(f"{archive.name}: unpacking")
     try:
-        shutil.rmtree(part.unpacking, ignore_errors=True)
         part.unpacking.mkdir(parents=True)
     except OSError as exc:
         raise StorageError(

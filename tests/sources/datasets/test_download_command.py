@@ -119,7 +119,9 @@ def test_whoever_has_read_enough_ends_it_without_a_traceback(download):
 
 def test_a_name_of_a_folder_is_written_as_the_system_has_it(download, tmp_path):
     folder = os.fsencode(tmp_path) + b"/\xff\xc3\xbc"
-    command = download.command("caltech", LC_ALL="C", RIS_DATASETS_DIR=folder) | {"text": False}
+    command = download.command(
+        "caltech", PYTHONIOENCODING="ascii:strict", RIS_DATASETS_DIR=folder
+    ) | {"text": False}
     result = subprocess.run(**command, timeout=60, check=False)
     assert result.returncode == 0
     assert folder in result.stdout
