@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, UsageError
-from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
+from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.images import decode, encode
 from app.index import check_factory
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
-from app.values import ImageRecord, Skipped, VectorOptions
+from app.values import ImageRecord, Manifest, Skipped, VectorOptions
 
 _TOLD_EVERY_SECONDS = 0.1
 

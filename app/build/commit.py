@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from app.errors import StorageError
-from app.gallery import Draft, Folders, Manifest, writing_to
+from app.gallery import Draft, Folders, writing_to
 from app.index import (
     Expansion,
     Projection,
@@ -19,7 +19,7 @@ from app.index import (
     train_shortlist,
     write_vectors,
 )
-from app.values import VectorOptions
+from app.values import Manifest, VectorOptions
 
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
 

@@ -1,4 +1,4 @@
-"""The files of a gallery: hashed, sealed, verified, synced; what goes wrong with them is told."""
+"""The files of a gallery: hashed, sealed, verified and synced, each fault in one sentence."""
 
 import contextlib
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.errors import AppError, GalleryError, StorageError
-from app.gallery.manifest import StoredFile
+from app.values import StoredFile
 
 _LFS_POINTER = b"version https://git-lfs"
 _SEAL_BYTES = 32

@@ -113,34 +113,19 @@ class Galleries:
         return infos
 
     def info(self, name: str) -> GalleryInfo:
-        """Return what there is to say of one gallery; NotFoundError if there is none."""
+        """Return a gallery's status and manifest; NotFoundError if there is none."""
         try:
             opened = self.open(name)
         except GalleryError as exc:
             return GalleryInfo(name, refused=str(exc))
         manifest = opened.gallery.manifest
         return GalleryInfo(
-            name=name,
+            name,
             uploads_off=self.uploads_off(opened),
             pictures_missing=self.pictures_missing(opened.gallery),
             approximate=opened.index.approximate,
-            images=manifest.images,
-            data=manifest.data,
-            model=manifest.model,
-            dim=manifest.dim,
-            index=manifest.index,
-            probes=manifest.probes,
-            candidates=manifest.candidates,
-            recall_raw=manifest.recall_raw,
-            recall_reranked=manifest.recall_reranked,
-            created=manifest.created,
-            skipped=manifest.skipped,
-            floor=manifest.floor,
             disk_bytes=sum(file.bytes for file in manifest.files.values()),
-            pca=manifest.pca,
-            expand=manifest.expand,
-            alpha=manifest.alpha,
-            notes=manifest.notes,
+            manifest=manifest,
         )
 
     def default(self) -> str:

@@ -10,7 +10,7 @@ from app.errors import NotFoundError, UsageError
 from app.gallery import Draft, Folders, Gallery
 from app.search.question import MAX_K, File, Item, SearchRequest
 from app.search.service import SearchService
-from app.values import Box, ImageRecord
+from app.values import Box, ImageRecord, Manifest
 from tests.conftest import Home, encoded, fill, picture
 
 KIND = "kind_3"
@@ -123,8 +123,6 @@ def test_a_querys_vector_is_the_one_that_is_compared(service: SearchService) -> 
 
 def keyed(folder: Path, keys: list[str]) -> Gallery:
     """Return a gallery whose images have these keys; its vectors are of no matter here."""
-    from app.gallery import Manifest
-
     folders = Folders.of("keyed", folder / "features", folder / "indexes")
     draft = Draft(folders, recipe="x", dim=4)
     images = [

@@ -20,12 +20,12 @@ from app.build.transfer.parts import Part, parts_of
 from app.build.transfer.places import PROJECTION, Exported, read_exported
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, GalleryError, UsageError
-from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
+from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.images import decode, encode
 from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
-from app.values import ImageRecord, VectorOptions
+from app.values import ImageRecord, Manifest, VectorOptions
 
 _BATCH_ROWS = 1_000
 _DEFAULT_INDEX = "IVF100,PQ8"

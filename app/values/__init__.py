@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from reprlib import repr as shortened
+from typing import Any
 
 from app.errors import UsageError
 
@@ -251,19 +252,22 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class GalleryInfo:
-    """What the edges show of a gallery.
-
-    `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
-    own images can be queries; `pictures_missing` which command fetches the original pictures.
-    `pca`, `expand` and `alpha` are its VectorOptions.
-    """
+class StoredFile:
+    """A file beside a gallery's database: its name, its size in bytes and its SHA-256 in hex."""
 
     name: str
-    refused: str = ""
-    uploads_off: str = ""
-    pictures_missing: str = ""
-    approximate: bool = False
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryFacts:
+    """The part of a manifest that every door shows; each default means that it is not known.
+
+    `floor` is the score that 95 % of the images reach with another one. `pca`, `expand` and `alpha`
+    are those of VectorOptions, 0 where nothing is done.
+    """
+
     images: int = 0
     data: str = ""
     model: str = ""
@@ -276,8 +280,60 @@ class GalleryInfo:
     created: str = ""
     skipped: int = 0
     floor: float | None = None
-    disk_bytes: int = 0
     pca: int = 0
     expand: int = 0
     alpha: float = 0.0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(GalleryFacts):
+    """Everything a query must agree with, and what was measured when the gallery was built."""
+
+    name: str
+    source: str
+    command: str
+    weights_sha256: str
+    preprocessing: dict[str, Any]
+    index_asked: str
+    recall_queries: int
+    versions: dict[str, str]
+    files: dict[str, StoredFile] = field(default_factory=dict)
+    generation: int = 1
+
+
+@dataclass(frozen=True)
+class GalleryStatus:
+    """How a gallery can be used where it is now.
+
+    `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
+    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    """
+
+    name: str
+    refused: str = ""
+    uploads_off: str = ""
+    pictures_missing: str = ""
+    approximate: bool = False
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class GalleryInfo(GalleryStatus):
+    """A gallery's status and its manifest, None where it is refused.
+
+    The facts of the manifest are attributes of this too: `info.images`, `info.model`.
+    """
+
+    manifest: Manifest | None = None
+
+    @property
+    def facts(self) -> GalleryFacts:
+        """The facts that every door shows; all unknown where the gallery is refused."""
+        return self.manifest or GalleryFacts()
+
+    def __getattr__(self, fact: str) -> Any:
+        """Return one of the facts; called for what is no attribute of its own."""
+        if fact not in GalleryFacts.__dataclass_fields__:
+            raise AttributeError(f"A GalleryInfo has no attribute {fact!r}.", name=fact, obj=self)
+        return getattr(self.facts, fact)
