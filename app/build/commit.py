@@ -37,7 +37,7 @@ class Origin:
 
     data: str
     source: str
-    command: str
+    request: dict[str, Any]
     model: str
     weights_sha256: str
     preprocessing: dict[str, Any]
@@ -75,7 +75,6 @@ def finish_gallery(
             name=draft.folders.indexes.name,
             data=origin.data,
             source=origin.source,
-            command=origin.command,
             model=origin.model,
             weights_sha256=origin.weights_sha256,
             preprocessing=origin.preprocessing,
@@ -94,6 +93,7 @@ def finish_gallery(
             expand=options.expand,
             alpha=options.alpha if options.expand else 0.0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            request=origin.request,
             versions={name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")},
             notes=(*origin.notes, *([note] if note else [])),
         )

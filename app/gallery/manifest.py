@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from app.errors import GalleryError, UsageError
 from app.values import Manifest, StoredFile
@@ -19,6 +21,7 @@ _ALWAYS = frozenset(
     | {"recall_reranked", "created", "skipped"}
 )
 """The facts that the oldest galleries have; of those added later the default is true of them."""
+_NUMBERS: dict[str, type[int | float]] = {"limit": int, "pca": int, "expand": int, "alpha": float}
 
 
 def manifest_to_json(manifest: Manifest) -> str:
@@ -35,6 +38,8 @@ def manifest_from_json(text: str, *, place: Path, mend: str) -> Manifest:
     try:
         values = json.loads(text)
         version = values.pop("format")
+        if "command" in values:
+            values["request"] = _request_of(values.pop("command"))
         newer = [f"format {version}"] if isinstance(version, int) and version > FORMAT else []
         newer += sorted(values.keys() - _KEYS)
         if newer:
@@ -48,6 +53,19 @@ def manifest_from_json(text: str, *, place: Path, mend: str) -> Manifest:
         return Manifest(files=files, notes=tuple(values.pop("notes")), **values)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise GalleryError(f"The manifest in {place} cannot be read. {mend}") from exc
+
+
+def _request_of(command: str) -> dict[str, Any]:
+    """Return the request of a gallery that was built when only its command line was kept."""
+    words = shlex.split(command)[2:]
+    request: dict[str, Any] = {}
+    for option, text in zip(words[::2], words[1::2], strict=False):
+        key = option.removeprefix("--").replace("-", "_")
+        if key == "label_column":
+            request.setdefault(key, []).append(text)
+        else:
+            request[key] = _NUMBERS.get(key, str)(text)
+    return request
 
 
 @dataclass(frozen=True)

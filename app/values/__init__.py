@@ -1,7 +1,9 @@
 """The plain values that travel between the layers."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, field
+from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
@@ -112,6 +114,15 @@ class VectorOptions:
         if alpha is not None and not expand:
             raise UsageError("Alpha goes with --expand: leave --alpha out, or add --expand N.")
         return cls(pca or 0, expand or 0, cls.alpha if alpha is None else alpha)
+
+    def given(self) -> dict[str, int | float]:
+        """Return the options that change anything, by name.
+
+        >>> VectorOptions(pca=64).given()
+        {'pca': 64}
+        """
+        expansion = {"expand": self.expand, "alpha": self.alpha} if self.expand else {}
+        return ({"pca": self.pca} if self.pca else {}) | expansion
 
     def dim_of(self, model_dim: int) -> int:
         """Return how many numbers the gallery's vectors have; UsageError if that is impossible."""
@@ -251,6 +262,46 @@ class Evaluation:
     mean_average_precision: float | None = None
 
 
+REQUEST_KEYS = (
+    *("data", "images", "csv", "parquet", "webdataset", "embeddings"),  # the source: one of these
+    *("name", "model", "index", "pca", "expand", "alpha", "limit", "pictures"),
+    *("id_column", "url_column", "delimiter", "encoding", "label_column"),
+)
+
+
+def request_of(**options: object) -> dict[str, Any]:
+    """Return options of `create_index.py`, with _ for -, as a manifest keeps them.
+
+    Those that are None or empty are left out, paths are absolute, several values are a list.
+
+    >>> request_of(data="caltech101", limit=None, label_column=("a", "b"))
+    {'data': 'caltech101', 'label_column': ['a', 'b']}
+    """
+    given = {key: options[key] for key in REQUEST_KEYS if options.get(key) not in (None, "", ())}
+    if unknown := options.keys() - set(REQUEST_KEYS):
+        raise TypeError(f"create_index.py has no options {unknown}")
+    return {
+        key: str(value.resolve())
+        if isinstance(value, Path)
+        else (list(value) if isinstance(value, tuple) else value)
+        for key, value in given.items()
+    }
+
+
+def command_for(request: Mapping[str, Any]) -> str:
+    """Return the command line of a request.
+
+    >>> command_for({"data": "caltech101", "label_column": ["a", "b c"]})
+    "python3 create_index.py --data caltech101 --label-column a --label-column 'b c'"
+    """
+    words = ["python3", "create_index.py"]
+    for key in REQUEST_KEYS:
+        value = request.get(key, [])
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{key.replace('_', '-')}", str(each)]
+    return shlex.join(words)
+
+
 @dataclass(frozen=True)
 class StoredFile:
     """A file beside a gallery's database: its name, its size in bytes and its SHA-256 in hex."""
@@ -288,11 +339,13 @@ class GalleryFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(GalleryFacts):
-    """Everything a query must agree with, and what was measured when the gallery was built."""
+    """Everything a query must agree with, and what was measured when the gallery was built.
+
+    `request` holds the options of `create_index.py` that built it, as `request_of` makes them.
+    """
 
     name: str
     source: str
-    command: str
     weights_sha256: str
     preprocessing: dict[str, Any]
     index_asked: str
@@ -300,6 +353,12 @@ class Manifest(GalleryFacts):
     versions: dict[str, str]
     files: dict[str, StoredFile] = field(default_factory=dict)
     generation: int = 1
+    request: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def command(self) -> str:
+        """What a person types to have the gallery built again."""
+        return command_for(self.request)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def export(home: Home, name: str, out: Path, **options: Any) -> ExportReport:
 
 def take(home: Home, folder: Path, name: str = "back", **options: Any) -> None:
     import_embeddings(
-        ImportRequest(folder, name, command="python3 create_index.py", **options),
+        ImportRequest(folder, name, **options),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
@@ -142,7 +142,7 @@ def test_any_ids_and_labels_come_back_as_they_were(
         folders=home.folders("mine"),
         index="Flat",
         limit=None,
-        command="",
+        request={},
         workers=1,
         tell=quiet,
     )

@@ -388,7 +388,7 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 def take(home: Home, folder: Path, name: str = "back", **options: object) -> None:
     import_embeddings(
-        ImportRequest(folder, name, command="", **options),  # type: ignore[arg-type]
+        ImportRequest(folder, name, **options),  # type: ignore[arg-type]
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
@@ -464,7 +464,7 @@ def test_a_model_of_the_same_name_here_does_not_keep_an_exported_gallery_out(
     values["gallery"]["model"] = "shoes"  # of the other machine's own, of 48 numbers
     (folder / "gallery.json").write_text(json.dumps(values))
     import_embeddings(
-        ImportRequest(folder, "back", command=""),
+        ImportRequest(folder, "back"),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),

@@ -31,7 +31,16 @@ from app.gallery import (
     writing_to,
 )
 from app.index import SearchEffort, VectorIndex
-from app.values import GalleryFacts, GalleryInfo, ImageRecord, Manifest, Skipped, StoredFile
+from app.values import (
+    GalleryFacts,
+    GalleryInfo,
+    ImageRecord,
+    Manifest,
+    Skipped,
+    StoredFile,
+    command_for,
+    request_of,
+)
 from tests.conftest import Home, encoded, fill, picture
 
 read_manifest = partial(manifest_from_json, place=Path("gallery.db"), mend="Build it anew.")
@@ -735,7 +744,7 @@ def test_a_manifest_is_the_same_after_it_was_written_and_read(original, open_gal
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [({"format": 2}, "format 2"), ({"trained_seconds": 5}, "trained_seconds")]
+    ("change", "named"), [({"format": 2}, "format 2"), ({"of_tomorrow": 5}, "of_tomorrow")]
 )
 def test_a_manifest_of_a_newer_version_is_no_damage(original, open_gallery, change, named):
     values = json.loads(manifest_to_json(open_gallery(original).manifest))
@@ -758,6 +767,30 @@ def test_a_manifest_without_what_every_gallery_has_is_damaged(original, open_gal
     del values[key]
     with pytest.raises(GalleryError, match="Build it anew"):
         read_manifest(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"data": "caltech101", "model": "efficientnet_lite0", "index": "IVF100,PQ8"},
+        {"images": "/my pictures", "name": "mine", "model": "resnet50.gem", "limit": 7},
+        {"csv": "/a.csv", "name": "a", "pca": 64, "expand": 3, "alpha": 2.5, "delimiter": ";"}
+        | {"label_column": ["kind", "it's"]},
+    ],
+)
+def test_the_request_of_an_old_gallery_is_read_from_its_command_line(original, open_gallery, asked):
+    manifest = open_gallery(original).manifest
+    values = json.loads(manifest_to_json(manifest))
+    del values["request"]
+    old = read_manifest(json.dumps(values | {"command": command_for(asked)}))
+    assert old == dataclasses.replace(manifest, request=asked)
+    assert old.command == command_for(asked)
+
+
+def test_a_request_with_an_option_that_the_command_line_lacks_is_a_mistake():
+    with pytest.raises(TypeError, match="colour"):
+        request_of(images=Path("/a"), colour="red")
 
 
 def test_the_facts_of_a_gallery_are_its_manifests(original):

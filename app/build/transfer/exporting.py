@@ -107,8 +107,8 @@ def _export(
 
 
 def _without_paths(manifest: Manifest) -> Manifest:
-    """Return a manifest that tells nobody where the pictures were on this machine."""
-    return replace(manifest, command="", source=manifest.source and ELSEWHERE)
+    """Return a manifest without the paths of this machine."""
+    return replace(manifest, request={}, source=manifest.source and ELSEWHERE)
 
 
 def _write_vectors(

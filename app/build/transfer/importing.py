@@ -25,7 +25,7 @@ from app.images import decode, encode
 from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
-from app.values import ImageRecord, Manifest, VectorOptions
+from app.values import ImageRecord, Manifest, VectorOptions, request_of
 
 _BATCH_ROWS = 1_000
 _DEFAULT_INDEX = "IVF100,PQ8"
@@ -48,7 +48,6 @@ class ImportRequest:
 
     folder: Path
     name: str
-    command: str
     model: str | None = None
     index: str | None = None
     pca: int | None = None
@@ -56,6 +55,19 @@ class ImportRequest:
     alpha: float | None = None
     pictures: Path | None = None
     force: bool = False
+
+    def kept(self) -> dict[str, Any]:
+        """Return the request as the gallery's manifest keeps it."""
+        return request_of(
+            embeddings=self.folder,
+            name=self.name,
+            model=self.model,
+            index=self.index,
+            pca=self.pca,
+            expand=self.expand,
+            alpha=self.alpha,
+            pictures=self.pictures,
+        )
 
 
 def import_embeddings(
@@ -159,7 +171,7 @@ def _origin(
         data, source = request.name, str((request.pictures or request.folder).resolve())
     projection = _projection(request.folder, known) if known and known.pca else None
     return Origin(
-        data, source, request.command, model, weights_sha256, preprocessing, notes, projection
+        data, source, request.kept(), model, weights_sha256, preprocessing, notes, projection
     )
 
 
