@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery
+from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery, made_by_model
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, UsageError
 from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
@@ -180,7 +180,8 @@ def build_gallery(
         raise DatasetError(f"There is no picture in {layout.folder}.")
     options.check_images(sum(not picture.missing for picture in pictures))
     recipe = recipe_of(
-        [embedder.name, embedder.weights_sha256, embedder.model.preprocessing, *pictures]
+        [embedder.name, embedder.weights_sha256, embedder.precision]
+        + [embedder.model.preprocessing, *pictures]
         # Why a picture is missing may be told in other words each time.
         + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
     )
@@ -204,9 +205,7 @@ def build_gallery(
                 data=layout.name,
                 source=source,
                 request=request,
-                model=embedder.name,
-                weights_sha256=embedder.weights_sha256,
-                preprocessing=embedder.model.preprocessing_facts(),
+                **made_by_model(embedder),
             ),
             index=index,
             dim=embedder.dim,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from app.embed import Embedder
 from app.errors import StorageError
 from app.gallery import Draft, Folders, writing_to
 from app.index import (
@@ -41,8 +42,19 @@ class Origin:
     model: str
     weights_sha256: str
     preprocessing: dict[str, Any]
+    precision: str = "f32"
     notes: tuple[str, ...] = ()
     projection: Projection | None = None
+
+
+def made_by_model(embedder: Embedder) -> dict[str, Any]:
+    """Return the parts of an Origin that say which model made the vectors, and how."""
+    return {
+        "model": embedder.name,
+        "weights_sha256": embedder.weights_sha256,
+        "preprocessing": embedder.model.preprocessing_facts(),
+        "precision": embedder.precision,
+    }
 
 
 def finish_gallery(
@@ -78,6 +90,7 @@ def finish_gallery(
             model=origin.model,
             weights_sha256=origin.weights_sha256,
             preprocessing=origin.preprocessing,
+            precision=origin.precision,
             dim=dim,
             images=draft.rows,
             skipped=len(draft.skipped()),

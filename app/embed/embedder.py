@@ -15,6 +15,7 @@ class Runtime(Protocol):
     """Runs a network; a new runtime needs only this method and its batch size."""
 
     batch: int
+    precision: str  # what it calculates in: "f32"
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs; thread-safe."""
@@ -61,6 +62,11 @@ class Embedder:
     def batch(self) -> int:
         """The number of pictures that the runtime takes at once."""
         return self._runtime.batch
+
+    @property
+    def precision(self) -> str:
+        """What the runtime calculates in, as "f32": another one makes other vectors."""
+        return self._runtime.precision
 
     @property
     def decoded_side(self) -> int:

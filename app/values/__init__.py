@@ -341,7 +341,8 @@ class GalleryFacts:
 class Manifest(GalleryFacts):
     """Everything a query must agree with, and what was measured when the gallery was built.
 
-    `request` holds the options of `create_index.py` that built it, as `request_of` makes them.
+    `request` holds the options of `create_index.py` that built it, as `request_of` makes them;
+    `precision` is what the network calculated in.
     """
 
     name: str
@@ -354,6 +355,7 @@ class Manifest(GalleryFacts):
     files: dict[str, StoredFile] = field(default_factory=dict)
     generation: int = 1
     request: dict[str, Any] = field(default_factory=dict)
+    precision: str = "f32"
 
     @property
     def command(self) -> str:

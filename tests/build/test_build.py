@@ -362,6 +362,18 @@ def test_a_stopped_build_may_go_on_with_another_index(home, images):
     )
 
 
+class Bf16Runtime(CountingRuntime):
+    precision = "bf16"
+
+
+def test_a_stopped_build_in_another_precision_is_not_gone_on_with(home, images):
+    with pytest.raises(StoppedError):
+        build_with(CountingRuntime(6), home, images)
+    all_anew = Bf16Runtime()
+    assert build_with(all_anew, home, images).manifest.precision == "bf16"
+    assert all_anew.batches == -(-100 // BATCH)
+
+
 def test_a_stopped_build_of_other_pictures_is_not_gone_on_with(home, images, tmp_path):
     with pytest.raises(StoppedError):
         build_with(CountingRuntime(6), home, images)

@@ -738,14 +738,27 @@ OTHER_PREPARATION = Embedder(
 )
 
 
+class Int8Runtime(MeanColourRuntime):
+    precision = "int8"
+
+
+OTHER_PRECISION = Embedder(model_named("mean_colour"), Int8Runtime(), "")
+
+
 @pytest.mark.parametrize(
-    "other", [OTHER_WEIGHTS, OTHER_PREPARATION], ids=["weights", "preparation"]
+    ("other", "difference"),
+    [
+        (OTHER_WEIGHTS, "weights of mean_colour"),
+        (OTHER_PREPARATION, "preparation"),
+        (OTHER_PRECISION, "f32, which runs in int8 here"),
+    ],
+    ids=["weights", "preparation", "precision"],
 )
 def test_an_embedder_that_the_gallery_was_not_built_with_gets_no_query(
-    mine: Home, other: Embedder
+    mine: Home, other: Embedder, difference: str
 ) -> None:
     service = mine.service(lambda name: other)
-    with pytest.raises(ModelError, match="other weights of mean_colour") as told:
+    with pytest.raises(ModelError, match=difference) as told:
         service.search("mine", encoded(picture(1)))
     assert "python3 create_index.py" in str(told.value)
     assert "--force" in str(told.value)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.build import BuildReport
-from app.build.commit import Origin, check_room, finish_gallery
+from app.build.commit import Origin, check_room, finish_gallery, made_by_model
 from app.build.transfer.parts import Part, parts_of
 from app.build.transfer.places import PROJECTION, Exported, read_exported
 from app.embed import Embedder, Model, model_named
@@ -144,11 +144,9 @@ def _origin(
     known = exported.manifest if exported else None
     if known and known.dim != dim:
         raise DatasetError(f"{request.folder} holds vectors of {dim} numbers, not {known.dim}.")
-    model, weights_sha256, preprocessing = _UNKNOWN, "", {}
-    notes: tuple[str, ...] = ()
+    made_by: dict[str, Any] = {"model": _UNKNOWN, "weights_sha256": "", "preprocessing": {}}
     if known and request.model in (None, known.model):
-        model, weights_sha256 = known.model, known.weights_sha256
-        preprocessing = known.preprocessing
+        made_by = {key: getattr(known, key) for key in (*made_by, "precision")}
     elif known:
         raise UsageError(f"These vectors are of {known.model}: leave --model {request.model} out.")
     elif request.model is not None:
@@ -157,11 +155,10 @@ def _origin(
                 f"{request.model} makes vectors of {found.dim} numbers and these "
                 f"have {dim}: name the model that made them, or none."
             )
-        embedder = load_embedder(request.model)
-        model, weights_sha256 = embedder.name, embedder.weights_sha256
-        preprocessing = embedder.model.preprocessing_facts()
+        made_by = made_by_model(load_embedder(request.model))
     else:
-        notes = ("the model is not known: only images of the gallery can be searched with",)
+        note = "the model is not known: only images of the gallery can be searched with"
+        made_by["notes"] = (note,)
     # Where an exported gallery's pictures were is another machine's matter, and could be any
     # folder of this one: who imports says where they are.
     published = known is not None and not known.source and known.data in DATA_SETS
@@ -171,7 +168,7 @@ def _origin(
         data, source = request.name, str((request.pictures or request.folder).resolve())
     projection = _projection(request.folder, known) if known and known.pca else None
     return Origin(
-        data, source, request.kept(), model, weights_sha256, preprocessing, notes, projection
+        data=data, source=source, request=request.kept(), projection=projection, **made_by
     )
 
 
