@@ -207,7 +207,11 @@ class Hit:
 
 @dataclass(frozen=True)
 class Timings:
-    """Milliseconds spent in each stage of one query; 0 for a stage that did not run."""
+    """Milliseconds spent in each stage of one query; 0 for a stage that did not run.
+
+    `shortlist` is the shortlist and its exact re-ranking, which FAISS does in one call; `rerank` is
+    the comparison with every image, or every one of a label, and the expansion of the query.
+    """
 
     fetch: float = 0.0
     decode: float = 0.0

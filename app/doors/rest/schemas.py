@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     Timing = create_model(
         "Timing",
-        __doc__="Milliseconds that each stage took, 0 for one that did not run.",
+        __doc__=Timings.__doc__,
         **{each.name: (float, ...) for each in fields(Timings)},
     )
 
