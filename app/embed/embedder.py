@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.embed.models import MODELS, Model
 from app.errors import ModelError, UsageError
+from app.values.vectors import unit
 
 
 class Runtime(Protocol):
@@ -126,6 +127,4 @@ class Embedder:
             raise ModelError(
                 f"The model {self.name} gave values that are not numbers: its weights are damaged."
             )
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-12))
-        return units
+        return unit(vectors)

@@ -7,7 +7,7 @@ before or as after. It holds the SHA-256 of every other file, and ends with its 
 bytes, which SQLite, going by the page count in its header, does not read.
 """
 
-from app.gallery.files import sha256_of, state_of, writing_to
+from app.gallery.files import state_of, writing_to
 from app.gallery.local import Gallery, open_gallery
 from app.gallery.manifest import (
     DATABASE,
@@ -34,7 +34,6 @@ __all__ = [
     "manifest_to_json",
     "open_gallery",
     "recipe_of",
-    "sha256_of",
     "state_of",
     "writing_to",
 ]

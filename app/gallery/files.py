@@ -9,16 +9,11 @@ from pathlib import Path
 
 from app.errors import AppError, GalleryError, StorageError
 from app.values import StoredFile
+from app.values.files import sha256_of
 
 _LFS_POINTER = b"version https://git-lfs"
 _SEAL_BYTES = 32
 _CHUNK_BYTES = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from app.gallery.manifest import (
     manifest_to_json,
 )
 from app.values import ImageRecord, Manifest, Skipped, StoredFile
+from app.values.files import sha256_of
 
 _TABLES = """
 CREATE TABLE image (
@@ -176,7 +177,7 @@ class Draft:
                 number = f".{generation}" if generation > 1 else ""
                 name = f"{draft.name.partition('.')[0]}{number}{draft.suffix}"
                 files.sync(draft)
-                stored[kind] = StoredFile(name, draft.stat().st_size, files.sha256_of(draft))
+                stored[kind] = StoredFile(name, draft.stat().st_size, sha256_of(draft))
             complete = replace(manifest, files=stored, generation=generation)
             self._database.execute("DELETE FROM manifest")
             self._database.execute("INSERT INTO manifest VALUES (?)", [manifest_to_json(complete)])

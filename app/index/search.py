@@ -17,6 +17,7 @@ from app.index.flat import FlatVectors
 from app.index.neighbours import Neighbours, in_order
 from app.index.plugins import Rows, Shortlist, Vectors
 from app.index.shortlist import FaissShortlist, open_shortlist
+from app.values.vectors import unit
 
 CALIBRATION_K = 10
 _CHUNK_ROWS = 4_096
@@ -94,9 +95,8 @@ class VectorIndex:
 
     def vector(self, row: int) -> Vectors:
         """Return the stored (dim,) float32 vector of a row, of norm 1."""
-        vector = self.vectors(np.array([row]))[0]
-        unit: Vectors = vector / np.maximum(np.linalg.norm(vector), np.float32(1e-12))
-        return unit
+        vector: Vectors = unit(self.vectors(np.array([row])))[0]
+        return vector
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""

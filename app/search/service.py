@@ -1,5 +1,6 @@
 """A question → its answer: the search, start to end, and what else the doors show of a gallery."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

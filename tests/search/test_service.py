@@ -34,7 +34,6 @@ from app.errors import (
     StorageError,
     UsageError,
 )
-from app.gallery import sha256_of
 from app.images.decode import decode
 from app.index import SearchEffort, VectorIndex
 from app.search.query import DISPLAY_SIDE
@@ -44,6 +43,7 @@ from app.sources.datasets.caltech101 import Caltech101
 from app.sources.own import OwnFolder
 from app.sources.picture import Picture
 from app.values import Box, Edit, SearchResult, Timings
+from app.values.files import sha256_of
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, mean_colour, picture
 from tests.images.test_fetch import Site, answer
 

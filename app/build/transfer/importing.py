@@ -26,6 +26,7 @@ from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
 from app.values import ImageRecord, Manifest, VectorOptions, request_of
+from app.values.vectors import unit
 
 _BATCH_ROWS = 1_000
 _DEFAULT_INDEX = "IVF100,PQ8"
@@ -309,8 +310,9 @@ def _unit(stored: NDArray[np.floating[Any]], path: Path, first: int) -> NDArray[
             f"The vector of row {first + int(bad[0])} in {path} is zero or holds values that are "
             "no numbers: leave it out."
         )
-    lengths[np.abs(lengths - 1) < _NEARLY_ONE] = 1
-    units: NDArray[np.float32] = vectors / lengths[:, None]
+    units = unit(vectors)
+    has_it = np.abs(lengths - 1) < _NEARLY_ONE
+    units[has_it] = vectors[has_it]
     return units
 
 
