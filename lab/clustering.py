@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import UsageError
+from app.values.vectors import unit
 
 Clustering = Literal["faiss", "sklearn"]
 CLUSTERINGS: tuple[Clustering, ...] = get_args(Clustering)
@@ -56,7 +57,7 @@ def k_means(
         raise UsageError(
             f"There is no clustering {clustering!r}: use one of {', '.join(CLUSTERINGS)}."
         )
-    return _unit(centroids) if spherical else centroids
+    return unit(centroids) if spherical else centroids
 
 
 def _by_faiss(vectors: Vectors, k: int, *, iterations: int, spherical: bool, seed: int) -> Vectors:
@@ -85,9 +86,3 @@ def _by_sklearn(vectors: Vectors, k: int, *, iterations: int, seed: int) -> Vect
         means.fit(vectors)
     centroids: Vectors = means.cluster_centers_.astype(np.float32)
     return centroids
-
-
-def _unit(centroids: Vectors) -> Vectors:
-    lengths = np.linalg.norm(centroids, axis=1, keepdims=True)
-    unit: Vectors = (centroids / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return unit

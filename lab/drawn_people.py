@@ -85,7 +85,6 @@ def market_gallery(model: str, *, drawn_in: Path, persons: int) -> OpenGallery:
         index="Flat",
         limit=None,
         force=False,
-        command=f"python3 create_index.py --data market1501 --name {name} --model {model}",
     )
     make_builder(settings)(request, tell=lambda stage, done, total: None)
     return open_gallery(name, home=drawn_in)

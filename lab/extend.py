@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import UsageError
+from app.values.vectors import without_own
 from lab.methods.faiss_index import built, cells
 from lab.methods.method import Rows, Vectors
 from lab.methods.threads import building, searching
@@ -107,8 +108,7 @@ def _neighbours(vectors: Vectors, k: int) -> Rows:
             near = index.search(vectors[block], k + 1, effort)
             own = np.arange(block.start, block.start + len(near))
             near[near < 0] = own.repeat((near < 0).sum(axis=1))  # cells ran dry: itself
-            order = np.argsort(near == own[:, None], axis=1, kind="stable")
-            found[block] = np.take_along_axis(near, order, axis=1)[:, :k]
+            found[block] = without_own(near, own, k)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from app.values.vectors import without_own
 from lab.clustering import CLUSTERINGS
 from lab.ivfpq import ITERATIONS, IVFPQ, Rows, Vectors
 from lab.measures import distances_of, recall_at_k
@@ -100,7 +101,7 @@ def _timed(
     rows = np.concatenate([search(query[None], _CANDIDATES, w=_W)[1] for query in given.queries])
     asked = (time.perf_counter() - started) / len(given.queries)
     if given.own_rows is not None:
-        rows = _without(rows, given.own_rows)
+        rows = without_own(rows, given.own_rows, rows.shape[1] - 1)
     similar = distances_of(given.vectors, given.queries, rows, "ip")
     best = np.take_along_axis(similar, np.argsort(-similar, axis=1, kind="stable"), axis=1)
     recalls = [recall_at_k(true, found[:, :K], K, "ip") for found in (similar, best)]
@@ -109,9 +110,3 @@ def _timed(
 
 def _since(clock: float, cpu: float) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - cpu
-
-
-def _without(rows: Rows, own: Rows) -> Rows:
-    """Take each query's own row out of (q, c) rows, or the last where it is not there."""
-    order = np.argsort(rows == own[:, None], axis=1, kind="stable")
-    return np.take_along_axis(rows, order, axis=1)[:, :-1]

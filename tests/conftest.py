@@ -117,7 +117,7 @@ class Home:
         arguments: dict[str, object] = {
             "index": "IVF100,PQ8",
             "limit": None,
-            "command": f"python3 create_index.py --images {images} --name {name}",
+            "request": {"images": str(images), "name": name},
             "source": str(images),
             "workers": 2,
             "tell": lambda stage, done, total: None,

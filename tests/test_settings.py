@@ -190,7 +190,6 @@ def test_what_the_builder_builds_the_service_finds(environ: dict[str, str], home
         index="IVF100,PQ8",
         limit=None,
         force=False,
-        command="python3 create_index.py",
     )
     report = make_builder(settings)(request, tell=lambda stage, done, total: stages.append(stage))
     assert report.manifest.images == 12

@@ -1,7 +1,6 @@
 """The build, start to end: a folder of pictures → a gallery that can be searched."""
 
 import hashlib
-import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -9,20 +8,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery
+from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery, made_by_model
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, UsageError
-from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
+from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.images import decode, encode
 from app.index import check_factory
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
-from app.values import ImageRecord, Skipped, VectorOptions
+from app.values import ImageRecord, Manifest, Skipped, VectorOptions, request_of
 
 _TOLD_EVERY_SECONDS = 0.1
 
@@ -31,8 +31,7 @@ _TOLD_EVERY_SECONDS = 0.1
 class BuildRequest:
     """What to build: a published data set (`data`) or a folder (`images`, with a `name`).
 
-    `command` is what a person types to have it built again; it stands in later messages. `options`
-    say how vectors and queries are changed.
+    `options` say how vectors and queries are changed.
     """
 
     data: str | None
@@ -42,8 +41,19 @@ class BuildRequest:
     index: str
     limit: int | None
     force: bool
-    command: str
     options: VectorOptions = AS_THE_MODEL
+
+    def kept(self) -> dict[str, Any]:
+        """Return the request as the gallery's manifest keeps it."""
+        return request_of(
+            data=self.data,
+            images=self.images,
+            name=self.name,
+            model=self.model,
+            index=self.index,
+            limit=self.limit,
+            **self.options.given(),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,22 +78,6 @@ class _Embedded:
     thumbnails: list[bytes]
     vectors: NDArray[np.float32]
     skipped: list[Skipped]
-
-
-def command_for(**options: str | float | Path | Sequence[str] | None) -> str:
-    """Return what a person types to have a gallery built, for the messages of later days.
-
-    The options are those of `create_index.py`, with _ for -; those that are None or empty are left
-    out, and paths are made absolute.
-    """
-    words = ["python3", "create_index.py"]
-    for key, value in options.items():
-        values = list(value) if isinstance(value, list | tuple) else [value]
-        for each in values:
-            if each is not None:
-                shown = each.resolve() if isinstance(each, Path) else each
-                words += [f"--{key.replace('_', '-')}", str(shown)]
-    return shlex.join(words)
 
 
 def build(
@@ -128,7 +122,7 @@ def build(
         index=request.index,
         options=request.options,
         limit=request.limit,
-        command=request.command,
+        request=request.kept(),
         source=source,
         workers=workers,
         tell=tell,
@@ -161,7 +155,7 @@ def build_gallery(
     folders: Folders,
     index: str,
     limit: int | None,
-    command: str,
+    request: dict[str, Any],
     source: str = "",
     options: VectorOptions = AS_THE_MODEL,
     workers: int,
@@ -169,6 +163,8 @@ def build_gallery(
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
 
+    `request` is kept in the manifest, `source` is the folder that paths start from where `layout`
+    is no published data set.
     `tell(stage, done, total)` hears of the progress. Stopped at any moment, the next call with the
     same pictures and model goes on, whatever index and `options` it asks for; the gallery that was
     there before stays until the new one is whole. Raises DatasetError if no picture can be read,
@@ -184,7 +180,8 @@ def build_gallery(
         raise DatasetError(f"There is no picture in {layout.folder}.")
     options.check_images(sum(not picture.missing for picture in pictures))
     recipe = recipe_of(
-        [embedder.name, embedder.weights_sha256, embedder.model.preprocessing, *pictures]
+        [embedder.name, embedder.weights_sha256, embedder.precision]
+        + [embedder.model.preprocessing, *pictures]
         # Why a picture is missing may be told in other words each time.
         + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
     )
@@ -207,10 +204,8 @@ def build_gallery(
             Origin(
                 data=layout.name,
                 source=source,
-                command=command,
-                model=embedder.name,
-                weights_sha256=embedder.weights_sha256,
-                preprocessing=embedder.model.preprocessing_facts(),
+                request=request,
+                **made_by_model(embedder),
             ),
             index=index,
             dim=embedder.dim,

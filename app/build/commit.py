@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from app.embed import Embedder
 from app.errors import StorageError
-from app.gallery import Draft, Folders, Manifest, writing_to
+from app.gallery import Draft, Folders, writing_to
 from app.index import (
     Expansion,
     Projection,
@@ -19,7 +20,7 @@ from app.index import (
     train_shortlist,
     write_vectors,
 )
-from app.values import VectorOptions
+from app.values import Manifest, VectorOptions
 
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
 
@@ -37,12 +38,23 @@ class Origin:
 
     data: str
     source: str
-    command: str
+    request: dict[str, Any]
     model: str
     weights_sha256: str
     preprocessing: dict[str, Any]
+    precision: str = "f32"
     notes: tuple[str, ...] = ()
     projection: Projection | None = None
+
+
+def made_by_model(embedder: Embedder) -> dict[str, Any]:
+    """Return the parts of an Origin that say which model made the vectors, and how."""
+    return {
+        "model": embedder.name,
+        "weights_sha256": embedder.weights_sha256,
+        "preprocessing": embedder.model.preprocessing_facts(),
+        "precision": embedder.precision,
+    }
 
 
 def finish_gallery(
@@ -75,10 +87,10 @@ def finish_gallery(
             name=draft.folders.indexes.name,
             data=origin.data,
             source=origin.source,
-            command=origin.command,
             model=origin.model,
             weights_sha256=origin.weights_sha256,
             preprocessing=origin.preprocessing,
+            precision=origin.precision,
             dim=dim,
             images=draft.rows,
             skipped=len(draft.skipped()),
@@ -94,6 +106,7 @@ def finish_gallery(
             expand=options.expand,
             alpha=options.alpha if options.expand else 0.0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            request=origin.request,
             versions={name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")},
             notes=(*origin.notes, *([note] if note else [])),
         )

@@ -1,13 +1,12 @@
 """A list of pictures (CSV, Parquet, webdataset shards) → a gallery known by the list's own ids."""
 
-import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.build.build import BuildReport, build_gallery, check_new, command_for
+from app.build.build import BuildReport, build_gallery, check_new
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, UsageError
 from app.gallery import Folders, gallery_names, open_gallery
@@ -20,7 +19,7 @@ from app.sources.own import Listed
 from app.sources.picture import Picture
 from app.sources.schedule import Politeness
 from app.sources.shards import shards_in, unpack_shards
-from app.values import MAX_PICTURE_BYTES, VectorOptions
+from app.values import MAX_PICTURE_BYTES, VectorOptions, request_of
 
 _TAKEN = frozenset({*DATA_SETS, "uploaded"})
 _DEFAULTS = {
@@ -124,7 +123,7 @@ def build_listed(
         index=index,
         options=options,
         limit=request.limit,
-        command=_command(request),
+        request=_kept(request),
         source=str(folder.resolve()),
         workers=workers,
         tell=tell,
@@ -156,36 +155,30 @@ def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> Li
     gallery = open_gallery(request.name, features_dir=features_dir, indexes_dir=indexes_dir)
     manifest = gallery.manifest
     gallery.close()
-    words = shlex.split(manifest.command)[2:]
-    found = list(zip(words[::2], words[1::2], strict=False))
-    built = {option: value for option, value in found if option != "--label-column"}
-    labels = tuple(value for option, value in found if option == "--label-column")
-    if not built.keys() & {"--csv", "--parquet"}:
+    built = manifest.request
+    if not built.keys() & {"csv", "parquet"}:
         raise UsageError(
             f"The gallery {request.name} was not made of a list of URLs: leave --retry-failed out, "
             "or add --force to build it anew."
         )
     before: dict[str, Any] = {
-        **{key: built.get(_option(key), _DEFAULTS.get(key)) for key in _TABLE},
-        **{"model": manifest.model, "index": manifest.index_asked, "label_column": labels},
+        **{key: built.get(key, _DEFAULTS.get(key)) for key in _TABLE},
+        **{"model": manifest.model, "index": manifest.index_asked},
+        "label_column": tuple(built.get("label_column", ())),
         **{key: getattr(manifest, key) or None for key in ("pca", "expand")},
         "alpha": manifest.alpha if manifest.expand else None,
-        "limit": int(built["--limit"]) if "--limit" in built else None,
-        **{key: Path(built[_option(key)]) for key in _LISTS if _option(key) in built},
+        "limit": built.get("limit"),
+        **{key: Path(built[key]) for key in _LISTS if key in built},
     }
     asked = {key: getattr(request, key) for key in (*_LISTS, *_HOW, *_TABLE)}
     for key, value in asked.items():
-        told = value.resolve() if isinstance(value, Path) else value
-        if told is not None and told != before.get(key):
+        value = value.resolve() if isinstance(value, Path) else value
+        if value is not None and value != before.get(key):
             raise UsageError(
-                f"The gallery {request.name} was built with another {_option(key)}: leave that "
-                "out, or add --force to build it anew as you say."
+                f"The gallery {request.name} was built with another --{key.replace('_', '-')}: "
+                "leave that out, or add --force to build it anew as you say."
             )
     return replace(request, **before)
-
-
-def _option(key: str) -> str:
-    return f"--{key.replace('_', '-')}"
 
 
 def _with_defaults(request: ListRequest) -> ListRequest:
@@ -195,10 +188,11 @@ def _with_defaults(request: ListRequest) -> ListRequest:
     return replace(request, **open_ones)
 
 
-def _command(request: ListRequest) -> str:
-    how: dict[str, Any] = {key: getattr(request, key) for key in (*_LISTS, "name", *_HOW)}
-    table: dict[str, Any] = {key: getattr(request, key) for key in _TABLE}
-    return command_for(
+def _kept(request: ListRequest) -> dict[str, Any]:
+    """Return the request as the gallery's manifest keeps it."""
+    how = {key: getattr(request, key) for key in (*_LISTS, "name", *_HOW)}
+    table = {key: getattr(request, key) for key in _TABLE}
+    return request_of(
         **how, **{key: each for key, each in table.items() if each != _DEFAULTS.get(key)}
     )
 

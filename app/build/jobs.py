@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from app.build.build import BuildReport, BuildRequest, command_for
+from app.build.build import BuildReport, BuildRequest
 from app.embed import MODELS, NEEDS_NO_DOWNLOAD, model_named
 from app.errors import AppError, StorageError, UsageError
 from app.gallery import Folders, check_name, discard_draft, gallery_names
@@ -249,7 +249,6 @@ class GalleryMaker:
                     index=_INDEX,
                     limit=None,
                     force=False,
-                    command=command_for(images=folder, name=name, model=request.model),
                 ),
                 tell=self._tell,
             )

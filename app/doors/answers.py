@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from typing import Any
 from urllib.parse import quote
 
-from app.values import GalleryInfo, Hit, ImageRecord, SearchResult
+from app.values import GalleryFacts, GalleryInfo, GalleryStatus, Hit, ImageRecord, SearchResult
 
 HIT_FIELDS = tuple(each.name for each in fields(Hit) if each.name != "image")
 
@@ -51,8 +51,9 @@ def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
 
 
 def gallery_answer(info: GalleryInfo) -> dict[str, Any]:
-    """Return a gallery's facts."""
-    return asdict(info) | {"notes": list(info.notes)}
+    """Return a gallery's status and facts."""
+    shown = (*fields(GalleryStatus), *fields(GalleryFacts))
+    return {field.name: getattr(info, field.name) for field in shown} | {"notes": list(info.notes)}
 
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class OpenGallery:
 
     def __len__(self) -> int:
         """How many images it has."""
-        return self.info.images
+        return self.info.facts.images
 
     def __repr__(self) -> str:
         """Its name and size, for those who type at a prompt."""

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from app.embed.models import MODELS, Model
 from app.errors import ModelError, UsageError
+from app.values.vectors import unit
 
 
 class Runtime(Protocol):
     """Runs a network; a new runtime needs only this method and its batch size."""
 
     batch: int
+    precision: str  # what it calculates in: "f32"
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs; thread-safe."""
@@ -61,6 +63,11 @@ class Embedder:
     def batch(self) -> int:
         """The number of pictures that the runtime takes at once."""
         return self._runtime.batch
+
+    @property
+    def precision(self) -> str:
+        """What the runtime calculates in, as "f32": another one makes other vectors."""
+        return self._runtime.precision
 
     @property
     def decoded_side(self) -> int:
@@ -120,6 +127,4 @@ class Embedder:
             raise ModelError(
                 f"The model {self.name} gave values that are not numbers: its weights are damaged."
             )
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-12))
-        return units
+        return unit(vectors)

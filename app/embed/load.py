@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from app.embed.embedder import Embedder, Runtime
 from app.embed.model_file import adopt_model, find_model
 from app.embed.models import Model, model_named
-from app.embed.weights import check_weights, find_weights, sha256_of
+from app.embed.weights import check_weights, find_weights
 from app.errors import ModelError
+from app.values.files import sha256_of
 
 if TYPE_CHECKING:
     from app.embed.texts import OpenClipTexts

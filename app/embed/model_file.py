@@ -7,8 +7,6 @@ and `training`. A picture's features x, scaled to length 1, become head.weight @
 and that is scaled to length 1.
 """
 
-import contextlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embed.models import MODELS, POOLS, Model, ModelFile, model_named
-from app.embed.weights import sha256_of
 from app.errors import ModelError, StorageError, UsageError
+from app.values.files import replacing, sha256_of
 
 FORMAT = "reverse-image-search-model/1"
 HEAD_PREFIX = "head."
@@ -146,16 +144,12 @@ def _read(path: Path) -> tuple[dict[str, str], NDArray[np.float32], bool]:
 
 def _copy(path: Path, place: Path) -> None:
     """Copy a file in one step: afterwards the whole copy is at its place, or nothing."""
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, part)
-        part.replace(place)
+        with replacing(place) as new:
+            shutil.copyfile(path, new)
     except OSError as exc:
         raise StorageError(
             f"The model file {path} cannot be copied to {place.parent} ({exc.strerror or exc}): "
             "make room there, or choose another RIS_HOME."
         ) from exc
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()

@@ -1,7 +1,5 @@
 """A model → its weights file on this machine, found or downloaded, and checked."""
 
-import contextlib
-import hashlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -9,6 +7,7 @@ from pathlib import Path
 
 from app.embed.models import NEEDS_NO_DOWNLOAD, Model, WeightsFile
 from app.errors import ModelError, StorageError
+from app.values.files import replacing, sha256_of
 
 _CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 20
@@ -76,12 +75,6 @@ def _sha256_if_there(path: Path) -> str | None:
         ) from exc
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _places(
     name: str, wanted: WeightsFile, weights_dir: Path | None, cache_dir: Path
 ) -> Iterator[Path]:
@@ -104,22 +97,23 @@ def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
     from tqdm import tqdm
 
     assert wanted.url is not None
-    part = folder / f"{wanted.name}.{os.getpid()}.part"
+    path = folder / wanted.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with requests.get(wanted.url, stream=True, timeout=_CONNECT_SECONDS) as answer:
-            answer.raise_for_status()
-            total = int(answer.headers.get("Content-Length", 0)) or None
-            with (
-                part.open("wb") as file,
-                tqdm(total=total, unit="B", unit_scale=True, desc=wanted.name) as bar,
-            ):
-                for chunk in answer.iter_content(_CHUNK_BYTES):
-                    bar.update(file.write(chunk))
-        digest = sha256_of(part)
-        if not digest.startswith(wanted.sha256_prefix):
-            raise _unavailable(wanted, f"arrived damaged from {wanted.url}")
-        return part.replace(folder / wanted.name), digest
+        with replacing(path) as new:
+            with requests.get(wanted.url, stream=True, timeout=_CONNECT_SECONDS) as answer:
+                answer.raise_for_status()
+                total = int(answer.headers.get("Content-Length", 0)) or None
+                with (
+                    new.open("wb") as file,
+                    tqdm(total=total, unit="B", unit_scale=True, desc=wanted.name) as bar,
+                ):
+                    for chunk in answer.iter_content(_CHUNK_BYTES):
+                        bar.update(file.write(chunk))
+            digest = sha256_of(new)
+            if not digest.startswith(wanted.sha256_prefix):
+                raise _unavailable(wanted, f"arrived damaged from {wanted.url}")
+        return path, digest
     except (requests.RequestException, ValueError) as exc:  # no HTTP, or no length
         raise _unavailable(wanted, f"cannot be downloaded from {wanted.url}") from exc
     except OSError as exc:  # requests' errors are OSErrors too: caught above
@@ -127,9 +121,6 @@ def _download(wanted: WeightsFile, folder: Path) -> tuple[Path, str]:
             f"The weights cannot be written to {folder} ({exc.strerror or exc}): "
             "make room, or set RIS_CACHE_DIR to a folder that can be written."
         ) from exc
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def _unavailable(wanted: WeightsFile, fault: str) -> ModelError:

@@ -7,16 +7,16 @@ before or as after. It holds the SHA-256 of every other file, and ends with its 
 bytes, which SQLite, going by the page count in its header, does not read.
 """
 
-from app.gallery.files import sha256_of, state_of, writing_to
+from app.gallery.files import state_of, writing_to
 from app.gallery.local import Gallery, open_gallery
 from app.gallery.manifest import (
     DATABASE,
     FORMAT,
     Folders,
-    Manifest,
-    StoredFile,
     check_name,
     gallery_names,
+    manifest_from_json,
+    manifest_to_json,
     recipe_of,
 )
 from app.gallery.writer import Draft, discard_draft
@@ -27,14 +27,13 @@ __all__ = [
     "Draft",
     "Folders",
     "Gallery",
-    "Manifest",
-    "StoredFile",
     "check_name",
     "discard_draft",
     "gallery_names",
+    "manifest_from_json",
+    "manifest_to_json",
     "open_gallery",
     "recipe_of",
-    "sha256_of",
     "state_of",
     "writing_to",
 ]

@@ -1,4 +1,4 @@
-"""The files of a gallery: hashed, sealed, verified, synced; what goes wrong with them is told."""
+"""The files of a gallery: hashed, sealed, verified and synced, each fault in one sentence."""
 
 import contextlib
 import hashlib
@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.errors import AppError, GalleryError, StorageError
-from app.gallery.manifest import StoredFile
+from app.values import StoredFile
+from app.values.files import sha256_of
 
 _LFS_POINTER = b"version https://git-lfs"
 _SEAL_BYTES = 32
 _CHUNK_BYTES = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

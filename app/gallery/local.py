@@ -10,8 +10,15 @@ from pathlib import Path
 
 from app.errors import GalleryError, NotFoundError
 from app.gallery import files
-from app.gallery.manifest import DATABASE, DRAFT, Folders, Manifest, gallery_names, mending_command
-from app.values import ImageRecord, Skipped
+from app.gallery.manifest import (
+    DATABASE,
+    DRAFT,
+    Folders,
+    gallery_names,
+    manifest_from_json,
+    mending_command,
+)
+from app.values import ImageRecord, Manifest, Skipped
 
 _KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
 
@@ -227,14 +234,14 @@ class Gallery:
         return absent and "shortlist" in self.manifest.files
 
     def _read_manifest(self, path: Path) -> Manifest:
+        mend = mending_command(self.name, None)
+        if not files.is_sealed(path):
+            raise GalleryError(f"{path} is damaged. {mend}")
         try:
-            if not files.is_sealed(path):
-                raise GalleryError("It is damaged")
             (text,) = self._database.execute("SELECT manifest FROM manifest").fetchone()
-            return Manifest.from_json(text)
-        except (sqlite3.Error, GalleryError) as exc:
-            what = str(exc) if isinstance(exc, GalleryError) else "It is no gallery database"
-            raise GalleryError(f"{what}: {path}. {mending_command(self.name, None)}") from exc
+        except sqlite3.Error as exc:
+            raise GalleryError(f"{path} is no gallery database. {mend}") from exc
+        return manifest_from_json(text, place=path, mend=mend)
 
     def _verify(self) -> None:
         for kind, file in self.manifest.files.items():

@@ -1,79 +1,71 @@
-"""What a gallery says of itself: its names, its folders, and the manifest in its database."""
+"""A gallery's manifest ↔ JSON text, and a gallery's name → its folders."""
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from app.errors import GalleryError, UsageError
+from app.values import Manifest, StoredFile
 
 FORMAT = 1
 DATABASE = "gallery.db"
 DRAFT = "building"
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_KEYS = frozenset(field.name for field in fields(Manifest))
+_ALWAYS = frozenset(
+    {"images", "data", "model", "dim", "index", "probes", "candidates", "recall_raw"}
+    | {"recall_reranked", "created", "skipped"}
+)
+"""The facts that the oldest galleries have; of those added later the default is true of them."""
+_NUMBERS: dict[str, type[int | float]] = {"limit": int, "pca": int, "expand": int, "alpha": float}
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """A file beside the database: its name, its size in bytes and its SHA-256 in hex."""
-
-    name: str
-    bytes: int
-    sha256: str
+def manifest_to_json(manifest: Manifest) -> str:
+    """Return a manifest as JSON text."""
+    return json.dumps(asdict(manifest) | {"format": FORMAT}, indent=1, sort_keys=True)
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """Everything a query must agree with, and what was measured when the gallery was built.
+def manifest_from_json(text: str, *, place: Path, mend: str) -> Manifest:
+    """Return the manifest in a JSON text that was read at `place`.
 
-    `pca`, `expand` and `alpha` are those of VectorOptions, 0 where nothing is done.
+    GalleryError if it is damaged, ending with `mend`, or if a newer version of this program wrote
+    it, which is no damage.
     """
+    try:
+        values = json.loads(text)
+        version = values.pop("format")
+        if "command" in values:
+            values["request"] = _request_of(values.pop("command"))
+        newer = [f"format {version}"] if isinstance(version, int) and version > FORMAT else []
+        newer += sorted(values.keys() - _KEYS)
+        if newer:
+            raise GalleryError(
+                f"{place} was made by a newer version of this program ({', '.join(newer)}): "
+                "update this one."
+            )
+        if version != FORMAT or _ALWAYS - values.keys():
+            raise ValueError(text)
+        files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
+        return Manifest(files=files, notes=tuple(values.pop("notes")), **values)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise GalleryError(f"The manifest in {place} cannot be read. {mend}") from exc
 
-    name: str
-    data: str
-    source: str
-    command: str
-    model: str
-    weights_sha256: str
-    preprocessing: dict[str, Any]
-    dim: int
-    images: int
-    skipped: int
-    index_asked: str
-    index: str
-    probes: int
-    candidates: int
-    recall_raw: float
-    recall_reranked: float
-    recall_queries: int
-    created: str
-    versions: dict[str, str]
-    files: dict[str, StoredFile] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    floor: float | None = None
-    generation: int = 1
-    pca: int = 0
-    expand: int = 0
-    alpha: float = 0.0
-    format: int = FORMAT
 
-    def to_json(self) -> str:
-        """Return the manifest as JSON text."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Manifest":
-        """Return the manifest of a JSON text; GalleryError if it is of another format."""
-        try:
-            values = json.loads(text)
-            if values["format"] != FORMAT:
-                raise GalleryError(f"Its format is {values['format']}, this program reads {FORMAT}")
-            files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
-            return cls(files=files, notes=tuple(values.pop("notes")), **values)
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            raise GalleryError("Its manifest cannot be read") from exc
+def _request_of(command: str) -> dict[str, Any]:
+    """Return the request of a gallery that was built when only its command line was kept."""
+    words = shlex.split(command)[2:]
+    request: dict[str, Any] = {}
+    for option, text in zip(words[::2], words[1::2], strict=False):
+        key = option.removeprefix("--").replace("-", "_")
+        if key == "label_column":
+            request.setdefault(key, []).append(text)
+        else:
+            request[key] = _NUMBERS.get(key, str)(text)
+    return request
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,15 @@ from numpy.typing import NDArray
 from app.errors import GalleryError, StorageError, UsageError
 from app.gallery import files
 from app.gallery.files import writing_to
-from app.gallery.manifest import DATABASE, DRAFT, Folders, Manifest, StoredFile
-from app.values import ImageRecord, Skipped
+from app.gallery.manifest import (
+    DATABASE,
+    DRAFT,
+    Folders,
+    manifest_from_json,
+    manifest_to_json,
+)
+from app.values import ImageRecord, Manifest, Skipped, StoredFile
+from app.values.files import sha256_of
 
 _TABLES = """
 CREATE TABLE image (
@@ -169,10 +177,10 @@ class Draft:
                 number = f".{generation}" if generation > 1 else ""
                 name = f"{draft.name.partition('.')[0]}{number}{draft.suffix}"
                 files.sync(draft)
-                stored[kind] = StoredFile(name, draft.stat().st_size, files.sha256_of(draft))
-            complete = Manifest(**{**manifest.__dict__, "files": stored, "generation": generation})
+                stored[kind] = StoredFile(name, draft.stat().st_size, sha256_of(draft))
+            complete = replace(manifest, files=stored, generation=generation)
             self._database.execute("DELETE FROM manifest")
-            self._database.execute("INSERT INTO manifest VALUES (?)", [complete.to_json()])
+            self._database.execute("INSERT INTO manifest VALUES (?)", [manifest_to_json(complete)])
             self._database.commit()
             files.copy_compact(self._database, database)
             files.seal(database)
@@ -300,9 +308,8 @@ def _manifest_or_none(folders: Folders) -> Manifest | None:
         return None
     try:
         with contextlib.closing(files.open_read_only(path, mend="")) as database:
-            return Manifest.from_json(
-                database.execute("SELECT manifest FROM manifest").fetchone()[0]
-            )
+            (text,) = database.execute("SELECT manifest FROM manifest").fetchone()
+            return manifest_from_json(text, place=path, mend="")
     except (GalleryError, sqlite3.Error, TypeError):
         return None  # it is being replaced because it is damaged
 

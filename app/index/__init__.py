@@ -11,9 +11,10 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
 from app.index.expansion import Expansion, expanded
 from app.index.factory import check_factory, fit_factory
+from app.index.neighbours import Neighbours
 from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
-from app.index.search import CALIBRATION_K, Neighbours, SearchEffort, VectorIndex
+from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
 from app.index.train import native_output_hidden, train_shortlist, write_vectors
 from app.index.vector_store import VectorStore
 

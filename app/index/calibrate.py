@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.index.expansion import Expansion, expanded
 from app.index.plugins import Rows, Vectors
 from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
+from app.values.vectors import kept_first, without_own
 
 TARGET_RECALL = 0.97
 _MAX_CANDIDATES = 2_000
@@ -64,7 +65,7 @@ def calibrate(
     listed = index.shortlist(queries, effort)
     return Calibration(
         effort,
-        recall_raw=recall(truth, _without_self(listed[:, : k + 1], reporting, k), k),
+        recall_raw=recall(truth, without_own(listed[:, : k + 1], reporting, k), k),
         recall_reranked=recall(truth, listed, k),
         queries=len(reporting),
         floor=floor,
@@ -157,21 +158,12 @@ def _cost(index: VectorIndex, effort: SearchEffort) -> float:
 def _true_neighbours(index: VectorIndex, rows: Rows, queries: Vectors, k: int) -> Rows:
     """Return (q, k or more) rows: the k nearest and those that tie with the k-th; then _NO_ROW."""
     found = index.search(queries, k + 1 + _MOST_TIES, exact=True)
-    order = _self_last(found.rows, rows)
+    order = kept_first(found.rows == rows[:, None])
     ordered = np.take_along_axis(found.rows, order, axis=1)
     scores = np.take_along_axis(found.scores, order, axis=1)
     tying = scores >= scores[:, k - 1 : k]
     tying[:, -1] = False  # the query itself, or the last of more than enough
     return np.where(tying, ordered, _NO_ROW)[:, : int(tying.sum(axis=1).max())]
-
-
-def _without_self(found: Rows, own: Rows, k: int) -> Rows:
-    """Drop each query's own row from (q, k + 1) rows, or the last one where it is not there."""
-    return np.take_along_axis(found, _self_last(found, own), axis=1)[:, :k]
-
-
-def _self_last(found: Rows, own: Rows) -> Rows:
-    return np.argsort(found == own[:, None], axis=1, kind="stable")
 
 
 def _places(truth: Rows, listed: Rows) -> NDArray[np.int64]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.index.plugins import Rows, Vectors
+from app.index.plugins import Vectors
 from app.index.search import VectorIndex
+from app.values.vectors import unit
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,5 @@ def expanded(
         others = np.flatnonzero(~np.isin(rows, np.array(without[place], np.int64)))
         added = others[: expansion.neighbours]
         weights = np.where(scores[added] > 0, np.maximum(scores[added], 0) ** expansion.alpha, 0)
-        moved[place] = query + weights.astype(np.float32) @ _units(index, rows[added])
-    norms = np.linalg.norm(moved, axis=1, keepdims=True)
-    units: Vectors = moved / np.maximum(norms, np.float32(1e-12))
-    return units
-
-
-def _units(index: VectorIndex, rows: Rows) -> Vectors:
-    """Return the (n, dim) stored vectors of (n,) rows, of norm 1 although rounded or coded."""
-    vectors = index.vectors(rows)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Vectors = vectors / np.maximum(norms, np.float32(1e-12))
-    return units
+        moved[place] = query + weights.astype(np.float32) @ unit(index.vectors(rows[added]))
+    return unit(moved)

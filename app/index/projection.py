@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import GalleryError
+from app.values.vectors import unit
 
 _BLOCK_ROWS = 4_096
 
@@ -41,10 +42,7 @@ class Projection:
 
         One that is the mean itself gives zeros, which are like nothing.
         """
-        projected = (vectors.astype(np.float32) - self.mean) @ self.components.T
-        norms = np.linalg.norm(projected, axis=1, keepdims=True)
-        units: Vectors = projected / np.maximum(norms, np.float32(1e-12))
-        return units
+        return unit((vectors.astype(np.float32) - self.mean) @ self.components.T)
 
     def write(self, path: Path) -> None:
         """Write it as a safetensors file: numbers alone, the same bytes for the same ones.

@@ -4,7 +4,6 @@
 # mypy: disable-error-code="call-arg, attr-defined"
 
 import math
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +13,11 @@ import faiss
 import numpy as np
 
 from app.errors import GalleryError
+from app.index.flat import FlatVectors
+from app.index.neighbours import Neighbours, in_order
 from app.index.plugins import Rows, Shortlist, Vectors
-from app.index.shortlist import FaissShortlist, open_shortlist, read_index
+from app.index.shortlist import FaissShortlist, open_shortlist
+from app.values.vectors import unit
 
 CALIBRATION_K = 10
 _CHUNK_ROWS = 4_096
@@ -27,15 +29,6 @@ class SearchEffort:
 
     probes: int
     candidates: int
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The answer for a batch of q queries, best first, equal scores in the order of the rows."""
-
-    rows: Rows  # (q, k) int64
-    scores: Vectors  # (q, k) float32, cosine; of the codes only, when the index is approximate
-    candidates: int  # how many vectors were compared exactly for each query
 
 
 class VectorIndex:
@@ -51,12 +44,12 @@ class VectorIndex:
         if vectors is None and shortlist is None:
             raise GalleryError("There is neither a shortlist nor a vectors file to search.")
         self.effort = effort
-        self._flat: Any = read_index(vectors) if vectors else None
+        self._flat = FlatVectors(vectors) if vectors else None
         self._short: Shortlist | None = open_shortlist(shortlist) if shortlist else None
         self._refined: Any = None  # FAISS's own re-ranking, where the shortlist is FAISS's too
         # They are only read, and take a tenth of a search's time to make.
         self._refine_parameters = lru_cache(self._make_refine_parameters)
-        sizes = [(self._flat.ntotal, self._flat.d)] if self._flat else []
+        sizes = [(self._flat.rows, self._flat.dim)] if self._flat else []
         if self._short:
             sizes.append((self._short.rows, self._short.dim))
         self.rows: int = sizes[0][0]
@@ -69,7 +62,7 @@ class VectorIndex:
             )
         if isinstance(self._short, FaissShortlist):
             if self._flat:
-                self._refined = faiss.IndexRefine(self._short.index, self._flat)
+                self._refined = faiss.IndexRefine(self._short.index, self._flat.index)
             else:
                 self._short.find_rows_quickly()  # so that `vector` finds a row
 
@@ -102,21 +95,21 @@ class VectorIndex:
 
     def vector(self, row: int) -> Vectors:
         """Return the stored (dim,) float32 vector of a row, of norm 1."""
-        vector = self.vectors(np.array([row]))[0]
-        unit: Vectors = vector / np.maximum(np.linalg.norm(vector), np.float32(1e-12))
-        return unit
+        vector: Vectors = unit(self.vectors(np.array([row])))[0]
+        return vector
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""
         if self._flat is None:
             return self._listed.reconstruct(rows)
-        stored: Vectors = self._flat.reconstruct_batch(rows)
-        return stored
+        return self._flat.vectors(rows)
 
     def scores(self, query: Vectors, rows: Rows) -> Vectors:
         """Return the (n,) cosines of a (dim,) query to (n,) rows."""
-        scores: Vectors = np.clip(self.vectors(rows) @ query, -1, 1)
-        return scores
+        scores: Vectors = self.vectors(rows) @ query
+        if self._flat is not None:
+            scores = self._flat.cosines(scores, rows)
+        return np.maximum(np.minimum(scores, 1), -1)
 
     def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
         """Return the min(k, rows) nearest rows of each of (q, dim) unit vectors.
@@ -125,17 +118,15 @@ class VectorIndex:
         exactly. More candidates are taken in proportion for k above 10.
         """
         k = min(k, self.rows)
-        if exact and self._flat is not None:
-            return self._search_flat(queries, k)
-        if self._short is None:
-            return self._search_flat(queries, k)
         candidates = self._candidates(k)
         if self._flat is None:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
-        found = self._search_refined(queries, k, candidates)
+        if exact or self._short is None:
+            return self._flat.search(queries, k)
+        found = self._search_refined(self._flat, queries, k, candidates)
         if found.rows.min(initial=0) < 0:
             dry = (found.rows < 0).any(axis=1)
-            again = self._search_flat(queries[dry], k)
+            again = self._flat.search(queries[dry], k)
             found.rows[dry], found.scores[dry] = again.rows, again.scores
         return found
 
@@ -147,21 +138,23 @@ class VectorIndex:
                 for rows in np.array_split(among, 1 + len(among) // _CHUNK_ROWS)
             ]
         )
-        return _in_order(among[None], scores[None], k)
+        return in_order(among[None], scores[None], k, candidates=len(among))
 
-    def _search_refined(self, queries: Vectors, k: int, candidates: int) -> Neighbours:
+    def _search_refined(
+        self, flat: FlatVectors, queries: Vectors, k: int, candidates: int
+    ) -> Neighbours:
         """Return the k best of the candidates, compared exactly; -1 where there are too few."""
         if self._refined is not None:
             parameters = self._refine_parameters(candidates)
-            scores, rows = self._refined.search(queries, candidates, params=parameters)
-            return _in_order(rows, scores, k)
+            products, rows = self._refined.search(queries, candidates, params=parameters)
+            return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
         _, rows = self._listed.search(queries, candidates, self.effort.probes)
-        scores = np.zeros(rows.shape, np.float32)
-        for query, listed, into in zip(queries, rows, scores, strict=True):
+        products = np.zeros(rows.shape, np.float32)
+        for query, listed, into in zip(queries, rows, products, strict=True):
             there = listed >= 0
             # Not `@`: it may give equal vectors unequal scores, by where they stand.
-            into[there] = np.einsum("nd,d->n", self.vectors(listed[there]), query)
-        return _in_order(rows, scores, k)
+            into[there] = np.einsum("nd,d->n", flat.vectors(listed[there]), query)
+        return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
 
     def _make_refine_parameters(self, candidates: int) -> Any:
         short = self._listed
@@ -181,57 +174,26 @@ class VectorIndex:
         _, rows = self._listed.search(queries, min(effort.candidates, self.rows), effort.probes)
         return rows
 
-    def shortlist_seconds(self, query: Vectors, k: int) -> float:
-        """Return how long the shortlist's part of such a search of a (dim,) query takes.
-
-        FAISS re-ranks in the same call, so the shortlist is asked once more by itself.
-        """
-        if self._short is None:
-            return 0.0
-        started = time.perf_counter()
-        self.shortlist(query[None], SearchEffort(self.effort.probes, self._candidates(k)))
-        return time.perf_counter() - started
-
     def _candidates(self, k: int) -> int:
         wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
         return min(self.rows, max(k, math.ceil(wanted)))
 
-    def _search_flat(self, queries: Vectors, k: int) -> Neighbours:
-        # Rows that tie with the last one asked for must all be seen before the lowest are taken.
-        asked = min(self.rows, k + 16)
-        while True:
-            scores, rows = self._flat.search(queries, asked)
-            ends = np.minimum(scores[:, [k - 1, asked - 1]], 1)  # as `_in_order` compares them
-            if asked == self.rows or (ends[:, 0] > ends[:, 1]).all():
-                return _in_order(rows, scores, k)
-            asked = min(self.rows, 4 * asked)
-
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
         scores, rows = self._listed.search(queries, effort.candidates, effort.probes)
-        found = _in_order(rows, scores, k)
+        found = in_order(rows, scores, k, candidates=0)
         dry = (found.rows < 0).any(axis=1)
         if dry.any():
             again = self._search_every_code(queries[dry], k)
             found.rows[dry], found.scores[dry] = again.rows, again.scores
-        return Neighbours(found.rows, found.scores, 0)
+        return found
 
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells
         if cells:
             scores, rows = self._listed.search(queries, k, cells)
-            return _in_order(rows, scores, k)
+            return in_order(rows, scores, k, candidates=0)
         # A graph may have parts that no walk reaches: many equal vectors make such.
         chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)
         scores = np.concatenate([queries @ self.vectors(rows).T for rows in chunks], axis=1)
-        return _in_order(np.broadcast_to(np.arange(self.rows), scores.shape), scores, k)
-
-
-def _in_order(rows: Rows, scores: Vectors, k: int) -> Neighbours:
-    """Sort by score, then row; empty places (-1) last; cut to k."""
-    # Plain ufuncs and indices: `clip`, `where` and `take_along_axis` take twice as long, for one
-    # query a fifth of the whole search.
-    keys = np.maximum(np.minimum(scores, 1), -1)
-    keys[rows < 0] = -np.inf
-    order = np.lexsort((rows, -keys))[:, :k]
-    queries = np.arange(len(rows))[:, None]
-    return Neighbours(rows[queries, order], keys[queries, order], rows.shape[1])
+        everything = np.broadcast_to(np.arange(self.rows), scores.shape)
+        return in_order(everything, scores, k, candidates=0)

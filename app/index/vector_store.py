@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.errors import UsageError
+from app.values.vectors import unit
 
 Vectors = NDArray[np.float32]
 
@@ -87,11 +88,10 @@ class VectorStore:
         if array.ndim != 2 or (self.dim and array.shape[1] != self.dim):
             wanted = f"(n, {self.dim or 'dim'})"
             raise UsageError(f"Vectors must be an array of shape {wanted}, not {array.shape}.")
-        norms = np.linalg.norm(array, axis=1, keepdims=True)
-        if not (np.isfinite(norms) & (norms > 0)).all():
+        lengths = np.linalg.norm(array, axis=1)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise UsageError("A vector of zeros, or of what is no number, is like nothing at all.")
-        units: Vectors = array / norms
-        return units
+        return unit(array)
 
     def _check_new(self, names: Iterable[Hashable]) -> None:
         there = set(self._ids)

@@ -11,6 +11,7 @@ from app.gallery import Folders, Gallery
 from app.index import SearchEffort, VectorIndex, recall
 from app.search.galleries import Opened, opened_of
 from app.values import Evaluation
+from app.values.vectors import kept_first
 
 _BLOCK_QUERIES = 50
 _SEED = 10  # another sample than the one that chose the index's effort
@@ -106,7 +107,7 @@ def others_that_count(found: Rows, own: Rows, counts: NDArray[np.bool_], k: int)
     array([[ 0,  5, -1]])
     """
     dropped = (found < 0) | (found == own[:, None]) | ~counts[found]
-    order = np.argsort(dropped, axis=1, kind="stable")[:, :k]
+    order = kept_first(dropped)[:, :k]
     return np.where(
         np.take_along_axis(dropped, order, axis=1), -1, np.take_along_axis(found, order, axis=1)
     )

@@ -33,11 +33,21 @@ class Opened:
     since: float = field(default_factory=time.monotonic)
 
     def was_built_with(self, embedder: Embedder) -> bool:
-        """Return whether a model, with its weights and preprocessing, made the vectors."""
+        """Return whether a model made the vectors, with these weights and in this way."""
+        return not self.difference_to(embedder)
+
+    def difference_to(self, embedder: Embedder) -> str:
+        """Return what the gallery was built with, where the model here has another; '' if not."""
         manifest = self.gallery.manifest
-        return embedder.weights_sha256 == manifest.weights_sha256 and (
-            embedder.model.preprocessing_facts() == manifest.preprocessing
-        )
+        if embedder.weights_sha256 != manifest.weights_sha256:
+            return f"other weights of {manifest.model} than are here"
+        if embedder.precision != manifest.precision:
+            return (
+                f"{manifest.model} in {manifest.precision}, which runs in {embedder.precision} here"
+            )
+        if embedder.model.preprocessing_facts() != manifest.preprocessing:
+            return f"another preparation of the pictures for {manifest.model} than is made here"
+        return ""
 
     def of_model(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the gallery's (n, dim) unit vectors of its model's own (n, model_dim).
@@ -113,34 +123,19 @@ class Galleries:
         return infos
 
     def info(self, name: str) -> GalleryInfo:
-        """Return what there is to say of one gallery; NotFoundError if there is none."""
+        """Return a gallery's status and manifest; NotFoundError if there is none."""
         try:
             opened = self.open(name)
         except GalleryError as exc:
             return GalleryInfo(name, refused=str(exc))
         manifest = opened.gallery.manifest
         return GalleryInfo(
-            name=name,
+            name,
             uploads_off=self.uploads_off(opened),
             pictures_missing=self.pictures_missing(opened.gallery),
             approximate=opened.index.approximate,
-            images=manifest.images,
-            data=manifest.data,
-            model=manifest.model,
-            dim=manifest.dim,
-            index=manifest.index,
-            probes=manifest.probes,
-            candidates=manifest.candidates,
-            recall_raw=manifest.recall_raw,
-            recall_reranked=manifest.recall_reranked,
-            created=manifest.created,
-            skipped=manifest.skipped,
-            floor=manifest.floor,
             disk_bytes=sum(file.bytes for file in manifest.files.values()),
-            pca=manifest.pca,
-            expand=manifest.expand,
-            alpha=manifest.alpha,
-            notes=manifest.notes,
+            manifest=manifest,
         )
 
     def default(self) -> str:
@@ -235,9 +230,9 @@ class Galleries:
             )
         except ModelError as exc:
             raise ModelError(only + str(exc)) from exc
-        if not opened.was_built_with(embedder):
+        if difference := opened.difference_to(embedder):
             raise ModelError(
-                f"{only}it was built with other weights of {manifest.model} than are here; "
+                f"{only}it was built with {difference}; "
                 f"build it anew with: {manifest.command} --force"
             )
         return embedder

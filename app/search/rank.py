@@ -10,6 +10,7 @@ from app.search.galleries import Opened
 from app.search.query import QueryVector, Vector
 from app.search.question import SearchRequest
 from app.values import Hit
+from app.values.vectors import reaches
 
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 
@@ -41,7 +42,7 @@ class Ranking:
 
     def at_least(self, min_score: float, k: int) -> "Ranking":
         """Return the first k of the images whose cosine is not less than `min_score`."""
-        kept = [pair for pair in self.scores.items() if pair[1] >= min_score]
+        kept = [pair for pair in self.scores.items() if reaches(pair[1], min_score)]
         return replace(self, scores=dict(kept[:k]))
 
 

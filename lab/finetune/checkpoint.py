@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from app.errors import StorageError, UsageError
+from app.values.files import replacing
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,15 @@ def write_whole(path: Path, write: Any) -> None:
 
     StorageError if the disk cannot take it.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        with replacing(path) as new:
+            write(new)
+            with new.open("rb") as file:
+                os.fsync(file.fileno())
     except (OSError, RuntimeError) as exc:  # torch raises RuntimeError on a full disk
         reason = getattr(exc, "strerror", None) or str(exc).splitlines()[0]
         raise StorageError(
             f"{path} cannot be written ({reason}): make room, or name another place with --out; "
             "the same command goes on after the last epoch kept."
         ) from exc
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from app.embed import Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
-from app.gallery import Gallery, Manifest, open_gallery
+from app.gallery import Gallery, open_gallery
 from app.settings import Settings
-from app.values import ImageRecord
+from app.values import ImageRecord, Manifest
 from app.wiring import make_service
 from lab.vectors import first_labels
 

@@ -10,12 +10,13 @@ study.json                   the request, of which vectors, on which machine; th
 report.md, report.html, *.svg
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import StorageError, UsageError
+from app.values.files import replacing
 
 FORMAT = "reverse-image-search-study/1"
 METRICS = ("cosine", "l2", "ip")
@@ -131,35 +133,26 @@ class StudyFolder:
 
     def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write a .npz file, whole or not at all."""
-        part = self._part(name)
-        try:
-            with part.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-            self._put(part, name)
-        except OSError as exc:
-            raise _cannot_write(self.path / name, exc) from exc
+        with self._replacing(name) as new, new.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file, whole or not at all; StorageError if that is impossible."""
-        try:
-            part = self._part(name)
-            part.write_bytes(data)
-            self._put(part, name)
-        except OSError as exc:
-            raise _cannot_write(self.path / name, exc) from exc
+        with self._replacing(name) as new:
+            new.write_bytes(data)
 
-    def _part(self, name: str) -> Path:
+    @contextlib.contextmanager
+    def _replacing(self, name: str) -> Iterator[Path]:
+        """Yield the path of a file that takes the place of `name` once it is on the disk."""
         path = self.path / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as new:
+                yield new
+                with new.open("rb+") as file:
+                    os.fsync(file.fileno())
         except OSError as exc:
             raise _cannot_write(path, exc) from exc
-        return path.parent / f".{path.name}.{os.getpid()}.part"
-
-    def _put(self, part: Path, name: str) -> None:
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(self.path / name)
 
 
 def latest_study(place: Path) -> Path:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from app.errors import StorageError, UsageError
 from app.search.evaluation import average_precision, others_that_count
+from app.values.files import replacing
+from app.values.vectors import unit
 from lab.methods.method import Metric, Rows, Vectors
 from lab.study.folder import METRICS, StudyFolder, folder_name
 from lab.study.request import StudyRequest
@@ -96,13 +98,6 @@ def asked_metric(metric: str) -> Metric:
     return "l2" if metric == "l2" else "ip"
 
 
-def unit(vectors: Vectors) -> Vectors:
-    """Return (n, dim) vectors brought to length 1."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Vectors = (vectors / np.maximum(norms, np.float32(1e-30))).astype(np.float32)
-    return units
-
-
 def prepare(
     folder: StudyFolder,
     found: VectorSet,
@@ -176,14 +171,13 @@ def _write(vectors: Vectors, place: Path, *, units: bool) -> None:
             f"{place.parent} has room for {free / 1e9:,.1f} GB, and the vectors take "
             f"{vectors.nbytes / 1e9:,.1f} GB: make room, or name another folder with --out."
         )
-    part = place.with_suffix(".part")
-    written = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=vectors.shape)
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        block = vectors[start : start + _BLOCK_ROWS]
-        written[start : start + _BLOCK_ROWS] = unit(block) if units else block
-    written.flush()
-    del written
-    part.replace(place)
+    with replacing(place) as new:
+        written = np.lib.format.open_memmap(new, mode="w+", dtype=np.float32, shape=vectors.shape)
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            block = vectors[start : start + _BLOCK_ROWS]
+            written[start : start + _BLOCK_ROWS] = unit(block) if units else block
+        written.flush()
+        del written
 
 
 def _facts(found: VectorSet) -> dict[str, Any]:

@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embed.load import usable_cores
+from app.values.vectors import unit, without_own
 from lab.measures import distances_of
 from lab.methods.method import Parameters, Rows, Searcher, Vectors
 from lab.methods.threads import building, searching
 from lab.study.folder import Job, StudyFolder
 from lab.study.registry import known_methods
-from lab.study.sets import asked_metric, unit, work_file
+from lab.study.sets import asked_metric, work_file
 
 ROUNDS = 3
 ROUND_SECONDS = 4.0  # the first round of single queries ends then, later ones are left out
@@ -168,17 +169,6 @@ def _in_one(searcher: Searcher, queries: Vectors, k: int, effort: Parameters) ->
     return min(
         _timed(searcher, queries, k, effort)[1] for _ in range(ROUNDS if len(queries) > 200 else 1)
     )
-
-
-def without_own(rows: Rows, own: Rows, k: int) -> Rows:
-    """Return (q, k) of (q, k + 1) rows without each query's own, or without the last.
-
-    >>> without_own(np.array([[4, 7, 1], [3, 2, 5]]), np.array([7, 9]), 2)
-    array([[4, 1],
-           [3, 2]])
-    """
-    order = np.argsort(rows == own[:, None], axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(rows, order, axis=1)
 
 
 def _peak_with(vectors: Vectors) -> int:

@@ -58,7 +58,7 @@ def build_with(
     arguments: dict[str, object] = {
         "index": "IVF100,SQ8",
         "limit": None,
-        "command": "the command",
+        "request": {"images": "/pictures"},
         "workers": 1,
         "tell": lambda stage, done, total: None,
     }
@@ -161,7 +161,9 @@ def test_a_build_says_what_it_did(home, images):
     assert counts[-1] == (100, 100)
     assert counts == sorted(counts)
     assert (manifest.name, manifest.data, manifest.source) == ("mine", "mine", "here")
-    assert (manifest.model, manifest.dim, manifest.command) == ("mean_colour", 48, "the command")
+    assert (manifest.model, manifest.dim) == ("mean_colour", 48)
+    assert manifest.request == {"images": "/pictures"}
+    assert manifest.command == "python3 create_index.py --images /pictures"
     assert (manifest.images, manifest.skipped, report.embedded) == (97, 3, 100)
     assert (manifest.index_asked, manifest.index) == ("IVF100,SQ8", "IVF2,SQ8")
     assert manifest.recall_reranked >= 0.97
@@ -358,6 +360,18 @@ def test_a_stopped_build_may_go_on_with_another_index(home, images):
         "Flat",
         {"vectors", "thumbnails"},
     )
+
+
+class Bf16Runtime(CountingRuntime):
+    precision = "bf16"
+
+
+def test_a_stopped_build_in_another_precision_is_not_gone_on_with(home, images):
+    with pytest.raises(StoppedError):
+        build_with(CountingRuntime(6), home, images)
+    all_anew = Bf16Runtime()
+    assert build_with(all_anew, home, images).manifest.precision == "bf16"
+    assert all_anew.batches == -(-100 // BATCH)
 
 
 def test_a_stopped_build_of_other_pictures_is_not_gone_on_with(home, images, tmp_path):
@@ -679,7 +693,6 @@ def ask(home: Home, **changes: object) -> BuildReport:
         "index": "IVF100,PQ8",
         "limit": None,
         "force": False,
-        "command": "the command",
     }
     return build(
         BuildRequest(**(request | changes)),  # type: ignore[arg-type]
@@ -745,7 +758,7 @@ def test_a_model_that_cannot_run_leaves_nothing_behind(home, images):
 
     with pytest.raises(ModelError):
         build(
-            BuildRequest(None, images, "mine", "mean_colour", "Flat", None, False, "the command"),
+            BuildRequest(None, images, "mine", "mean_colour", "Flat", None, False),
             datasets_dir=home.path / "datasets",
             features_dir=home.path / "features",
             indexes_dir=home.path / "indexes",

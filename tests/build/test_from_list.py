@@ -217,6 +217,10 @@ def test_the_command_that_builds_it_anew_is_kept(
     assert run("--csv", file, *OWN, "--id-column", "sku", "--delimiter", "|")[0] == 0
     gallery = Gallery(home.folders("shop"))
     words = shlex.split(gallery.manifest.command)
+    assert gallery.manifest.request == {
+        **{"csv": str(file), "name": "shop", "model": "mean_colour", "index": "IVF100,PQ8"},
+        **{"id_column": "sku", "delimiter": "|"},
+    }
     gallery.close()
     assert words[:2] == ["python3", "create_index.py"]
     assert run(*words[2:], "--force")[0] == 0

@@ -178,7 +178,7 @@ def test_the_command_of_a_gallery_builds_it_again(
     assert report is not None
     words = shlex.split(report.manifest.command)
     expected = ["--images", str(folder), "--name", "new", "--model", "mean_colour"]
-    assert words == ["python3", "create_index.py", *expected]
+    assert words == ["python3", "create_index.py", *expected, "--index", "IVF100,PQ8"]
     monkeypatch.setenv("RIS_HOME", str(home.path))
     assert create_index([*words[2:], "--force"]) == 0
 

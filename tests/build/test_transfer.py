@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from app.build.build import build_gallery
 from app.build.transfer import ExportReport, ImportRequest, export_gallery, import_embeddings
+from app.embed import Embedder, model_named
+from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import DatasetError, ModelError, NotFoundError
 from app.gallery import Gallery
 from app.images import encode
@@ -41,7 +43,7 @@ def export(home: Home, name: str, out: Path, **options: Any) -> ExportReport:
 
 def take(home: Home, folder: Path, name: str = "back", **options: Any) -> None:
     import_embeddings(
-        ImportRequest(folder, name, command="python3 create_index.py", **options),
+        ImportRequest(folder, name, **options),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
@@ -109,6 +111,32 @@ def test_an_exported_gallery_comes_back_with_the_same_ids_scores_and_thumbnails(
     )
 
 
+def test_the_precision_comes_back_and_the_request_does_not(home: Home, tmp_path: Path) -> None:
+    runtime = MeanColourRuntime()
+    runtime.precision = "bf16"
+    embedder = Embedder(model_named("mean_colour"), runtime, "")
+    home.build(fill(tmp_path / "secret place", 12), embedder=embedder)
+    out = tmp_path / "out"
+    export(home, "mine", out)
+    assert "secret place" not in (out / "gallery.json").read_text()
+    take(home, out)
+    manifest = home.service().gallery("back").manifest
+    assert manifest is not None
+    assert manifest.precision == "bf16"
+    assert manifest.request == {"embeddings": str(out), "name": "back"}
+
+
+def test_an_export_of_a_newer_version_is_refused_as_such(home: Home, tmp_path: Path) -> None:
+    home.build(fill(tmp_path / "images", 12))
+    out = tmp_path / "out"
+    export(home, "mine", out)
+    told = json.loads((out / "gallery.json").read_text())
+    told["gallery"]["of_tomorrow"] = 1
+    (out / "gallery.json").write_text(json.dumps(told))
+    with pytest.raises(DatasetError, match="newer version"):
+        take(home, out)
+
+
 KEYS = st.lists(
     st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12).filter(
         lambda key: not fault_of(key)
@@ -142,7 +170,7 @@ def test_any_ids_and_labels_come_back_as_they_were(
         folders=home.folders("mine"),
         index="Flat",
         limit=None,
-        command="",
+        request={},
         workers=1,
         tell=quiet,
     )

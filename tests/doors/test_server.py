@@ -30,7 +30,7 @@ from app.doors.server import address_of, listen, make_application, serve
 from app.errors import AppError, GalleryError, UsageError
 from app.search.service import SearchService, Watcher
 from app.settings import Settings, read_settings
-from app.values import GalleryInfo
+from app.values import GalleryFacts, GalleryStatus
 from app.wiring import make_maker
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, closing_loops, encoded, fill, picture
 from tests.doors.page.browser.visitor import is_one_sentence
@@ -147,7 +147,9 @@ def test_healthz_tells_version_and_every_gallery(client: httpx.Client) -> None:
     by_name = {gallery["name"]: gallery for gallery in told["galleries"]}
     assert set(by_name) == {"mine", "broken"}
     for gallery in by_name.values():
-        assert set(gallery) == {field.name for field in fields(GalleryInfo)}
+        assert set(gallery) == {
+            field.name for kind in (GalleryStatus, GalleryFacts) for field in fields(kind)
+        }
     mine = by_name["mine"]
     assert (mine["images"], mine["model"], mine["dim"]) == (23, "mean_colour", 48)
     assert (mine["refused"], mine["uploads_off"]) == ("", "")

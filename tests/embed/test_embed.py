@@ -152,6 +152,7 @@ class Counting:
     """A runtime whose vector is the first pixel and one; it notes the batches that it got."""
 
     batch = 3
+    precision = "f32"
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []

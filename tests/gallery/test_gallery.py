@@ -1,13 +1,16 @@
 """A gallery on disk is seen whole or as it was before; what does not belong is refused by name."""
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import json
+import pickle
 import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +23,27 @@ from app.gallery import (
     Draft,
     Folders,
     Gallery,
-    Manifest,
-    StoredFile,
     files,
     gallery_names,
+    manifest_from_json,
+    manifest_to_json,
     recipe_of,
     writing_to,
 )
 from app.index import SearchEffort, VectorIndex
-from app.values import ImageRecord, Skipped
+from app.values import (
+    GalleryFacts,
+    GalleryInfo,
+    ImageRecord,
+    Manifest,
+    Skipped,
+    StoredFile,
+    command_for,
+    request_of,
+)
 from tests.conftest import Home, encoded, fill, picture
 
+read_manifest = partial(manifest_from_json, place=Path("gallery.db"), mend="Build it anew.")
 PICTURES = 80  # enough for a shortlist of two cells
 
 
@@ -447,8 +460,8 @@ def test_every_image_has_a_small_webp_of_its_own(original, open_gallery):
 def test_the_same_content_is_found_under_every_path_it_has(tmp_path, open_gallery):
     home = Home(tmp_path)
     images = fill(tmp_path / "images", 12, labels=3)
-    for copy in ("kind_1/aaa.jpg", "zzz.jpg"):
-        shutil.copyfile(images / "kind_0/00003.jpg", images / copy)
+    for name in ("kind_1/aaa.jpg", "zzz.jpg"):
+        shutil.copyfile(images / "kind_0/00003.jpg", images / name)
     home.build(images)
     gallery = open_gallery(home)
     digest = hashlib.sha256((images / "zzz.jpg").read_bytes()).hexdigest()
@@ -725,15 +738,73 @@ def test_what_goes_wrong_while_writing_names_the_file_and_keeps_other_errors(tmp
 
 def test_a_manifest_is_the_same_after_it_was_written_and_read(original, open_gallery):
     manifest = open_gallery(original).manifest
-    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert read_manifest(manifest_to_json(manifest)) == manifest
     noted = dataclasses.replace(manifest, notes=("a", "b"), preprocessing={"mean": [1.5]})
-    assert Manifest.from_json(noted.to_json()) == noted
+    assert read_manifest(manifest_to_json(noted)) == noted
 
 
-def test_a_manifest_of_another_format_is_refused_by_its_number(original, open_gallery):
-    values = json.loads(open_gallery(original).manifest.to_json())
-    with pytest.raises(GalleryError, match="format is 2, this program reads 1"):
-        Manifest.from_json(json.dumps(values | {"format": 2}))
+@pytest.mark.parametrize(
+    ("change", "named"), [({"format": 2}, "format 2"), ({"of_tomorrow": 5}, "of_tomorrow")]
+)
+def test_a_manifest_of_a_newer_version_is_no_damage(original, open_gallery, change, named):
+    values = json.loads(manifest_to_json(open_gallery(original).manifest))
+    with pytest.raises(GalleryError, match="newer version") as refused:
+        read_manifest(json.dumps(values | change))
+    assert named in str(refused.value)
+    assert "Build it anew" not in str(refused.value)
+
+
+@pytest.mark.parametrize("change", [{"format": 0}, {"format": "1"}, {"files": []}, {"notes": 1}])
+def test_a_manifest_with_a_value_that_no_version_writes_is_damaged(original, open_gallery, change):
+    values = json.loads(manifest_to_json(open_gallery(original).manifest))
+    with pytest.raises(GalleryError, match="Build it anew"):
+        read_manifest(json.dumps(values | change))
+
+
+@pytest.mark.parametrize("key", ["images", "recall_raw", "weights_sha256", "files"])
+def test_a_manifest_without_what_every_gallery_has_is_damaged(original, open_gallery, key):
+    values = json.loads(manifest_to_json(open_gallery(original).manifest))
+    del values[key]
+    with pytest.raises(GalleryError, match="Build it anew"):
+        read_manifest(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"data": "caltech101", "model": "efficientnet_lite0", "index": "IVF100,PQ8"},
+        {"images": "/my pictures", "name": "mine", "model": "resnet50.gem", "limit": 7},
+        {"csv": "/a.csv", "name": "a", "pca": 64, "expand": 3, "alpha": 2.5, "delimiter": ";"}
+        | {"label_column": ["kind", "it's"]},
+    ],
+)
+def test_the_request_of_an_old_gallery_is_read_from_its_command_line(original, open_gallery, asked):
+    manifest = open_gallery(original).manifest
+    values = json.loads(manifest_to_json(manifest))
+    del values["request"]
+    old = read_manifest(json.dumps(values | {"command": command_for(asked)}))
+    assert old == dataclasses.replace(manifest, request=asked)
+    assert old.command == command_for(asked)
+
+
+def test_a_request_with_an_option_that_the_command_line_lacks_is_a_mistake():
+    with pytest.raises(TypeError, match="colour"):
+        request_of(images=Path("/a"), colour="red")
+
+
+def test_the_facts_of_a_gallery_are_its_manifests(original):
+    info = original.service().gallery("mine")
+    assert info.manifest is not None
+    assert {name: getattr(info, name) for name in GalleryFacts.__dataclass_fields__} == {
+        name: getattr(info.manifest, name) for name in GalleryFacts.__dataclass_fields__
+    }
+    assert info.images == PICTURES
+    assert copy.copy(info) == info == pickle.loads(pickle.dumps(info))
+    with pytest.raises(AttributeError, match="imagez"):
+        info.imagez  # noqa: B018
+    refused = GalleryInfo("gone", refused="It is damaged.")
+    assert (refused.images, refused.model, refused.floor, refused.notes) == (0, "", None, ())
 
 
 @given(
@@ -750,7 +821,7 @@ def test_a_manifest_of_another_format_is_refused_by_its_number(original, open_ga
 )
 def test_what_is_no_manifest_is_refused_and_nothing_else_happens(text):
     with pytest.raises(GalleryError):
-        Manifest.from_json(text)
+        read_manifest(text)
 
 
 def test_a_recipe_tells_order_and_kind_of_its_parts_apart():

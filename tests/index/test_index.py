@@ -28,6 +28,7 @@ from app.index import (
     write_vectors,
 )
 from app.index import train as train_module
+from app.values.vectors import reaches
 
 EVERYTHING = SearchEffort(probes=1024, candidates=1_000_000)
 STARVED = SearchEffort(probes=1, candidates=1)
@@ -89,8 +90,15 @@ def assert_sound(found: Neighbours, rows: int, k: int) -> None:
     assert np.abs(found.scores).max() <= 1
 
 
+def cosines(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the (q, n) cosines of queries and what the files keep of vectors, with 64 bits."""
+    one, two = queries.astype(np.float64), stored(vectors).astype(np.float64)
+    lengths = np.linalg.norm(one, axis=1)[:, None] * np.linalg.norm(two, axis=1)
+    return one @ two.T / lengths
+
+
 def brute_force(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    scores = np.clip(queries @ stored(vectors).T, -1, 1)
+    scores = cosines(queries, vectors).round(9)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return order, np.take_along_axis(scores, order, axis=1)
 
@@ -164,7 +172,7 @@ def test_re_ranking_every_row_equals_brute_force(tmp_path, case):
     vectors, queries, k, factory = case
     index = make(tmp_path, vectors, factory)
     expected_rows, expected_scores = brute_force(vectors, queries, k)
-    all_scores = np.clip(queries @ stored(vectors).T, -1, 1)
+    all_scores = cosines(queries, vectors)
 
     for found in (index.search(queries, k), index.search(queries, k, exact=True)):
         assert_sound(found, len(vectors), k)
@@ -184,10 +192,9 @@ def test_scores_are_the_exact_cosine_however_the_search_was_done(tmp_path, dim):
     exact = index.search(queries, 50, exact=True)
     short = index.search(queries, 50)
 
-    cosines = queries.astype(np.float64) @ vectors.astype(np.float64).T
     for found in (exact, short):
-        true_scores = np.take_along_axis(cosines, found.rows, axis=1)
-        np.testing.assert_allclose(found.scores, true_scores, atol=1e-3)
+        true_scores = np.take_along_axis(cosines(queries, vectors), found.rows, axis=1)
+        np.testing.assert_allclose(found.scores, true_scores, atol=1e-6)
     np.testing.assert_allclose(short.scores, exact.scores, atol=1e-6)
     for query, rows, scores in zip(queries, exact.rows, exact.scores, strict=True):
         np.testing.assert_allclose(index.scores(query, rows), scores, atol=1e-6)
@@ -206,17 +213,46 @@ def test_of_many_equal_rows_the_first_are_taken(tmp_path, k):
         assert_sound(found, 300, k)
 
 
-def test_rows_whose_score_rounding_lifts_above_one_tie_with_each_other(tmp_path):
-    query = np.full((1, 20), 1 / np.sqrt(20), np.float32)  # rounds up to fp16: its cosine is > 1
-    vectors = np.repeat(query.astype(np.float16), 50, axis=0)
-    steps_down = 4 - np.arange(50) // 10  # so the first rows have the lowest of the scores > 1
-    vectors[:, 0] -= (steps_down * 2.0**-13).astype(np.float16)
-    assert (query @ vectors.T.astype(np.float32)).min() > 1
+@pytest.mark.parametrize("factory", FACTORIES)
+@pytest.mark.parametrize("k", [1, 10, 100, 299])
+def test_rows_are_ranked_by_angle_though_stored_vectors_differ_in_length(tmp_path, factory, k):
+    rng = np.random.default_rng(0)
+    alike = clustered(300, 48, clusters=3, spread=0.02)
+    vectors = alike * rng.uniform(0.999, 1.001, (300, 1)).astype(np.float32)
+    queries = np.concatenate([alike[:20], -alike[:20]])
+    by_product = np.argsort(-queries @ stored(vectors).T, axis=1, kind="stable")[:, :k]
+    index = make(tmp_path, vectors, factory)
+    expected_rows, expected_scores = brute_force(vectors, queries, k)
+    assert (by_product != expected_rows).any(), "the test needs lengths that change the order"
+    for found in (index.search(queries, k), index.search(queries, k, exact=True)):
+        assert_sound(found, 300, k)
+        np.testing.assert_allclose(found.scores, expected_scores, atol=1e-6)
+        true_scores = np.take_along_axis(cosines(queries, vectors), found.rows, axis=1)
+        np.testing.assert_allclose(true_scores, expected_scores, atol=1e-6)
 
-    index = make(tmp_path, vectors, "Flat")
 
-    assert index.search(query, 3).rows.tolist() == [[0, 1, 2]]
-    assert index.search(query, 3).scores.tolist() == [[1, 1, 1]]
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_every_image_scores_one_with_itself(tmp_path, factory):
+    vectors = unit(np.random.default_rng(0).normal(size=(300, 48)))
+    assert np.ptp(np.linalg.norm(stored(vectors), axis=1)) > 1e-5
+    index = make(tmp_path, vectors, factory)
+    for row in range(300):
+        own = index.vector(row)
+        found = [index.search(own[None], 1, exact=exact) for exact in (True, False)]
+        among = index.search_among(own, 1, np.array([row, (row + 1) % 300]))
+        assert [each.rows.item() for each in (*found, among)] == [row] * 3
+        scores = [each.scores.item() for each in (*found, among)]
+        assert all(reaches(score, 1) for score in [*scores, *index.scores(own, np.array([row]))])
+
+
+def test_a_vector_of_zeros_scores_zero(tmp_path):
+    vectors = clustered(60, 48)
+    vectors[7] = 0
+    index = make(tmp_path, vectors, "IVF100,SQ8")
+    for exact in (True, False):
+        found = index.search(vectors[:1], 60, exact=exact)
+        assert_sound(found, 60, 60)
+        assert found.scores[0, found.rows[0] == 7].tolist() == [0]
 
 
 def test_a_vector_that_is_read_back_has_length_one_and_is_the_one_stored(tmp_path):
@@ -253,32 +289,6 @@ def test_a_larger_k_takes_candidates_in_proportion(tmp_path):
     assert index.search(queries, 20).candidates == 60
     assert index.search(queries, 100).candidates == 300
     assert index.search(queries, 300).candidates == 400
-
-
-@pytest.mark.parametrize("factory", ["IVF100,SQ8", "HNSW8", "SQ8", "numpy:IVF100,PQ8x4"])
-def test_the_shortlists_part_of_a_search_is_timed_by_itself(tmp_path, factory, monkeypatch):
-    index = make(tmp_path, clustered(400), factory, SearchEffort(10, 30))
-    query = clustered(1, seed=1)[0]
-    for each in (index, without_vectors(tmp_path, SearchEffort(10, 30))):
-        assert 0 < each.shortlist_seconds(query, 10) < 60
-    asked = []
-    shortlist = VectorIndex.shortlist
-
-    def remember(self, queries, effort):
-        asked.append((len(queries), effort))
-        return shortlist(self, queries, effort)
-
-    monkeypatch.setattr(VectorIndex, "shortlist", remember)
-    for k in (1, 10, 20, 300):
-        index.shortlist_seconds(query, k)
-    # the effort of a real search for that many
-    candidates = [index.search(query[None], k).candidates for k in (1, 10, 20, 300)]
-    assert asked == [(1, SearchEffort(10, number)) for number in candidates]
-
-
-def test_without_a_shortlist_none_is_timed(tmp_path):
-    index = make(tmp_path, clustered(50), "Flat")
-    assert index.shortlist_seconds(clustered(1, seed=1)[0], 10) == 0
 
 
 # Without the vectors

@@ -42,6 +42,7 @@ class ColoursRuntime:
     """As many numbers as a network gives, but no network: 4 × 4 mean colours, then zeros."""
 
     batch = 8
+    precision = "f32"
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         count, side = len(batch), batch.shape[1] // 4

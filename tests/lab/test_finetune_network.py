@@ -35,6 +35,7 @@ class TorchRuntime:
     """The real network, without the conversion that a test of training has no use for."""
 
     batch = 8
+    precision = "f32"
 
     def __init__(self, network: torch.nn.Module) -> None:
         self.network = network
@@ -73,6 +74,7 @@ class PixelsRuntime:
     """Some pixels instead of the network's features, for tests that rank nothing."""
 
     batch = 8
+    precision = "f32"
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         return batch.reshape(len(batch), -1)[:, ::117][:, : LITE0.dim].astype(np.float32) + 1

@@ -66,7 +66,7 @@ def with_vectors_from_elsewhere(home: Home, folder: Path) -> None:
     paths = pyarrow.table({"image_path": [f"/there/{row}.jpg" for row in range(8)]})
     pyarrow.parquet.write_table(paths, folder / "metadata" / "metadata_0.parquet")
     import_embeddings(
-        ImportRequest(folder, "mine", command="python3 create_index.py"),
+        ImportRequest(folder, "mine"),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),

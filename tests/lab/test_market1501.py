@@ -188,7 +188,7 @@ def build_drawn(home: Home, name: str, **options: Any) -> None:
         folders=home.folders(name),
         index="Flat",
         limit=None,
-        command=f"python3 create_index.py --data market1501 --name {name} --model mean_colour",
+        request={"data": "market1501", "name": name, "model": "mean_colour"},
         source="",
         workers=2,
         tell=lambda stage, done, total: None,

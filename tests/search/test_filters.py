@@ -10,7 +10,7 @@ from app.errors import NotFoundError, UsageError
 from app.gallery import Draft, Folders, Gallery
 from app.search.question import MAX_K, File, Item, SearchRequest
 from app.search.service import SearchService
-from app.values import Box, ImageRecord
+from app.values import Box, ImageRecord, Manifest
 from tests.conftest import Home, encoded, fill, picture
 
 KIND = "kind_3"
@@ -94,6 +94,18 @@ def test_no_result_is_below_the_least_score(service: SearchService) -> None:
     assert [hit.rank for hit in found.hits] == list(range(1, len(found.hits) + 1))
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_image_reaches_the_score_of_one_with_itself(
+    shop: Home, service: SearchService, exact: bool
+) -> None:
+    for row in range(0, 300, 3):
+        found = service.search("mine", row, min_score=1.0, exact=exact)
+        assert row in [hit.image.id for hit in found.hits]
+    for path in sorted((shop.path / "pictures" / KIND).iterdir())[:20]:
+        found = service.search("mine", path.read_bytes(), min_score=1.0, exact=exact)
+        assert path.name in [Path(hit.image.path).name for hit in found.hits]
+
+
 def test_nothing_may_reach_the_least_score(service: SearchService) -> None:
     assert service.search("mine", encoded(picture(1)), min_score=1.0).hits == ()
 
@@ -123,8 +135,6 @@ def test_a_querys_vector_is_the_one_that_is_compared(service: SearchService) -> 
 
 def keyed(folder: Path, keys: list[str]) -> Gallery:
     """Return a gallery whose images have these keys; its vectors are of no matter here."""
-    from app.gallery import Manifest
-
     folders = Folders.of("keyed", folder / "features", folder / "indexes")
     draft = Draft(folders, recipe="x", dim=4)
     images = [
@@ -134,7 +144,7 @@ def keyed(folder: Path, keys: list[str]) -> Gallery:
     draft.add(images, [b"x"] * len(keys), np.eye(len(keys), 4, dtype=np.float32), [])
     draft.vectors_path.write_bytes(b"vectors")
     facts = {
-        **dict.fromkeys(("data", "source", "command", "model", "weights_sha256"), ""),
+        **dict.fromkeys(("data", "source", "model", "weights_sha256"), ""),
         **dict.fromkeys(("skipped", "probes", "candidates", "recall_queries"), 0),
         **{"index_asked": "Flat", "index": "Flat", "created": "", "versions": {}},
         **{"recall_raw": 1.0, "recall_reranked": 1.0, "preprocessing": {}, "dim": 4},

@@ -34,7 +34,6 @@ from app.errors import (
     StorageError,
     UsageError,
 )
-from app.gallery import sha256_of
 from app.images.decode import decode
 from app.index import SearchEffort, VectorIndex
 from app.search.query import DISPLAY_SIDE
@@ -44,6 +43,7 @@ from app.sources.datasets.caltech101 import Caltech101
 from app.sources.own import OwnFolder
 from app.sources.picture import Picture
 from app.values import Box, Edit, SearchResult, Timings
+from app.values.files import sha256_of
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, encoded, fill, mean_colour, picture
 from tests.images.test_fetch import Site, answer
 
@@ -738,14 +738,27 @@ OTHER_PREPARATION = Embedder(
 )
 
 
+class Int8Runtime(MeanColourRuntime):
+    precision = "int8"
+
+
+OTHER_PRECISION = Embedder(model_named("mean_colour"), Int8Runtime(), "")
+
+
 @pytest.mark.parametrize(
-    "other", [OTHER_WEIGHTS, OTHER_PREPARATION], ids=["weights", "preparation"]
+    ("other", "difference"),
+    [
+        (OTHER_WEIGHTS, "weights of mean_colour"),
+        (OTHER_PREPARATION, "preparation"),
+        (OTHER_PRECISION, "f32, which runs in int8 here"),
+    ],
+    ids=["weights", "preparation", "precision"],
 )
 def test_an_embedder_that_the_gallery_was_not_built_with_gets_no_query(
-    mine: Home, other: Embedder
+    mine: Home, other: Embedder, difference: str
 ) -> None:
     service = mine.service(lambda name: other)
-    with pytest.raises(ModelError, match="other weights of mean_colour") as told:
+    with pytest.raises(ModelError, match=difference) as told:
         service.search("mine", encoded(picture(1)))
     assert "python3 create_index.py" in str(told.value)
     assert "--force" in str(told.value)
@@ -779,7 +792,7 @@ def build_with(home: Home, embedder: Embedder, name: str) -> None:
         folders=home.folders(name),
         index="Flat",
         limit=None,
-        command="python3 create_index.py",
+        request={},
         source=str(images),
         workers=1,
         tell=lambda stage, done, total: None,
@@ -1037,11 +1050,11 @@ def test_an_index_that_is_not_of_its_database_is_refused(
     mine: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = mine.service()
-    from app.gallery import Manifest
+    from app.gallery import manifest_from_json as honest
 
-    honest = Manifest.from_json.__func__  # type: ignore[attr-defined]
     monkeypatch.setattr(
-        Manifest, "from_json", lambda text: replace(honest(Manifest, text), images=307)
+        "app.gallery.local.manifest_from_json",
+        lambda text, **place: replace(honest(text, **place), images=307),
     )
     refused = service.gallery("mine").refused
     assert "does not belong to its database" in refused
@@ -1189,7 +1202,7 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
         folders=home.folders("mine"),
         index="Flat",
         limit=None,
-        command="python3 create_index.py",
+        request={},
         source=str(inside),
         workers=1,
         tell=lambda stage, done, total: None,
@@ -1217,7 +1230,7 @@ def test_missing_originals_of_a_published_set_are_told_with_the_command_that_fet
         folders=home.folders("mine"),
         index="Flat",
         limit=None,
-        command="python3 create_index.py --data caltech101",
+        request={"data": "caltech101"},
         workers=1,
         tell=lambda stage, done, total: None,
     )

@@ -18,10 +18,11 @@ from app.build.transfer.places import (
     Exported,
 )
 from app.errors import GalleryError, StorageError, UsageError
-from app.gallery import Gallery, Manifest, open_gallery, sha256_of
+from app.gallery import Gallery, open_gallery
 from app.index import SearchEffort, VectorIndex
 from app.sources.folder import check_free_space, is_empty, new_folder
-from app.values import ImageRecord
+from app.values import ImageRecord, Manifest
+from app.values.files import sha256_of
 
 _CHUNK_ROWS = 1_000
 _METADATA_BYTES = 300  # a generous mean of one row, for the check of free space
@@ -107,8 +108,8 @@ def _export(
 
 
 def _without_paths(manifest: Manifest) -> Manifest:
-    """Return a manifest that tells nobody where the pictures were on this machine."""
-    return replace(manifest, command="", source=manifest.source and ELSEWHERE)
+    """Return a manifest without the paths of this machine."""
+    return replace(manifest, request={}, source=manifest.source and ELSEWHERE)
 
 
 def _write_vectors(

@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.build import BuildReport
-from app.build.commit import Origin, check_room, finish_gallery
+from app.build.commit import Origin, check_room, finish_gallery, made_by_model
 from app.build.transfer.parts import Part, parts_of
 from app.build.transfer.places import PROJECTION, Exported, read_exported
 from app.embed import Embedder, Model, model_named
 from app.errors import DatasetError, DecodeError, GalleryError, UsageError
-from app.gallery import Draft, Folders, Manifest, check_name, gallery_names, recipe_of
+from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.images import decode, encode
 from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
-from app.values import ImageRecord, VectorOptions
+from app.values import ImageRecord, Manifest, VectorOptions, request_of
+from app.values.vectors import unit
 
 _BATCH_ROWS = 1_000
 _DEFAULT_INDEX = "IVF100,PQ8"
@@ -48,7 +49,6 @@ class ImportRequest:
 
     folder: Path
     name: str
-    command: str
     model: str | None = None
     index: str | None = None
     pca: int | None = None
@@ -56,6 +56,19 @@ class ImportRequest:
     alpha: float | None = None
     pictures: Path | None = None
     force: bool = False
+
+    def kept(self) -> dict[str, Any]:
+        """Return the request as the gallery's manifest keeps it."""
+        return request_of(
+            embeddings=self.folder,
+            name=self.name,
+            model=self.model,
+            index=self.index,
+            pca=self.pca,
+            expand=self.expand,
+            alpha=self.alpha,
+            pictures=self.pictures,
+        )
 
 
 def import_embeddings(
@@ -132,11 +145,9 @@ def _origin(
     known = exported.manifest if exported else None
     if known and known.dim != dim:
         raise DatasetError(f"{request.folder} holds vectors of {dim} numbers, not {known.dim}.")
-    model, weights_sha256, preprocessing = _UNKNOWN, "", {}
-    notes: tuple[str, ...] = ()
+    made_by: dict[str, Any] = {"model": _UNKNOWN, "weights_sha256": "", "preprocessing": {}}
     if known and request.model in (None, known.model):
-        model, weights_sha256 = known.model, known.weights_sha256
-        preprocessing = known.preprocessing
+        made_by = {key: getattr(known, key) for key in (*made_by, "precision")}
     elif known:
         raise UsageError(f"These vectors are of {known.model}: leave --model {request.model} out.")
     elif request.model is not None:
@@ -145,11 +156,10 @@ def _origin(
                 f"{request.model} makes vectors of {found.dim} numbers and these "
                 f"have {dim}: name the model that made them, or none."
             )
-        embedder = load_embedder(request.model)
-        model, weights_sha256 = embedder.name, embedder.weights_sha256
-        preprocessing = embedder.model.preprocessing_facts()
+        made_by = made_by_model(load_embedder(request.model))
     else:
-        notes = ("the model is not known: only images of the gallery can be searched with",)
+        note = "the model is not known: only images of the gallery can be searched with"
+        made_by["notes"] = (note,)
     # Where an exported gallery's pictures were is another machine's matter, and could be any
     # folder of this one: who imports says where they are.
     published = known is not None and not known.source and known.data in DATA_SETS
@@ -159,7 +169,7 @@ def _origin(
         data, source = request.name, str((request.pictures or request.folder).resolve())
     projection = _projection(request.folder, known) if known and known.pca else None
     return Origin(
-        data, source, request.command, model, weights_sha256, preprocessing, notes, projection
+        data=data, source=source, request=request.kept(), projection=projection, **made_by
     )
 
 
@@ -300,8 +310,9 @@ def _unit(stored: NDArray[np.floating[Any]], path: Path, first: int) -> NDArray[
             f"The vector of row {first + int(bad[0])} in {path} is zero or holds values that are "
             "no numbers: leave it out."
         )
-    lengths[np.abs(lengths - 1) < _NEARLY_ONE] = 1
-    units: NDArray[np.float32] = vectors / lengths[:, None]
+    units = unit(vectors)
+    has_it = np.abs(lengths - 1) < _NEARLY_ONE
+    units[has_it] = vectors[has_it]
     return units
 
 

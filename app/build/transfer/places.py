@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import DatasetError, GalleryError
-from app.gallery import Manifest, sha256_of
-from app.values import Skipped
+from app.gallery import manifest_from_json, manifest_to_json
+from app.values import Manifest, Skipped
+from app.values.files import sha256_of
 
 VECTORS = "img_emb/img_emb_{}.npy"
 METADATA = "metadata/metadata_{}.parquet"
@@ -31,7 +32,7 @@ class Exported:
         """Return it as JSON text."""
         values = {
             "format": FORMAT,
-            "gallery": json.loads(self.manifest.to_json()),
+            "gallery": json.loads(manifest_to_json(self.manifest)),
             "skipped": [asdict(each) for each in self.skipped],
             "files": self.files,
         }
@@ -58,11 +59,11 @@ def read_exported(folder: Path) -> Exported | None:
                 "export the gallery with this version."
             )
         exported = Exported(
-            Manifest.from_json(json.dumps(values["gallery"])),
+            _manifest(values["gallery"], path),
             tuple(Skipped(each["path"], each["reason"]) for each in values["skipped"]),
             {str(name): str(digest) for name, digest in values["files"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError, GalleryError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise DatasetError(f"{path} is damaged: copy the folder anew.") from exc
     for name, digest in exported.files.items():
         if not _is_as_exported(folder / name, digest):
@@ -71,6 +72,14 @@ def read_exported(folder: Path) -> Exported | None:
                 f"remove {MANIFEST} to take what is there."
             )
     return exported
+
+
+def _manifest(values: dict[str, Any], path: Path) -> Manifest:
+    mend = "Copy the folder anew."
+    try:
+        return manifest_from_json(json.dumps(values), place=path, mend=mend)
+    except GalleryError as exc:
+        raise DatasetError(str(exc)) from exc
 
 
 def _is_as_exported(path: Path, digest: str) -> bool:

@@ -111,7 +111,7 @@ def _named(text: str) -> Path:
 
 def run(options: argparse.Namespace) -> int:
     """Build a gallery, showing the progress, and print what was made."""
-    from app.build.build import BuildRequest, command_for
+    from app.build.build import BuildRequest
     from app.settings import read_settings
     from app.values import VectorOptions
     from app.wiring import make_builder, make_importer, make_list_builder, model_asked
@@ -130,11 +130,7 @@ def run(options: argparse.Namespace) -> int:
             what = {key: getattr(options, key) for key in ("data", "images")}
             vectors = _vectors(options)
             request = BuildRequest(
-                **what,
-                **how,
-                force=options.force,
-                command=command_for(**what, **how, **vectors),
-                options=VectorOptions.of(**vectors),
+                **what, **how, force=options.force, options=VectorOptions.of(**vectors)
             )
             report = make_builder(settings)(request, tell=progress.show)
     _print_report(report)
@@ -185,14 +181,12 @@ def _check_together(options: argparse.Namespace) -> None:
 
 
 def _import_request(options: argparse.Namespace) -> "ImportRequest":
-    from app.build.build import command_for
     from app.build.transfer import ImportRequest
 
     asked = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
     asked |= _vectors(options)
-    command = command_for(embeddings=options.embeddings, **asked)
     asked["name"] = options.name or ""
-    return ImportRequest(options.embeddings, command=command, force=options.force, **asked)
+    return ImportRequest(options.embeddings, force=options.force, **asked)
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":

@@ -9,10 +9,9 @@ from app.doors.rest.answering import answer_image, answer_search
 from app.doors.rest.image_ids import IMAGE_ROUTE
 from app.doors.rest.parameters import ImageId, Name, SimilarParameters
 from app.doors.rest.problem_responses import documented, example
-from app.doors.rest.schemas import Galleries, Image, SearchAnswer
+from app.doors.rest.schemas import Galleries, Gallery, Image, SearchAnswer
 from app.search.question import Item
 from app.search.service import SearchService
-from app.values import GalleryInfo
 
 _PROBLEMS = documented([401, 404, 422, 503])
 
@@ -26,7 +25,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         """List every gallery, those that cannot be searched with the reason."""
         return {"galleries": [gallery_answer(info) for info in service.galleries()]}
 
-    @router.get("/galleries/{gallery}", response_model=GalleryInfo, responses=_PROBLEMS)
+    @router.get("/galleries/{gallery}", response_model=Gallery, responses=_PROBLEMS)
     def gallery(gallery: Name) -> dict[str, Any]:
         """Tell of one gallery."""
         return gallery_answer(service.gallery(gallery))

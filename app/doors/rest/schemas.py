@@ -1,11 +1,11 @@
 """The answers and problems of app.doors, as the OpenAPI document describes them."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
 
-from app.values import GalleryInfo, Hit, Timings
+from app.values import GalleryFacts, GalleryStatus, Hit, Timings
 
 _TYPES = get_type_hints(Hit)
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     Timing = create_model(
         "Timing",
-        __doc__="Milliseconds that each stage took, 0 for one that did not run.",
+        __doc__=Timings.__doc__,
         **{each.name: (float, ...) for each in fields(Timings)},
     )
 
@@ -103,10 +103,20 @@ class Vector(BaseModel):
     gallery: str
 
 
+@dataclass(frozen=True)
+class Gallery(GalleryFacts, GalleryStatus):
+    """A gallery.
+
+    `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
+    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    `pca`, `expand` and `alpha` say how vectors and queries are changed, 0 where they are not.
+    """
+
+
 class Galleries(BaseModel):
     """Every gallery, those that cannot be searched with the reason."""
 
-    galleries: list[GalleryInfo]
+    galleries: list[Gallery]
 
 
 class Health(Galleries):

@@ -8,6 +8,7 @@ class MeanColourRuntime:
     """Its features are the prepared pixels, from -127.5 to 127.5: vectors to check by eye."""
 
     batch = 8
+    precision = "f32"
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (n, 48) float32 of (n, 4, 4, 3) uint8."""

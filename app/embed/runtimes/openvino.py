@@ -29,6 +29,8 @@ _CONVERSION = 2  # to be raised when `convert` writes another network for the sa
 class OpenVinoRuntime:
     """A compiled network with a fixed batch and a few requests that run side by side."""
 
+    precision = "f32"
+
     def __init__(self, network: Path, *, batch: int, streams: int, threads: int) -> None:
         """Compile a file of `converted_network`; ModelError if it is damaged."""
         import openvino as ov
@@ -46,7 +48,7 @@ class OpenVinoRuntime:
                     "INFERENCE_NUM_THREADS": threads,
                     # By default some CPUs calculate in bfloat16, and the same picture would have
                     # another vector there.
-                    "INFERENCE_PRECISION_HINT": "f32",
+                    "INFERENCE_PRECISION_HINT": self.precision,
                     "CACHE_DIR": "",
                 },
             )

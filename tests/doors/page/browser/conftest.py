@@ -116,7 +116,7 @@ def _build_with_weights_of_another_machine(home: Home, images: Path) -> None:
         folders=home.folders(UNRUNNABLE),
         index="IVF100,PQ8",
         limit=None,
-        command=f"python3 create_index.py --images {images} --name {UNRUNNABLE}",
+        request={"images": str(images), "name": UNRUNNABLE},
         source=str(images),
         workers=2,
         tell=lambda stage, done, total: None,

@@ -29,7 +29,7 @@ def test_vectors_without_pictures_are_searched_by_id_and_shown_as_grey_cards(
     table = pyarrow.table({"image_path": [f"{row}.jpg" for row in range(20)]})
     pyarrow.parquet.write_table(table, tmp_path / "metadata" / "metadata_0.parquet")
     import_embeddings(
-        ImportRequest(tmp_path, TAKEN, command="", index="Flat"),
+        ImportRequest(tmp_path, TAKEN, index="Flat"),
         features_dir=galleries.path / "features",
         indexes_dir=galleries.path / "indexes",
         load_embedder=lambda name: mean_colour(),

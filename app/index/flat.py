@@ -1,0 +1,84 @@
+"""The flat index of stored vectors → exact cosines.
+
+The score of a row is the cosine, so the inner product that FAISS gives is divided by the stored
+vector's length: rounded to 16 bits, a vector of length 1 has 0.9999 to 1.0001, and an image would
+score less than 1 with itself.
+"""
+
+# FAISS's stubs do not know what its Python wrapper adds.
+# mypy: disable-error-code="call-arg, attr-defined"
+
+from functools import cached_property
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from app.index.neighbours import Neighbours, in_order
+from app.index.plugins import Rows, Vectors
+from app.index.shortlist import read_index
+
+_MORE = 16  # rows listed beyond k at first: seldom do more of them tie with the k-th
+
+
+class FlatVectors:
+    """All vectors of a gallery, memory-mapped. For many threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; GalleryError if it is no index."""
+        self._path = path
+        self.index = read_index(path)
+        self.rows = int(self.index.ntotal)
+        self.dim = int(self.index.d)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Return the (n, dim) float32 vectors of (n,) rows, as stored."""
+        stored: Vectors = self.index.reconstruct_batch(rows)
+        return stored
+
+    def cosines(self, products: Vectors, rows: Rows) -> Vectors:
+        """Return the cosines of (q, c) inner products with (q, c) rows; any value for row -1."""
+        with np.errstate(over="ignore"):  # FAISS's lowest float stands beside -1
+            cosines: Vectors = products / self._lengths[rows]
+        return cosines
+
+    def search(self, queries: Vectors, k: int) -> Neighbours:
+        """Return the k nearest rows of each of (q, dim) unit vectors; every row is compared."""
+        return self._search(queries, k, listed=min(self.rows, k + _MORE))
+
+    def _search(self, queries: Vectors, k: int, *, listed: int) -> Neighbours:
+        """Return them of the rows with the `listed` largest products, or of more as need be."""
+        products, rows = self.index.search(queries, listed)
+        found = in_order(rows, self.cosines(products, rows), k, candidates=self.rows)
+        if listed == self.rows:
+            return found
+        # A row that is not listed has no larger product than the last one that is. If it is short
+        # enough it may still be nearer than the k-th, or tie with it and come before.
+        least = products[:, -1]
+        shortest, longest = self._extremes
+        unlisted = np.clip(np.where(least > 0, least / shortest, least / longest), -1, 1)
+        unsure = found.scores[:, -1] <= unlisted
+        if unsure.any():
+            more = self._search(queries[unsure], k, listed=min(self.rows, 4 * listed))
+            found.rows[unsure], found.scores[unsure] = more.rows, more.scores
+        return found
+
+    @cached_property
+    def _lengths(self) -> Vectors:
+        """The (rows,) lengths of the stored vectors; 1 for a vector of zeros, which scores 0.
+
+        Found at the first search, so that opening stays quick. FAISS's squared distances from 0
+        take half the time of reading the vectors back: 0.3 s for 1,000,000 × 256.
+        """
+        view = read_index(self._path)
+        view.metric_type = faiss.METRIC_L2
+        squares, rows = view.search(np.zeros((1, self.dim), np.float32), self.rows)
+        lengths = np.ones(self.rows, np.float32)
+        lengths[rows[0]] = np.sqrt(squares[0])
+        lengths[lengths == 0] = 1
+        return lengths
+
+    @cached_property
+    def _extremes(self) -> tuple[np.float32, np.float32]:
+        """The least and the greatest length."""
+        return self._lengths.min(), self._lengths.max()

@@ -1,0 +1,30 @@
+"""Scores and rows as an index gives them → the nearest in order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.index.plugins import Rows, Vectors
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The answer for a batch of q queries, best first, equal scores in the order of the rows."""
+
+    rows: Rows  # (q, k) int64
+    scores: Vectors  # (q, k) float32, cosine; of the codes only, when the index is approximate
+    candidates: int  # how many vectors were compared exactly for each query
+
+
+def in_order(rows: Rows, scores: Vectors, k: int, *, candidates: int) -> Neighbours:
+    """Return the k best of (q, c) rows: by score, then row; empty places (-1) last.
+
+    Scores that rounding has lifted above 1 are 1.
+    """
+    # Plain ufuncs and indices: `clip`, `where` and `take_along_axis` take twice as long, for one
+    # query a fifth of the whole search.
+    keys = np.maximum(np.minimum(scores, 1), -1)
+    keys[rows < 0] = -np.inf
+    order = np.lexsort((rows, -keys))[:, :k]
+    queries = np.arange(len(rows))[:, None]
+    return Neighbours(rows[queries, order], keys[queries, order], candidates)
