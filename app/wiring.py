@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.build.transfer import ExportReport
     from app.search.inspection import Survey
 
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 def make_service(settings: Settings) -> SearchService:
@@ -64,7 +64,7 @@ def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
 def make_builder(settings: Settings) -> partial[BuildReport]:
     """Return `app.build.build.build` with folders and models filled in.
 
-    It takes a BuildRequest and `tell`. Weights that are not here are downloaded.
+    It takes a BuildRequest and `on_progress`. Weights that are not here are downloaded.
     """
     return partial(
         build,
@@ -111,7 +111,7 @@ def model_asked(settings: Settings, model: str, pool: str | None) -> str:
 def make_list_builder(settings: Settings) -> partial[BuildReport]:
     """Return `app.build.from_list.build_listed` with folders, models and the network filled in.
 
-    It takes a ListRequest and `tell`.
+    It takes a ListRequest and `on_progress`.
     """
     from app.build.from_list import build_listed
     from app.sources.schedule import Politeness
@@ -137,7 +137,7 @@ def make_exporter(settings: Settings) -> "partial[ExportReport]":
 def make_importer(settings: Settings) -> partial[BuildReport]:
     """Return `app.build.transfer.import_embeddings` with folders and models filled in.
 
-    It takes an ImportRequest and `tell`.
+    It takes an ImportRequest and `on_progress`.
     """
     from app.build.transfer import import_embeddings
 
@@ -146,18 +146,18 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
     return partial(import_embeddings, **{key: builder[key] for key in wanted})
 
 
-def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, Tell], Survey]":
+def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, OnProgress], Survey]":
     """Return what looks at a folder or, where that is None, at the gallery of a name."""
     from app.search.inspection import survey_folder, survey_gallery
 
-    def survey(folder: Path | None, gallery: str, tell: Tell) -> "Survey":
+    def survey(folder: Path | None, gallery: str, on_progress: OnProgress) -> "Survey":
         if folder is not None:
-            return survey_folder(folder, workers=usable_cores(), tell=tell)
+            return survey_folder(folder, workers=usable_cores(), on_progress=on_progress)
         return survey_gallery(
             gallery,
             features_dir=settings.features_dir,
             indexes_dir=settings.indexes_dir,
-            tell=tell,
+            on_progress=on_progress,
         )
 
     return survey

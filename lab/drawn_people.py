@@ -86,7 +86,7 @@ def market_gallery(model: str, *, drawn_in: Path, persons: int) -> OpenGallery:
         limit=None,
         force=False,
     )
-    make_builder(settings)(request, tell=lambda stage, done, total: None)
+    make_builder(settings)(request, on_progress=lambda stage, done, total: None)
     return open_gallery(name, home=drawn_in)
 
 

@@ -120,7 +120,7 @@ class Home:
             "request": {"images": str(images), "name": name},
             "source": str(images),
             "workers": 2,
-            "tell": lambda stage, done, total: None,
+            "on_progress": lambda stage, done, total: None,
         }
         return build_gallery(
             open_folder(images, name),

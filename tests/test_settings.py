@@ -191,7 +191,9 @@ def test_what_the_builder_builds_the_service_finds(environ: dict[str, str], home
         limit=None,
         force=False,
     )
-    report = make_builder(settings)(request, tell=lambda stage, done, total: stages.append(stage))
+    report = make_builder(settings)(
+        request, on_progress=lambda stage, done, total: stages.append(stage)
+    )
     assert report.manifest.images == 12
     assert {"list", "embed", "train", "measure"} <= set(stages)
     service = make_service(settings)

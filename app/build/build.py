@@ -89,7 +89,7 @@ def build(
     load_embedder: Callable[[str], Embedder],
     find_model: Callable[[str], Model] = model_named,
     workers: int,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Check what is asked for, then build it; see `build_gallery`.
 
@@ -125,7 +125,7 @@ def build(
         request=request.kept(),
         source=source,
         workers=workers,
-        tell=tell,
+        on_progress=on_progress,
     )
 
 
@@ -159,22 +159,22 @@ def build_gallery(
     source: str = "",
     options: VectorOptions = AS_THE_MODEL,
     workers: int,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
 
     `request` is kept in the manifest, `source` is the folder that paths start from where `layout`
     is no published data set.
-    `tell(stage, done, total)` hears of the progress. Stopped at any moment, the next call with the
-    same pictures and model goes on, whatever index and `options` it asks for; the gallery that was
-    there before stays until the new one is whole. Raises DatasetError if no picture can be read,
+    `on_progress(stage, done, total)` is called as it goes on. Stopped at any moment, the next call
+    with the same pictures and model goes on, whatever index and `options` it asks for; the gallery
+    that was there before stays until the new one is whole. Raises DatasetError if no picture can be read,
     UsageError for a bad `index`, `limit` or `options`, StorageError if the disk cannot take it.
     """
     started = time.perf_counter()
     check_factory(index, options.dim_of(embedder.dim))
     if limit is not None and limit < 1:
         raise UsageError(f"The limit must be 1 or more, not {limit}.")
-    tell("list", 0, 0)
+    on_progress("list", 0, 0)
     pictures = layout.pictures()[:limit]
     if not pictures:
         raise DatasetError(f"There is no picture in {layout.folder}.")
@@ -189,7 +189,7 @@ def build_gallery(
     try:
         check_room(folders, len(pictures), draft.done, embedder.dim)
         before = draft.done
-        _embed_rest(draft, pictures, layout.folder, embedder, workers, tell)
+        _embed_rest(draft, pictures, layout.folder, embedder, workers, on_progress)
         seconds_embedding = time.perf_counter() - started
         if not draft.rows:
             reason = draft.skipped()[0].reason
@@ -210,7 +210,7 @@ def build_gallery(
             index=index,
             dim=embedder.dim,
             options=options,
-            tell=tell,
+            on_progress=on_progress,
         )
     except BaseException:
         draft.close()
@@ -230,14 +230,14 @@ def _embed_rest(
     folder: Path,
     embedder: Embedder,
     workers: int,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> None:
     """Embed what the draft does not have yet.
 
     Each worker takes a whole batch from file to vector, so that a picture never waits for another
     thread; this thread writes, in the order of the list.
     """
-    tell("embed", draft.done, len(pictures))
+    on_progress("embed", draft.done, len(pictures))
     told = time.perf_counter()
     rest = pictures[draft.done :]
     batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
@@ -252,8 +252,8 @@ def _embed_rest(
                 draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
                 if time.perf_counter() - told > _TOLD_EVERY_SECONDS:
                     told = time.perf_counter()
-                    tell("embed", draft.done, len(pictures))
-    tell("embed", draft.done, len(pictures))
+                    on_progress("embed", draft.done, len(pictures))
+    on_progress("embed", draft.done, len(pictures))
 
 
 def _in_order(

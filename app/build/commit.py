@@ -64,7 +64,7 @@ def finish_gallery(
     index: str,
     dim: int,
     options: VectorOptions = AS_THE_MODEL,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> Manifest:
     """Train and measure the index of a full draft, put the gallery in place, return its manifest.
 
@@ -72,11 +72,11 @@ def finish_gallery(
     take it.
     """
     options.check_images(draft.rows)
-    tell("train", 0, 0)
+    on_progress("train", 0, 0)
     with writing_to(draft.folders.indexes):
         dim = _write_projected(draft, origin.projection, options, dim)
         used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
-    tell("measure", 0, 0)
+    on_progress("measure", 0, 0)
     shortlist = draft.shortlist_path if used != "Flat" else None
     measured = calibrate(
         VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)),

@@ -73,7 +73,7 @@ def build_listed(
     fetch: Callable[[str], bytes],
     politeness: Politeness,
     workers: int,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Get the pictures of a list into `datasets_dir`/name, then build their gallery.
 
@@ -101,7 +101,7 @@ def build_listed(
     if request.webdataset is not None:
         shards = shards_in(request.webdataset)
         embedder = load_embedder(model)
-        layout = _unpacked(request, shards, folder, tell)
+        layout = _unpacked(request, shards, folder, on_progress)
     else:
         rows = _rows(request)[: request.limit]
         embedder = load_embedder(model)
@@ -110,7 +110,7 @@ def build_listed(
             folder,
             fetch=fetch,
             check=_decoding(embedder.decoded_side),
-            tell=tell,
+            on_progress=on_progress,
             politeness=politeness,
         )
         if retried:
@@ -126,7 +126,7 @@ def build_listed(
         request=_kept(request),
         source=str(folder.resolve()),
         workers=workers,
-        tell=tell,
+        on_progress=on_progress,
     )
 
 
@@ -252,13 +252,13 @@ def _unpacked(
     request: ListRequest,
     shards: list[Path],
     folder: Path,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> Listed:
     samples = unpack_shards(
         shards,
         folder,
         suffixes=SUFFIXES,
-        tell=tell,
+        on_progress=on_progress,
         most_picture_bytes=MAX_PICTURE_BYTES,
         force=request.force,
     )

@@ -250,7 +250,7 @@ class GalleryMaker:
                     limit=None,
                     force=False,
                 ),
-                tell=self._tell,
+                on_progress=self._on_progress,
             )
         except _StoppedError:
             kept = "Stopped: what is done is kept, and the same request goes on from there."
@@ -270,11 +270,17 @@ class GalleryMaker:
     def _collect(self, request: MakeRequest, folder: Path) -> None:
         pictures = request.pictures
         if isinstance(pictures, Archive):
-            unpack(pictures.file, pictures.name, folder, suffixes=SUFFIXES, tell=self._tell)
+            unpack(
+                pictures.file,
+                pictures.name,
+                folder,
+                suffixes=SUFFIXES,
+                on_progress=self._on_progress,
+            )
         elif isinstance(pictures, Uploaded):
-            gather(pictures.files, folder, suffixes=SUFFIXES, tell=self._tell)
+            gather(pictures.files, folder, suffixes=SUFFIXES, on_progress=self._on_progress)
 
-    def _tell(self, stage: str, done: int, total: int) -> None:
+    def _on_progress(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         with self._lock:
             if self._stop.is_set():

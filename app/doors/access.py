@@ -21,7 +21,7 @@ class Access:
         if not self._token:
             return
         scheme, _, given = authorization.partition(" ")
-        # In constant time, for how long it takes would tell how much of a guess is right.
+        # In constant time: how long it takes must not show how much of a guess is right.
         same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
         if scheme.lower() != "bearer" or not same:
             given_any = "is not the one of this server" if authorization else "is missing"

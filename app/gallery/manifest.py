@@ -130,7 +130,7 @@ def _is_name(name: str) -> bool:
 
 
 def _is_gallery(folder: Path) -> bool:
-    """Tell a gallery, also one that lost its database, from a first build that has not ended."""
+    """Whether it holds a gallery, also without its database, and no first build that has not ended."""
     try:
         inside = [path.name for path in folder.iterdir()]
     except OSError:

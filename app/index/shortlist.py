@@ -54,7 +54,7 @@ class FaissShortlist:
         return scores, rows
 
     def reconstruct(self, rows: Rows) -> Vectors:
-        """Return the (n, dim) vectors that the codes of (n,) rows tell."""
+        """Return the (n, dim) vectors that the codes of (n,) rows stand for."""
         vectors: Vectors = self.index.reconstruct_batch(rows)
         return vectors
 

@@ -17,7 +17,7 @@ _BLOCK_QUERIES = 50
 _SEED = 10  # another sample than the one that chose the index's effort
 
 Rows = NDArray[np.int64]
-Tell = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,12 @@ class _Subject:
 
 
 def evaluate(
-    folders: Folders, *, k: int, sample: int, without: str, tell: Tell = lambda done, total: None
+    folders: Folders,
+    *,
+    k: int,
+    sample: int,
+    without: str,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Evaluation:
     """Measure a gallery with up to `sample` of its own images, each left out of its own answer.
 
@@ -63,8 +68,8 @@ def evaluate(
     re-ranked. precision@k: the share of the k found that have a label of the query's. mAP: over
     the exact ranking of all images, the mean of the precision at each right one. Images with the
     label `without` are neither asked nor counted in these two; nor are queries whose labels no
-    other image has. Those are None where there is no such query. `tell` gets the queries done and
-    all of them. GalleryError if the vectors, which exact search needs, are not here.
+    other image has. Those are None where there is no such query. `on_progress` gets the queries
+    done and all of them. GalleryError if the vectors, which exact search needs, are not here.
     """
     gallery = Gallery(folders)
     try:
@@ -78,7 +83,7 @@ def evaluate(
         for done, block in _blocks(rows):
             recalls.append(_recalls(index, subject.queries(block), block, k) * len(block))
             precisions += list(_precisions(subject, block, k))
-            tell(done, len(rows))
+            on_progress(done, len(rows))
     finally:
         gallery.close()
     raw, reranked = np.sum(recalls, axis=0) / len(rows)

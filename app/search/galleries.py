@@ -187,7 +187,7 @@ class Galleries:
             raise
 
     def _raise_if_still_refused(self, name: str) -> None:
-        """Raise what a damaged gallery was refused with: to tell it, every file was hashed."""
+        """Raise what a damaged gallery was refused with: finding out took a hash of every file."""
         files, why = self._refused.get(name, (None, ""))
         if why and self._files_of(name) == files:
             raise GalleryError(why)

@@ -103,7 +103,7 @@ def hits_of(opened: Opened, query: QueryVector, ranking: Ranking) -> tuple[Hit, 
 
 
 def _nearest(index: VectorIndex, vector: Vector, k: int, *, exact: bool) -> Ranking:
-    """Return the k nearest; an exact search asks the index too, to tell what it misses."""
+    """Return the k nearest; an exact search asks the index too, to know what it misses."""
     found = index.search(vector[None], k, exact=exact)
     scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
     if index.approximate or not (exact or index.exact_only):

@@ -47,7 +47,7 @@ def download(
     *,
     fetch: Callable[[str], bytes],
     check: Callable[[bytes], None] = lambda data: None,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
     politeness: Politeness = POLITE,
 ) -> list[Downloaded]:
     """Fetch the pictures of the rows that are not in `folder` yet; return all rows, in their order.
@@ -68,7 +68,7 @@ def download(
         missing = [row for row in rows if stem_of(row) not in there]
         reasons: dict[int, str] = {}
         done = len(rows) - len(missing)
-        tell("download", done, len(rows))
+        on_progress("download", done, len(rows))
         with (
             (folder / FAILED).open("w", encoding="utf-8", newline="") as file,
             contextlib.closing(_fetched(missing, folder, fetch, check, politeness)) as fetched,
@@ -83,7 +83,7 @@ def download(
                     failed.writerow((row.number, row.key, row.url, outcome))
                     file.flush()
                 done += 1
-                tell("download", done, len(rows))
+                on_progress("download", done, len(rows))
         fetched_now = {row.number for row in missing} - reasons.keys()
     return [
         Downloaded(

@@ -63,7 +63,7 @@ def unpack_shards(
     folder: Path,
     *,
     suffixes: frozenset[str],
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
     most_bytes: int = MOST_UNPACKED_BYTES,
     most_picture_bytes: int = 50_000_000,
     force: bool = False,
@@ -92,7 +92,7 @@ def unpack_shards(
     )
     with new_folder(folder, replace=force and _is_unpacked(folder)) as made:
         for done, shard in enumerate(shards):
-            tell("unpack", done, len(shards))
+            on_progress("unpack", done, len(shards))
             for path, size, data in _files(shard, most, bytes_left):
                 bytes_left -= size
                 sample, suffix = _sample_of(path), path.suffix.lower()
@@ -120,7 +120,7 @@ def unpack_shards(
             raise DatasetError(
                 f"{shards[0].name} holds no picture (a file named {' '.join(sorted(suffixes))})."
             )
-        tell("unpack", len(shards), len(shards))
+        on_progress("unpack", len(shards), len(shards))
     return [
         Sample(key, name, tuple(sorted(labels[sample])), missing)
         for key, (sample, name, _, missing) in sorted(pictures.items())

@@ -26,11 +26,15 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what nearly every ZIP u
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError)
 
 _File = TypeVar("_File")
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 def gather(
-    files: Sequence[tuple[Path, str]], folder: Path, *, suffixes: frozenset[str], tell: Tell
+    files: Sequence[tuple[Path, str]],
+    folder: Path,
+    *,
+    suffixes: frozenset[str],
+    on_progress: OnProgress,
 ) -> None:
     """Fill `folder` with files, each under its given name, which may have sub-folders.
 
@@ -48,7 +52,7 @@ def gather(
     pictures = _pictures(((name, file) for file, name in files), "The upload", suffixes)
     with new_folder(folder) as made:
         for done, (name, file) in enumerate(pictures.items()):
-            tell("collect", done, len(pictures))
+            on_progress("collect", done, len(pictures))
             place = made / name
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -57,7 +61,7 @@ def gather(
                 raise UsageError(f"{name} is no longer there: choose it again.") from exc
             except OSError:
                 shutil.copyfile(file, place)
-        tell("collect", len(pictures), len(pictures))
+        on_progress("collect", len(pictures), len(pictures))
 
 
 def unpack(
@@ -66,7 +70,7 @@ def unpack(
     folder: Path,
     *,
     suffixes: frozenset[str],
-    tell: Tell,
+    on_progress: OnProgress,
     most_bytes: int = MOST_UNPACKED_BYTES,
 ) -> None:
     """Unpack the pictures of a ZIP, which messages call `name`, into `folder`.
@@ -90,7 +94,7 @@ def unpack(
             with new_folder(folder) as made:
                 done = 0
                 for path, member in pictures.items():
-                    done = _unpack_one(packed, member, made / path, done, total, tell)
+                    done = _unpack_one(packed, member, made / path, done, total, on_progress)
     except FileNotFoundError as exc:
         raise UsageError(f"{name} is no longer there: choose it again.") from exc
     except NotImplementedError as exc:
@@ -143,13 +147,13 @@ def _unpack_one(
     place: Path,
     done: int,
     total: int,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> int:
     """Write one picture; return the bytes written so far, never more than the announced total."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("xb") as file:
         for chunk in _chunks(packed, member):
-            tell("unpack", done, total)
+            on_progress("unpack", done, total)
             done += len(chunk)
             if done > total:
                 raise zipfile.BadZipFile("it holds more than it says")

@@ -60,7 +60,7 @@ def build_with(
         "limit": None,
         "request": {"images": "/pictures"},
         "workers": 1,
-        "tell": lambda stage, done, total: None,
+        "on_progress": lambda stage, done, total: None,
     }
     return build_gallery(
         open_folder(images, name),
@@ -151,7 +151,7 @@ def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Content:
 def test_a_build_says_what_it_did(home, images):
     told: list[tuple[str, int, int]] = []
     report = build_with(
-        CountingRuntime(), home, images, tell=lambda *what: told.append(what), source="here"
+        CountingRuntime(), home, images, on_progress=lambda *what: told.append(what), source="here"
     )
 
     manifest = report.manifest
@@ -236,7 +236,7 @@ def test_a_picture_that_goes_away_during_the_build_is_skipped_with_the_reason(ho
         if stage == "embed":
             (pictures / "kind_4" / "00019.jpg").unlink(missing_ok=True)
 
-    report = build_with(CountingRuntime(), home, pictures, tell=take_one_away)
+    report = build_with(CountingRuntime(), home, pictures, on_progress=take_one_away)
 
     assert report.skipped == (
         Skipped("kind_4/00019.jpg", "It cannot be read: No such file or directory."),
@@ -310,7 +310,7 @@ def test_after_an_error_the_next_run_embeds_only_what_was_not_done(home, images,
 
     rest = CountingRuntime()
     told: list[tuple[str, int, int]] = []
-    report = build_with(rest, home, images, tell=lambda *what: told.append(what))
+    report = build_with(rest, home, images, on_progress=lambda *what: told.append(what))
 
     assert rest.batches == 13 - fails_at  # a hundred pictures are thirteen batches
     assert told[1] == ("embed", fails_at * BATCH, 100)
@@ -339,7 +339,7 @@ def test_after_a_stop_behind_the_embedding_nothing_is_embedded_again(home, image
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_with(CountingRuntime(), home, images, tell=stop)
+        build_with(CountingRuntime(), home, images, on_progress=stop)
     rest = CountingRuntime()
     build_with(rest, home, images)
     assert rest.batches == 0
@@ -352,7 +352,7 @@ def test_a_stopped_build_may_go_on_with_another_index(home, images):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        build_with(CountingRuntime(), home, images, tell=stop)
+        build_with(CountingRuntime(), home, images, on_progress=stop)
     rest = CountingRuntime()
     manifest = build_with(rest, home, images, index="Flat").manifest
     assert (rest.batches, manifest.index, set(manifest.files)) == (
@@ -418,7 +418,7 @@ def test_a_second_build_is_refused_while_the_first_goes_on(home, images, whole):
                 build_with(CountingRuntime(), home, images)
             refused.append(str(second.value))
 
-    build_with(CountingRuntime(), home, images, tell=start_another)
+    build_with(CountingRuntime(), home, images, on_progress=start_another)
 
     assert len(refused) >= 4
     assert content(home) == whole
@@ -569,13 +569,13 @@ no_limit = resource.RLIM_INFINITY
 for stage in ("train", "measure"):
     for room in (0, 1_000, 5_000, 8_000, 11_000, 20_000, 30_000, 40_000, 60_000):
         begun = []
-        def tell(at, done, total):
+        def on_progress(at, done, total):
             if at == "embed":
                 begun.append(done)
             if at == stage:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (room, no_limit))
         try:
-            home.build(images, index="IVF100,SQ8", tell=tell)
+            home.build(images, index="IVF100,SQ8", on_progress=on_progress)
             print(stage, begun[0], "ended", flush=True)
             break
         except StorageError as exc:
@@ -701,7 +701,7 @@ def ask(home: Home, **changes: object) -> BuildReport:
         indexes_dir=home.path / "indexes",
         load_embedder=lambda name: mean_colour(),
         workers=1,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
 
 
@@ -764,6 +764,6 @@ def test_a_model_that_cannot_run_leaves_nothing_behind(home, images):
             indexes_dir=home.path / "indexes",
             load_embedder=refuse,
             workers=1,
-            tell=lambda stage, done, total: None,
+            on_progress=lambda stage, done, total: None,
         )
     assert not home.path.exists()

@@ -712,7 +712,7 @@ def unpack(archive: Archive, folder: Path, **options: Any) -> None:
         archive.name,
         folder,
         suffixes=SUFFIXES,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
         **options,
     )
 

@@ -36,7 +36,7 @@ def export(home: Home, name: str, out: Path, **options: Any) -> ExportReport:
         out,
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        tell=quiet,
+        on_progress=quiet,
         **options,
     )
 
@@ -47,7 +47,7 @@ def take(home: Home, folder: Path, name: str = "back", **options: Any) -> None:
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
-        tell=quiet,
+        on_progress=quiet,
     )
 
 
@@ -172,7 +172,7 @@ def test_any_ids_and_labels_come_back_as_they_were(
         limit=None,
         request={},
         workers=1,
-        tell=quiet,
+        on_progress=quiet,
     )
     out = tmp_path / "turn" / "out"
     export(home, "mine", out)

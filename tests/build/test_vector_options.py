@@ -392,13 +392,13 @@ def take(home: Home, folder: Path, name: str = "back", **options: object) -> Non
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
-        tell=quiet,
+        on_progress=quiet,
     )
 
 
 def exported(home: Home, name: str, folder: Path) -> Path:
     places = {key: home.path / key.removesuffix("_dir") for key in ("features_dir", "indexes_dir")}
-    export_gallery(name, folder, tell=quiet, **places)
+    export_gallery(name, folder, on_progress=quiet, **places)
     return folder
 
 
@@ -469,7 +469,7 @@ def test_a_model_of_the_same_name_here_does_not_keep_an_exported_gallery_out(
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
         find_model=lambda name: replace(model_named("mean_colour"), name=name, dim=512),
-        tell=quiet,
+        on_progress=quiet,
     )
     facts = home.service().gallery("back")
     assert (facts.model, facts.dim, facts.pca) == ("shoes", 10, 10)

@@ -352,7 +352,7 @@ def test_putting_a_gallery_in_place_can_stop_at_every_step(
 
     def build() -> int:
         told: list[tuple[str, int, int]] = []
-        galleries.build(new, index="IVF100,SQ8", tell=lambda *what: told.append(what))
+        galleries.build(new, index="IVF100,SQ8", on_progress=lambda *what: told.append(what))
         return next(done for stage, done, _ in told if stage == "embed")
 
     finish = Draft.finish
@@ -413,7 +413,7 @@ def test_a_first_build_stopped_while_it_is_put_in_place_is_no_gallery_yet(tmp_pa
     assert gallery_names(tmp_path / "indexes") == []
 
     told: list[tuple[str, int, int]] = []
-    home.build(images, tell=lambda *what: told.append(what))
+    home.build(images, on_progress=lambda *what: told.append(what))
     assert told[1] == ("embed", 45, 45), "nothing is embedded again"
     assert gallery_names(tmp_path / "indexes") == ["mine"]
 

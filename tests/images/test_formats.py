@@ -98,7 +98,9 @@ def test_it_is_fetched_and_kept_under_its_first_suffix(
     site.pages["/it"] = [sending(file_of(kind))]
     get = partial(fetch, limits=FetchLimits(allow_loopback=True))
     assert get(f"{site.url}/it") == file_of(kind)
-    (got,) = download([Row(2, "one", f"{site.url}/it")], tmp_path / "d", fetch=get, tell=silent)
+    (got,) = download(
+        [Row(2, "one", f"{site.url}/it")], tmp_path / "d", fetch=get, on_progress=silent
+    )
     assert Path(got.name).suffix == kind.suffixes[0]
 
 
@@ -125,9 +127,9 @@ def test_it_is_listed_in_a_folder_under_each_suffix(kind: PictureFormat, tmp_pat
 
 @each_format
 def test_a_survey_of_files_or_of_a_gallery_names_it(kind: PictureFormat, home: Home) -> None:
-    files = survey_folder(home.path / "pictures" / kind.name, workers=1, tell=silent)
+    files = survey_folder(home.path / "pictures" / kind.name, workers=1, on_progress=silent)
     features, indexes = home.path / "features", home.path / "indexes"
-    gallery = survey_gallery("mine", features_dir=features, indexes_dir=indexes, tell=silent)
+    gallery = survey_gallery("mine", features_dir=features, indexes_dir=indexes, on_progress=silent)
     ours = [look for look in gallery.looks if look.path.startswith(f"{kind.name}/")]
     assert len(ours) == len(files.looks) == len(kind.suffixes)
     assert {look.format for look in (*ours, *files.looks)} == {kind.name}

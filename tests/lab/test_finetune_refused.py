@@ -70,7 +70,7 @@ def with_vectors_from_elsewhere(home: Home, folder: Path) -> None:
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
         load_embedder=lambda model: mean_colour(),
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
 
 

@@ -191,7 +191,7 @@ def build_drawn(home: Home, name: str, **options: Any) -> None:
         request={"data": "market1501", "name": name, "model": "mean_colour"},
         source="",
         workers=2,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
         **options,
     )
 

@@ -34,7 +34,7 @@ def mixed(tmp_path: Path) -> Path:
 
 
 def survey(folder: Path) -> Survey:
-    return survey_folder(folder, workers=2, tell=lambda stage, done, total: None)
+    return survey_folder(folder, workers=2, on_progress=lambda stage, done, total: None)
 
 
 def test_a_folder_is_told_picture_by_picture(mixed: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_gallery_is_told_like_the_folder_that_it_was_made_of_without_its_pictu
         "mine",
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
     facts = as_json(seen)
     assert facts["images"] == here["images"] + 1

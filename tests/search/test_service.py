@@ -127,7 +127,7 @@ def paths(result: SearchResult) -> list[str]:
 
 
 def is_in_order(result: SearchResult) -> bool:
-    """Tell whether the same file is first, then all by score, ranks from 1 and no image twice."""
+    """Return whether the same file is first, then all by score, ranks from 1 and no image twice."""
     keys = [(not hit.same_file, -hit.score) for hit in result.hits]
     ids = {hit.image.id for hit in result.hits}
     ranks = [hit.rank for hit in result.hits]
@@ -795,7 +795,7 @@ def build_with(home: Home, embedder: Embedder, name: str) -> None:
         request={},
         source=str(images),
         workers=1,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
 
 
@@ -1205,7 +1205,7 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
         request={},
         source=str(inside),
         workers=1,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
     service = home.service()
     for image in range(2):
@@ -1232,7 +1232,7 @@ def test_missing_originals_of_a_published_set_are_told_with_the_command_that_fet
         limit=None,
         request={"data": "caltech101"},
         workers=1,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
     service = home.service()
     assert service.gallery("mine").pictures_missing == ""
@@ -1259,7 +1259,7 @@ def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_comm
         limit=None,
         command="python3 create_index.py --data caltech256",
         workers=1,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
     missing = home.service().gallery("mine").pictures_missing
     assert "not on this machine" in missing

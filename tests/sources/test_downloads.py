@@ -31,7 +31,7 @@ JPEG = encoded(picture(0))
 def get(rows: list[Row], folder: Path, **options: object) -> list[Downloaded]:
     arguments: dict[str, object] = {
         "fetch": partial(fetch, limits=LIMITS),
-        "tell": lambda stage, done, total: None,
+        "on_progress": lambda stage, done, total: None,
         "politeness": QUICK,
     }
     return download(rows, folder, **(arguments | options))  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def test_a_host_has_a_few_connections_at_once_and_others_do_not_wait_for_it(
     other = Row(99, "other", site.url.replace("127.0.0.1", "localhost") + "/other")
     done = []
 
-    def tell(stage: str, count: int, total: int) -> None:
+    def on_progress(stage: str, count: int, total: int) -> None:
         done.append(count)
         if count == 1:  # the other host's picture, while this host's are held
             for _ in range(3):
@@ -120,7 +120,7 @@ def test_a_host_has_a_few_connections_at_once_and_others_do_not_wait_for_it(
             release.set()
 
     polite = replace(QUICK, connections=8, connections_a_host=3)
-    got = get([*held, other], tmp_path / "shop", tell=tell, politeness=polite)
+    got = get([*held, other], tmp_path / "shop", on_progress=on_progress, politeness=polite)
     assert not any(each.reason for each in got)
     assert site.most_at_once["127.0.0.1"] == 3
     assert done == list(range(14))
@@ -197,7 +197,7 @@ def test_a_download_that_was_stopped_goes_on(site: Site, tmp_path: Path) -> None
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        get(rows, tmp_path / "shop", tell=stop)
+        get(rows, tmp_path / "shop", on_progress=stop)
     there = pictures_in(tmp_path / "shop")
     assert len(there) >= 10
     assert not any(each.reason for each in get(rows, tmp_path / "shop"))
@@ -261,7 +261,7 @@ def test_two_downloads_into_one_folder_are_refused(site: Site, tmp_path: Path) -
         with pytest.raises(UsageError, match=r"shop is running"):
             get(rows, tmp_path / "shop")
 
-    get(rows, tmp_path / "shop", tell=second)
+    get(rows, tmp_path / "shop", on_progress=second)
 
 
 def test_a_disk_that_is_full_ends_it_in_one_sentence_and_keeps_what_is_there(

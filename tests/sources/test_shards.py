@@ -34,7 +34,7 @@ def unpack(place: Path, folder: Path, **options: int) -> list[Sample]:
         shards_in(place),
         folder,
         suffixes=SUFFIXES,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
         **options,
     )
 
@@ -98,7 +98,7 @@ def test_the_remains_of_a_killed_run_are_deleted_and_two_runs_exclude_each_other
         with pytest.raises(UsageError, match="mine: wait for it"):
             unpack(file, out)
 
-    unpack_shards(shards_in(file), out, suffixes=SUFFIXES, tell=meet)
+    unpack_shards(shards_in(file), out, suffixes=SUFFIXES, on_progress=meet)
     assert [path.name for path in out.parent.iterdir()] == ["mine"]
     assert [path.suffix for path in out.iterdir()] == [".jpg"]
 

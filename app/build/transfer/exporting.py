@@ -46,7 +46,7 @@ def export_gallery(
     features_dir: Path,
     indexes_dir: Path,
     dtype: Literal["float16", "float32"] = "float16",
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> ExportReport:
     """Write a gallery's vectors, metadata and thumbnails to a new folder, whole or not at all.
 
@@ -57,7 +57,7 @@ def export_gallery(
     _check_new(folder)
     gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir)
     try:
-        return _export(gallery, folder.resolve(), np.dtype(dtype), tell)
+        return _export(gallery, folder.resolve(), np.dtype(dtype), on_progress)
     finally:
         gallery.close()
 
@@ -78,7 +78,7 @@ def _export(
     gallery: Gallery,
     folder: Path,
     dtype: np.dtype[np.float16 | np.float32],
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> ExportReport:
     manifest, vectors = gallery.manifest, gallery.vectors_path
     if vectors is None:
@@ -94,7 +94,7 @@ def _export(
         names = [pattern.format(0) for pattern in (VECTORS, METADATA, THUMBNAILS)]
         for written in names:
             (made / written).parent.mkdir()
-        _write_vectors(index, made / names[0], dtype, tell)
+        _write_vectors(index, made / names[0], dtype, on_progress)
         _write_metadata(gallery, made / names[1])
         _write_thumbnails(gallery, made / names[2])
         if gallery.projection_path is not None:
@@ -116,14 +116,14 @@ def _write_vectors(
     index: VectorIndex,
     path: Path,
     dtype: np.dtype[np.float16 | np.float32],
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> None:
     array = np.lib.format.open_memmap(path, "w+", dtype, (index.rows, index.dim))
     for rows in _chunks(index.rows):
-        tell("export", rows.start, index.rows)
+        on_progress("export", rows.start, index.rows)
         array[rows.start : rows.stop] = index.vectors(np.arange(rows.start, rows.stop))
     array.flush()
-    tell("export", index.rows, index.rows)
+    on_progress("export", index.rows, index.rows)
 
 
 def _write_metadata(gallery: Gallery, path: Path) -> None:

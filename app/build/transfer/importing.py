@@ -78,7 +78,7 @@ def import_embeddings(
     indexes_dir: Path,
     load_embedder: Callable[[str], Embedder],
     find_model: Callable[[str], Model] = model_named,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Make a gallery of a folder of embeddings; see `app.build.transfer` for what is read.
 
@@ -108,12 +108,14 @@ def import_embeddings(
     draft = Draft(folders, recipe=recipe_of(["embeddings", secrets.token_hex()]), dim=dim)
     try:
         check_room(folders, rows, 0, dim)
-        blank = _fill(draft, parts, rows, request, exported, tell)
+        blank = _fill(draft, parts, rows, request, exported, on_progress)
         if blank:
             note = f"of {blank} of the {rows} images no picture was found: a grey card is shown"
             origin = replace(origin, notes=(*origin.notes, note))
         skipped = tuple(draft.skipped())
-        manifest = finish_gallery(draft, origin, index=index, dim=dim, options=options, tell=tell)
+        manifest = finish_gallery(
+            draft, origin, index=index, dim=dim, options=options, on_progress=on_progress
+        )
     except BaseException:
         draft.discard()
         raise
@@ -198,13 +200,13 @@ def _fill(
     rows: int,
     request: ImportRequest,
     exported: Exported | None,
-    tell: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> int:
     """Put all rows into the draft; return how many have no picture to show."""
     known = _Known(request.pictures)
     blank = 0
     skipped = exported.skipped if exported else ()
-    tell("import", 0, rows)
+    on_progress("import", 0, rows)
     with ThreadPoolExecutor(thread_name_prefix="import") as pool:
         for part in parts:
             for stored, metadata in part.batches(_BATCH_ROWS):
@@ -219,7 +221,7 @@ def _fill(
                 )
                 skipped = ()
                 blank += sum(not webp for _, webp in seen)
-                tell("import", draft.rows, rows)
+                on_progress("import", draft.rows, rows)
     return blank
 
 

@@ -122,9 +122,9 @@ def run(options: argparse.Namespace) -> int:
         options.model = model_asked(settings, options.model or _MODEL, options.pool)
     with Progress() as progress:
         if options.embeddings:
-            report = make_importer(settings)(_import_request(options), tell=progress.show)
+            report = make_importer(settings)(_import_request(options), on_progress=progress.show)
         elif any(getattr(options, key) for key in _LISTS):
-            report = make_list_builder(settings)(_list_request(options), tell=progress.show)
+            report = make_list_builder(settings)(_list_request(options), on_progress=progress.show)
         else:
             how = _how(options)
             what = {key: getattr(options, key) for key in ("data", "images")}
@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
             request = BuildRequest(
                 **what, **how, force=options.force, options=VectorOptions.of(**vectors)
             )
-            report = make_builder(settings)(request, tell=progress.show)
+            report = make_builder(settings)(request, on_progress=progress.show)
     _print_report(report)
     return 0
 

@@ -57,7 +57,11 @@ def run(options: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         found = make_evaluator(read_settings())(
-            options.gallery, k=options.k, sample=options.sample, without=options.without, tell=show
+            options.gallery,
+            k=options.k,
+            sample=options.sample,
+            without=options.without,
+            on_progress=show,
         )
     if options.json:
         output.print_json(asdict(found))

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
     with Progress() as progress:
         report = make_exporter(read_settings())(
-            options.gallery, options.out, dtype=options.dtype, tell=progress.show
+            options.gallery, options.out, dtype=options.dtype, on_progress=progress.show
         )
     output.print_line(
         f"{report.folder}: {report.images} images, {report.dim} × {report.dtype}, "

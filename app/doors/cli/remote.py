@@ -155,7 +155,7 @@ class RemoteServer:
         self._connection.sock.settimeout(seconds)
 
     def _told(self, status: int, data: bytes) -> AppError:
-        """Return the error that a problem's details (RFC 9457) tell of."""
+        """Return the error that a problem's details (RFC 9457) describe."""
         try:
             problem = json.loads(data)
         except ValueError:

@@ -113,7 +113,7 @@ class _TellingServer(MCPServer[dict[str, Any]]):
         arguments: dict[str, Any],
         context: "Context[dict[str, Any], Any] | None" = None,
     ) -> Any:
-        """Call a tool; its AppErrors and wrong arguments become answers that tell them."""
+        """Call a tool; its AppErrors and wrong arguments become answers of one sentence."""
         for tool in await self.list_tools():
             known = set(tool.input_schema["properties"])
             if tool.name != name:

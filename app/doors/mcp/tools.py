@@ -21,8 +21,8 @@ from app.search.service import SearchService
 MOST_PICTURES = 20
 _MOST_SEARCHES = 16  # at once: they may wait for other servers, in threads that others need
 
-_Gallery = Annotated[str, Field(description="The gallery's name, as list_galleries tells it.")]
-_Id = Annotated[str | int, Field(description="The image's id, as results of a search tell it.")]
+_Gallery = Annotated[str, Field(description="The gallery's name, as list_galleries gives it.")]
+_Id = Annotated[str | int, Field(description="The image's id, as in the results of a search.")]
 
 
 def _annotated(parameter: Parameter) -> Any:
@@ -68,7 +68,7 @@ class Tools:
     ) -> CallToolResult:
         """Find the images of a gallery that look like a picture, the most similar first.
 
-        The answer tells id, path, labels, size and score (a cosine) of each result, whether it is
+        The answer has id, path, labels, size and score (a cosine) of each result, whether it is
         the very same file (same_file), and the rank of a better result that it nearly equals
         (duplicate_of). After it come the thumbnails of the best results, each behind its rank and
         id. Where similar_enough is false, nothing in the gallery is really like the picture.
@@ -100,7 +100,7 @@ class Tools:
     def describe_image(
         self, context: "Context[dict[str, Any], Any]", gallery: _Gallery, id: _Id
     ) -> CallToolResult:
-        """Tell path, labels, size and content hash of one image of a gallery, and show it small."""
+        """Describe one image of a gallery: path, labels, size, content hash, thumbnail."""
         row = self._service.id_of(gallery, str(id))
         answer = image_answer(gallery, self._service.image(gallery, row))
         return _answered(answer, context, [self._thumbnail(gallery, row)])

@@ -27,7 +27,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
 
     @router.get("/galleries/{gallery}", response_model=Gallery, responses=_PROBLEMS)
     def gallery(gallery: Name) -> dict[str, Any]:
-        """Tell of one gallery."""
+        """Describe one gallery."""
         return gallery_answer(service.gallery(gallery))
 
     @router.get(
@@ -50,7 +50,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         responses=_PROBLEMS | example("image"),
     )
     def image(request: Request, gallery: Name, image: ImageId) -> dict[str, Any]:
-        """Tell of one image."""
+        """Describe one image."""
         record = service.image(gallery, service.id_of(gallery, image))
         return answer_image(request, gallery, record)
 

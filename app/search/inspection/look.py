@@ -24,7 +24,7 @@ _NEARLY_EQUAL = 0.95  # cosine, as in the search's own results
 _NEIGHBOURS = 6
 _CHUNK_ROWS = 500
 
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Survey:
         return sorted(found, key=lambda paths: (-len(paths), paths))
 
 
-def survey_folder(folder: Path, *, workers: int, tell: Tell) -> Survey:
+def survey_folder(folder: Path, *, workers: int, on_progress: OnProgress) -> Survey:
     """Read every picture of a folder once; those that cannot be read become `failures`.
 
     DatasetError if there is no such folder, or no picture in it.
@@ -84,16 +84,18 @@ def survey_folder(folder: Path, *, workers: int, tell: Tell) -> Survey:
     looks, failures = [], []
     with ThreadPoolExecutor(workers, thread_name_prefix="look") as pool:
         for done, seen in enumerate(pool.map(lambda each: _look(folder, each), pictures)):
-            tell("look", done, len(pictures))
+            on_progress("look", done, len(pictures))
             if isinstance(seen, Look):
                 looks.append(seen)
             else:
                 failures.append(seen)
-    tell("look", len(pictures), len(pictures))
+    on_progress("look", len(pictures), len(pictures))
     return Survey(_readable(str(folder)), tuple(looks), tuple(failures))
 
 
-def survey_gallery(name: str, *, features_dir: Path, indexes_dir: Path, tell: Tell) -> Survey:
+def survey_gallery(
+    name: str, *, features_dir: Path, indexes_dir: Path, on_progress: OnProgress
+) -> Survey:
     """Read a gallery's database, thumbnails and vectors; the pictures need not be here.
 
     NotFoundError if there is none of that name, GalleryError if it is damaged. Colours are those of
@@ -101,8 +103,8 @@ def survey_gallery(name: str, *, features_dir: Path, indexes_dir: Path, tell: Te
     """
     gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir)
     try:
-        looks = tuple(_looks_of(gallery, tell))
-        return Survey(name, looks, tuple(gallery.skipped()), _near(gallery, looks, tell))
+        looks = tuple(_looks_of(gallery, on_progress))
+        return Survey(name, looks, tuple(gallery.skipped()), _near(gallery, looks, on_progress))
     finally:
         gallery.close()
 
@@ -126,10 +128,10 @@ def _look(folder: Path, picture: Picture) -> Look | Skipped:
     )
 
 
-def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
+def _looks_of(gallery: Gallery, on_progress: OnProgress) -> Iterator[Look]:
     rows = gallery.manifest.images
     for start in range(0, rows, _CHUNK_ROWS):
-        tell("look", start, rows)
+        on_progress("look", start, rows)
         for record in gallery.images(range(start, min(rows, start + _CHUNK_ROWS))):
             yield Look(
                 record.path,
@@ -141,7 +143,7 @@ def _looks_of(gallery: Gallery, tell: Tell) -> Iterator[Look]:
                 *_colours_of(gallery.thumbnail(record.id)),
                 labels=record.labels,
             )
-    tell("look", rows, rows)
+    on_progress("look", rows, rows)
 
 
 def _format_by_name(path: str) -> str:
@@ -172,7 +174,9 @@ def _colours(image: NDArray[np.uint8]) -> tuple[tuple[int, int, int], bool]:
     return (red, green, blue), bool(np.percentile(spread, 99) <= _GREY_SPREAD)
 
 
-def _near(gallery: Gallery, looks: Sequence[Look], tell: Tell) -> tuple[Pair, ...] | None:
+def _near(
+    gallery: Gallery, looks: Sequence[Look], on_progress: OnProgress
+) -> tuple[Pair, ...] | None:
     """Return the pairs that nearly equal each other, best first; None without the vectors."""
     vectors = gallery.vectors_path
     if vectors is None:
@@ -185,7 +189,7 @@ def _near(gallery: Gallery, looks: Sequence[Look], tell: Tell) -> tuple[Pair, ..
     )
     pairs = {}
     for start in range(0, index.rows, _CHUNK_ROWS):
-        tell("compare", start, index.rows)
+        on_progress("compare", start, index.rows)
         rows = np.arange(start, min(index.rows, start + _CHUNK_ROWS))
         found = index.search(index.vectors(rows), _NEIGHBOURS)
         for row, others, scores in zip(
@@ -195,6 +199,6 @@ def _near(gallery: Gallery, looks: Sequence[Look], tell: Tell) -> tuple[Pair, ..
                 same = looks[row].sha256 and looks[row].sha256 == looks[other].sha256
                 if other != row and score >= _NEARLY_EQUAL and not same:
                     pairs[min(row, other), max(row, other)] = score
-    tell("compare", index.rows, index.rows)
+    on_progress("compare", index.rows, index.rows)
     best = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(Pair(looks[one].path, looks[other].path, score) for (one, other), score in best)

@@ -211,7 +211,7 @@ def _append_rest(part: Part, fetching: Fetching) -> bool:
 
 @contextmanager
 def _writing(part: Part, fetching: Fetching) -> Iterator[None]:
-    """Tell a disk that takes no more from a host that gives no more: both are an OSError."""
+    """Distinguish a disk that takes no more from a host that gives no more: both are an OSError."""
     try:
         yield
     except OSError as exc:

@@ -186,7 +186,13 @@ def test_an_index_is_asked_until_enough_that_count_are_found(home, tmp_path):
 
 def test_evaluate_tells_its_progress_to_the_end(home):
     told = []
-    evaluate(home.folders("mine"), k=3, sample=20, without="", tell=lambda *done: told.append(done))
+    evaluate(
+        home.folders("mine"),
+        k=3,
+        sample=20,
+        without="",
+        on_progress=lambda *done: told.append(done),
+    )
     assert told[-1] == (20, 20)
 
 

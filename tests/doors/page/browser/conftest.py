@@ -119,7 +119,7 @@ def _build_with_weights_of_another_machine(home: Home, images: Path) -> None:
         request={"images": str(images), "name": UNRUNNABLE},
         source=str(images),
         workers=2,
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
 
 

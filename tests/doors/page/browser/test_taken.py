@@ -33,7 +33,7 @@ def test_vectors_without_pictures_are_searched_by_id_and_shown_as_grey_cards(
         features_dir=galleries.path / "features",
         indexes_dir=galleries.path / "indexes",
         load_embedder=lambda name: mean_colour(),
-        tell=lambda stage, done, total: None,
+        on_progress=lambda stage, done, total: None,
     )
     try:
         visitor.page.reload()
