@@ -130,7 +130,7 @@ def _is_name(name: str) -> bool:
 
 
 def _is_gallery(folder: Path) -> bool:
-    """Whether it holds a gallery, also without its database, and no first build that has not ended."""
+    """Whether it holds a gallery, even without its database, and not only an unfinished build."""
     try:
         inside = [path.name for path in folder.iterdir()]
     except OSError:
