@@ -25,6 +25,7 @@ from app.gallery import Gallery, manifest_from_json, manifest_to_json
 from app.index import Projection
 from app.search.evaluation import _subject, evaluate
 from app.values import Edit, Manifest, VectorOptions
+from app.values.vectors import unit
 from tests.build.test_build import BATCH, CountingRuntime, StoppedError, build_with
 from tests.commands import Run, Site, write_csv
 from tests.conftest import Home, encoded, fill, mean_colour, picture
@@ -282,7 +283,7 @@ def test_a_query_is_compared_with_its_nearest_images_added(
         assert asked == pytest.approx(expected, abs=1e-3)
         for exact in (False, True):
             result = service.search(name, query, k=IMAGES, exact=exact)
-            vectors = service.vectors(name)
+            vectors = unit(service.vectors(name))
             for hit in result:
                 assert hit.score == pytest.approx(float(vectors[hit.image.id] @ asked), abs=1e-5)
         assert {hit.image.id for hit in result.hits[: len(own)]} == own, "the same file is first"
