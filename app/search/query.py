@@ -15,6 +15,7 @@ from app.search.galleries import Galleries, Opened
 from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
 from app.search.timing import Stopwatch
 from app.values import Edit
+from app.values.vectors import unit
 
 DISPLAY_SIDE = 1024
 _LEAST_LENGTH = 1e-3
@@ -124,8 +125,6 @@ def _moved(vector: Vector, request: SearchRequest, opened: Opened) -> Vector:
     for ids, weight in ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT)):
         for public_id in ids:
             total += weight * opened.index.vector(opened.gallery.id_of(str(public_id)))
-    length = np.linalg.norm(total)
-    if length < _LEAST_LENGTH:
+    if np.linalg.norm(total) < _LEAST_LENGTH:
         raise UsageError("The examples cancel the query out: take one of them away.")
-    moved: Vector = (total / length).astype(np.float32)
-    return moved
+    return unit(total)

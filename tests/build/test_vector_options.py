@@ -24,7 +24,10 @@ from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Gallery, manifest_from_json, manifest_to_json
 from app.index import Projection
 from app.search.evaluation import _subject, evaluate
-from app.values import Edit, Manifest, VectorOptions
+from app.search.question import File, Item, SearchRequest
+from app.search.service import SearchService
+from app.values import Manifest, VectorOptions
+from app.values.vectors import unit
 from tests.build.test_build import BATCH, CountingRuntime, StoppedError, build_with
 from tests.commands import Run, Site, write_csv
 from tests.conftest import Home, encoded, fill, mean_colour, picture
@@ -56,6 +59,13 @@ def copied(built: Home, tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+def embedded_by(
+    service: SearchService, gallery: str, query: bytes | int, *, mirrored: bool = False
+) -> np.ndarray:
+    asked = File(query) if isinstance(query, bytes) else Item(query)
+    return service.embed(SearchRequest(query=asked, gallery=gallery, mirrored=mirrored))
+
+
 def manifest_of(home: Home, name: str) -> Manifest:
     gallery = Gallery(home.folders(name))
     gallery.close()
@@ -79,7 +89,7 @@ def test_a_picture_asks_with_the_vector_that_is_stored_of_it(built: Home) -> Non
     for name in ("plain", "pca"):
         stored = service.vectors(name)
         for seed in (0, 7, 21):
-            vector = service.embed(name, file_of(built, seed).read_bytes())
+            vector = embedded_by(service, name, file_of(built, seed).read_bytes())
             assert vector == pytest.approx(stored[row_of(built, seed)], abs=1e-3), name
             assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
@@ -101,12 +111,12 @@ def test_parts_and_strangers_are_projected_too(built: Home) -> None:
     gallery = Gallery(built.folders("pca"))
     projection = Projection.read(gallery.projection_path)  # type: ignore[arg-type]
     gallery.close()
-    for query, edit in (
-        (encoded(picture(999)), Edit()),
-        (file_of(built, 3).read_bytes(), Edit(mirrored=True)),
+    for query, mirrored in (
+        (encoded(picture(999)), False),
+        (file_of(built, 3).read_bytes(), True),
     ):
-        own = service.embed("plain", query, edit=edit)
-        assert service.embed("pca", query, edit=edit) == pytest.approx(
+        own = embedded_by(service, "plain", query, mirrored=mirrored)
+        assert embedded_by(service, "pca", query, mirrored=mirrored) == pytest.approx(
             projection.apply(own[None])[0], abs=1e-6
         )
 
@@ -277,12 +287,12 @@ def test_a_query_is_compared_with_its_nearest_images_added(
         (*rows, rows),
         (row_of(built, 7), twins),
     ):
-        expected = by_hand(built, name, service.embed(without, query), own)
-        asked = service.embed(name, query)
+        expected = by_hand(built, name, embedded_by(service, without, query), own)
+        asked = embedded_by(service, name, query)
         assert asked == pytest.approx(expected, abs=1e-3)
         for exact in (False, True):
             result = service.search(name, query, k=IMAGES, exact=exact)
-            vectors = service.vectors(name)
+            vectors = unit(service.vectors(name))
             for hit in result:
                 assert hit.score == pytest.approx(float(vectors[hit.image.id] @ asked), abs=1e-5)
         assert {hit.image.id for hit in result.hits[: len(own)]} == own, "the same file is first"
@@ -305,7 +315,7 @@ def test_evaluate_asks_as_the_service_asks(built: Home, name: str) -> None:
     finally:
         gallery.close()
     service = built.service()
-    assert asked == pytest.approx(np.stack([service.embed(name, int(row)) for row in rows]))
+    assert asked == pytest.approx(np.stack([embedded_by(service, name, int(row)) for row in rows]))
     found = evaluate(built.folders(name), k=5, sample=100, without="")
     plain = evaluate(built.folders("plain"), k=5, sample=100, without="")
     assert found.mean_average_precision != plain.mean_average_precision
@@ -347,7 +357,9 @@ def test_every_door_gives_the_same(
         facts = client.get(f"/galleries/{name}").json()
     assert [(each["id"], each["score"]) for each in answer["results"]] == expected
     assert embedded["dim"] == facts["dim"] == service.gallery(name).dim
-    assert embedded["vector"] == pytest.approx(service.embed(name, file.read_bytes()), abs=1e-6)
+    assert embedded["vector"] == pytest.approx(
+        embedded_by(service, name, file.read_bytes()), abs=1e-6
+    )
     assert embedded["vector"] == pytest.approx(python.embed(file), abs=1e-6)
     page = Functions(service, Uploads(tmp_path, service))
     upload = {"kind": "upload", "path": str(shutil.copy(file, tmp_path)), "name": file.name}
@@ -414,7 +426,9 @@ def test_an_exported_gallery_comes_back_with_its_projection_and_its_queries(
     for key in ("dim", "pca", "expand", "alpha", "floor", "recall_reranked"):
         assert getattr(one, key) == getattr(two, key), key
     query = encoded(picture(999))
-    assert theirs.embed("back", query) == pytest.approx(ours.embed("both", query), abs=1e-6)
+    assert embedded_by(theirs, "back", query) == pytest.approx(
+        embedded_by(ours, "both", query), abs=1e-6
+    )
 
 
 def test_what_is_taken_in_can_be_projected_and_expanded_then(

@@ -578,7 +578,7 @@ def test_examples_move_the_query_by_their_weights(
     for name, weight in (("more", MORE_WEIGHT), ("less", LESS_WEIGHT)):
         for image in MIXES[mix].get(name, ()):
             total += weight * units[int(image)]
-    cosines = vectors @ (total / np.linalg.norm(total))
+    cosines = units @ (total / np.linalg.norm(total))
     query = 42 if by_id else data
     exact, quick = (
         service.search("mine", query, k=20, exact=flag, **MIXES[mix]) for flag in (True, False)
