@@ -167,8 +167,8 @@ def build_gallery(
     is no published data set.
     `on_progress(stage, done, total)` is called as it goes on. Stopped at any moment, the next call
     with the same pictures and model goes on, whatever index and `options` it asks for; the gallery
-    that was there before stays until the new one is whole. Raises DatasetError if no picture can be
-    read, UsageError for a bad `index`, `limit` or `options`, StorageError if the disk cannot take it.
+    that was there before stays until the new one is whole. DatasetError if no picture can be read,
+    UsageError for a bad `index`, `limit` or `options`, StorageError if the disk cannot take it.
     """
     started = time.perf_counter()
     check_factory(index, options.dim_of(embedder.dim))
