@@ -77,8 +77,8 @@ def build_listed(
 ) -> BuildReport:
     """Get the pictures of a list into `datasets_dir`/name, then build their gallery.
 
-    All that can be checked is, before anything is asked for. Stopped at any moment, the same
-    request goes on. Raises UsageError for what cannot be asked for, DatasetError for a list that
+    All that can be checked is, before any address is requested. Stopped at any moment, the same
+    request goes on. Raises UsageError for options that cannot be, DatasetError for a list that
     cannot be used or gives no picture at all, ModelError for missing weights, StorageError if the
     disk cannot take it.
     """
@@ -224,7 +224,7 @@ def _check_something_came(got: list[Downloaded], folder: Path) -> None:
         return
     failed = sum(bool(each.reason) for each in got)
     if not failed:
-        raise UsageError("Every picture of the list is there: nothing is to be asked for again.")
+        raise UsageError("Every picture of the list is there: leave --retry-failed out.")
     raise DatasetError(
         f"No picture of the {failed} that had failed came this time, so the gallery stays as it "
         f"is: the reasons are in {folder / FAILED}."

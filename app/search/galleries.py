@@ -1,4 +1,4 @@
-"""The galleries on disk → opened, anew when they change, and what there is to say of them."""
+"""The galleries on disk → opened, again when they change, with their status and facts."""
 
 import threading
 import time
@@ -62,8 +62,10 @@ class Opened:
             )
         return vectors if self.projection is None else self.projection.apply(vectors)
 
-    def as_asked(self, vector: NDArray[np.float32], without: Sequence[int]) -> NDArray[np.float32]:
-        """Return the (dim,) unit vector that is compared for a query's own.
+    def as_compared(
+        self, vector: NDArray[np.float32], without: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Return the (dim,) unit vector that a query's own is compared as.
 
         Where the gallery expands queries that is along it and its nearest images, which are found
         through the index; those `without` are not among them.
@@ -149,7 +151,7 @@ class Galleries:
                 return name
         if names:
             raise GalleryError(
-                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
+                f"No gallery can be searched: ris verify shows what mends {', '.join(names)}."
             )
         raise NotFoundError(
             "There is no gallery to search: "
@@ -217,7 +219,7 @@ class Galleries:
     def embedder_of(self, opened: Opened) -> Embedder:
         """Return the model that this gallery was built with, loaded if need be.
 
-        ModelError, which tells what can be done, where it cannot be had: then only images of the
+        ModelError, which says what to do, where it cannot be had: then only images of the
         gallery can be queries.
         """
         manifest = opened.gallery.manifest

@@ -58,7 +58,7 @@ class Queries:
         own = opened.gallery.ids_of_content(sha256)
         itself = [*own, *_row_of(opened, request)]  # it would only expand the query by itself
         with watch.measure("rerank"):
-            asked = opened.as_asked(_moved(vector, request, opened), itself)
+            asked = opened.as_compared(_moved(vector, request, opened), itself)
         is_plain = request.edit.is_nothing and not (request.more or request.less)
         return QueryVector(asked, own, is_plain, notes)
 
