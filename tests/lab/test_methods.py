@@ -21,8 +21,8 @@ from tests.conftest import ROOT
 QUERIES = 40
 K = 10
 # At the greatest effort, on vectors in clusters. Codes that are not refined lose the order among
-# near ones; those of a byte a number little of it. ScaNN clusters otherwise in each process, and has
-# no seed to give.
+# near ones; those of a byte a number little of it. ScaNN clusters otherwise in each process, and
+# has no seed to give.
 LEAST_RECALL = {"faiss-ivf-pq": 0.6, "paper-ivfpq": 0.6, "faiss-sq8": 0.95, "faiss-ivf-sq8": 0.95}
 LEAST_RECALL |= {"scann": 0.95}
 LEAST_RECALL_OF_OTHERS = 0.99
