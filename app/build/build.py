@@ -91,7 +91,7 @@ def build(
     workers: int,
     on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
-    """Check what is asked for, then build it; see `build_gallery`.
+    """Check a request, then build its gallery; see `build_gallery`.
 
     UsageError for an unknown data set, model, index or name, and for a gallery that exists already
     unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
@@ -138,9 +138,9 @@ def check_new(
     indexes_dir: Path,
     force: bool,
 ) -> None:
-    """Raise UsageError unless a gallery can be called so and made so.
+    """Raise UsageError unless a gallery can have this name, model, index and options.
 
-    One that exists already is a reason not to, unless `force` is set.
+    A gallery of that name must not exist yet, unless `force` is set.
     """
     check_name(name)
     check_factory(index, options.dim_of(model.dim))
@@ -166,7 +166,7 @@ def build_gallery(
     `request` is kept in the manifest, `source` is the folder that paths start from where `layout`
     is no published data set.
     `on_progress(stage, done, total)` is called as it goes on. Stopped at any moment, the next call
-    with the same pictures and model goes on, whatever index and `options` it asks for; the gallery
+    with the same pictures and model goes on, whatever index and `options` it has; the gallery
     that was there before stays until the new one is whole. DatasetError if no picture can be read,
     UsageError for a bad `index`, `limit` or `options`, StorageError if the disk cannot take it.
     """
@@ -182,7 +182,7 @@ def build_gallery(
     recipe = recipe_of(
         [embedder.name, embedder.weights_sha256, embedder.precision]
         + [embedder.model.preprocessing, *pictures]
-        # Why a picture is missing may be told in other words each time.
+        # The reason why a picture is missing may be worded differently each time.
         + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
@@ -238,7 +238,7 @@ def _embed_rest(
     thread; this thread writes, in the order of the list.
     """
     on_progress("embed", draft.done, len(pictures))
-    told = time.perf_counter()
+    reported = time.perf_counter()
     rest = pictures[draft.done :]
     batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
@@ -250,8 +250,8 @@ def _embed_rest(
         with closing(_in_order(batches, submit, ahead=2 * workers)) as embedded:
             for done in embedded:
                 draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
-                if time.perf_counter() - told > _TOLD_EVERY_SECONDS:
-                    told = time.perf_counter()
+                if time.perf_counter() - reported > _TOLD_EVERY_SECONDS:
+                    reported = time.perf_counter()
                     on_progress("embed", draft.done, len(pictures))
     on_progress("embed", draft.done, len(pictures))
 
@@ -315,6 +315,6 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
 
 
 def _skip(picture: Picture, reason: str) -> Skipped:
-    """Return why a picture is left out; the files of a list are named so that nobody knows them."""
+    """Return a skipped picture; a list's file names say nothing, so the id is named too."""
     readable = picture.path.encode(errors="backslashreplace").decode()
     return Skipped(readable, f"Its id is {picture.key!r}. {reason}" if picture.key else reason)

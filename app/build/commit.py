@@ -123,7 +123,7 @@ def _write_projected(
     raw = draft.raw_vectors()
     trained = train_projection(raw, options.pca) if options.pca else None
     write_vectors(raw, draft.vectors_path, trained)
-    draft.projection_path.unlink(missing_ok=True)  # of an earlier run that asked for another
+    draft.projection_path.unlink(missing_ok=True)  # of an earlier run with other options
     kept = trained or projection
     if kept is not None:
         kept.write(draft.projection_path)

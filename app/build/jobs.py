@@ -40,7 +40,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class MakeRequest:
-    """What to make: a gallery called `name` of a folder on this machine, or of what came."""
+    """What to make: a gallery called `name` of a folder on this machine, or of uploads."""
 
     name: str
     model: str
@@ -51,7 +51,7 @@ class MakeRequest:
 class Progress:
     """How far the build is, or how the last one ended.
 
-    The stages are "prepare", "collect" or "unpack", and then those that `app.build.build` tells.
+    The stages are "prepare", "collect" or "unpack", and then those that `app.build.build` reports.
     `rate` is of what `done` counts, by the second.
     """
 
@@ -138,7 +138,7 @@ class GalleryMaker:
                 check_free_space(folder, needed_bytes)
 
     def start(self, request: MakeRequest) -> None:
-        """Begin; the rest is told by `progress`.
+        """Start the build; `progress` reports on it.
 
         UsageError while another gallery is being made, and for a bad name, model or folder's path;
         ModelError as in `check`; DatasetError for a folder that is not there.
@@ -161,7 +161,7 @@ class GalleryMaker:
                 target=self._run, args=(request,), name="make-gallery", daemon=True
             )
             thread.start()
-            # What the thread tells waits for the lock, and so comes after this.
+            # The thread's first report waits for the lock, and so comes after this.
             self._thread, self._last = thread, request
             self._collected = not isinstance(request.pictures, Path)
             self._progress = Progress("running", request.name, "prepare")

@@ -55,7 +55,7 @@ class Projection:
 
     @classmethod
     def read(cls, path: Path) -> "Projection":
-        """Return what `write` wrote; GalleryError if the file is none, or is not there.
+        """Return the projection that `write` wrote; GalleryError if the file is none, or missing.
 
         Whether it is the gallery's own file is for its manifest to say.
         """
@@ -63,8 +63,8 @@ class Projection:
         from safetensors.numpy import load
 
         try:
-            found = load(path.read_bytes())
-            read = cls(found["mean"], found["components"])
+            tensors = load(path.read_bytes())
+            read = cls(tensors["mean"], tensors["components"])
         except (OSError, SafetensorError, KeyError) as exc:
             raise GalleryError(f"{path} holds no projection of vectors.") from exc
         arrays = (read.mean, read.components)

@@ -91,7 +91,7 @@ class VectorIndex:
         """True where the number of candidates decides how far the shortlist is walked."""
         if isinstance(self._short, FaissShortlist):
             return self._short.is_graph
-        return not self.cells  # nobody knows how another package's goes about it
+        return not self.cells  # how another package's works is not known
 
     def vector(self, row: int) -> Vectors:
         """Return the stored (dim,) float32 vector of a row, of norm 1."""
@@ -101,7 +101,7 @@ class VectorIndex:
     def vectors(self, rows: Rows) -> Vectors:
         """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""
         if self._flat is None:
-            return self._listed.reconstruct(rows)
+            return self._shortlist.reconstruct(rows)
         return self._flat.vectors(rows)
 
     def scores(self, query: Vectors, rows: Rows) -> Vectors:
@@ -123,12 +123,12 @@ class VectorIndex:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
         if exact or self._short is None:
             return self._flat.search(queries, k)
-        found = self._search_refined(self._flat, queries, k, candidates)
-        if found.rows.min(initial=0) < 0:
-            dry = (found.rows < 0).any(axis=1)
+        neighbours = self._search_refined(self._flat, queries, k, candidates)
+        if neighbours.rows.min(initial=0) < 0:
+            dry = (neighbours.rows < 0).any(axis=1)
             again = self._flat.search(queries[dry], k)
-            found.rows[dry], found.scores[dry] = again.rows, again.scores
-        return found
+            neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
+        return neighbours
 
     def search_among(self, query: Vectors, k: int, among: Rows) -> Neighbours:
         """Return the min(k, n) nearest of (n,) rows to one (dim,) unit vector; each is compared."""
@@ -148,49 +148,49 @@ class VectorIndex:
             parameters = self._refine_parameters(candidates)
             products, rows = self._refined.search(queries, candidates, params=parameters)
             return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
-        _, rows = self._listed.search(queries, candidates, self.effort.probes)
+        _, rows = self._shortlist.search(queries, candidates, self.effort.probes)
         products = np.zeros(rows.shape, np.float32)
-        for query, listed, into in zip(queries, rows, products, strict=True):
-            there = listed >= 0
+        for query, candidate_rows, into in zip(queries, rows, products, strict=True):
+            filled = candidate_rows >= 0
             # Not `@`: it may give equal vectors unequal scores, by where they stand.
-            into[there] = np.einsum("nd,d->n", flat.vectors(listed[there]), query)
+            into[filled] = np.einsum("nd,d->n", flat.vectors(candidate_rows[filled]), query)
         return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
 
     def _make_refine_parameters(self, candidates: int) -> Any:
-        short = self._listed
+        short = self._shortlist
         assert isinstance(short, FaissShortlist)
         return faiss.IndexRefineSearchParameters(
             k_factor=1, base_index_params=short.parameters(candidates, self.effort.probes)
         )
 
     @property
-    def _listed(self) -> Shortlist:
+    def _shortlist(self) -> Shortlist:
         """The shortlist, where it is known that there is one."""
         assert self._short is not None
         return self._short
 
     def shortlist(self, queries: Vectors, effort: SearchEffort) -> Rows:
         """Return the (q, candidates) rows in the shortlist's own order; -1 where cells ran dry."""
-        _, rows = self._listed.search(queries, min(effort.candidates, self.rows), effort.probes)
+        _, rows = self._shortlist.search(queries, min(effort.candidates, self.rows), effort.probes)
         return rows
 
     def _candidates(self, k: int) -> int:
-        wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
-        return min(self.rows, max(k, math.ceil(wanted)))
+        in_proportion = self.effort.candidates * max(1.0, k / CALIBRATION_K)
+        return min(self.rows, max(k, math.ceil(in_proportion)))
 
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
-        scores, rows = self._listed.search(queries, effort.candidates, effort.probes)
-        found = in_order(rows, scores, k, candidates=0)
-        dry = (found.rows < 0).any(axis=1)
+        scores, rows = self._shortlist.search(queries, effort.candidates, effort.probes)
+        neighbours = in_order(rows, scores, k, candidates=0)
+        dry = (neighbours.rows < 0).any(axis=1)
         if dry.any():
             again = self._search_every_code(queries[dry], k)
-            found.rows[dry], found.scores[dry] = again.rows, again.scores
-        return found
+            neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
+        return neighbours
 
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells
         if cells:
-            scores, rows = self._listed.search(queries, k, cells)
+            scores, rows = self._shortlist.search(queries, k, cells)
             return in_order(rows, scores, k, candidates=0)
         # A graph may have parts that no walk reaches: many equal vectors make such.
         chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)

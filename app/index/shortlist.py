@@ -1,4 +1,4 @@
-"""A shortlist's file → what a search asks of it, whoever made it."""
+"""A shortlist's file → a `Shortlist`, whichever package made it."""
 
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"

@@ -37,7 +37,7 @@ class SearchableGallery:
         return not self.difference_to(embedder)
 
     def difference_to(self, embedder: Embedder) -> str:
-        """Return how the model here differs from the one that built the gallery; '' if it does not."""
+        """Return how the model here differs from the one of the build; '' if it does not."""
         manifest = self.stored.manifest
         if embedder.weights_sha256 != manifest.weights_sha256:
             return f"other weights of {manifest.model} than are here"

@@ -47,7 +47,7 @@ class SearchService:
         fetch: Callable[[str], bytes],
         at_once: int = 2,
     ) -> None:
-        """Take the folders and functions it needs; up to `at_once` pictures are decoded together."""
+        """Take folders and functions; at most `at_once` pictures are decoded together."""
         self._galleries = Galleries(
             datasets_dir=datasets_dir,
             features_dir=features_dir,

@@ -15,18 +15,18 @@ class Listing(NamedTuple):
 
 def listing(folder: Path) -> Listing:
     """Return a folder's content; DatasetError if it cannot be read."""
-    found = Listing([], [])
+    content = Listing([], [])
     try:
         for entry in sorted(folder.iterdir()):
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                found.folders.append(entry)
+                content.folders.append(entry)
             elif entry.is_file():
-                found.files.append(entry)
+                content.files.append(entry)
     except OSError as exc:
         raise unreadable(folder, exc) from exc
-    return found
+    return content
 
 
 def is_folder(path: Path) -> bool:
