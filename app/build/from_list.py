@@ -79,8 +79,8 @@ def build_listed(
 
     Everything that can be checked is checked before anything is downloaded. Stopped at any
     moment, the same request goes on. Raises UsageError for a bad request, DatasetError for a list
-    that cannot be used or gives no picture at all, ModelError for missing weights, StorageError if the
-    disk cannot take it.
+    that cannot be used or gives no picture at all, ModelError for missing weights, StorageError
+    if the disk cannot take it.
     """
     _check_name(request)
     retried = _is_retried(request, indexes_dir)
