@@ -55,7 +55,7 @@ class AppError(Exception):
 
 
 class UsageError(AppError):
-    """What was asked for does not exist or is out of range."""
+    """What a request names does not exist or is out of range."""
 
     http_status = 422
     exit_code = 2
@@ -74,7 +74,7 @@ class NotFoundError(UsageError):
 
 
 class SenderError(UsageError):
-    """The page of another site may have asked for it."""
+    """The request may come from the page of another site."""
 
     http_status = 403
 

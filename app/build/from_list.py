@@ -224,7 +224,7 @@ def _check_something_came(got: list[Downloaded], folder: Path) -> None:
         return
     failed = sum(bool(each.reason) for each in got)
     if not failed:
-        raise UsageError("Every picture of the list is there: nothing is to be asked for again.")
+        raise UsageError("Every picture of the list is there: there is nothing to download again.")
     raise DatasetError(
         f"No picture of the {failed} that had failed came this time, so the gallery stays as it "
         f"is: the reasons are in {folder / FAILED}."

@@ -226,7 +226,7 @@ class GalleryMaker:
                 "failed",
                 request.name,
                 message=f"The gallery {request.name} could not be made because of a mistake in "
-                "this program: the server's log tells which.",
+                "this program: the server's log has the details.",
             )
         with self._lock:
             self._progress = end

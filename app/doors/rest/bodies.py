@@ -99,7 +99,7 @@ def _check_names(given: set[str], known: set[str]) -> None:
     if unknown is not None:
         raise UsageError(
             f"The body holds {unknown[:50]!r}, which is none of {', '.join(sorted(known))}: "
-            "what else is asked for stands in the address, as in ?k=20."
+            "search parameters belong in the address, as in ?k=20."
         )
 
 

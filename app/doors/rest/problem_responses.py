@@ -111,7 +111,7 @@ def _reason(request: Request, error: HTTPException) -> str:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"There is nothing at {where}: {root}/docs lists every address that there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{where} is not asked with {request.method}: {root}/docs says how it is asked."
+        return f"{where} does not take {request.method}: {root}/docs says which methods it takes."
     return f"{where} cannot answer: {error.detail}."
 
 
