@@ -148,7 +148,7 @@ def _is_retried(request: ListRequest, indexes_dir: Path) -> bool:
 
 
 def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> ListRequest:
-    """Return the request with what it leaves open as its gallery was built.
+    """Return the request, with the gallery's values for the fields that it leaves open.
 
     UsageError if it says anything else: the gallery would lose what it has.
     """

@@ -91,7 +91,7 @@ class OpenGallery:
         self._name = name
 
     def __len__(self) -> int:
-        """How many images it has."""
+        """Return the number of its images."""
         return self.info.facts.images
 
     def __repr__(self) -> str:
@@ -185,7 +185,7 @@ class PictureEmbedder:
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
         return self._embedder.dim
 
     def embed(self, picture: Picture, *, box: Part = None) -> NDArray[np.float32]:

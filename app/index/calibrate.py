@@ -1,4 +1,4 @@
-"""An index → the least effort that finds nearly all true neighbours, and how many it finds."""
+"""An index → the least effort that finds nearly all true neighbours, and its recall."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator

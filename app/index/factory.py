@@ -1,4 +1,4 @@
-"""The part of FAISS's factory language that is taken here, and what a number of rows can train.
+"""The accepted part of FAISS's factory language, and what a number of rows can train.
 
 A string with a colon (`numpy:IVF100,PQ8`) is another package's: see app/index/plugins.py.
 """

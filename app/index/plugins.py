@@ -35,11 +35,11 @@ class Shortlist(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many vectors were added."""
+        """The number of vectors that were added."""
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
 
     @property
     def cells(self) -> int:

@@ -29,12 +29,12 @@ class Projection:
 
     @property
     def dim(self) -> int:
-        """How many numbers a projected vector has."""
+        """The dimension of a projected vector."""
         return int(self.components.shape[0])
 
     @property
     def from_dim(self) -> int:
-        """How many numbers the model's own vectors have."""
+        """The dimension of the model's own vectors."""
         return int(self.components.shape[1])
 
     def apply(self, vectors: NDArray[np.floating[Any]]) -> Vectors:

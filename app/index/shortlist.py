@@ -23,12 +23,12 @@ class FaissShortlist:
 
     @property
     def rows(self) -> int:
-        """How many vectors it holds."""
+        """The number of vectors it holds."""
         return int(self.index.ntotal)
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
         return int(self.index.d)
 
     @property

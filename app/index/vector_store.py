@@ -29,7 +29,7 @@ class VectorStore:
             self.add(vectors, ids)
 
     def __len__(self) -> int:
-        """How many vectors there are."""
+        """Return the number of vectors."""
         return len(self._ids)
 
     @property
@@ -39,7 +39,7 @@ class VectorStore:
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has; 0 while there is none."""
+        """The dimension of a vector; 0 while there is none."""
         return 0 if self._index is None else int(self._index.d)
 
     def add(self, vectors: ArrayLike, ids: Sequence[Hashable] | None = None) -> None:

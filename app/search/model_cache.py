@@ -15,7 +15,7 @@ Fits = Callable[[Embedder], bool]
 
 @dataclass(frozen=True)
 class _LoadAttempt:
-    """What loading a model gave, or why it gave none; begun and ended in monotonic seconds."""
+    """An attempt to load a model: the model or the failure; times in monotonic seconds."""
 
     model: Embedder | None
     failure: str

@@ -1,4 +1,4 @@
-"""A folder → what is in it, or one sentence that says why it cannot be read."""
+"""A folder → its files and folders, or one sentence that says why it cannot be read."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from app.errors import DatasetError
 
 
 class Listing(NamedTuple):
-    """What is in a folder and not hidden, sorted by name; links count as what they lead to."""
+    """A folder's content without hidden files, sorted by name; links count as their targets."""
 
     folders: list[Path]
     files: list[Path]

@@ -68,7 +68,7 @@ class _Host:
 
 
 Outcome = str | Exception
-"""What came of a row: the name of its file, or the error."""
+"""The outcome of a row: the name of its file, or the error."""
 
 
 class Schedule:

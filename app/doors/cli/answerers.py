@@ -28,7 +28,7 @@ class TypedQuery:
 
     @property
     def name(self) -> str:
-        """What the query is called in headings."""
+        """The query's name in headings."""
         if self.is_id:
             return f"image {self.typed}"
         return "standard input" if self.typed == STANDARD_INPUT else self.typed

@@ -201,7 +201,7 @@ def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) ->
 
 
 def open_sheet(place: Path) -> None:
-    """Open a contact sheet in what this machine shows pictures with; UsageError if it has none."""
+    """Open a contact sheet in this machine's picture viewer; UsageError if it has none."""
     import webbrowser
 
     if not webbrowser.open(place.resolve().as_uri()):

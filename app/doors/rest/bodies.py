@@ -81,7 +81,7 @@ def contents(file: UploadFile) -> bytes:
 
 
 def _only(given: dict[str, Any]) -> Query:
-    """Return the one query that was given, of what a form or JSON holds by name."""
+    """Return the query from the named values of a form or JSON; UsageError unless it is one."""
     _check_names(set(given), {"file", "url", "id"})
     for name, value in given.items():
         if name == "url" and (not value or not isinstance(value, str)):

@@ -56,7 +56,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen. `near` is None where it cannot be known: a folder has no vectors."""
+    """The looks of all pictures. `near` is None for a folder, which has no vectors."""
 
     name: str
     looks: tuple[Look, ...]
