@@ -12,6 +12,9 @@ NODE_READY := node_modules/.package-lock.json
 # --$(2) with the value of $(1), where there is one; the environment's NAME is no gallery's.
 option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $($(1)),--$(2) "$($(1))"))
 
+# Tests and checks start many processes, each of which would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run api install download index export inspect test test-all check format evaluate bench bench-formats study docker screenshots clean
 

@@ -24,7 +24,7 @@ from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
 from app.values import ImageRecord, Manifest, Skipped, VectorOptions, request_of
 
-_TOLD_EVERY_SECONDS = 0.1
+PROGRESS_EVERY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,12 @@ def build_gallery(
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
 
-    `request` is kept in the manifest, `source` is the folder that paths start from where `layout`
-    is no published data set.
-    `on_progress(stage, done, total)` is called as it goes on. Stopped at any moment, the next call
-    with the same pictures and model goes on, whatever index and `options` it has; the gallery
-    that was there before stays until the new one is whole. DatasetError if no picture can be read,
-    UsageError for a bad `index`, `limit` or `options`, StorageError if the disk cannot take it.
+    `request` is kept in the manifest; `source` is the folder that paths start from, '' for a
+    published data set. `on_progress(stage, done, total)` is called as it goes on. Stopped at any
+    moment, the next call with the same pictures and model goes on, whatever its index and
+    `options`; the gallery that was there before stays until the new one is whole. Raises
+    DatasetError if no picture can be read, UsageError for a bad `index`, `limit` or `options`,
+    StorageError if the disk cannot take it.
     """
     started = time.perf_counter()
     check_factory(index, options.dim_of(embedder.dim))
@@ -182,7 +182,7 @@ def build_gallery(
     recipe = recipe_of(
         [embedder.name, embedder.weights_sha256, embedder.precision]
         + [embedder.model.preprocessing, *pictures]
-        # The reason why a picture is missing may be worded differently each time.
+        # The reason why a picture is missing may be worded otherwise each time.
         + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
@@ -250,7 +250,7 @@ def _embed_rest(
         with closing(_in_order(batches, submit, ahead=2 * workers)) as embedded:
             for done in embedded:
                 draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
-                if time.perf_counter() - reported > _TOLD_EVERY_SECONDS:
+                if time.perf_counter() - reported > PROGRESS_EVERY_SECONDS:
                     reported = time.perf_counter()
                     on_progress("embed", draft.done, len(pictures))
     on_progress("embed", draft.done, len(pictures))

@@ -77,10 +77,10 @@ def build_listed(
 ) -> BuildReport:
     """Get the pictures of a list into `datasets_dir`/name, then build their gallery.
 
-    Everything that can be checked is checked before anything is downloaded. Stopped at any
-    moment, the same request goes on. Raises UsageError for a bad request, DatasetError for a list
-    that cannot be used or gives no picture at all, ModelError for missing weights, StorageError
-    if the disk cannot take it.
+    All that can be checked is, before any address is requested. Stopped at any moment, the same
+    request goes on. Raises UsageError for options that cannot be, DatasetError for a list that
+    cannot be used or gives no picture at all, ModelError for missing weights, StorageError if the
+    disk cannot take it.
     """
     _check_name(request)
     retried = _is_retried(request, indexes_dir)
@@ -224,7 +224,7 @@ def _check_something_came(got: list[Downloaded], folder: Path) -> None:
         return
     failed = sum(bool(each.reason) for each in got)
     if not failed:
-        raise UsageError("Every picture of the list is there: there is nothing to download again.")
+        raise UsageError("Every picture of the list is there: leave --retry-failed out.")
     raise DatasetError(
         f"No picture of the {failed} that had failed came this time, so the gallery stays as it "
         f"is: the reasons are in {folder / FAILED}."

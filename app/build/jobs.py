@@ -51,7 +51,7 @@ class MakeRequest:
 class Progress:
     """How far the build is, or how the last one ended.
 
-    The stages are "prepare", "collect" or "unpack", and then those that `app.build.build` reports.
+    The stages are "prepare", "collect" or "unpack", and then those of `app.build.build`.
     `rate` is of what `done` counts, by the second.
     """
 
@@ -138,7 +138,7 @@ class GalleryMaker:
                 check_free_space(folder, needed_bytes)
 
     def start(self, request: MakeRequest) -> None:
-        """Start the build; `progress` reports on it.
+        """Begin; `progress` reports the rest.
 
         UsageError while another gallery is being made, and for a bad name, model or folder's path;
         ModelError as in `check`; DatasetError for a folder that is not there.
@@ -161,7 +161,7 @@ class GalleryMaker:
                 target=self._run, args=(request,), name="make-gallery", daemon=True
             )
             thread.start()
-            # The thread's first report waits for the lock, and so comes after this.
+            # The thread's reports wait for the lock, and so come after this.
             self._thread, self._last = thread, request
             self._collected = not isinstance(request.pictures, Path)
             self._progress = Progress("running", request.name, "prepare")
@@ -226,7 +226,7 @@ class GalleryMaker:
                 "failed",
                 request.name,
                 message=f"The gallery {request.name} could not be made because of a mistake in "
-                "this program: the server's log has the details.",
+                "this program: the server's log shows it.",
             )
         with self._lock:
             self._progress = end

@@ -13,11 +13,12 @@ from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
 from app.values.vectors import kept_first, without_own
 
 TARGET_RECALL = 0.97
-_MAX_CANDIDATES = 2_000
-_MOST_TIES = 50
-_FEW_ROWS = 20
-_FLOOR_PERCENT = 5
+_MAX_CANDIDATES = 2_000  # bounds what one query reads from the disk
+_MOST_TIES = 50  # copies of one picture: any of them is a right answer in place of another
+_FEW_ROWS = 20  # half of fewer would choose by chance
+_FLOOR_PERCENT = 5  # of a gallery's images are unlike all others; their scores are no standard
 _NO_ROW = -2  # not FAISS's -1, which is not to be found either
+# Doubling: each is a search of all sampled rows, and the cheapest that is enough is looked for.
 _PROBES_TRIED = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -99,7 +100,8 @@ class _OwnQueries:
 
 def _floor(own: _OwnQueries, rows: Rows) -> float:
     """Return the score that all but a few of the gallery's own images reach with another one."""
-    found = own.index.search(own.queries(rows), 2, exact=True)
+    found = asked.index.search(asked.queries(rows), 2, exact=True)
+    # The first row is the image itself, unless a copy of it stands before.
     best_other = np.where(found.rows[:, 0] == rows, found.scores[:, 1], found.scores[:, 0])
     return round(float(np.percentile(best_other, _FLOOR_PERCENT)), 4)
 
@@ -126,7 +128,8 @@ def _target_test(
     index: VectorIndex, queries: Vectors, truth: Rows, k: int, effort: SearchEffort
 ) -> Callable[[int], bool]:
     """Return the test whether a number of candidates up to `effort.candidates` is enough."""
-    # How far a graph is walked depends on the number of candidates: each number is a search.
+    # A graph is walked farther for more candidates, so that a short list is not the start of a
+    # long one: each number is a search.
     at_most = None if index.is_graph else _places(truth, index.shortlist(queries, effort))
 
     def reaches_target(candidates: int) -> bool:
@@ -135,13 +138,15 @@ def _target_test(
             shortlisted = index.shortlist(queries, SearchEffort(effort.probes, candidates))
             places = _places(truth, shortlisted)
         hits = np.minimum((places < candidates).sum(axis=1), k) / k
+        # A sample's mean is above the true one as often as below; less two standard errors it
+        # rarely is, and so the rows that report mostly reach the target too.
         return bool(hits.mean() - 2 * hits.std() / np.sqrt(len(hits)) >= TARGET_RECALL)
 
     return reaches_target
 
 
 def _steps(k: int, most: int) -> Iterator[int]:
-    """Numbers of candidates worth trying: about 5 % apart."""
+    """Yield numbers of candidates from k + 1 to `most`, about 5 % apart: a search's time is too."""
     step = k + 1
     while step < most:
         yield step
@@ -150,7 +155,10 @@ def _steps(k: int, most: int) -> Iterator[int]:
 
 
 def _cost(index: VectorIndex, effort: SearchEffort) -> float:
-    """Additions for one query; a code takes about four times as long as a number of a vector."""
+    """Return a query's additions; a code takes about four times as long as a vector's number.
+
+    Only their ratio matters, so that the cheapest of the efforts that are enough is taken.
+    """
     scanned = effort.probes * index.rows / index.cells if index.cells else 0
     return float(4 * scanned * index.code_bytes + effort.candidates * index.dim)
 

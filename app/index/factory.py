@@ -58,7 +58,7 @@ def fit_factory(factory: str, rows: int, dim: int) -> tuple[str, str]:
     name, wanted = plugins.split(factory)
     if name:
         fitted = plugins.maker_named(name).fit(wanted, rows, dim)
-        return _fitted(factory, fitted if fitted == "Flat" else f"{name}:{fitted}", rows)
+        return _with_note(factory, fitted if fitted == "Flat" else f"{name}:{fitted}", rows)
     inner = inner_of(faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT))
     if isinstance(inner, faiss.IndexFlat):
         return "Flat", ""
@@ -69,17 +69,17 @@ def fit_factory(factory: str, rows: int, dim: int) -> tuple[str, str]:
     transformed = factory.startswith(("OPQ", "PCA"))
     least_rows = max(centroids, dim if transformed else 1, MIN_ROWS_A_CELL if cells else 1)
     if rows < least_rows:
-        return _fitted(factory, "Flat", rows)
+        return _with_note(factory, "Flat", rows)
     if cells > most_cells:
         fitted = re.sub(r"IVF\d+", f"IVF{most_cells}", factory)
         return fitted, f"{rows} images fill {most_cells} cells, not {cells}: the index is {fitted}"
     return factory, ""
 
 
-def _fitted(requested: str, fitted: str, rows: int) -> tuple[str, str]:
-    """Return the string that can be trained, and how it is less than the requested one."""
-    if fitted == requested:
-        return requested, ""
+def _with_note(asked: str, fitted: str, rows: int) -> tuple[str, str]:
+    """Return the string that can be trained, and a note where it is not the one requested."""
+    if fitted == asked:
+        return asked, ""
     instead = "they are searched exactly" if fitted == "Flat" else f"the index is {fitted}"
     return fitted, f"{rows} images are too few for {requested}: {instead}"
 

@@ -88,7 +88,7 @@ class ShortlistMaker(Protocol):
 
 
 def split(factory: str) -> tuple[str, str]:
-    """Return the maker's name and the string after the colon; '' and all of a FAISS string.
+    """Return the maker's name and the rest; '' and the whole for a FAISS string.
 
     >>> split("numpy:IVF100,PQ8"), split("IVF100,PQ8")
     (('numpy', 'IVF100,PQ8'), ('', 'IVF100,PQ8'))

@@ -101,7 +101,7 @@ class VectorIndex:
     def vectors(self, rows: Rows) -> Vectors:
         """Return the stored (n, dim) float32 vectors of (n,) rows, as stored."""
         if self._flat is None:
-            return self._shortlist.reconstruct(rows)
+            return self._required_shortlist.reconstruct(rows)
         return self._flat.vectors(rows)
 
     def scores(self, query: Vectors, rows: Rows) -> Vectors:
@@ -123,15 +123,18 @@ class VectorIndex:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
         if exact or self._short is None:
             return self._flat.search(queries, k)
-        neighbours = self._search_refined(self._flat, queries, k, candidates)
-        if neighbours.rows.min(initial=0) < 0:
-            dry = (neighbours.rows < 0).any(axis=1)
+        found = self._search_refined(self._flat, queries, k, candidates)
+        # The cells visited may hold fewer rows than k. People asked for k: compare every vector,
+        # for these queries alone.
+        if found.rows.min(initial=0) < 0:
+            dry = (found.rows < 0).any(axis=1)
             again = self._flat.search(queries[dry], k)
             neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
         return neighbours
 
     def search_among(self, query: Vectors, k: int, among: Rows) -> Neighbours:
         """Return the min(k, n) nearest of (n,) rows to one (dim,) unit vector; each is compared."""
+        # In parts: the vectors of all images of a label may be more than fit in memory.
         scores = np.concatenate(
             [
                 self.scores(query, rows)
@@ -145,43 +148,49 @@ class VectorIndex:
     ) -> Neighbours:
         """Return the k best of the candidates, compared exactly; -1 where there are too few."""
         if self._refined is not None:
+            # In one call of FAISS: reading so many vectors back to compare them here takes ten
+            # times as long as the whole search.
             parameters = self._refine_parameters(candidates)
             products, rows = self._refined.search(queries, candidates, params=parameters)
             return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
-        _, rows = self._shortlist.search(queries, candidates, self.effort.probes)
+        _, rows = self._required_shortlist.search(queries, candidates, self.effort.probes)
         products = np.zeros(rows.shape, np.float32)
-        for query, candidate_rows, into in zip(queries, rows, products, strict=True):
-            filled = candidate_rows >= 0
-            # Not `@`: it may give equal vectors unequal scores, by where they stand.
-            into[filled] = np.einsum("nd,d->n", flat.vectors(candidate_rows[filled]), query)
+        for query, found, into in zip(queries, rows, products, strict=True):
+            there = found >= 0
+            # Not `@`: it may give equal vectors unequal scores, by where they stand, and the order
+            # of equal pictures would change with the batch.
+            into[there] = np.einsum("nd,d->n", flat.vectors(found[there]), query)
         return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
 
     def _make_refine_parameters(self, candidates: int) -> Any:
-        short = self._shortlist
+        short = self._required_shortlist
         assert isinstance(short, FaissShortlist)
         return faiss.IndexRefineSearchParameters(
             k_factor=1, base_index_params=short.parameters(candidates, self.effort.probes)
         )
 
     @property
-    def _shortlist(self) -> Shortlist:
-        """The shortlist, where it is known that there is one."""
+    def _required_shortlist(self) -> Shortlist:
+        """The shortlist, for callers that know that there is one."""
         assert self._short is not None
         return self._short
 
     def shortlist(self, queries: Vectors, effort: SearchEffort) -> Rows:
         """Return the (q, candidates) rows in the shortlist's own order; -1 where cells ran dry."""
-        _, rows = self._shortlist.search(queries, min(effort.candidates, self.rows), effort.probes)
+        _, rows = self._required_shortlist.search(
+            queries, min(effort.candidates, self.rows), effort.probes
+        )
         return rows
 
     def _candidates(self, k: int) -> int:
-        in_proportion = self.effort.candidates * max(1.0, k / CALIBRATION_K)
-        return min(self.rows, max(k, math.ceil(in_proportion)))
+        # They were calibrated for k = 10; recall stays about the same with the same ratio.
+        wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
+        return min(self.rows, max(k, math.ceil(wanted)))
 
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
-        scores, rows = self._shortlist.search(queries, effort.candidates, effort.probes)
-        neighbours = in_order(rows, scores, k, candidates=0)
-        dry = (neighbours.rows < 0).any(axis=1)
+        scores, rows = self._required_shortlist.search(queries, effort.candidates, effort.probes)
+        found = in_order(rows, scores, k, candidates=0)
+        dry = (found.rows < 0).any(axis=1)
         if dry.any():
             again = self._search_every_code(queries[dry], k)
             neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
@@ -190,7 +199,7 @@ class VectorIndex:
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells
         if cells:
-            scores, rows = self._shortlist.search(queries, k, cells)
+            scores, rows = self._required_shortlist.search(queries, k, cells)
             return in_order(rows, scores, k, candidates=0)
         # A graph may have parts that no walk reaches: many equal vectors make such.
         chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)

@@ -1,4 +1,4 @@
-"""The galleries on disk → open galleries, reopened when they change, and their facts."""
+"""The galleries on disk → opened, again when they change, with their status and facts."""
 
 import threading
 import time
@@ -62,10 +62,10 @@ class SearchableGallery:
             )
         return vectors if self.projection is None else self.projection.apply(vectors)
 
-    def expand_query(
+    def as_compared(
         self, vector: NDArray[np.float32], without: Sequence[int]
     ) -> NDArray[np.float32]:
-        """Return the (dim,) unit vector that the gallery compares for a query's vector.
+        """Return the (dim,) unit vector that a query's own is compared as.
 
         Where the gallery expands queries, its nearest images are added, found through the index
         and without the rows in `without`.
@@ -151,7 +151,7 @@ class Galleries:
                 return name
         if names:
             raise GalleryError(
-                f"No gallery can be searched: ris verify tells what mends {', '.join(names)}."
+                f"No gallery can be searched: ris verify shows what mends {', '.join(names)}."
             )
         raise NotFoundError(
             "There is no gallery to search: "
@@ -219,7 +219,7 @@ class Galleries:
     def embedder_of(self, gallery: SearchableGallery) -> Embedder:
         """Return the model that this gallery was built with, loaded if need be.
 
-        ModelError, which says what to do, where it cannot be loaded: then only images of the
+        ModelError, which says what to do, where it cannot be had: then only images of the
         gallery can be queries.
         """
         manifest = gallery.stored.manifest

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from app.gallery import Gallery
+from app.search.question import Item, SearchRequest
 from app.sources.picture import Picture
 from tests.commands import Run, Site, sending, write_csv
 from tests.conftest import Home, encoded, fill, picture
@@ -30,9 +31,10 @@ def test_a_list_becomes_a_gallery_known_by_its_own_ids(
         record = service.image("shop", row)
         assert (record.public_id, record.labels) == (key, (f"kind {row % 2}",))
         assert service.picture("shop", row)[0]
-    assert service.search("shop", service.id_of("shop", "7"), k=1).hits[0].image.key == "7"
+    assert service.search("shop", Item("7"), k=1).hits[0].image.key == "7"
     assert service.gallery("shop").index == "Flat"
-    assert np.isclose(np.linalg.norm(service.embed("shop", 0)), 1, atol=1e-3)
+    vector = service.embed(SearchRequest(query=Item("7"), gallery="shop"))
+    assert np.isclose(np.linalg.norm(vector), 1, atol=1e-3)
 
 
 def test_a_row_that_fails_is_listed_with_its_reason_and_the_others_go_on(

@@ -186,7 +186,7 @@ def test_a_gallery_that_cannot_be_opened_says_why(home, tmp_path):
     (broken.folders("broken").indexes / "thumbnails.db").unlink()
     with pytest.raises(GalleryError, match=r"thumbnails\.db is missing"):
         open_gallery("broken", home=tmp_path)
-    with pytest.raises(GalleryError, match="ris verify tells what mends broken"):
+    with pytest.raises(GalleryError, match=r"ris verify .* mends broken"):
         open_gallery(home=tmp_path)
 
 

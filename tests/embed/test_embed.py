@@ -74,11 +74,11 @@ def test_both_resnet50_are_the_published_files_of_torchvision() -> None:
         assert (model.preprocessing.resize, model.preprocessing.crop) == (resize, 224)
 
 
-def test_an_unknown_model_is_told_with_the_known_ones() -> None:
-    with pytest.raises(UsageError) as told:
+def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError) as refused:
         model_named("resnet51")
-    assert "resnet51" in str(told.value)
-    assert all(name in str(told.value) for name in MODELS)
+    assert "resnet51" in str(refused.value)
+    assert all(name in str(refused.value) for name in MODELS)
 
 
 @pytest.mark.parametrize("model", ENTRIES)
@@ -182,7 +182,7 @@ def test_values_that_are_not_numbers_are_refused() -> None:
         def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.full((len(batch), 48), np.nan, np.float32)
 
-    with pytest.raises(ModelError, match=r"mean_colour .* weights are damaged"):
+    with pytest.raises(ModelError, match="mean_colour"):
         Embedder(model_named("mean_colour"), Damaged(), "").embed([PICTURES[0]])
 
 
@@ -393,10 +393,10 @@ def test_a_damaged_converted_network_is_named_with_what_to_do(
     cache = copytree(networks, tmp_path / "cache")
     (network,) = (cache / "networks").glob("*.xml")
     damage(network)
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as refused:
         load_embedder("efficientnet_lite0", weights_dir=None, cache_dir=cache, purpose="query")
-    assert str(network) in str(told.value)
-    assert "delete it" in str(told.value)
+    assert str(network) in str(refused.value)
+    assert "delete it" in str(refused.value)
 
 
 def test_a_network_of_other_weights_or_preprocessing_is_another_file(
@@ -409,21 +409,21 @@ def test_a_network_of_other_weights_or_preprocessing_is_another_file(
     monkeypatch.setattr(sys, "executable", "/bin/false")  # a conversion would fail
     other = replace(model, preprocessing=replace(model.preprocessing, resize=224))
     for changed, sha256 in ((model, "0" * 64), (other, digest)):
-        with pytest.raises(ModelError, match="could not be converted"):
+        with pytest.raises(ModelError, match="efficientnet_lite0"):
             converted_network(changed, weights, sha256, networks)
     assert sorted(path.suffix for path in here.parent.iterdir()) == [".bin", ".xml"]
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_setting(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(StorageError, match="RIS_CACHE_DIR") as told:
+    with pytest.raises(StorageError, match="RIS_CACHE_DIR") as refused:
         load_embedder(
             "efficientnet_lite0",
             weights_dir=None,
             cache_dir=tmp_path / "cache",
             purpose="query",
         )
-    assert str(tmp_path / "cache") in str(told.value)
+    assert str(tmp_path / "cache") in str(refused.value)
 
 
 def test_a_runtime_can_be_made_from_a_network_file_alone(networks: Path) -> None:

@@ -322,9 +322,7 @@ def test_texts_have_vectors_in_the_pictures_space(tried: Tried) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_NETWORK)
-def test_preprocessing_and_file_are_what_the_publishers_library_says(
-    name: str, folder: Path
-) -> None:
+def test_preprocessing_and_file_are_what_in_the_publishers_library(name: str, folder: Path) -> None:
     assert (folder / "published.json").exists(), (folder / "output").read_text()
     published = json.loads((folder / "published.json").read_text()).get(name)
     if published is None:

@@ -103,10 +103,10 @@ def test_weights_that_may_not_be_read_are_named(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(ModelError, match=r"cannot be read \(Permission denied\)") as told:
+    with pytest.raises(ModelError, match=r"cannot be read \(Permission denied\)") as refused:
         find(LITE, tmp_path)
-    assert "RIS_WEIGHTS_DIR" in str(told.value)
-    assert is_one_sentence(str(told.value))
+    assert "RIS_WEIGHTS_DIR" in str(refused.value)
+    assert is_one_sentence(str(refused.value))
 
 
 def test_an_operators_own_weights_go_before_the_package(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_an_operators_own_weights_go_before_the_package(tmp_path: Path) -> None:
 def test_a_published_name_with_other_content_is_refused(model: Model, tmp_path: Path) -> None:
     assert model.weights is not None
     path = put(tmp_path / "own" / model.weights.name)
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as refused:
         find(model, tmp_path)
-    message = str(told.value)
+    message = str(refused.value)
     assert is_one_sentence(message)
     assert str(path) in message
     assert model.weights.sha256_prefix in message
@@ -132,12 +132,12 @@ def test_a_published_name_with_other_content_is_refused(model: Model, tmp_path: 
 
 
 @pytest.mark.parametrize("name", DOWNLOADED)
-def test_missing_weights_are_told_with_the_file_the_setting_and_a_model_that_needs_none(
+def test_missing_weights_are_refused_with_the_file_the_setting_and_a_model_that_needs_none(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as refused:
         load_embedder(name, weights_dir=None, cache_dir=tmp_path / "cache", purpose="query")
-    message = str(told.value)
+    message = str(refused.value)
     weights = model_named(name).weights
     assert weights is not None
     assert is_one_sentence(message)
@@ -146,25 +146,25 @@ def test_missing_weights_are_told_with_the_file_the_setting_and_a_model_that_nee
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_missing_package_is_told_by_its_name(tmp_path: Path) -> None:
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
     assert LITE.weights is not None
     gone = replace(LITE, weights=replace(LITE.weights, package="not_installed_here"))
-    with pytest.raises(ModelError, match="install the package not_installed_here") as told:
+    with pytest.raises(ModelError, match="install the package not_installed_here") as refused:
         find(gone, tmp_path)
-    assert "use the model efficientnet_lite0" not in str(told.value)
+    assert "use the model efficientnet_lite0" not in str(refused.value)
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = put(tmp_path / "own" / "efficientnet_lite0.pth")
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as refused:
         load_embedder(
             "efficientnet_lite0",
             weights_dir=tmp_path / "own",
             cache_dir=tmp_path / "cache",
             purpose="query",
         )
-    assert is_one_sentence(str(told.value))
-    assert str(path) in str(told.value)
+    assert is_one_sentence(str(refused.value))
+    assert str(path) in str(refused.value)
     assert not list((tmp_path / "cache" / "networks").iterdir())
 
 
@@ -172,14 +172,14 @@ def test_weights_of_other_shapes_are_refused_in_one_sentence(tmp_path: Path) -> 
     (tmp_path / "own").mkdir()
     stem = np.zeros((16, 3, 3, 3), np.float32)
     save_file({"_conv_stem.weight": stem}, tmp_path / "own" / "efficientnet_lite0.safetensors")
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as refused:
         load_embedder(
             "efficientnet_lite0",
             weights_dir=tmp_path / "own",
             cache_dir=tmp_path / "cache",
             purpose="query",
         )
-    message = str(told.value)
+    message = str(refused.value)
     assert is_one_sentence(message)
     assert "efficientnet_lite0 do not fit its network" in message
     assert "_conv_stem.weight" in message or "Missing key" in message
@@ -240,16 +240,16 @@ BAD_DOWNLOADS = {
 
 
 @pytest.mark.parametrize("how", BAD_DOWNLOADS)
-def test_a_bad_download_is_told_and_nothing_of_it_stays(
+def test_a_bad_download_is_refused_and_nothing_of_it_stays(
     how: str, site: Site, tmp_path: Path
 ) -> None:
     page, words = BAD_DOWNLOADS[how]
     site.pages["/weights.pth"] = page
     model = published(f"{site.url}/weights.pth")
     assert model.weights is not None
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as refused:
         find(model, tmp_path, download=True)
-    message = str(told.value)
+    message = str(refused.value)
     assert is_one_sentence(message)
     for word in (words, model.weights.name, site.url, "RIS_WEIGHTS_DIR", "efficientnet_lite0"):
         assert word in message
@@ -258,12 +258,14 @@ def test_a_bad_download_is_told_and_nothing_of_it_stays(
     assert find(model, tmp_path, download=True)[0].read_bytes() == CONTENT
 
 
-def test_a_host_that_refuses_is_told(tmp_path: Path) -> None:
+def test_a_host_that_refuses_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(ModelError, match=f"127.0.0.1:{port}/weights.pth.*RIS_WEIGHTS_DIR") as told:
+    with pytest.raises(
+        ModelError, match=f"127.0.0.1:{port}/weights.pth.*RIS_WEIGHTS_DIR"
+    ) as refused:
         find(published(f"http://127.0.0.1:{port}/weights.pth"), tmp_path, download=True)
-    assert is_one_sentence(str(told.value))
+    assert is_one_sentence(str(refused.value))
     assert kept(tmp_path) == []
 
 
@@ -272,7 +274,7 @@ def test_a_folder_that_takes_no_download_is_named_with_the_setting(
 ) -> None:
     site.pages["/weights.pth"] = answer(CONTENT)
     put(tmp_path / "cache" / "weights")
-    with pytest.raises(StorageError, match="RIS_CACHE_DIR") as told:
+    with pytest.raises(StorageError, match="RIS_CACHE_DIR") as refused:
         find(published(f"{site.url}/weights.pth"), tmp_path, download=True)
-    assert is_one_sentence(str(told.value))
-    assert str(tmp_path / "cache" / "weights") in str(told.value)
+    assert is_one_sentence(str(refused.value))
+    assert str(tmp_path / "cache" / "weights") in str(refused.value)

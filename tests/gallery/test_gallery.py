@@ -351,9 +351,9 @@ def test_putting_a_gallery_in_place_can_stop_at_every_step(
         return run
 
     def build() -> int:
-        told: list[tuple[str, int, int]] = []
-        galleries.build(new, index="IVF100,SQ8", on_progress=lambda *what: told.append(what))
-        return next(done for stage, done, _ in told if stage == "embed")
+        progress: list[tuple[str, int, int]] = []
+        galleries.build(new, index="IVF100,SQ8", on_progress=lambda *what: progress.append(what))
+        return next(done for stage, done, _ in progress if stage == "embed")
 
     finish = Draft.finish
 
@@ -412,9 +412,9 @@ def test_a_first_build_stopped_while_it_is_put_in_place_is_no_gallery_yet(tmp_pa
     assert (home.folders("mine").indexes / "thumbnails.db").is_file()
     assert gallery_names(tmp_path / "indexes") == []
 
-    told: list[tuple[str, int, int]] = []
-    home.build(images, on_progress=lambda *what: told.append(what))
-    assert told[1] == ("embed", 45, 45), "nothing is embedded again"
+    progress: list[tuple[str, int, int]] = []
+    home.build(images, on_progress=lambda *what: progress.append(what))
+    assert progress[1] == ("embed", 45, 45), "nothing is embedded again"
     assert gallery_names(tmp_path / "indexes") == ["mine"]
 
 

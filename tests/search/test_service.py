@@ -1257,7 +1257,7 @@ def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_comm
         folders=home.folders("mine"),
         index="Flat",
         limit=None,
-        command="python3 create_index.py --data caltech256",
+        request={"data": "caltech256"},
         workers=1,
         on_progress=lambda stage, done, total: None,
     )

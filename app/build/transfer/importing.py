@@ -83,7 +83,7 @@ def import_embeddings(
     """Make a gallery of a folder of embeddings; see `app.build.transfer` for what is read.
 
     What `export_gallery` wrote comes back with the same ids, vectors, labels and thumbnails.
-    Vectors of others are brought to length 1. UsageError for a bad request, DatasetError
+    Vectors of others are brought to length 1. UsageError for options that cannot be, DatasetError
     for a folder that does not hold together, ModelError for missing weights, StorageError if the
     disk cannot take it.
     """
@@ -123,7 +123,7 @@ def import_embeddings(
 
 
 def _options(request: ImportRequest, exported: Exported | None) -> VectorOptions:
-    """Return the options of the request, and for the rest those of an exported gallery."""
+    """Return the request's options, and for the rest those of the exported gallery."""
     expand, alpha = request.expand, request.alpha
     if exported:
         known = exported.manifest
@@ -265,7 +265,7 @@ class _Known:
 def _seen(
     pictures: Path | None, record: ImageRecord, metadata: dict[str, Any]
 ) -> tuple[ImageRecord, bytes]:
-    """Return a record with its thumbnail, both made from the picture where the metadata lacks them.
+    """Return a record with its thumbnail, both made of the picture where the metadata lacks them.
 
     The thumbnail is b"" where there is no picture either.
     """
@@ -281,14 +281,14 @@ def _seen(
         image, (width, height) = decode.decode_and_measure(data, min_side=_THUMBNAIL_SIDE)
     except (OSError, ValueError, DecodeError):
         return record, thumbnail
-    completed = replace(
+    measured = replace(
         record,
         sha256=hashlib.sha256(data).hexdigest(),
         width=width,
         height=height,
         bytes=len(data),
     )
-    return completed, thumbnail or encode.thumbnail(image)
+    return measured, thumbnail or encode.thumbnail(image)
 
 
 def _is_thumbnail(data: bytes) -> bool:
