@@ -100,7 +100,7 @@ class _OwnQueries:
 
 def _floor(own: _OwnQueries, rows: Rows) -> float:
     """Return the score that all but a few of the gallery's own images reach with another one."""
-    found = asked.index.search(asked.queries(rows), 2, exact=True)
+    found = own.index.search(own.queries(rows), 2, exact=True)
     # The first row is the image itself, unless a copy of it stands before.
     best_other = np.where(found.rows[:, 0] == rows, found.scores[:, 1], found.scores[:, 0])
     return round(float(np.percentile(best_other, _FLOOR_PERCENT)), 4)

@@ -76,10 +76,10 @@ def fit_factory(factory: str, rows: int, dim: int) -> tuple[str, str]:
     return factory, ""
 
 
-def _with_note(asked: str, fitted: str, rows: int) -> tuple[str, str]:
+def _with_note(requested: str, fitted: str, rows: int) -> tuple[str, str]:
     """Return the string that can be trained, and a note where it is not the one requested."""
-    if fitted == asked:
-        return asked, ""
+    if fitted == requested:
+        return requested, ""
     instead = "they are searched exactly" if fitted == "Flat" else f"the index is {fitted}"
     return fitted, f"{rows} images are too few for {requested}: {instead}"
 

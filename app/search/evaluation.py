@@ -42,8 +42,8 @@ class _Subject:
         vector, stored = self.index.vector(row), self.gallery.stored
         if self.gallery.expansion is None:
             return vector
-        same = gallery.ids_of_content(gallery.images([row])[0].sha256)
-        return self.opened.as_compared(vector, [*same, row])
+        same = stored.ids_of_content(stored.images([row])[0].sha256)
+        return self.gallery.expand_query(vector, [*same, row])
 
     def alike(self, row: int) -> NDArray[np.bool_]:
         """Return (rows,) bool: True for the other images that share a label with `row`."""
@@ -188,7 +188,7 @@ def _precisions(subject: _Subject, rows: Rows, k: int) -> Iterator[tuple[float, 
 def _found_that_count(subject: _Subject, queries: NDArray[np.float32], rows: Rows, k: int) -> Rows:
     """Return the k others that count which the index finds for each; -1 where there are no more.
 
-    Those that do not count may come first: more are searched for until enough others are there.
+    Those that do not count may come first: k grows until enough others are found.
     """
     index = subject.index
     first = np.full((len(rows), k), -1, np.int64)

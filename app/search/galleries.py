@@ -1,4 +1,4 @@
-"""The galleries on disk → opened, again when they change, with their status and facts."""
+"""The galleries on disk → open galleries, reopened when they change, and their facts."""
 
 import threading
 import time
@@ -62,10 +62,10 @@ class SearchableGallery:
             )
         return vectors if self.projection is None else self.projection.apply(vectors)
 
-    def as_compared(
+    def expand_query(
         self, vector: NDArray[np.float32], without: Sequence[int]
     ) -> NDArray[np.float32]:
-        """Return the (dim,) unit vector that a query's own is compared as.
+        """Return the (dim,) unit vector that the gallery compares for a query's vector.
 
         Where the gallery expands queries, its nearest images are added, found through the index
         and without the rows in `without`.
@@ -219,7 +219,7 @@ class Galleries:
     def embedder_of(self, gallery: SearchableGallery) -> Embedder:
         """Return the model that this gallery was built with, loaded if need be.
 
-        ModelError, which says what to do, where it cannot be had: then only images of the
+        ModelError, which says what to do, where it cannot be loaded: then only images of the
         gallery can be queries.
         """
         manifest = gallery.stored.manifest

@@ -60,7 +60,7 @@ class Queries:
         own = gallery.stored.ids_of_content(sha256)
         itself = [*own, *_row_of(gallery, request)]  # else the query would be expanded by itself
         with watch.measure("rerank"):
-            asked = opened.as_compared(_moved(vector, request, opened), itself)
+            compared = gallery.expand_query(_with_examples(vector, request, gallery), itself)
         is_plain = request.edit.is_nothing and not (request.more or request.less)
         return QueryVector(compared, own, is_plain, notes)
 

@@ -104,7 +104,7 @@ class VectorOptions:
     def of(
         cls, pca: int | None = None, expand: int | None = None, alpha: float | None = None
     ) -> "VectorOptions":
-        """Return the options of those given; None where one is not.
+        """Return the options with the values that were given, None where one was not.
 
         >>> VectorOptions.of(expand=5)
         VectorOptions(pca=0, expand=5, alpha=3.0)
