@@ -1,4 +1,4 @@
-"""Reverse image search on one's own machine: folders → galleries, a picture → its neighbours.
+"""Reverse image search on your own machine: folders → galleries, a picture → its neighbours.
 
 From Python: ``from app import open_gallery, load_embedder, VectorStore``. They are loaded when they
 are first used, so that ``import app`` stays light.

@@ -1,18 +1,18 @@
 """Every error this application raises on purpose, with its HTTP status and its exit code.
 
 AppError
-├── UsageError            what was asked for does not exist or is out of range
+├── UsageError            what a request names does not exist or is out of range
 │   ├── SettingsError     an environment variable has a value that cannot be used
 │   ├── NotFoundError     no gallery, picture or data set of that name or id
-│   ├── SenderError       another site's page may have asked for it
-│   ├── TokenError        a program that asks needs the server's token
-│   ├── TooLargeError     more bytes were sent than are taken
-│   ├── MediaTypeError    the body is of a kind that is not read
-│   └── NoServerError     what the command line was to ask is no server of ours
+│   ├── SenderError       the request may come from another site's page
+│   ├── TokenError        a program's request needs the server's token
+│   ├── TooLargeError     more bytes were sent than are accepted
+│   ├── MediaTypeError    the body has a media type that is not read
+│   └── NoServerError     no server of this program answers the command line
 ├── QueryError            the query picture cannot be used
 │   ├── DecodeError       bytes that are not a picture that can be read
 │   └── FetchError        an address that gave no picture
-│       └── AddressError  an address that this server must not ask
+│       └── AddressError  an address that no request may be sent to
 ├── DatasetError          a data set's folder is missing or not laid out as published
 ├── GalleryError          a gallery on disk is damaged or does not belong together
 ├── ModelError            a model cannot run here (mostly: its weights are missing)
@@ -55,7 +55,7 @@ class AppError(Exception):
 
 
 class UsageError(AppError):
-    """What was asked for does not exist or is out of range."""
+    """What a request names does not exist or is out of range."""
 
     http_status = 422
     exit_code = 2
@@ -74,7 +74,7 @@ class NotFoundError(UsageError):
 
 
 class SenderError(UsageError):
-    """The page of another site may have asked for it."""
+    """The request may come from the page of another site."""
 
     http_status = 403
 
@@ -116,7 +116,7 @@ class FetchError(QueryError):
     """The address gave no picture.
 
     `retryable` if the same request may succeed later (a time-out, a busy server); `overloaded` if
-    the server asked for a pause, of `retry_after_seconds` (None: it did not say how long);
+    the server demanded a pause, of `retry_after_seconds` (None: it did not say how long);
     `unreachable` if no server answered.
     """
 

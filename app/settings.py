@@ -46,7 +46,7 @@ class Settings:
             )
         if self.hosts:
             return (
-                "No gallery can be made in the page while the server is asked under other names "
+                "No gallery can be made in the page while the server answers to other names "
                 f"({', '.join(sorted(self.hosts))}): start it without RIS_HOSTS for that."
             )
         if not is_loopback(self.host):

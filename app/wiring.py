@@ -54,7 +54,7 @@ def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
     """Return `evaluate`, given a gallery's name; NotFoundError if there is none."""
 
     def evaluate_named(name: str, **options: Any) -> Evaluation:
-        make_service(settings).folder(name)  # says what galleries there are
+        make_service(settings).folder(name)  # its error lists the galleries
         folders = Folders.of(name, settings.features_dir, settings.indexes_dir)
         return evaluate(folders, **options)
 
@@ -85,7 +85,7 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
 
 
 def model_asked(settings: Settings, model: str, pool: str | None) -> str:
-    """Return the name of the model that a person asked for: a name, or the path of a model file.
+    """Return the name of the model given by name or by the path of a model file.
 
     A file is taken into the folder of the settings. UsageError if there is no such model, file or
     pooling, or for a pooling of a file, which says itself how it is pooled; ModelError if the file
@@ -142,12 +142,12 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
     from app.build.transfer import import_embeddings
 
     builder = make_builder(settings).keywords
-    wanted = ("features_dir", "indexes_dir", "load_embedder", "find_model")
-    return partial(import_embeddings, **{key: builder[key] for key in wanted})
+    needed = ("features_dir", "indexes_dir", "load_embedder", "find_model")
+    return partial(import_embeddings, **{key: builder[key] for key in needed})
 
 
 def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, OnProgress], Survey]":
-    """Return what looks at a folder or, where that is None, at the gallery of a name."""
+    """Return the function that surveys a folder or, where that is None, a gallery."""
     from app.search.inspection import survey_folder, survey_gallery
 
     def survey(folder: Path | None, gallery: str, on_progress: OnProgress) -> "Survey":
@@ -164,7 +164,7 @@ def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, OnProgress
 
 
 def make_maker(settings: Settings) -> GalleryMaker:
-    """Return what makes galleries for the page, or says why it does not."""
+    """Return the gallery maker of the page; its `off` says why it makes none, if so."""
     return GalleryMaker(
         make_builder(settings),
         uploaded_dir=settings.datasets_dir / "uploaded",

@@ -138,9 +138,9 @@ def check_new(
     indexes_dir: Path,
     force: bool,
 ) -> None:
-    """Raise UsageError unless a gallery can be called so and made so.
+    """Raise UsageError unless a gallery can have this name, model, index and options.
 
-    One that exists already is a reason not to, unless `force` is set.
+    A gallery of that name must not exist yet, unless `force` is set.
     """
     check_name(name)
     check_factory(index, options.dim_of(model.dim))
@@ -315,6 +315,6 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
 
 
 def _skip(picture: Picture, reason: str) -> Skipped:
-    """Return why a picture is left out; the files of a list are named so that nobody knows them."""
+    """Return a skipped picture; a list's file names say nothing, so the id is named too."""
     readable = picture.path.encode(errors="backslashreplace").decode()
     return Skipped(readable, f"Its id is {picture.key!r}. {reason}" if picture.key else reason)

@@ -38,9 +38,9 @@ _TABLE = ("id_column", "url_column", "delimiter", "encoding", "label_column")
 class ListRequest:
     """What to build of which list: exactly one of `csv`, `parquet` and `webdataset`.
 
-    The columns, `delimiter` and `encoding` say how a table is read. `retry_failed` asks for the
-    pictures of an existing gallery that could not be had, and builds it anew if any came; what is
-    None is then as that gallery was built, and else what the command line's help names.
+    The columns, `delimiter` and `encoding` say how a table is read. `retry_failed` downloads the
+    pictures again that an existing gallery lacks, and builds it anew if any came; a field that is
+    None is then as that gallery was built, and else the default that the command line's help names.
     """
 
     name: str
@@ -148,7 +148,7 @@ def _is_retried(request: ListRequest, indexes_dir: Path) -> bool:
 
 
 def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> ListRequest:
-    """Return the request with what it leaves open as its gallery was built.
+    """Return the request, with the gallery's values for the fields that it leaves open.
 
     UsageError if it says anything else: the gallery would lose what it has.
     """
@@ -170,8 +170,8 @@ def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> Li
         "limit": built.get("limit"),
         **{key: Path(built[key]) for key in _LISTS if key in built},
     }
-    asked = {key: getattr(request, key) for key in (*_LISTS, *_HOW, *_TABLE)}
-    for key, value in asked.items():
+    given = {key: getattr(request, key) for key in (*_LISTS, *_HOW, *_TABLE)}
+    for key, value in given.items():
         value = value.resolve() if isinstance(value, Path) else value
         if value is not None and value != before.get(key):
             raise UsageError(
@@ -182,10 +182,10 @@ def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> Li
 
 
 def _with_defaults(request: ListRequest) -> ListRequest:
-    open_ones: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         key: each for key, each in _DEFAULTS.items() if getattr(request, key) is None
     }
-    return replace(request, **open_ones)
+    return replace(request, **defaults)
 
 
 def _kept(request: ListRequest) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _kept(request: ListRequest) -> dict[str, Any]:
 
 
 def _decoding(side: int) -> Callable[[bytes], None]:
-    """Return what raises DecodeError for a picture that the build would have to leave out."""
+    """Return a check that raises DecodeError for a picture that the build could not decode."""
     one_at_a_time = threading.Lock()  # a large picture takes a gigabyte
 
     def check(data: bytes) -> None:

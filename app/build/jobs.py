@@ -32,7 +32,7 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Archive:
-    """An uploaded ZIP of pictures: where it is, and what its owner calls it."""
+    """An uploaded ZIP of pictures: its file here, and its name on the visitor's machine."""
 
     file: Path
     name: str
@@ -40,7 +40,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class MakeRequest:
-    """What to make: a gallery called `name` of a folder on this machine, or of what came."""
+    """What to make: a gallery called `name` of a folder on this machine, or of uploads."""
 
     name: str
     model: str
@@ -167,7 +167,7 @@ class GalleryMaker:
             self._progress = Progress("running", request.name, "prepare")
 
     def go_on(self) -> None:
-        """Begin once more what was stopped; UsageError if there is nothing."""
+        """Resume the stopped build; UsageError if there is none."""
         last, collected = self._last, self._collected
         if not self.progress().can_go_on or last is None:
             raise UsageError("There is nothing to go on with: start a new gallery.")
@@ -175,7 +175,7 @@ class GalleryMaker:
         self._collected = collected
 
     def discard(self) -> None:
-        """Delete what a stopped build has done, and what was uploaded for it.
+        """Delete the draft of a stopped build, and the pictures uploaded for it.
 
         UsageError if nothing was stopped.
         """
@@ -190,7 +190,7 @@ class GalleryMaker:
             self._progress, self._last = Progress(), None
 
     def progress(self) -> Progress:
-        """Return how far it is."""
+        """Return the progress of the build."""
         return self._progress
 
     def cancel(self) -> None:

@@ -1,1 +1,1 @@
-"""The doors: how people and programs ask. No door knows another; all ask the search service."""
+"""The doors: how people and programs search. No door imports another; all use the service."""

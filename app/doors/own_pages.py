@@ -11,7 +11,7 @@ _CHANGE_NOTHING = {"GET", "HEAD", "OPTIONS"}
 
 
 class OwnPagesOnly:
-    """Refuses what the page of another site may have asked for, through its visitor's browser.
+    """Refuses requests that another site's page may have made through its visitor's browser.
 
     Such a page can post to any address. Under a name of its own that it lets lead to this machine
     (DNS rebinding) it could read the answers too, so a server that listens at a loopback address

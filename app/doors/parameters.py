@@ -21,11 +21,11 @@ JSON_TYPES: Mapping[str, Any] = {
 def with_parameters(function: Any, annotate: Callable[[Parameter], Any]) -> Signature:
     """Return a function's signature with the search parameters in place of its `*` or `**` one.
 
-    `annotate` gives the type that a library understands, with what else it shows of a parameter.
+    `annotate` gives the type that a library reads, with its description of the parameter.
     """
     own = Signature.from_callable(function, eval_str=True)
     starred = (Argument.VAR_POSITIONAL, Argument.VAR_KEYWORD)
-    named = [each for each in own.parameters.values() if each.kind not in starred]
+    kept = [each for each in own.parameters.values() if each.kind not in starred]
     more = [
         Argument(
             each.name,
@@ -35,7 +35,7 @@ def with_parameters(function: Any, annotate: Callable[[Parameter], Any]) -> Sign
         )
         for each in PARAMETERS
     ]
-    return own.replace(parameters=[*named, *more])
+    return own.replace(parameters=[*kept, *more])
 
 
 def default_of(parameter: Parameter) -> Any:

@@ -32,7 +32,7 @@ def problem(error: AppError, *, root: str = "") -> dict[str, Any]:
 
 
 def problem_of_status(status: int, detail: str) -> dict[str, Any]:
-    """Return the problem details of what HTTP's own status says enough of."""
+    """Return the problem details of an error that HTTP's own status describes well enough."""
     return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -53,10 +53,10 @@ def wrong_value(name: object, errors: Sequence[Mapping[str, Any]]) -> str:
         return f"{name} cannot be {value}: it may have {most} characters at most."
     if kind == "int_parsing_size":
         return f"{name} cannot be {value}: it has too many digits."
-    wanted = [_KINDS_OF_VALUES.get(each["type"].partition("_")[0]) for each in errors]
-    if None in wanted:
+    accepted = [_KINDS_OF_VALUES.get(each["type"].partition("_")[0]) for each in errors]
+    if None in accepted:
         return f"{name} cannot be {value}."
-    return f"{name} must be {' or '.join(map(str, wanted))}, not {value}."
+    return f"{name} must be {' or '.join(map(str, accepted))}, not {value}."
 
 
 def headers(status: int) -> dict[str, str]:
@@ -70,10 +70,10 @@ def headers(status: int) -> dict[str, str]:
 
 def kinds(root: type[AppError] = AppError) -> dict[str, type[AppError]]:
     """Return every kind of error by the name that a problem's `type` ends with."""
-    found = {kind(root): root}
+    by_name = {kind(root): root}
     for sub in root.__subclasses__():
-        found |= kinds(sub)
-    return found
+        by_name |= kinds(sub)
+    return by_name
 
 
 def kind(error: type[AppError]) -> str:
@@ -83,5 +83,5 @@ def kind(error: type[AppError]) -> str:
 
 
 def title(error: type[AppError]) -> str:
-    """Return what a kind of error means: the first sentence of its class's docstring."""
+    """Return the meaning of a kind of error: the first sentence of its class's docstring."""
     return " ".join((error.__doc__ or "").split()).partition(". ")[0].removesuffix(".")

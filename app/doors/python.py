@@ -48,7 +48,7 @@ def open_gallery(name: str = "", *, home: str | os.PathLike[str] | None = None) 
     """Return the gallery called `name`, by default the first that can be searched.
 
     It lies in the folder `home`, by default that of RIS_HOME; the other settings are read from
-    the environment too. NotFoundError names the galleries there are; GalleryError says what mends
+    the environment too. NotFoundError names the galleries there are; GalleryError says how to mend
     a damaged one.
     """
     service = make_service(_settings(home))
@@ -78,7 +78,7 @@ def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "
 
 
 class OpenGallery:
-    """One gallery, asked from Python: the answers are those of every other door.
+    """One gallery, searched from Python: the answers are those of every other door.
 
     For any number of threads. A picture is a path, a URL, a file's bytes, a PIL image or an
     (H, W, 3) uint8 array in RGB. A query is a picture, or an image of the gallery: its record, or
@@ -91,7 +91,7 @@ class OpenGallery:
         self._name = name
 
     def __len__(self) -> int:
-        """How many images it has."""
+        """Return the number of its images."""
         return self.info.facts.images
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class OpenGallery:
 
     @property
     def info(self) -> GalleryInfo:
-        """What there is to say of it: model, index, recall, sizes."""
+        """The gallery's facts: model, index, recall, sizes."""
         return self._service.gallery(self._name)
 
     def search(
@@ -134,7 +134,7 @@ class OpenGallery:
         return self._service.embed(self._request(query, id, **parameters))
 
     def image(self, public_id: PublicId) -> ImageRecord:
-        """Return the image that people know by this id; NotFoundError if there is none."""
+        """Return the image with this public id; NotFoundError if there is none."""
         return self._service.image(self._name, self._row(public_id))
 
     def thumbnail(self, image: PublicId | ImageRecord) -> bytes:
@@ -146,9 +146,9 @@ class OpenGallery:
         return self._service.vectors(self._name)
 
     def projected(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, dim) vectors that compare with `vectors()`, of (n, model_dim) of its model.
+        """Return (n, dim) vectors to compare with `vectors()`, for (n, model_dim) of its model.
 
-        Those are what `PictureEmbedder` gives, of texts too. Only a gallery of principal components
+        `PictureEmbedder` makes those, of texts too. Only a gallery of principal components
         changes them. UsageError for vectors of another length.
         """
         return self._service.projected(self._name, np.asarray(vectors, np.float32))
@@ -164,14 +164,14 @@ class OpenGallery:
 
     def _request(self, query: Query, public_id: PublicId | None, **given: Any) -> SearchRequest:
         check_only_one(("query", query), ("id", public_id))
-        asked = _query(query) if public_id is None else one_query(id=public_id)
-        return SearchRequest.of(asked, gallery=self._name, **given)
+        checked = _query(query) if public_id is None else one_query(id=public_id)
+        return SearchRequest.of(checked, gallery=self._name, **given)
 
 
 class PictureEmbedder:
     """A model, usable by itself: pictures → unit vectors, as a gallery of that model has them.
 
-    One of principal components has what `OpenGallery.projected` makes of them.
+    A gallery of principal components has them projected: see `OpenGallery.projected`.
     """
 
     def __init__(self, embedder: Embedder, settings: Settings) -> None:
@@ -185,7 +185,7 @@ class PictureEmbedder:
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
         return self._embedder.dim
 
     def embed(self, picture: Picture, *, box: Part = None) -> NDArray[np.float32]:
@@ -201,7 +201,7 @@ class PictureEmbedder:
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the (n, dim) float32 vectors of norm 1 of n texts, to compare with pictures'.
 
-        UsageError if the model knows no texts; `clip_vit_b_32` does.
+        UsageError if the model embeds no texts; `clip_vit_b_32` does.
         """
         return self._embedder.embed_texts(texts)
 

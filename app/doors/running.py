@@ -53,7 +53,7 @@ def announced(address: str, *, home: Path, cache_dir: Path) -> Iterator[None]:
 
 def servers_of(home: Path, cache_dir: Path) -> list[RunningServer]:
     """Return the servers that run on this machine and serve `home`, newest first."""
-    found = []
+    servers = []
     folder = cache_dir / _FOLDER
     with contextlib.suppress(OSError):
         if not _is_private(folder):
@@ -65,8 +65,8 @@ def servers_of(home: Path, cache_dir: Path) -> list[RunningServer]:
             if here and facts.get("home") == str(home) and isinstance(address, str):
                 server = RunningServer(address, path)
                 if server.is_running():
-                    found.append((path.stat().st_mtime_ns, server))
-    return [server for _, server in sorted(found, key=lambda each: each[0], reverse=True)]
+                    servers.append((path.stat().st_mtime_ns, server))
+    return [server for _, server in sorted(servers, key=lambda each: each[0], reverse=True)]
 
 
 @contextlib.contextmanager

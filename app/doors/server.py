@@ -20,7 +20,7 @@ from app.search.service import SearchService
 from app.settings import Settings
 from app.wiring import make_maker, make_service
 
-# The browser itself is told to ask nobody else: no font, script or beacon from another host.
+# The browser itself may load nothing from elsewhere: no font, script or beacon of another host.
 # Gradio needs inline scripts and styles, and compiles the page's small scripts.
 _CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "

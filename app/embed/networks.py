@@ -161,10 +161,10 @@ def _torchvision_features(variant: str, state: State) -> "torch.nn.Module":
     import torchvision
 
     network: Any = torchvision.models.get_model(variant, weights=None).features
-    wanted = network.state_dict()
-    if [_kind(item) for item in wanted.items()] != [_kind(item) for item in state.items()]:
+    expected = network.state_dict()
+    if [_kind(item) for item in expected.items()] != [_kind(item) for item in state.items()]:
         raise RuntimeError(f"its tensors are not those of {variant}, in their order")
-    network.load_state_dict(dict(zip(wanted, state.values(), strict=True)))
+    network.load_state_dict(dict(zip(expected, state.values(), strict=True)))
     return network  # type: ignore[no-any-return]
 
 

@@ -84,7 +84,7 @@ def is_sealed(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what changes when another file takes this name; None if there is no file."""
+    """Return the identity of the file that has this name now; None if there is no file."""
     try:
         facts = path.stat()
     except OSError:
@@ -93,14 +93,14 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def state_of(folder: Path) -> frozenset[tuple[object, ...]]:
-    """Return what changes when a file in a folder does; nothing if the folder cannot be read."""
-    found: set[tuple[object, ...]] = set()
+    """Return a state that differs once a file in a folder changes; empty if it cannot be read."""
+    state: set[tuple[object, ...]] = set()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             facts = entry.stat()
             when = facts.st_mtime_ns, facts.st_ctime_ns
-            found.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when))
-    return frozenset(found)
+            state.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when))
+    return frozenset(state)
 
 
 def sync(path: Path) -> None:

@@ -69,7 +69,7 @@ class Gallery:
 
     @property
     def projection_path(self) -> Path | None:
-        """What makes the gallery's vectors of its model's; None where they are the same."""
+        """The projection of the model's vectors; None where the gallery keeps those themselves."""
         return self._existing("projection")
 
     def replaced(self) -> bool:
@@ -107,7 +107,7 @@ class Gallery:
         labels: dict[int, list[str]] = {}
         for image, name in names:
             labels.setdefault(image, []).append(name)
-        found = {
+        records = {
             row: ImageRecord(
                 row,
                 path,
@@ -120,7 +120,7 @@ class Gallery:
             )
             for row, path, digest, width, height, size in rows
         }
-        return [found[image] for image in ids]
+        return [records[image] for image in ids]
 
     def ids_of_content(self, sha256: str) -> list[int]:
         """Return the ids of the images whose file has this SHA-256 (hex); none for '' (unknown)."""
@@ -133,9 +133,9 @@ class Gallery:
         return [row[0] for row in rows]
 
     def id_of(self, public_id: str) -> int:
-        """Return the id of the image that people know by `public_id`; NotFoundError if none is.
+        """Return the row of the image with the id `public_id`; NotFoundError if there is none.
 
-        That is its key in a gallery that has keys, and its row in any other.
+        The id is its key in a gallery that has keys, and its row in any other.
         """
         if not self._has_keys and re.fullmatch("[0-9]{1,9}", public_id):
             self._check_ids([int(public_id)])

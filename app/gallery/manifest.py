@@ -114,7 +114,7 @@ def recipe_of(parts: Iterable[object]) -> str:
 
 
 def mending_command(name: str, command: str | None) -> str:
-    """Return what to do about a damaged gallery, as far as is known without its database."""
+    """Return the command that mends a damaged gallery, guessed if its database is damaged too."""
     of_a_folder = f"python3 create_index.py --images DIR --name {name}"
     if command is None:
         data, dash, model = name.partition("-")  # no data set has a dash in its name

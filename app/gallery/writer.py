@@ -122,14 +122,15 @@ class Draft:
                     for row, i in enumerate(images, first)
                 ],
             )
-            named = [
+            image_labels = [
                 (row, name) for row, image in enumerate(images, first) for name in image.labels
             ]
             self._database.executemany(
-                "INSERT OR IGNORE INTO label (name) VALUES (?)", [(name,) for _, name in named]
+                "INSERT OR IGNORE INTO label (name) VALUES (?)",
+                [(name,) for _, name in image_labels],
             )
             self._database.executemany(
-                "INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", named
+                "INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", image_labels
             )
             keys = [(row, image.key) for row, image in enumerate(images, first) if image.key]
             if keys:
@@ -262,8 +263,8 @@ class Draft:
             return False
         self.done: int = progress[1]
         self.rows: int = self._database.execute("SELECT count(*) FROM image").fetchone()[0]
-        # Vectors and thumbnails are written before the database's commit: what it does not
-        # know of is cut off.
+        # Vectors and thumbnails are written before the database's commit: those beyond its
+        # rows are cut off.
         self._thumbnails.execute("DELETE FROM thumbnail WHERE image >= ?", [self.rows])
         self._thumbnails.commit()
         thumbnails = self._thumbnails.execute("SELECT count(*) FROM thumbnail").fetchone()[0]

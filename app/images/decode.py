@@ -90,10 +90,10 @@ def decode_and_measure(
 
 def format_of(data: bytes) -> PictureFormat:
     """Return the format of a picture by its first bytes; DecodeError if it is none that is read."""
-    found = formats.recognise(data)
-    if found is None:
+    kind = formats.recognise(data)
+    if kind is None:
         raise DecodeError(_why_not_a_picture(data))
-    return found
+    return kind
 
 
 class JpegFile(JpegImageFile):

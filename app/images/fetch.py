@@ -197,8 +197,8 @@ def _resolve(target: _Target, deadline: _Deadline, *, allow_loopback: bool) -> l
 
     def resolve() -> None:
         try:
-            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-            answers.put([(family, endpoint) for family, _, _, _, endpoint in found])
+            addresses = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            answers.put([(family, endpoint) for family, _, _, _, endpoint in addresses])
         except (OSError, ValueError) as error:
             answers.put(error)
 
@@ -306,7 +306,7 @@ def _read(host: str, response: http.client.HTTPResponse, max_bytes: int) -> byte
 
 
 def _retry_after(value: str) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3), if it is valid."""
+    """Return the seconds of a valid Retry-After header (RFC 9110, 10.2.3)."""
     if re.fullmatch("[0-9]{1,9}", value.strip()):
         return float(value)
     try:

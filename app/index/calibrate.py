@@ -1,4 +1,4 @@
-"""An index → the least effort that finds nearly all true neighbours, and how many it finds."""
+"""An index → the least effort that finds nearly all true neighbours, and its recall."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -56,18 +56,18 @@ def calibrate(
         return Calibration(SearchEffort(0, 0), 1.0, 1.0, 0)
     few = len(rows) < _FEW_ROWS
     choosing, reporting = (rows, rows) if few else (rows[::2], rows[1::2])
-    asked = _Asked(index, expansion)
-    floor = None if few else _floor(asked, reporting)
+    own = _OwnQueries(index, expansion)
+    floor = None if few else _floor(own, reporting)
     if index.exact_only:
         return Calibration(SearchEffort(0, 0), 1.0, 1.0, len(reporting), floor)
-    effort = _least_effort(asked, choosing, k)
-    queries = asked.queries(reporting)
+    effort = _least_effort(own, choosing, k)
+    queries = own.queries(reporting)
     truth = _true_neighbours(index, reporting, queries, k)
-    listed = index.shortlist(queries, effort)
+    shortlisted = index.shortlist(queries, effort)
     return Calibration(
         effort,
-        recall_raw=recall(truth, without_own(listed[:, : k + 1], reporting, k), k),
-        recall_reranked=recall(truth, listed, k),
+        recall_raw=recall(truth, without_own(shortlisted[:, : k + 1], reporting, k), k),
+        recall_reranked=recall(truth, shortlisted, k),
         queries=len(reporting),
         floor=floor,
     )
@@ -84,8 +84,8 @@ def recall(truth: Rows, found: Rows, k: int | None = None) -> float:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """An index, and how its own rows ask it."""
+class _OwnQueries:
+    """An index, and its own rows as queries."""
 
     index: VectorIndex
     expansion: Expansion | None
@@ -94,20 +94,20 @@ class _Asked:
         vectors = self.index.vectors(rows)
         if self.expansion is None:
             return vectors
-        own = rows[:, None].tolist()
-        return expanded(self.index, vectors, self.expansion, without=own, exact=True)
+        itself = rows[:, None].tolist()
+        return expanded(self.index, vectors, self.expansion, without=itself, exact=True)
 
 
-def _floor(asked: _Asked, rows: Rows) -> float:
+def _floor(own: _OwnQueries, rows: Rows) -> float:
     """Return the score that all but a few of the gallery's own images reach with another one."""
-    found = asked.index.search(asked.queries(rows), 2, exact=True)
+    found = own.index.search(own.queries(rows), 2, exact=True)
     # The first row is the image itself, unless a copy of it stands before.
     best_other = np.where(found.rows[:, 0] == rows, found.scores[:, 1], found.scores[:, 0])
     return round(float(np.percentile(best_other, _FLOOR_PERCENT)), 4)
 
 
-def _least_effort(asked: _Asked, rows: Rows, k: int) -> SearchEffort:
-    index, queries = asked.index, asked.queries(rows)
+def _least_effort(own: _OwnQueries, rows: Rows, k: int) -> SearchEffort:
+    index, queries = own.index, own.queries(rows)
     truth = _true_neighbours(index, rows, queries, k)
     most = min(index.rows, _MAX_CANDIDATES)
     steps = list(_steps(k, most))
@@ -135,8 +135,8 @@ def _target_test(
     def reaches_target(candidates: int) -> bool:
         places = at_most
         if places is None:
-            listed = index.shortlist(queries, SearchEffort(effort.probes, candidates))
-            places = _places(truth, listed)
+            shortlisted = index.shortlist(queries, SearchEffort(effort.probes, candidates))
+            places = _places(truth, shortlisted)
         hits = np.minimum((places < candidates).sum(axis=1), k) / k
         # A sample's mean is above the true one as often as below; less two standard errors it
         # rarely is, and so the rows that report mostly reach the target too.
@@ -165,19 +165,19 @@ def _cost(index: VectorIndex, effort: SearchEffort) -> float:
 
 def _true_neighbours(index: VectorIndex, rows: Rows, queries: Vectors, k: int) -> Rows:
     """Return (q, k or more) rows: the k nearest and those that tie with the k-th; then _NO_ROW."""
-    found = index.search(queries, k + 1 + _MOST_TIES, exact=True)
-    order = kept_first(found.rows == rows[:, None])
-    ordered = np.take_along_axis(found.rows, order, axis=1)
-    scores = np.take_along_axis(found.scores, order, axis=1)
+    neighbours = index.search(queries, k + 1 + _MOST_TIES, exact=True)
+    order = kept_first(neighbours.rows == rows[:, None])
+    ordered = np.take_along_axis(neighbours.rows, order, axis=1)
+    scores = np.take_along_axis(neighbours.scores, order, axis=1)
     tying = scores >= scores[:, k - 1 : k]
     tying[:, -1] = False  # the query itself, or the last of more than enough
     return np.where(tying, ordered, _NO_ROW)[:, : int(tying.sum(axis=1).max())]
 
 
-def _places(truth: Rows, listed: Rows) -> NDArray[np.int64]:
-    """Return where each of (q, k) true rows stands in (q, c) listed rows; c where it does not."""
-    places = np.full(truth.shape, listed.shape[1], np.int64)
-    for place, (true_rows, row_list) in enumerate(zip(truth, listed, strict=True)):
+def _places(truth: Rows, shortlisted: Rows) -> NDArray[np.int64]:
+    """Return the place of each of (q, k) true rows in (q, c) shortlisted rows; c if it has none."""
+    places = np.full(truth.shape, shortlisted.shape[1], np.int64)
+    for place, (true_rows, row_list) in enumerate(zip(truth, shortlisted, strict=True)):
         _, at_true, at_list = np.intersect1d(true_rows, row_list, return_indices=True)
         places[place, at_true] = at_list
     return places

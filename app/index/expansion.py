@@ -35,11 +35,11 @@ def expanded(
     The images are found through the index, or by an `exact` search; `without` names for each query
     the rows that are not to be among them, such as its own. Images of a score below 0 add nothing.
     """
-    asked = expansion.neighbours + max(map(len, without), default=0)
-    found = index.search(queries, asked, exact=exact)
+    depth = expansion.neighbours + max(map(len, without), default=0)
+    neighbours = index.search(queries, depth, exact=exact)
     moved = np.empty_like(queries)
     for place, (query, rows, scores) in enumerate(
-        zip(queries, found.rows, found.scores, strict=True)
+        zip(queries, neighbours.rows, neighbours.scores, strict=True)
     ):
         others = np.flatnonzero(~np.isin(rows, np.array(without[place], np.int64)))
         added = others[: expansion.neighbours]

@@ -1,4 +1,4 @@
-"""The part of FAISS's factory language that is taken here, and what a number of rows can train.
+"""The accepted part of FAISS's factory language, and what a number of rows can train.
 
 A string with a colon (`numpy:IVF100,PQ8`) is another package's: see app/index/plugins.py.
 """
@@ -76,12 +76,12 @@ def fit_factory(factory: str, rows: int, dim: int) -> tuple[str, str]:
     return factory, ""
 
 
-def _with_note(asked: str, fitted: str, rows: int) -> tuple[str, str]:
+def _with_note(requested: str, fitted: str, rows: int) -> tuple[str, str]:
     """Return the string that can be trained, and a note where it is not the one requested."""
-    if fitted == asked:
-        return asked, ""
+    if fitted == requested:
+        return requested, ""
     instead = "they are searched exactly" if fitted == "Flat" else f"the index is {fitted}"
-    return fitted, f"{rows} images are too few for {asked}: {instead}"
+    return fitted, f"{rows} images are too few for {requested}: {instead}"
 
 
 def inner_of(index: Any) -> Any:

@@ -44,24 +44,24 @@ class FlatVectors:
 
     def search(self, queries: Vectors, k: int) -> Neighbours:
         """Return the k nearest rows of each of (q, dim) unit vectors; every row is compared."""
-        return self._search(queries, k, listed=min(self.rows, k + _MORE))
+        return self._search(queries, k, compared=min(self.rows, k + _MORE))
 
-    def _search(self, queries: Vectors, k: int, *, listed: int) -> Neighbours:
-        """Return them of the rows with the `listed` largest products, or of more as need be."""
-        products, rows = self.index.search(queries, listed)
-        found = in_order(rows, self.cosines(products, rows), k, candidates=self.rows)
-        if listed == self.rows:
-            return found
-        # A row that is not listed has no larger product than the last one that is. If it is short
+    def _search(self, queries: Vectors, k: int, *, compared: int) -> Neighbours:
+        """Return them of the rows with the `compared` largest products, or of more as need be."""
+        products, rows = self.index.search(queries, compared)
+        neighbours = in_order(rows, self.cosines(products, rows), k, candidates=self.rows)
+        if compared == self.rows:
+            return neighbours
+        # A row beyond them has no larger product than the last of them. If it is short
         # enough it may still be nearer than the k-th, or tie with it and come before.
         least = products[:, -1]
         shortest, longest = self._extremes
-        unlisted = np.clip(np.where(least > 0, least / shortest, least / longest), -1, 1)
-        unsure = found.scores[:, -1] <= unlisted
+        best_other = np.clip(np.where(least > 0, least / shortest, least / longest), -1, 1)
+        unsure = neighbours.scores[:, -1] <= best_other
         if unsure.any():
-            more = self._search(queries[unsure], k, listed=min(self.rows, 4 * listed))
-            found.rows[unsure], found.scores[unsure] = more.rows, more.scores
-        return found
+            more = self._search(queries[unsure], k, compared=min(self.rows, 4 * compared))
+            neighbours.rows[unsure], neighbours.scores[unsure] = more.rows, more.scores
+        return neighbours
 
     @cached_property
     def _lengths(self) -> Vectors:

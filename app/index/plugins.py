@@ -2,7 +2,7 @@
 
 A package offers one by an entry point of the group `reverse_image_search.shortlists`; its name is
 what stands before the colon, its value a `ShortlistMaker`. Ours: `numpy`, the paper's IVFPQ of
-lab/ivfpq.py, as in `numpy:IVF100,PQ8`. The application asks for no more than the two protocols
+lab/ivfpq.py, as in `numpy:IVF100,PQ8`. The application needs no more than the two protocols
 below; what it does with any shortlist it does with these: it chooses probes and candidates,
 compares the candidates exactly with the stored vectors, and those of a query whose cells run dry
 with all of them.
@@ -31,15 +31,15 @@ Rows = NDArray[np.int64]
 
 
 class Shortlist(Protocol):
-    """What is asked of a shortlist; from several threads at once, but for `add`."""
+    """A trained shortlist; several threads may use it at once, but for `add`."""
 
     @property
     def rows(self) -> int:
-        """How many vectors were added."""
+        """The number of vectors that were added."""
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
 
     @property
     def cells(self) -> int:
@@ -78,13 +78,13 @@ class ShortlistMaker(Protocol):
         """Raise UsageError, saying what can be had, unless such a shortlist can be made."""
 
     def fit(self, wanted: str, rows: int, dim: int) -> str:
-        """Return what `rows` vectors can train instead; "Flat" if they are too few for any."""
+        """Return the string that `rows` vectors can train instead; "Flat" if too few for any."""
 
     def train(self, vectors: Vectors, wanted: str) -> NewShortlist:
         """Return an empty shortlist that learnt from (n, dim) unit vectors."""
 
     def load(self, file: BinaryIO) -> Shortlist:
-        """Return what `save` wrote; ValueError if it is anything else, or cut short."""
+        """Return a shortlist that `save` wrote; ValueError if it is anything else, or cut short."""
 
 
 def split(factory: str) -> tuple[str, str]:
@@ -93,8 +93,8 @@ def split(factory: str) -> tuple[str, str]:
     >>> split("numpy:IVF100,PQ8"), split("IVF100,PQ8")
     (('numpy', 'IVF100,PQ8'), ('', 'IVF100,PQ8'))
     """
-    named = _NAMED.fullmatch(factory)
-    return (named[1], named[2]) if named else ("", factory)
+    match = _NAMED.fullmatch(factory)
+    return (match[1], match[2]) if match else ("", factory)
 
 
 def maker_named(name: str) -> ShortlistMaker:

@@ -29,12 +29,12 @@ class Projection:
 
     @property
     def dim(self) -> int:
-        """How many numbers a projected vector has."""
+        """The dimension of a projected vector."""
         return int(self.components.shape[0])
 
     @property
     def from_dim(self) -> int:
-        """How many numbers the model's own vectors have."""
+        """The dimension of the model's own vectors."""
         return int(self.components.shape[1])
 
     def apply(self, vectors: NDArray[np.floating[Any]]) -> Vectors:
@@ -55,7 +55,7 @@ class Projection:
 
     @classmethod
     def read(cls, path: Path) -> "Projection":
-        """Return what `write` wrote; GalleryError if the file is none, or is not there.
+        """Return the projection that `write` wrote; GalleryError if the file is none, or missing.
 
         Whether it is the gallery's own file is for its manifest to say.
         """
@@ -63,8 +63,8 @@ class Projection:
         from safetensors.numpy import load
 
         try:
-            found = load(path.read_bytes())
-            read = cls(found["mean"], found["components"])
+            tensors = load(path.read_bytes())
+            read = cls(tensors["mean"], tensors["components"])
         except (OSError, SafetensorError, KeyError) as exc:
             raise GalleryError(f"{path} holds no projection of vectors.") from exc
         arrays = (read.mean, read.components)

@@ -91,7 +91,7 @@ class VectorIndex:
         """True where the number of candidates decides how far the shortlist is walked."""
         if isinstance(self._short, FaissShortlist):
             return self._short.is_graph
-        return not self.cells  # nobody knows how another package's goes about it
+        return not self.cells  # how another package's works is not known
 
     def vector(self, row: int) -> Vectors:
         """Return the stored (dim,) float32 vector of a row, of norm 1."""
@@ -123,14 +123,14 @@ class VectorIndex:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
         if exact or self._short is None:
             return self._flat.search(queries, k)
-        found = self._search_refined(self._flat, queries, k, candidates)
-        # The cells visited may hold fewer rows than k. People asked for k: compare every vector,
+        neighbours = self._search_refined(self._flat, queries, k, candidates)
+        # The cells visited may hold fewer rows than k. A search promises k: compare every vector,
         # for these queries alone.
-        if found.rows.min(initial=0) < 0:
-            dry = (found.rows < 0).any(axis=1)
+        if neighbours.rows.min(initial=0) < 0:
+            dry = (neighbours.rows < 0).any(axis=1)
             again = self._flat.search(queries[dry], k)
-            found.rows[dry], found.scores[dry] = again.rows, again.scores
-        return found
+            neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
+        return neighbours
 
     def search_among(self, query: Vectors, k: int, among: Rows) -> Neighbours:
         """Return the min(k, n) nearest of (n,) rows to one (dim,) unit vector; each is compared."""
@@ -155,11 +155,11 @@ class VectorIndex:
             return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
         _, rows = self._required_shortlist.search(queries, candidates, self.effort.probes)
         products = np.zeros(rows.shape, np.float32)
-        for query, found, into in zip(queries, rows, products, strict=True):
-            there = found >= 0
+        for query, candidate_rows, into in zip(queries, rows, products, strict=True):
+            filled = candidate_rows >= 0
             # Not `@`: it may give equal vectors unequal scores, by where they stand, and the order
             # of equal pictures would change with the batch.
-            into[there] = np.einsum("nd,d->n", flat.vectors(found[there]), query)
+            into[filled] = np.einsum("nd,d->n", flat.vectors(candidate_rows[filled]), query)
         return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
 
     def _make_refine_parameters(self, candidates: int) -> Any:
@@ -184,17 +184,17 @@ class VectorIndex:
 
     def _candidates(self, k: int) -> int:
         # They were calibrated for k = 10; recall stays about the same with the same ratio.
-        wanted = self.effort.candidates * max(1.0, k / CALIBRATION_K)
-        return min(self.rows, max(k, math.ceil(wanted)))
+        in_proportion = self.effort.candidates * max(1.0, k / CALIBRATION_K)
+        return min(self.rows, max(k, math.ceil(in_proportion)))
 
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
         scores, rows = self._required_shortlist.search(queries, effort.candidates, effort.probes)
-        found = in_order(rows, scores, k, candidates=0)
-        dry = (found.rows < 0).any(axis=1)
+        neighbours = in_order(rows, scores, k, candidates=0)
+        dry = (neighbours.rows < 0).any(axis=1)
         if dry.any():
             again = self._search_every_code(queries[dry], k)
-            found.rows[dry], found.scores[dry] = again.rows, again.scores
-        return found
+            neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
+        return neighbours
 
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells

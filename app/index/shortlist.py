@@ -1,4 +1,4 @@
-"""A shortlist's file → what a search asks of it, whoever made it."""
+"""A shortlist's file → a `Shortlist`, whichever package made it."""
 
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"
@@ -23,12 +23,12 @@ class FaissShortlist:
 
     @property
     def rows(self) -> int:
-        """How many vectors it holds."""
+        """The number of vectors it holds."""
         return int(self.index.ntotal)
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
         return int(self.index.d)
 
     @property

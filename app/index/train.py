@@ -29,7 +29,7 @@ def write_vectors(
 ) -> None:
     """Write (n, dim) fp16 vectors as the flat index that exact search and re-ranking read.
 
-    With a `projection` what it makes of them is written.
+    With a `projection` the projected vectors are written.
     """
     rows, dim = vectors.shape
     dim = projection.dim if projection else dim

@@ -1,4 +1,4 @@
-"""Vectors of anyone's own with their names → the nearest of them; in memory, no gallery needed."""
+"""Your own named vectors → the nearest of them; in memory, no gallery needed."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ class VectorStore:
             self.add(vectors, ids)
 
     def __len__(self) -> int:
-        """How many vectors there are."""
+        """Return the number of vectors."""
         return len(self._ids)
 
     @property
@@ -39,7 +39,7 @@ class VectorStore:
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has; 0 while there is none."""
+        """The dimension of a vector; 0 while there is none."""
         return 0 if self._index is None else int(self._index.d)
 
     def add(self, vectors: ArrayLike, ids: Sequence[Hashable] | None = None) -> None:
@@ -64,7 +64,7 @@ class VectorStore:
         return self.search_many(np.atleast_2d(np.asarray(query, np.float32)), k)[0]
 
     def search_many(self, queries: ArrayLike, k: int = 10) -> list[list[tuple[Hashable, float]]]:
-        """Return what `search` does for each of (q, dim) vectors."""
+        """Return for each of (q, dim) vectors the list that `search` returns."""
         if k < 1:
             raise UsageError(f"k must be 1 or more, not {k}.")
         units = self._units(queries)
@@ -86,16 +86,16 @@ class VectorStore:
     def _units(self, vectors: ArrayLike) -> Vectors:
         array = np.asarray(vectors, np.float32)
         if array.ndim != 2 or (self.dim and array.shape[1] != self.dim):
-            wanted = f"(n, {self.dim or 'dim'})"
-            raise UsageError(f"Vectors must be an array of shape {wanted}, not {array.shape}.")
+            shape = f"(n, {self.dim or 'dim'})"
+            raise UsageError(f"Vectors must be an array of shape {shape}, not {array.shape}.")
         lengths = np.linalg.norm(array, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise UsageError("A vector of zeros, or of what is no number, is like nothing at all.")
         return unit(array)
 
     def _check_new(self, names: Iterable[Hashable]) -> None:
-        there = set(self._ids)
+        taken = set(self._ids)
         for name in names:
-            if name in there:
+            if name in taken:
                 raise UsageError(f"The id {name!r} is there already: every vector has its own.")
-            there.add(name)
+            taken.add(name)

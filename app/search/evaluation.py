@@ -1,4 +1,4 @@
-"""A gallery → how many of the true neighbours its index finds, and how often labels agree."""
+"""A gallery → the recall of its index, and how often the labels of neighbours agree."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.errors import GalleryError
 from app.gallery import Folders, Gallery
 from app.index import SearchEffort, VectorIndex, recall
-from app.search.galleries import Opened, opened_of
+from app.search.galleries import SearchableGallery, searchable
 from app.values import Evaluation
 from app.values.vectors import kept_first
 
@@ -24,7 +24,7 @@ OnProgress = Callable[[int, int], None]
 class _Subject:
     """An open gallery, and the rows that have each label."""
 
-    opened: Opened
+    gallery: SearchableGallery
     labels: list[tuple[str, ...]]
     rows_of: dict[str, Rows]
     counts: NDArray[np.bool_]
@@ -32,18 +32,18 @@ class _Subject:
     @property
     def index(self) -> VectorIndex:
         """Its index."""
-        return self.opened.index
+        return self.gallery.index
 
     def queries(self, rows: Rows) -> NDArray[np.float32]:
-        """Return the (n, dim) unit vectors that a search by these ids asks with."""
+        """Return the (n, dim) unit vectors of searches by these rows' ids."""
         return np.stack([self._query(int(row)) for row in rows])
 
     def _query(self, row: int) -> NDArray[np.float32]:
-        vector, gallery = self.index.vector(row), self.opened.gallery
-        if self.opened.expansion is None:
+        vector, stored = self.index.vector(row), self.gallery.stored
+        if self.gallery.expansion is None:
             return vector
-        same = gallery.ids_of_content(gallery.images([row])[0].sha256)
-        return self.opened.as_compared(vector, [*same, row])
+        same = stored.ids_of_content(stored.images([row])[0].sha256)
+        return self.gallery.expand_query(vector, [*same, row])
 
     def alike(self, row: int) -> NDArray[np.bool_]:
         """Return (rows,) bool: True for the other images that share a label with `row`."""
@@ -67,7 +67,7 @@ def evaluate(
     recall@k: the share of the k nearest by exact search that the index finds too, as it is and
     re-ranked. precision@k: the share of the k found that have a label of the query's. mAP: over
     the exact ranking of all images, the mean of the precision at each right one. Images with the
-    label `without` are neither asked nor counted in these two; nor are queries whose labels no
+    label `without` are neither queries nor counted in these two; nor are queries whose labels no
     other image has. Those are None where there is no such query. `on_progress` gets the queries
     done and all of them. GalleryError if the vectors, which exact search needs, are not here.
     """
@@ -146,7 +146,7 @@ def _subject(gallery: Gallery, without: str) -> _Subject:
     if without:
         counts[gallery.ids_of_label(without)] = False
     arrays = {name: np.array(rows, np.int64) for name, rows in rows_of.items()}
-    return _Subject(opened_of(gallery), labels, arrays, counts)
+    return _Subject(searchable(gallery), labels, arrays, counts)
 
 
 def _recalls(
@@ -156,11 +156,11 @@ def _recalls(
     anything = np.ones(index.rows, bool)
     truth = others_that_count(index.search(queries, k + 1, exact=True).rows, rows, anything, k)
     found = others_that_count(index.search(queries, k + 1).rows, rows, anything, k)
-    listed = found
+    shortlisted = found
     if not index.exact_only:
         shortlist = index.shortlist(queries, SearchEffort(index.effort.probes, k + 1))
-        listed = others_that_count(shortlist, rows, anything, k)
-    return np.array([recall(truth, listed), recall(truth, found)])
+        shortlisted = others_that_count(shortlist, rows, anything, k)
+    return np.array([recall(truth, shortlisted), recall(truth, found)])
 
 
 def _precisions(subject: _Subject, rows: Rows, k: int) -> Iterator[tuple[float, float, float]]:
@@ -188,18 +188,18 @@ def _precisions(subject: _Subject, rows: Rows, k: int) -> Iterator[tuple[float, 
 def _found_that_count(subject: _Subject, queries: NDArray[np.float32], rows: Rows, k: int) -> Rows:
     """Return the k others that count which the index finds for each; -1 where there are no more.
 
-    Those that do not count may come first: more are searched for until enough others are there.
+    Those that do not count may come first: k grows until enough others are found.
     """
     index = subject.index
     first = np.full((len(rows), k), -1, np.int64)
-    lacking, asked = np.arange(len(rows)), k + 1
+    lacking, depth = np.arange(len(rows)), k + 1
     while len(lacking):
-        found = index.search(queries[lacking], asked).rows
+        found = index.search(queries[lacking], depth).rows
         first[lacking] = others_that_count(found, rows[lacking], subject.counts, k)
-        if asked == index.rows:
+        if depth == index.rows:
             break
         lacking = lacking[(first[lacking] < 0).any(axis=1)]
-        asked = min(4 * asked, index.rows)
+        depth = min(4 * depth, index.rows)
     return first
 
 

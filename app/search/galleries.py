@@ -1,4 +1,4 @@
-"""The galleries on disk → opened, again when they change, with their status and facts."""
+"""The galleries on disk → open galleries, reopened when they change, and their facts."""
 
 import threading
 import time
@@ -20,25 +20,25 @@ from app.values import GalleryInfo, ImageRecord
 
 
 @dataclass(frozen=True)
-class Opened:
-    """An open gallery, its index, and what it does to vectors and queries.
+class SearchableGallery:
+    """An open gallery, its index, and how it changes vectors and queries.
 
     `since` is when it was opened, in monotonic seconds.
     """
 
-    gallery: Gallery
+    stored: Gallery
     index: VectorIndex
     projection: Projection | None = None
     expansion: Expansion | None = None
     since: float = field(default_factory=time.monotonic)
 
     def was_built_with(self, embedder: Embedder) -> bool:
-        """Return whether a model made the vectors, with these weights and in this way."""
+        """Return whether it was built with this model's weights, precision and preprocessing."""
         return not self.difference_to(embedder)
 
     def difference_to(self, embedder: Embedder) -> str:
-        """Return what the gallery was built with, where the model here has another; '' if not."""
-        manifest = self.gallery.manifest
+        """Return how the model here differs from the one of the build; '' if it does not."""
+        manifest = self.stored.manifest
         if embedder.weights_sha256 != manifest.weights_sha256:
             return f"other weights of {manifest.model} than are here"
         if embedder.precision != manifest.precision:
@@ -49,26 +49,26 @@ class Opened:
             return f"another preparation of the pictures for {manifest.model} than is made here"
         return ""
 
-    def of_model(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the gallery's (n, dim) unit vectors of its model's own (n, model_dim).
+    def projected(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, dim) unit vectors of the gallery for (n, model_dim) vectors of its model.
 
         UsageError for vectors of another length.
         """
-        wanted = self.projection.from_dim if self.projection else self.index.dim
-        if vectors.ndim != 2 or vectors.shape[1] != wanted:
+        model_dim = self.projection.from_dim if self.projection else self.index.dim
+        if vectors.ndim != 2 or vectors.shape[1] != model_dim:
             raise UsageError(
-                f"The model of {self.gallery.name}, {self.gallery.manifest.model}, makes vectors "
-                f"of {wanted} numbers: give an array (n, {wanted}), not {vectors.shape}."
+                f"The model of {self.stored.name}, {self.stored.manifest.model}, makes vectors "
+                f"of {model_dim} numbers: give an array (n, {model_dim}), not {vectors.shape}."
             )
         return vectors if self.projection is None else self.projection.apply(vectors)
 
-    def as_compared(
+    def expand_query(
         self, vector: NDArray[np.float32], without: Sequence[int]
     ) -> NDArray[np.float32]:
-        """Return the (dim,) unit vector that a query's own is compared as.
+        """Return the (dim,) unit vector that the gallery compares for a query's vector.
 
-        Where the gallery expands queries that is along it and its nearest images, which are found
-        through the index; those `without` are not among them.
+        Where the gallery expands queries, its nearest images are added, found through the index
+        and without the rows in `without`.
         """
         if self.expansion is None:
             return vector
@@ -78,23 +78,23 @@ class Opened:
         return moved
 
 
-def opened_of(gallery: Gallery) -> Opened:
-    """Return a gallery with its index; GalleryError if the files do not belong together."""
-    manifest, projection_path = gallery.manifest, gallery.projection_path
+def searchable(stored: Gallery) -> SearchableGallery:
+    """Return a stored gallery with its index; GalleryError if the files do not belong together."""
+    manifest, projection_path = stored.manifest, stored.projection_path
     index = VectorIndex(
-        vectors=gallery.vectors_path,
-        shortlist=gallery.shortlist_path,
+        vectors=stored.vectors_path,
+        shortlist=stored.shortlist_path,
         effort=SearchEffort(manifest.probes, manifest.candidates),
     )
     projection = Projection.read(projection_path) if projection_path else None
     dim = projection.dim if projection else manifest.dim
     if (index.rows, index.dim, dim) != (manifest.images, manifest.dim, manifest.dim):
         raise GalleryError(
-            f"The index of {gallery.name} does not belong to its database. "
+            f"The index of {stored.name} does not belong to its database. "
             f"Run: {manifest.command} --force"
         )
     expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
-    return Opened(gallery, index, projection, expansion)
+    return SearchableGallery(stored, index, projection, expansion)
 
 
 class Galleries:
@@ -107,7 +107,7 @@ class Galleries:
         self._features_dir = features_dir
         self._indexes_dir = indexes_dir
         self._models = models
-        self._opened: dict[str, Opened] = {}
+        self._open_galleries: dict[str, SearchableGallery] = {}
         self._refused: dict[str, tuple[object, str]] = {}  # its files as they were, and why
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
@@ -127,15 +127,15 @@ class Galleries:
     def info(self, name: str) -> GalleryInfo:
         """Return a gallery's status and manifest; NotFoundError if there is none."""
         try:
-            opened = self.open(name)
+            gallery = self.open(name)
         except GalleryError as exc:
             return GalleryInfo(name, refused=str(exc))
-        manifest = opened.gallery.manifest
+        manifest = gallery.stored.manifest
         return GalleryInfo(
             name,
-            uploads_off=self.uploads_off(opened),
-            pictures_missing=self.pictures_missing(opened.gallery),
-            approximate=opened.index.approximate,
+            uploads_off=self.uploads_off(gallery),
+            pictures_missing=self.pictures_missing(gallery.stored),
+            approximate=gallery.index.approximate,
             disk_bytes=sum(file.bytes for file in manifest.files.values()),
             manifest=manifest,
         )
@@ -158,81 +158,81 @@ class Galleries:
             "make one with python3 create_index.py --images DIR --name NAME."
         )
 
-    def open(self, name: str) -> Opened:
+    def open(self, name: str) -> SearchableGallery:
         """Return a gallery, opened if need be; NotFoundError, GalleryError if it is damaged."""
-        opened = self._opened.get(name)
-        if opened is not None and not opened.gallery.replaced():
-            return opened
+        gallery = self._open_galleries.get(name)
+        if gallery is not None and not gallery.stored.replaced():
+            return gallery
         self._raise_if_still_refused(name)
         with self._opening:
-            opened = self._opened.get(name)
-            if opened is not None and not opened.gallery.replaced():
-                return opened
+            gallery = self._open_galleries.get(name)
+            if gallery is not None and not gallery.stored.replaced():
+                return gallery
             self._raise_if_still_refused(name)
-            self._opened.pop(name, None)
+            self._open_galleries.pop(name, None)
             files = self._files_of(name)
             try:
-                opened = self._opened[name] = self._open(name)
+                gallery = self._open_galleries[name] = self._open(name)
             except GalleryError as exc:
                 if exc.__cause__ is None or isinstance(exc.__cause__, AppError):
                     self._refused[name] = files, str(exc)  # else it may pass: it could not be read
                 raise
             self._refused.pop(name, None)
-            return opened
+            return gallery
 
-    def _open(self, name: str) -> Opened:
-        gallery = open_gallery(name, features_dir=self._features_dir, indexes_dir=self._indexes_dir)
+    def _open(self, name: str) -> SearchableGallery:
+        stored = open_gallery(name, features_dir=self._features_dir, indexes_dir=self._indexes_dir)
         try:
-            return opened_of(gallery)
+            return searchable(stored)
         except GalleryError:
-            gallery.close()
+            stored.close()
             raise
 
     def _raise_if_still_refused(self, name: str) -> None:
-        """Raise what a damaged gallery was refused with: finding out took a hash of every file."""
+        """Raise the error of a damaged gallery again: finding it took a hash of every file."""
         files, why = self._refused.get(name, (None, ""))
         if why and self._files_of(name) == files:
             raise GalleryError(why)
 
     def _files_of(self, name: str) -> object:
-        """Return what changes when a file of a gallery does; None if there is no such gallery."""
+        """Return a state that differs once a file of a gallery changes; None if there is none."""
         if name not in self.names():
             return None
         return [state_of(folder / name) for folder in (self._indexes_dir, self._features_dir)]
 
-    def uploads_off(self, opened: Opened) -> str:
+    def uploads_off(self, gallery: SearchableGallery) -> str:
         """Return why this gallery takes no new pictures as queries; '' if it does.
 
         A model that is still to be loaded counts as one that will run: nobody waits here.
         """
-        manifest = opened.gallery.manifest
+        manifest = gallery.stored.manifest
         if manifest.preprocessing and not self._models.is_known(
-            manifest.model, fits=opened.was_built_with, since=opened.since
+            manifest.model, fits=gallery.was_built_with, since=gallery.since
         ):
             return ""
         try:
-            self.embedder_of(opened)
+            self.embedder_of(gallery)
         except ModelError as exc:
             return str(exc)
         return ""
 
-    def embedder_of(self, opened: Opened) -> Embedder:
+    def embedder_of(self, gallery: SearchableGallery) -> Embedder:
         """Return the model that this gallery was built with, loaded if need be.
 
-        ModelError, which says what to do, where it cannot be had: then only images of the
+        ModelError, which says what to do, where it cannot be loaded: then only images of the
         gallery can be queries.
         """
-        manifest = opened.gallery.manifest
-        only = f"Only images of {opened.gallery.name} can be searched with: "
+        manifest = gallery.stored.manifest
+        only = f"Only images of {gallery.stored.name} can be searched with: "
         if not manifest.preprocessing:
             raise ModelError(f"{only}its vectors came from elsewhere, and no model here made them.")
         try:
             embedder = self._models.get(
-                manifest.model, fits=opened.was_built_with, since=opened.since
+                manifest.model, fits=gallery.was_built_with, since=gallery.since
             )
         except ModelError as exc:
             raise ModelError(only + str(exc)) from exc
-        if difference := opened.difference_to(embedder):
+        if difference := gallery.difference_to(embedder):
             raise ModelError(
                 f"{only}it was built with {difference}; "
                 f"build it anew with: {manifest.command} --force"
@@ -268,7 +268,7 @@ class Galleries:
             return None
 
     def pictures_missing(self, gallery: Gallery) -> str:
-        """Return what fetches the originals that are not here; '' if they are."""
+        """Return how to get the originals that are not here, in a sentence; '' if they are."""
         folder = self.folder_of(gallery)
         if folder is not None and (folder / gallery.images([0])[0].path).is_file():
             return ""
@@ -283,10 +283,10 @@ class Galleries:
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
-        opened = []
+        galleries = []
         for name in self.names():
             with suppress(AppError):  # `infos` says why
-                opened.append(self.open(name))
-        for each in opened:
+                galleries.append(self.open(name))
+        for each in galleries:
             with suppress(AppError):
                 self.embedder_of(each)

@@ -14,8 +14,8 @@ Fits = Callable[[Embedder], bool]
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """What loading a model gave, or why it gave none; begun and ended in monotonic seconds."""
+class _LoadAttempt:
+    """An attempt to load a model: the model or the failure; times in monotonic seconds."""
 
     model: Embedder | None
     failure: str
@@ -32,43 +32,43 @@ class _Loaded:
 
 
 class Models:
-    """The models that galleries ask for. For many threads: each model is loaded by one of them.
+    """The models of the galleries. For many threads: each model is loaded by one of them.
 
-    `fits` says whether a model is the one that is meant by its name. One that does not fit is
-    loaded once more if it was read before `since`, in monotonic seconds: its file may have been
-    replaced. So give the time when it became known what fits, and nothing is loaded twice for it.
+    `fits` says whether a model is the one that a gallery was built with. One that does not fit is
+    loaded once more if it was loaded before `since`, in monotonic seconds: its file may have been
+    replaced. With the time when the gallery was opened as `since`, nothing is loaded twice for it.
     """
 
     def __init__(self, load: Callable[[str], Embedder]) -> None:
         self._load = load
-        self._found: dict[str, _Loaded] = {}
+        self._attempts: dict[str, _LoadAttempt] = {}
         self._loading = threading.Lock()
 
     def is_known(self, name: str, *, fits: Fits, since: float) -> bool:
-        """Return whether the model was loaded already, or cannot be."""
-        found = self._found.get(name)
-        return found is not None and not found.is_outdated(fits, since)
+        """Return whether loading the model was tried, and did not give an outdated one."""
+        attempt = self._attempts.get(name)
+        return attempt is not None and not attempt.is_outdated(fits, since)
 
     def get(self, name: str, *, fits: Fits, since: float) -> Embedder:
         """Return the model, loaded if need be; it may not fit. ModelError if it cannot run here."""
         # A model that is there already must not wait for another that is being loaded.
-        found = self._usable(name, fits, since)
-        if found is None:
+        attempt = self._usable(name, fits, since)
+        if attempt is None:
             with self._loading:
-                found = self._usable(name, fits, since)
-                if found is None:
-                    found = self._found[name] = self._try(name)
-        if found.model is None:
-            raise ModelError(found.failure)
-        return found.model
+                attempt = self._usable(name, fits, since)
+                if attempt is None:
+                    attempt = self._attempts[name] = self._try(name)
+        if attempt.model is None:
+            raise ModelError(attempt.failure)
+        return attempt.model
 
-    def _usable(self, name: str, fits: Fits, since: float) -> _Loaded | None:
-        found = self._found.get(name)
-        if found is None or found.is_to_be_tried_again() or found.is_outdated(fits, since):
+    def _usable(self, name: str, fits: Fits, since: float) -> _LoadAttempt | None:
+        attempt = self._attempts.get(name)
+        if attempt is None or attempt.is_to_be_tried_again() or attempt.is_outdated(fits, since):
             return None
-        return found
+        return attempt
 
-    def _try(self, name: str) -> _Loaded:
+    def _try(self, name: str) -> _LoadAttempt:
         began, model, failure = time.monotonic(), None, ""
         try:
             model = self._load(name)
@@ -80,4 +80,4 @@ class Models:
             )
         except AppError as exc:
             failure = str(exc)
-        return _Loaded(model, failure, began, time.monotonic())
+        return _LoadAttempt(model, failure, began, time.monotonic())

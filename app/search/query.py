@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.errors import UsageError
 from app.images import decode, encode
 from app.images.edit import apply_edit
-from app.search.galleries import Galleries, Opened
+from app.search.galleries import Galleries, SearchableGallery
 from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
 from app.search.timing import Stopwatch
 from app.values import Edit
@@ -27,7 +27,7 @@ Vector = NDArray[np.float32]
 class QueryVector:
     """A query's (dim,) unit vector, and the ids of the gallery's images that are its own file.
 
-    `is_plain` says that the picture is asked with as it is: no edit, no examples.
+    `is_plain` says that the picture is searched as it is: no edit, no examples.
     """
 
     vector: Vector
@@ -47,20 +47,22 @@ class Queries:
         # A small file may be a picture of hundreds of megabytes, and threads are many.
         self._decoding = threading.BoundedSemaphore(at_once)
 
-    def vector_of(self, opened: Opened, request: SearchRequest, watch: Stopwatch) -> QueryVector:
-        """Return what is compared; see `SearchRequest`.
+    def vector_of(
+        self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
+    ) -> QueryVector:
+        """Return the vector that a request's query is compared with; see `SearchRequest`.
 
-        A whole image of the gallery is asked with its stored vector. With examples that is the unit
-        vector along the query's own and theirs, times their weights. A gallery that expands
-        queries then adds the nearest images.
+        A whole image of the gallery has its stored vector already. Examples add their vectors,
+        times their weights, and the sum is brought to length 1. A gallery that expands queries
+        then adds the nearest images.
         """
-        vector, sha256, notes = self._embedded(opened, request, watch)
-        own = opened.gallery.ids_of_content(sha256)
-        itself = [*own, *_row_of(opened, request)]  # it would only expand the query by itself
+        vector, sha256, notes = self._embedded(gallery, request, watch)
+        own = gallery.stored.ids_of_content(sha256)
+        itself = [*own, *_row_of(gallery, request)]  # else the query would be expanded by itself
         with watch.measure("rerank"):
-            asked = opened.as_compared(_moved(vector, request, opened), itself)
+            compared = gallery.expand_query(_with_examples(vector, request, gallery), itself)
         is_plain = request.edit.is_nothing and not (request.more or request.less)
-        return QueryVector(asked, own, is_plain, notes)
+        return QueryVector(compared, own, is_plain, notes)
 
     def preview(self, data: bytes, edit: Edit) -> bytes:
         """Return a PNG of an edited picture, for browsers that cannot show the file itself.
@@ -73,14 +75,14 @@ class Queries:
             return encode.encode_png(image, longer_side=shown)
 
     def _embedded(
-        self, opened: Opened, request: SearchRequest, watch: Stopwatch
+        self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
     ) -> tuple[Vector, str, tuple[str, ...]]:
         """Return the query's own vector, its content's hash, and notes on how it was read."""
         edit = request.edit
-        for row in _row_of(opened, request) if edit.is_nothing else ():
-            return opened.index.vector(row), opened.gallery.images([row])[0].sha256, ()
-        embedder = self._galleries.embedder_of(opened)
-        data, sha256, notes = self._read(opened, request, watch)
+        for row in _row_of(gallery, request) if edit.is_nothing else ():
+            return gallery.index.vector(row), gallery.stored.images([row])[0].sha256, ()
+        embedder = self._galleries.embedder_of(gallery)
+        data, sha256, notes = self._read(gallery, request, watch)
         with self._decoding:
             with watch.measure("decode"):
                 # Decoded like the gallery's own images, so that the same file has the same vector.
@@ -88,21 +90,21 @@ class Queries:
                 image = apply_edit(decode.decode(data, min_side=side), edit)
             with watch.measure("embed"):
                 vectors = embedder.embed([image])
-        return opened.of_model(vectors)[0], sha256, notes
+        return gallery.projected(vectors)[0], sha256, notes
 
     def _read(
-        self, opened: Opened, request: SearchRequest, watch: Stopwatch
+        self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
     ) -> tuple[bytes, str, tuple[str, ...]]:
         """Return a query's file, its SHA-256, and a note where the file is not the original."""
         query = request.query
         if isinstance(query, Item):
-            [row] = _row_of(opened, request)
-            record = opened.gallery.images([row])[0]
-            data = self._galleries.file_of(opened.gallery, record)
+            [row] = _row_of(gallery, request)
+            record = gallery.stored.images([row])[0]
+            data = self._galleries.file_of(gallery.stored, record)
             if data is not None:
                 return data, record.sha256, ()
             note = "The thumbnail was edited: the original is not here."
-            return opened.gallery.thumbnail(row), record.sha256, (note,)
+            return gallery.stored.thumbnail(row), record.sha256, (note,)
         if isinstance(query, Url):
             with watch.measure("fetch"):
                 data = self._fetch(query.url)
@@ -111,20 +113,20 @@ class Queries:
         return data, hashlib.sha256(data).hexdigest(), ()
 
 
-def _row_of(opened: Opened, request: SearchRequest) -> list[int]:
+def _row_of(gallery: SearchableGallery, request: SearchRequest) -> list[int]:
     """Return the row of the image that is the query; none for a picture from elsewhere."""
     query = request.query
-    return [opened.gallery.id_of(str(query.id))] if isinstance(query, Item) else []
+    return [gallery.stored.id_of(str(query.id))] if isinstance(query, Item) else []
 
 
-def _moved(vector: Vector, request: SearchRequest, opened: Opened) -> Vector:
+def _with_examples(vector: Vector, request: SearchRequest, gallery: SearchableGallery) -> Vector:
     """Return the unit vector along the query's own and the weighted examples'."""
     if not (request.more or request.less):
         return vector
     total = vector.astype(np.float64)
     for ids, weight in ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT)):
         for public_id in ids:
-            total += weight * opened.index.vector(opened.gallery.id_of(str(public_id)))
+            total += weight * gallery.index.vector(gallery.stored.id_of(str(public_id)))
     if np.linalg.norm(total) < _LEAST_LENGTH:
         raise UsageError("The examples cancel the query out: take one of them away.")
     return unit(total)

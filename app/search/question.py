@@ -1,8 +1,8 @@
-"""What is asked of a gallery, as one frozen, checked value: every door makes its parameters of it.
+"""A search request as one frozen, checked value; every door makes its parameters from its fields.
 
-A new search parameter is one more field of `SearchRequest`. Its metadata, a `Parameter`, says all
+A new search parameter is one more field of `SearchRequest`. Its metadata, a `Parameter`, holds all
 that a door needs for it: REST's and MCP's schema, the command line's option, Python's signature and
-what a running server is asked with.
+the parameter of a request to a running server.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ MAX_K = 200
 DEFAULT_K = 10
 MAX_EXAMPLES = 50
 MORE_WEIGHT, LESS_WEIGHT = 1.0, -0.5
-"""What an example that results should be like, or unlike, counts for beside the query.
+"""The weights of examples that results should be like, or unlike, beside the query's 1.
 
 Rocchio, Relevance Feedback in Information Retrieval, 1971: what is liked counts more than what is
 not, since there are many ways to be unlike.
@@ -44,7 +44,7 @@ class Url:
 
 @dataclass(frozen=True)
 class Item:
-    """An image of the gallery itself, by the id that people know it by."""
+    """An image of the gallery itself, by its public id."""
 
     id: PublicId
 
@@ -78,18 +78,18 @@ def check_id(id: object) -> None:
 
 def check_only_one(*given: tuple[str, object]) -> None:
     """Raise UsageError unless exactly one of some values, each with its name, is not None."""
-    there = [name for name, value in given if value is not None]
-    if len(there) != 1:
-        found = f"not {_listed(there)}" if there else "none of them is given"
-        accepted = _listed([name for name, _ in given])
-        raise UsageError(f"Give exactly one of {accepted}: {found}.")
+    present = [name for name, value in given if value is not None]
+    if len(present) != 1:
+        mistake = f"not {_in_words(present)}" if present else "none of them is given"
+        accepted = _in_words([name for name, _ in given])
+        raise UsageError(f"Give exactly one of {accepted}: {mistake}.")
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A search parameter: its name, what it may be, and what it means in one sentence.
+    """A search parameter: its name, kind and limits, and its meaning in one sentence.
 
-    `prepares_query` says that it decides the vector that is compared, and not only what is found.
+    `prepares_query` says that it changes the query's vector, and not only which results are kept.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Parameter:
     prepares_query: bool = False
 
     def check(self, value: Any) -> None:
-        """Raise UsageError, which says what the value must be, unless it can be one."""
+        """Raise UsageError, which says what values are accepted, unless this is one."""
         if self.kind == "ids":
             for each in value:
                 check_id(each)
@@ -118,7 +118,7 @@ class Parameter:
             )
 
     def as_text(self, value: Any) -> str | list[str]:
-        """Return a value as an address has it; one that may be given again as a list."""
+        """Return a value as it is written in a URL; for ids, which may repeat, a list."""
         if self.kind == "ids":
             return [str(each) for each in value]
         if self.kind == "box":
@@ -127,8 +127,8 @@ class Parameter:
 
     def _is_of_kind(self, value: Any) -> bool:
         if self.kind in ("integer", "number"):
-            wanted = Integral if self.kind == "integer" else Real
-            return isinstance(value, wanted) and not isinstance(value, bool)
+            number = Integral if self.kind == "integer" else Real
+            return isinstance(value, number) and not isinstance(value, bool)
         types = {"boolean": bool, "text": str, "ids": tuple, "box": Box | None}
         return isinstance(value, types[self.kind])
 
@@ -143,14 +143,14 @@ _KINDS: Mapping[Kind, str] = {
 }
 
 
-def _says(kind: Kind, description: str, **limits: Any) -> dict[str, Any]:
-    """Return a field's metadata: its parameter, but for what the field itself says."""
+def _parameter(kind: Kind, description: str, **limits: Any) -> dict[str, Any]:
+    """Return a field's metadata: its parameter, without the name and default of the field."""
     return {"parameter": {"kind": kind, "description": description, **limits}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """What is asked of a gallery. UsageError for a value that is out of range.
+    """One search of a gallery. UsageError for a value that is out of range.
 
     The picture is turned, then mirrored, then cut to the box, in fractions of what is seen then.
     """
@@ -158,7 +158,7 @@ class SearchRequest:
     query: Query
     gallery: str = field(
         default="",
-        metadata=_says(
+        metadata=_parameter(
             "text",
             "The gallery to search in; left out: the first that can be searched.",
             max_length=200,
@@ -167,11 +167,13 @@ class SearchRequest:
     )
     k: int = field(
         default=DEFAULT_K,
-        metadata=_says("integer", "How many results, the best first.", minimum=1, maximum=MAX_K),
+        metadata=_parameter(
+            "integer", "How many results, the best first.", minimum=1, maximum=MAX_K
+        ),
     )
     box: Box | None = field(
         default=None,
-        metadata=_says(
+        metadata=_parameter(
             "box",
             "Search with a part of the picture: left, top, right and bottom as fractions, from 0 "
             "to 1, of the upright picture's width and height.",
@@ -180,7 +182,7 @@ class SearchRequest:
     )
     turns: int = field(
         default=0,
-        metadata=_says(
+        metadata=_parameter(
             "integer",
             "Turn the picture clockwise by so many quarters first.",
             minimum=0,
@@ -190,11 +192,13 @@ class SearchRequest:
     )
     mirrored: bool = field(
         default=False,
-        metadata=_says("boolean", "Mirror the picture, left to right, first.", prepares_query=True),
+        metadata=_parameter(
+            "boolean", "Mirror the picture, left to right, first.", prepares_query=True
+        ),
     )
     more: tuple[PublicId, ...] = field(
         default=(),
-        metadata=_says(
+        metadata=_parameter(
             "ids",
             "Images of the gallery, by their ids, that results should be like, too.",
             max_length=MAX_EXAMPLES,
@@ -202,7 +206,7 @@ class SearchRequest:
     )
     less: tuple[PublicId, ...] = field(
         default=(),
-        metadata=_says(
+        metadata=_parameter(
             "ids",
             "Images of the gallery, by their ids, that results should be unlike.",
             max_length=MAX_EXAMPLES,
@@ -210,22 +214,26 @@ class SearchRequest:
     )
     exact: bool = field(
         default=False,
-        metadata=_says(
+        metadata=_parameter(
             "boolean",
             "Compare every image, not only the index's candidates, and mark what the index missed.",
         ),
     )
     label: str = field(
         default="",
-        metadata=_says("text", "Search among the images that have this label.", max_length=1000),
+        metadata=_parameter(
+            "text", "Search among the images that have this label.", max_length=1000
+        ),
     )
     min_score: float = field(
         default=-1.0,
-        metadata=_says("number", "Leave out results with a lower cosine.", minimum=-1, maximum=1),
+        metadata=_parameter(
+            "number", "Leave out results with a lower cosine.", minimum=-1, maximum=1
+        ),
     )
     leave_out_same_file: bool = field(
         default=False,
-        metadata=_says("boolean", "Leave out images whose file is the query's own."),
+        metadata=_parameter("boolean", "Leave out images whose file is the query's own."),
     )
 
     def __post_init__(self) -> None:
@@ -241,7 +249,7 @@ class SearchRequest:
         unknown = min(given.keys() - BY_NAME.keys(), default=None)
         if unknown is not None:
             raise UsageError(
-                f"There is no search parameter {unknown!r}: use {_listed(list(BY_NAME))}."
+                f"There is no search parameter {unknown!r}: use {_in_words(list(BY_NAME))}."
             )
         return cls(
             query=query,
@@ -254,12 +262,12 @@ class SearchRequest:
 
     @property
     def edit(self) -> Edit:
-        """What is done to the query's picture before it is searched."""
+        """The edit of the query's picture: turns, mirroring and box."""
         return Edit(self.turns, self.mirrored, self.box)
 
     @property
     def as_text(self) -> dict[str, str | list[str]]:
-        """The parameters that differ from their defaults, as a server is asked with them."""
+        """The parameters that differ from their defaults, as a request to a server has them."""
         given = {each: getattr(self, each.name) for each in PARAMETERS}
         return {
             each.name: each.as_text(value) for each, value in given.items() if value != each.default
@@ -285,7 +293,7 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     return value
 
 
-def _listed(names: Sequence[str]) -> str:
+def _in_words(names: Sequence[str]) -> str:
     """Return "file, url and id"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.index import VectorIndex
-from app.search.galleries import Opened
+from app.search.galleries import SearchableGallery
 from app.search.query import QueryVector, Vector
 from app.search.question import SearchRequest
 from app.values import Hit
@@ -46,29 +46,31 @@ class Ranking:
         return replace(self, scores=dict(kept[:k]))
 
 
-def rank(opened: Opened, query: QueryVector, request: SearchRequest) -> Ranking:
+def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest) -> Ranking:
     """Return the request's k nearest images that its filters leave.
 
-    Images whose file is the query's own come first where it is asked with as it is, or are left
-    out where the request says so. With a label, every image that has it is compared, and no other.
+    Images whose file is the query's own come first where the picture is searched as it is, or are
+    left out where the request says so. With a label, the images that have it are compared, all
+    of them and no others.
     """
-    index = opened.index
-    among = opened.gallery.ids_of_label(request.label) if request.label else None
+    index = gallery.index
+    among = gallery.stored.ids_of_label(request.label) if request.label else None
     own = query.own if among is None else sorted(set(query.own).intersection(among))
     k = request.k + len(own) if request.leave_out_same_file else request.k
     if among is None:
-        found = _nearest(index, query.vector, k, exact=request.exact)
+        ranking = _nearest(index, query.vector, k, exact=request.exact)
     else:
-        found = _nearest_among(index, query.vector, k, among)
+        ranking = _nearest_among(index, query.vector, k, among)
     if request.leave_out_same_file:
-        found = found.without(own)
+        ranking = ranking.without(own)
     elif own and query.is_plain:
         # The file itself is an answer whether or not the shortlist holds it.
-        found = found.led_by(own, index.scores(query.vector, np.array(own, np.int64)).tolist())
-    best = max(found.scores.values(), default=None)
+        own_scores = index.scores(query.vector, np.array(own, np.int64)).tolist()
+        ranking = ranking.led_by(own, own_scores)
+    best = max(ranking.scores.values(), default=None)
     if among is not None:
         best = _best(index, query, without_own=request.leave_out_same_file)
-    return replace(found, best=best).at_least(request.min_score, request.k)
+    return replace(ranking, best=best).at_least(request.min_score, request.k)
 
 
 def near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:
@@ -84,11 +86,11 @@ def near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:
     return {rank: int(of) + 1 for rank, of in enumerate(first, 1) if of + 1 < rank}
 
 
-def hits_of(opened: Opened, query: QueryVector, ranking: Ranking) -> tuple[Hit, ...]:
+def hits_of(gallery: SearchableGallery, query: QueryVector, ranking: Ranking) -> tuple[Hit, ...]:
     """Return the ranked images, looked up and marked."""
     ids = list(ranking.scores)
-    images = opened.gallery.images(ids)
-    copies = near_duplicates(opened.index, ids)
+    images = gallery.stored.images(ids)
+    copies = near_duplicates(gallery.index, ids)
     return tuple(
         Hit(
             image,
@@ -103,11 +105,11 @@ def hits_of(opened: Opened, query: QueryVector, ranking: Ranking) -> tuple[Hit, 
 
 
 def _nearest(index: VectorIndex, vector: Vector, k: int, *, exact: bool) -> Ranking:
-    """Return the k nearest; an exact search asks the index too, to know what it misses."""
-    found = index.search(vector[None], k, exact=exact)
-    scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
+    """Return the k nearest; an exact search searches the index too, to mark what it misses."""
+    neighbours = index.search(vector[None], k, exact=exact)
+    scores = dict(zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True))
     if index.approximate or not (exact or index.exact_only):
-        return Ranking(scores, frozenset(), exact=False, candidates=found.candidates)
+        return Ranking(scores, frozenset(), exact=False, candidates=neighbours.candidates)
     missed: frozenset[int] = frozenset()
     if not index.exact_only:
         missed = frozenset(scores).difference(index.search(vector[None], k).rows[0].tolist())
@@ -116,15 +118,15 @@ def _nearest(index: VectorIndex, vector: Vector, k: int, *, exact: bool) -> Rank
 
 def _nearest_among(index: VectorIndex, vector: Vector, k: int, among: Sequence[int]) -> Ranking:
     """Return the k nearest of some images; each is compared."""
-    found = index.search_among(vector, k, np.array(among, np.int64))
-    scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
+    neighbours = index.search_among(vector, k, np.array(among, np.int64))
+    scores = dict(zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True))
     return Ranking(scores, frozenset(), exact=not index.approximate, candidates=len(among))
 
 
 def _best(index: VectorIndex, query: QueryVector, *, without_own: bool) -> float | None:
     """Return the highest cosine in the whole gallery, found through the index."""
     k = 1 + len(query.own) if without_own else 1
-    found = index.search(query.vector[None], k)
-    pairs = zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True)
+    neighbours = index.search(query.vector[None], k)
+    pairs = zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True)
     own = query.own if without_own else ()
     return next((score for row, score in pairs if row not in own), None)

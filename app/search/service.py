@@ -1,4 +1,4 @@
-"""A question → its answer: the search, start to end, and what else the doors show of a gallery."""
+"""A search request → its answer, start to end; and the galleries and images that doors show."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.embed import Embedder
 from app.errors import NotFoundError
 from app.images import formats
-from app.search.galleries import Galleries, Opened
+from app.search.galleries import Galleries, SearchableGallery
 from app.search.model_cache import Models
 from app.search.query import Queries, QueryVector
 from app.search.question import File, Item, Query, SearchRequest, Url
@@ -35,7 +35,7 @@ class Watcher(Protocol):
 
 
 class SearchService:
-    """Every door of the application asks this. For many threads; keeps no visitor's data."""
+    """The search service of every door. For many threads; keeps no visitor's data."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class SearchService:
         fetch: Callable[[str], bytes],
         at_once: int = 2,
     ) -> None:
-        """Take the folders and what is used; `at_once` pictures are decoded, others wait."""
+        """Take folders and functions; at most `at_once` pictures are decoded together."""
         self._galleries = Galleries(
             datasets_dir=datasets_dir,
             features_dir=features_dir,
@@ -62,21 +62,21 @@ class SearchService:
         """Return the images nearest to a request's query; an AppError's message is for people."""
         with self._watched() as report:
             watch = Stopwatch()
-            opened = self._galleries.open(request.gallery or self.default_gallery())
-            query = self._queries.vector_of(opened, request, watch)
+            gallery = self._galleries.open(request.gallery or self.default_gallery())
+            query = self._queries.vector_of(gallery, request, watch)
             started = time.perf_counter()
-            ranking = rank(opened, query, request)
+            ranking = rank(gallery, query, request)
             # FAISS takes the shortlist and re-ranks it in one call: both are the shortlist's time.
             stage = "rerank" if ranking.exact else "shortlist"
             watch.add(stage, time.perf_counter() - started)
             with watch.measure("lookup"):
-                hits = hits_of(opened, query, ranking)
-            return report(_result(opened, query, ranking, hits, watch))
+                hits = hits_of(gallery, query, ranking)
+            return report(_result(gallery, query, ranking, hits, watch))
 
     def search(
         self, gallery: str, query: bytes | str | int | Query, **parameters: Any
     ) -> SearchResult:
-        """Return what `answer` does; the query is a picture's bytes, its URL or an image's id.
+        """Answer a query: a picture's bytes, its URL or an image's id.
 
         `parameters` are the fields of `SearchRequest`; an `edit` may stand for its three.
         """
@@ -88,8 +88,8 @@ class SearchService:
 
     def embed(self, request: SearchRequest) -> NDArray[np.float32]:
         """Return the (dim,) unit vector of a request's query, as `answer` compares it."""
-        opened = self._galleries.open(request.gallery or self.default_gallery())
-        return self._queries.vector_of(opened, request, Stopwatch()).vector
+        gallery = self._galleries.open(request.gallery or self.default_gallery())
+        return self._queries.vector_of(gallery, request, Stopwatch()).vector
 
     def preview(self, data: bytes, edit: Edit = _AS_IT_IS) -> bytes:
         """Return a PNG of an edited picture, for browsers that cannot show the file itself.
@@ -129,7 +129,7 @@ class SearchService:
 
     def folder(self, gallery: str) -> Path | None:
         """Return the folder that a gallery's paths start from; None where it is not known here."""
-        return self._galleries.folder_of(self._galleries.open(gallery).gallery)
+        return self._galleries.folder_of(self._galleries.open(gallery).stored)
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
@@ -141,53 +141,53 @@ class SearchService:
         return index.vectors(np.arange(index.rows))
 
     def projected(self, gallery: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a gallery's (n, dim) vectors of (n, model_dim) unit vectors of its model.
+        """Return (n, dim) vectors of a gallery for (n, model_dim) unit vectors of its model.
 
         UsageError for vectors of another length.
         """
-        return self._galleries.open(gallery).of_model(vectors)
+        return self._galleries.open(gallery).projected(vectors)
 
     # --- images ----------------------------------------------------------------------------------
 
     def id_of(self, gallery: str, public_id: str) -> int:
-        """Return the row of the image that people know by `public_id`; NotFoundError if none is.
+        """Return the row of the image with the id `public_id`; NotFoundError if there is none.
 
-        That is the key from the list of pictures that the gallery was made of, or the row itself.
+        The id is the key from the list of pictures that the gallery was made of, or the row itself.
         """
-        return self._galleries.open(gallery).gallery.id_of(public_id)
+        return self._galleries.open(gallery).stored.id_of(public_id)
 
     def image(self, gallery: str, image: int) -> ImageRecord:
         """Return one image of a gallery; NotFoundError if there is none of that id."""
-        return self._galleries.open(gallery).gallery.images([image])[0]
+        return self._galleries.open(gallery).stored.images([image])[0]
 
     def images(self, gallery: str, images: Sequence[int]) -> list[ImageRecord]:
         """Return some images of a gallery, in their order; NotFoundError if one is not there."""
-        opened, size = self._galleries.open(gallery).gallery, LOOKED_UP_AT_ONCE
+        stored, size = self._galleries.open(gallery).stored, LOOKED_UP_AT_ONCE
         parts = (images[start : start + size] for start in range(0, len(images), size))
-        return [record for part in parts for record in opened.images(part)]
+        return [record for part in parts for record in stored.images(part)]
 
     def random_images(self, gallery: str, count: int) -> list[ImageRecord]:
         """Return up to `count` images of a gallery, drawn afresh at each call."""
-        opened = self._galleries.open(gallery).gallery
-        return opened.images(opened.random_ids(count))
+        stored = self._galleries.open(gallery).stored
+        return stored.images(stored.random_ids(count))
 
     def thumbnail(self, gallery: str, image: int) -> bytes:
         """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
-        return self._galleries.open(gallery).gallery.thumbnail(image)
+        return self._galleries.open(gallery).stored.thumbnail(image)
 
     def picture(self, gallery: str, image: int) -> tuple[bytes, str]:
         """Return the original file of an image and its media type.
 
         NotFoundError if it is not on this machine; the message says which command fetches it.
         """
-        opened = self._galleries.open(gallery).gallery
-        record = opened.images([image])[0]
-        data = self._galleries.file_of(opened, record)
+        stored = self._galleries.open(gallery).stored
+        record = stored.images([image])[0]
+        data = self._galleries.file_of(stored, record)
         if data is None:
-            missing = self._galleries.pictures_missing(opened)
+            missing = self._galleries.pictures_missing(stored)
             raise NotFoundError(missing or f"{record.path} is missing.")
-        found = formats.by_suffix(record.path)
-        return data, found.media_type if found else "application/octet-stream"
+        kind = formats.by_suffix(record.path)
+        return data, kind.media_type if kind else "application/octet-stream"
 
     @contextmanager
     def _watched(self) -> Iterator[Callable[[SearchResult], SearchResult]]:
@@ -216,31 +216,31 @@ def _query(query: bytes | str | int | Query) -> Query:
 
 
 def _result(
-    opened: Opened,
+    gallery: SearchableGallery,
     query: QueryVector,
     ranking: Ranking,
     hits: tuple[Hit, ...],
     watch: Stopwatch,
 ) -> SearchResult:
-    index, manifest = opened.index, opened.gallery.manifest
+    index, manifest = gallery.index, gallery.stored.manifest
     recall = manifest.recall_raw if index.approximate else manifest.recall_reranked
     return SearchResult(
-        gallery=opened.gallery.name,
+        gallery=gallery.stored.name,
         hits=hits,
         approximate=index.approximate,
         exact=ranking.exact,
         candidates=ranking.candidates,
         recall=1.0 if ranking.exact else recall,
         timings=watch.timings(),
-        notes=(*query.notes, *_expansion_note(opened)),
+        notes=(*query.notes, *_expansion_note(gallery)),
         floor=None if index.approximate else manifest.floor,
         best=ranking.best,
     )
 
 
-def _expansion_note(opened: Opened) -> Iterator[str]:
-    if opened.expansion is not None:
+def _expansion_note(gallery: SearchableGallery) -> Iterator[str]:
+    if gallery.expansion is not None:
         yield (
-            f"Scores are cosines to the query with its {opened.expansion.neighbours} nearest "
+            f"Scores are cosines to the query with its {gallery.expansion.neighbours} nearest "
             "images added, as this gallery was made to ask."
         )

@@ -1,4 +1,4 @@
-"""How long each stage of one query takes."""
+"""The stages of one query → the time that each takes."""
 
 import time
 from collections.abc import Iterator
@@ -26,5 +26,5 @@ class Stopwatch:
         self._spent[stage] = self._spent.get(stage, 0.0) + 1000 * seconds
 
     def timings(self) -> Timings:
-        """Return what was measured so far, and the time since the start as the total."""
+        """Return the times measured so far, and the time since the start as the total."""
         return Timings(**self._spent, total=1000 * (time.perf_counter() - self._started))

@@ -54,7 +54,7 @@ def download(
 
     Stopped at any moment, the next call with the same rows fetches what is missing. Failures are
     listed in `FAILED`, and so are pictures for which `check` raises a QueryError: those are not
-    kept, so that the next call asks for them again.
+    kept, so that the next call downloads them again.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def download(
         The folder cannot be written.
     """
     with _storage_errors(folder), _reserved(folder):
-        there = _pictures_in(folder)
-        missing = [row for row in rows if stem_of(row) not in there]
+        files = _pictures_in(folder)
+        missing = [row for row in rows if stem_of(row) not in files]
         reasons: dict[int, str] = {}
         done = len(rows) - len(missing)
         on_progress("download", done, len(rows))
@@ -77,7 +77,7 @@ def download(
             failed.writerow(("row", "id", "url", "reason"))
             for row, outcome in fetched:
                 if isinstance(outcome, str):
-                    there[stem_of(row)] = outcome
+                    files[stem_of(row)] = outcome
                 else:
                     reasons[row.number] = str(outcome)
                     failed.writerow((row.number, row.key, row.url, outcome))
@@ -88,7 +88,7 @@ def download(
     return [
         Downloaded(
             row,
-            there.get(stem_of(row), ""),
+            files.get(stem_of(row), ""),
             reasons.get(row.number, ""),
             new=row.number in fetched_now,
         )
@@ -145,8 +145,8 @@ def _fetched(
 def _keep(row: Row, folder: Path, data: bytes, check: Callable[[bytes], None]) -> str:
     """Write a picture that passes the check, whole or not at all, and return its name."""
     check(data)
-    found = recognise(data)
-    name = stem_of(row) + (found.suffixes[0] if found else ".img")
+    kind = recognise(data)
+    name = stem_of(row) + (kind.suffixes[0] if kind else ".img")
     part = folder / f".{name}{_PART}"
     part.write_bytes(data)
     part.replace(folder / name)

@@ -18,11 +18,11 @@ _DRAFT = ".unfinished"
 
 def check_free_space(folder: Path, needed: int) -> None:
     """Raise StorageError if `needed` bytes do not fit on the disk of `folder`."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
-    free = shutil.disk_usage(there).free
+    existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    free = shutil.disk_usage(existing).free
     if free < needed + _SPARE_BYTES:
         raise StorageError(
-            f"The pictures need {needed / 1e6:,.0f} MB in {there}, and {free / 1e6:,.0f} MB are "
+            f"The pictures need {needed / 1e6:,.0f} MB in {existing}, and {free / 1e6:,.0f} MB are "
             "free: make room there, then try again."
         )
 

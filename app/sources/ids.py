@@ -7,7 +7,7 @@ _RESERVED_ENDINGS = ("/image", "/thumbnail", "/similar")
 
 
 def fault_of(key: str) -> str:
-    """Return what is wrong with an id, as the object of "has" or "have"; '' if it is valid."""
+    """Return the fault of an id, as the object of "has" or "have"; '' if it is valid."""
     if not is_text(key):
         return "an id that is not valid UTF-8"
     if not key.strip():

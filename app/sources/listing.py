@@ -1,4 +1,4 @@
-"""A folder → what is in it, or one sentence that says why it cannot be read."""
+"""A folder → its files and folders, or one sentence that says why it cannot be read."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from app.errors import DatasetError
 
 
 class Listing(NamedTuple):
-    """What is in a folder and not hidden, sorted by name; links count as what they lead to."""
+    """A folder's content without hidden files, sorted by name; links count as their targets."""
 
     folders: list[Path]
     files: list[Path]
@@ -15,18 +15,18 @@ class Listing(NamedTuple):
 
 def listing(folder: Path) -> Listing:
     """Return a folder's content; DatasetError if it cannot be read."""
-    found = Listing([], [])
+    content = Listing([], [])
     try:
         for entry in sorted(folder.iterdir()):
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                found.folders.append(entry)
+                content.folders.append(entry)
             elif entry.is_file():
-                found.files.append(entry)
+                content.files.append(entry)
     except OSError as exc:
         raise unreadable(folder, exc) from exc
-    return found
+    return content
 
 
 def is_folder(path: Path) -> bool:

@@ -31,13 +31,13 @@ class OwnFolder:
         DatasetError
             A folder cannot be listed, or there is no image at all.
         """
-        found = in_order(
+        pictures = in_order(
             Picture("/".join((*way, image.name)), labels_of(way)) for way, image in self._images()
         )
-        if not found:
+        if not pictures:
             suffixes = " ".join(sorted(SUFFIXES))
             raise DatasetError(f"{self.folder} holds no image (a file named {suffixes}).")
-        return found
+        return pictures
 
     def _images(self) -> Iterator[tuple[tuple[str, ...], Path]]:
         # Real folders come before linked ones, which wait in `links`: so a link never takes the

@@ -3,7 +3,7 @@
 A row that has to wait goes back into its host's queue: no thread sleeps with it. That is why this
 is no retry library: tenacity retries one call at a time and sleeps in between, and with an asyncio
 task and a semaphore a row it was no shorter, took 6 kB a row, and requests that stood in line for
-a thread did not notice that their host had asked for a pause.
+a thread did not notice that their host had demanded a pause.
 """
 
 import heapq
@@ -68,7 +68,7 @@ class _Host:
 
 
 Outcome = str | Exception
-"""What came of a row: the name of its file, or the error."""
+"""The outcome of a row: the name of its file, or the error."""
 
 
 class Schedule:
@@ -105,7 +105,7 @@ class Schedule:
             return None
 
     def seconds_to_wait(self) -> float | None:
-        """Return the seconds until a row may be asked for; None if one must come back first."""
+        """Return the seconds until a row may be fetched; None if one must come back first."""
         with self._changed:
             return self._seconds_to_wait()
 
@@ -162,12 +162,12 @@ class Schedule:
         return [(row, reason) for row in rows]
 
     def _try_again(self, turn: Turn, host: _Host, error: FetchError) -> None:
-        """Put a row back into its host's queue, and pause the host where the error asks for it."""
+        """Put a row back into its host's queue, and pause the host where the error demands it."""
         now = time.monotonic()
         pause = 0.0
         if error.overloaded:  # it said so for the whole host (RFC 6585, 4; RFC 9110, 15.6.4)
-            asked = error.retry_after_seconds
-            pause = self._politeness.pause if asked is None else asked
+            seconds = error.retry_after_seconds
+            pause = self._politeness.pause if seconds is None else seconds
             pause = min(pause, self._politeness.longest_pause)
         elif error.unreachable:  # so will the others be; one round is a failure a connection
             pause = self._growing_wait(host.unreachable // self._politeness.connections_a_host)

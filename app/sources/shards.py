@@ -48,14 +48,16 @@ def shards_in(place: Path) -> list[Path]:
     DatasetError if there are none.
     """
     if place.is_dir():
-        found = [file for file in place.iterdir() if re.search(r"\.(tar|tgz|tar\.\w+)$", file.name)]
+        shards = [
+            file for file in place.iterdir() if re.search(r"\.(tar|tgz|tar\.\w+)$", file.name)
+        ]
     elif place.is_file():
-        found = [place]
+        shards = [place]
     else:
-        found = list(place.parent.glob(place.name))
-    if not found:
+        shards = list(place.parent.glob(place.name))
+    if not shards:
         raise DatasetError(f"There is no shard (a tar file) at {place}: name one, or their folder.")
-    return sorted(found)
+    return sorted(shards)
 
 
 def unpack_shards(
@@ -178,16 +180,16 @@ def _sample_of(path: PurePosixPath) -> str:
 def _labels_in(data: bytes, suffix: str) -> set[str]:
     """Return the labels in a sample's side file; none if it cannot be read as one."""
     text = data.decode("utf-8", "replace")
-    found: list[Any] = [text]
+    labels: list[Any] = [text]
     if suffix == ".json":
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
             return set()
-        found = []
+        labels = []
         for value in (values.get(key) for key in _LABEL_KEYS) if isinstance(values, dict) else ():
-            found += value if isinstance(value, list) else [value]
-    texts = {str(each).strip()[:_MAX_LABEL_CHARACTERS] for each in found if _is_plain(each)}
+            labels += value if isinstance(value, list) else [value]
+    texts = {str(each).strip()[:_MAX_LABEL_CHARACTERS] for each in labels if _is_plain(each)}
     return texts - {""}
 
 

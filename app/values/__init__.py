@@ -80,7 +80,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class VectorOptions:
-    """How a gallery changes the vectors that its model makes, and those that it is asked with.
+    """How a gallery changes its model's vectors, and those of queries.
 
     `pca`: they are centred by the gallery's mean and projected on so many principal components, 0
     for not at all. `expand`: so many of the nearest images are added to each query, times their
@@ -104,7 +104,7 @@ class VectorOptions:
     def of(
         cls, pca: int | None = None, expand: int | None = None, alpha: float | None = None
     ) -> "VectorOptions":
-        """Return the options of those given; None where one is not.
+        """Return the options with the values that were given, None where one was not.
 
         >>> VectorOptions.of(expand=5)
         VectorOptions(pca=0, expand=5, alpha=3.0)
@@ -160,7 +160,7 @@ class ImageRecord:
 
     @property
     def public_id(self) -> int | str:
-        """What people know the image by: its key, or its row where it has none."""
+        """The id that every door shows: its key, or its row where it has none."""
         return self.key or self.id
 
 
@@ -197,12 +197,12 @@ class Hit:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is special about it, in few words each, for people."""
-        said = (
+        remarks = (
             (self.same_file, "same file"),
             (self.duplicate_of, f"nearly equals no. {self.duplicate_of}"),
             (self.missed, "missed by the index"),
         )
-        return tuple(words for holds, words in said if holds)
+        return tuple(words for holds, words in remarks if holds)
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of a gallery with some of its own images; None where labels are needed."""
+    """What was measured with some of a gallery's own images; None where labels are missing."""
 
     gallery: str
     queries: int
@@ -363,7 +363,7 @@ class Manifest(GalleryFacts):
 
     @property
     def command(self) -> str:
-        """What a person types to have the gallery built again."""
+        """The command that builds the gallery again."""
         return command_for(self.request)
 
 

@@ -30,7 +30,7 @@ _METADATA_BYTES = 300  # a generous mean of one row, for the check of free space
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written."""
+    """The exported folder: its number of images, dimension, number format and size."""
 
     folder: Path
     images: int

@@ -153,9 +153,9 @@ def _origin(
     elif known:
         raise UsageError(f"These vectors are of {known.model}: leave --model {request.model} out.")
     elif request.model is not None:
-        if (found := find_model(request.model)).dim != dim:
+        if (model := find_model(request.model)).dim != dim:
             raise UsageError(
-                f"{request.model} makes vectors of {found.dim} numbers and these "
+                f"{request.model} makes vectors of {model.dim} numbers and these "
                 f"have {dim}: name the model that made them, or none."
             )
         made_by = made_by_model(load_embedder(request.model))
@@ -176,22 +176,22 @@ def _origin(
 
 
 def _projection(folder: Path, known: Manifest) -> Projection:
-    """Return what made an exported gallery's vectors of its model's; DatasetError if it cannot."""
+    """Return the projection of an exported gallery; DatasetError if it is missing or wrong."""
     path = folder / PROJECTION
     try:
-        found = Projection.read(path)
+        projection = Projection.read(path)
     except GalleryError as exc:
         raise DatasetError(f"{path} is missing or damaged: copy the folder anew.") from exc
     try:
         from_dim = model_named(known.model).dim
     except UsageError:  # a model of the other machine's own: one here may have the same name
-        from_dim = found.from_dim
-    if (found.dim, found.from_dim) != (known.dim, from_dim):
+        from_dim = projection.from_dim
+    if (projection.dim, projection.from_dim) != (known.dim, from_dim):
         raise DatasetError(
-            f"{path} makes {found.dim} numbers of {found.from_dim}, and the vectors of "
+            f"{path} makes {projection.dim} numbers of {projection.from_dim}, and the vectors of "
             f"{known.model} are {known.dim} of {from_dim}: copy the folder anew."
         )
-    return found
+    return projection
 
 
 def _fill(
@@ -234,10 +234,10 @@ class _Known:
         self._paths: set[str] = set()
 
     def record(self, row: int, metadata: dict[str, Any]) -> ImageRecord:
-        """Return what a row of metadata says of its image."""
+        """Return the record of an image from its row of metadata."""
         key = _text(metadata, "key")
-        named = _text(metadata, "image_path") or _text(metadata, "url") or key or str(row)
-        path = _path(named, self._pictures)
+        location = _text(metadata, "image_path") or _text(metadata, "url") or key or str(row)
+        path = _path(location, self._pictures)
         if row and bool(key) != bool(self._keys):
             raise DatasetError(f"Some rows of the metadata have a key and row {row} is not alike.")
         if key in self._keys:
@@ -338,7 +338,7 @@ def _number(metadata: dict[str, Any], name: str) -> int:
 
 def _labels(metadata: dict[str, Any]) -> tuple[str, ...]:
     """Return the labels, or the caption as the one label, sorted, each once."""
-    found = metadata.get("labels")
-    if not isinstance(found, list):
-        found = [_text(metadata, "caption")[:_MOST_LABEL_CHARACTERS]]
-    return tuple(sorted({str(each).strip() for each in found if each is not None} - {""}))
+    labels = metadata.get("labels")
+    if not isinstance(labels, list):
+        labels = [_text(metadata, "caption")[:_MOST_LABEL_CHARACTERS]]
+    return tuple(sorted({str(each).strip() for each in labels if each is not None} - {""}))

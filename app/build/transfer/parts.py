@@ -56,17 +56,17 @@ def parts_of(folder: Path) -> list[Part]:
     """
     pattern = re.compile(re.escape(Path(VECTORS).name).replace(r"\{\}", r"(\d+)"))
     place = (folder / VECTORS).parent
-    found = []
+    numbered = []
     for path in place.iterdir() if place.is_dir() else ():
-        named = pattern.fullmatch(path.name)
-        if named:
-            found.append((int(named[1]), named[1], path))
-    if not found:
+        match = pattern.fullmatch(path.name)
+        if match:
+            numbered.append((int(match[1]), match[1], path))
+    if not numbered:
         raise DatasetError(
             f"{folder} holds no embeddings ({VECTORS.format(0)}): name a folder that ris export or "
             "clip-retrieval wrote."
         )
-    parts = [_part(folder, number, path) for _, number, path in sorted(found)]
+    parts = [_part(folder, number, path) for _, number, path in sorted(numbered)]
     for part in parts:
         if part.dim != parts[0].dim:
             raise DatasetError(
@@ -110,9 +110,9 @@ def _table_rows(path: Path, size: int) -> Iterator[list[dict[str, Any]]]:
     """Yield a table's rows, `size` at a time, whatever its row groups are."""
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(path) as opened:
+    with pyarrow.parquet.ParquetFile(path) as table:
         waiting: list[dict[str, Any]] = []
-        for batch in opened.iter_batches(batch_size=size):
+        for batch in table.iter_batches(batch_size=size):
             waiting += batch.to_pylist()
             while len(waiting) >= size:
                 yield waiting[:size]

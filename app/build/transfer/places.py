@@ -1,4 +1,4 @@
-"""The names of an exported folder's files, and the one JSON text that says what it holds."""
+"""The names of an exported folder's files, and the JSON text that describes them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Exported:
-    """What `gallery.json` says: the gallery, what its build skipped, and the files by SHA-256."""
+    """The content of `gallery.json`: the gallery, its skipped files, and its files by SHA-256."""
 
     manifest: Manifest
     skipped: tuple[Skipped, ...]
@@ -40,7 +40,7 @@ class Exported:
 
 
 def read_exported(folder: Path) -> Exported | None:
-    """Return what a folder's `gallery.json` says, None where there is none.
+    """Return the content of a folder's `gallery.json`, None where there is none.
 
     DatasetError if it cannot be read, or a file is not the one that was exported.
     """

@@ -28,7 +28,7 @@ class TypedQuery:
 
     @property
     def name(self) -> str:
-        """What the query is called in headings."""
+        """The query's name in headings."""
         if self.is_id:
             return f"image {self.typed}"
         return "standard input" if self.typed == STANDARD_INPUT else self.typed
@@ -92,7 +92,7 @@ def answering(options: argparse.Namespace, settings: Settings) -> Iterator[Answe
     if options.server is not None:
         server: RemoteServer | None = RemoteServer(options.server, settings.api_token)
     else:
-        server = None if options.no_server else _found(settings)
+        server = None if options.no_server else _running_server(settings)
     if server is not None:
         with closing(server):
             yield server
@@ -102,7 +102,7 @@ def answering(options: argparse.Namespace, settings: Settings) -> Iterator[Answe
     yield LocalGalleries(settings)
 
 
-def _found(settings: Settings) -> "RemoteServer | None":
+def _running_server(settings: Settings) -> "RemoteServer | None":
     """Return a server on this machine that serves the same galleries, if one answers well."""
     from app.doors.cli.remote import RemoteServer
     from app.doors.running import servers_of

@@ -24,7 +24,7 @@ _TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what a gallery is made of and how."""
+    """Add the options of a build: what the gallery is made of, and how."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--data",
@@ -32,19 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a published data set: {NAMES}",
     )
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
-    what.add_argument("--csv", type=_named, metavar="FILE", help="a CSV file with ids and URLs")
+    what.add_argument("--csv", type=_file, metavar="FILE", help="a CSV file with ids and URLs")
     what.add_argument(
-        "--parquet", type=_named, metavar="FILE", help="a Parquet file with ids and URLs"
+        "--parquet", type=_file, metavar="FILE", help="a Parquet file with ids and URLs"
     )
     what.add_argument(
         "--webdataset",
-        type=_named,
+        type=_file,
         metavar="TAR",
         help="a shard, a folder of shards, or a pattern in quotes",
     )
     what.add_argument(
         "--embeddings",
-        type=_named,
+        type=_file,
         metavar="DIR",
         help="a folder that ris export or clip-retrieval wrote",
     )
@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--encoding", metavar="NAME", help="of a CSV, default: utf-8")
 
 
-def _named(text: str) -> Path:
+def _file(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("it names nothing: give the name of a file")
     return Path(text)
@@ -138,7 +138,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """Return what to say after Ctrl-C."""
+    """Return the sentence to print after Ctrl-C."""
     if options.embeddings:
         return "Nothing is kept: the same command begins anew."
     if options.webdataset:
@@ -183,10 +183,10 @@ def _check_together(options: argparse.Namespace) -> None:
 def _import_request(options: argparse.Namespace) -> "ImportRequest":
     from app.build.transfer import ImportRequest
 
-    asked = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
-    asked |= _vectors(options)
-    asked["name"] = options.name or ""
-    return ImportRequest(options.embeddings, force=options.force, **asked)
+    given = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
+    given |= _vectors(options)
+    given["name"] = options.name or ""
+    return ImportRequest(options.embeddings, force=options.force, **given)
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":

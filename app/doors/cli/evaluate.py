@@ -19,7 +19,7 @@ _MOST = 1_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the gallery, how many of its images are asked, and how deep."""
+    """Add the gallery, how many of its images are queries, and k."""
     parser.add_argument("gallery", metavar="GALLERY", help="the gallery's name")
     parser.add_argument(
         "-k", type=int, default=10, metavar="N", help="of how many results (default: 10)"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, showing the progress, and print what was found."""
+    """Measure, showing the progress, and print the figures."""
     for name, number in (("-k", options.k), ("--sample", options.sample)):
         if not 1 <= number <= _MOST:
             raise UsageError(f"{name} must be from 1 to {_MOST}, not {number}.")
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        found = make_evaluator(read_settings())(
+        evaluation = make_evaluator(read_settings())(
             options.gallery,
             k=options.k,
             sample=options.sample,
@@ -64,27 +64,27 @@ def run(options: argparse.Namespace) -> int:
             on_progress=show,
         )
     if options.json:
-        output.print_json(asdict(found))
+        output.print_json(asdict(evaluation))
     else:
-        for line in _lines(found):
+        for line in _lines(evaluation):
             output.print_line(line)
     return 0
 
 
-def _lines(found: "Evaluation") -> Iterator[str]:
-    yield f"{found.gallery}: {found.queries} of its own images asked"
+def _lines(evaluation: "Evaluation") -> Iterator[str]:
+    yield f"{evaluation.gallery}: {evaluation.queries} of its own images asked"
     yield (
-        f"recall@{found.k}     {found.recall_reranked:.4f}  "
-        f"({found.recall_raw:.4f} without re-ranking)"
+        f"recall@{evaluation.k}     {evaluation.recall_reranked:.4f}  "
+        f"({evaluation.recall_raw:.4f} without re-ranking)"
     )
-    if found.mean_average_precision is None:
+    if evaluation.mean_average_precision is None:
         yield "No two images share a label: there is no precision to measure."
         return
     yield (
-        f"precision@{found.k}  {found.precision_index:.4f}  "
-        f"({found.precision_exact:.4f} by exact search)"
+        f"precision@{evaluation.k}  {evaluation.precision_index:.4f}  "
+        f"({evaluation.precision_exact:.4f} by exact search)"
     )
     yield (
-        f"mAP           {found.mean_average_precision:.4f}  (exact ranking of all images, "
-        f"{found.labelled_queries} queries with a label that another image has)"
+        f"mAP           {evaluation.mean_average_precision:.4f}  (exact ranking of all images, "
+        f"{evaluation.labelled_queries} queries with a label that another image has)"
     )

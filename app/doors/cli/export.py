@@ -12,7 +12,7 @@ EXAMPLE = "ris export caltech101-efficientnet_lite0 caltech101-embeddings"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is written, where to, and how exactly."""
+    """Add the gallery, the folder to write, and the vectors' number format."""
     parser.add_argument("gallery", metavar="GALLERY", help="the gallery's name")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
     parser.add_argument(

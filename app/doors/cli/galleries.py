@@ -29,8 +29,8 @@ def run(options: argparse.Namespace) -> int:
             for name in answerer.names():
                 output.print_line(name)
             return 0
-        found = answerer.galleries()
-    for gallery in found:
+        listed = answerer.galleries()
+    for gallery in listed:
         name = gallery["name"]
         if options.json:
             output.print_json(gallery)

@@ -27,14 +27,14 @@ def run(options: argparse.Namespace) -> int:
     from app.settings import read_settings
 
     with answering(options, read_settings()) as answerer:
-        found = [answerer.gallery(options.gallery)] if options.gallery else answerer.galleries()
-    for number, gallery in enumerate(found):
+        galleries = [answerer.gallery(options.gallery)] if options.gallery else answerer.galleries()
+    for number, gallery in enumerate(galleries):
         if options.json:
             output.print_json(gallery)
         else:
             for line in ([""] if number else []) + list(_lines(gallery)):
                 output.print_line(line)
-    return GalleryError.exit_code if options.gallery and found[0]["refused"] else 0
+    return GalleryError.exit_code if options.gallery and galleries[0]["refused"] else 0
 
 
 def _lines(gallery: dict[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ _HTML = (".html", ".htm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is looked at, and the form of the summary."""
+    """Add the folder or the gallery, and the form of the summary."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of pictures")
     what.add_argument("--gallery", metavar="NAME", help="a gallery; its pictures need not be here")

@@ -10,7 +10,7 @@ from app.wiring import make_service
 
 
 class LocalGalleries:
-    """Opens galleries and models here when they are first asked for."""
+    """Opens galleries and models in this process when they are first needed."""
 
     def __init__(self, settings: Settings) -> None:
         self._service = make_service(settings)

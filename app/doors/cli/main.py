@@ -32,7 +32,7 @@ _BROKEN_PIPE = 141  # the exit code of a program that SIGPIPE ended
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
-# `stopped`, where Ctrl-C leaves more to say than that it stopped.
+# `stopped` returns the sentence after "Stopped.", where Ctrl-C needs one.
 COMMANDS = (
     serve,
     search,
@@ -131,7 +131,7 @@ def create_index(arguments: Sequence[str]) -> int:
 
 
 def _report_errors(run: Callable[[], int], *, stopped: str) -> int:
-    """Return the exit code of a command; `stopped` is what to say after Ctrl-C."""
+    """Return the exit code of a command; `stopped` is printed after Ctrl-C."""
     try:
         return _exit_code_of(run, stopped=stopped)
     except BrokenPipeError:  # whoever read the answer, as `head`, has seen enough

@@ -1,4 +1,4 @@
-"""What a command has to say → standard output and standard error, whatever those can carry.
+"""A command's output → standard output and standard error, whatever those can carry.
 
 People get lines without control characters, programs get JSON that any stream can carry, and file
 names byte by byte. Nothing else of the command line writes to the streams.
@@ -83,7 +83,7 @@ def can_carry(text: str) -> bool:
 
 
 def _plainer(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Return what to write for characters that an encoding lacks, as Python's codecs ask for it."""
+    """Return a replacement for characters that an encoding lacks, as Python's codecs want it."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -19,7 +19,7 @@ def add_search_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def search_parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was given, by the parameters' names."""
+    """Return the options' values by the parameters' names."""
     return {each.name: getattr(options, each.name) for each in PARAMETERS}
 
 

@@ -13,7 +13,7 @@ _ROWS = 5
 
 
 def can_be_shown() -> bool:
-    """Return whether this terminal shows pictures; it is asked, so it must be one on both sides."""
+    """Return whether this terminal shows pictures: the terminal itself has to answer."""
     if not all(side and side.isatty() for side in (sys.stdout, sys.stdin)):  # None: closed
         return False
     if os.get_terminal_size(sys.stdout.fileno()).columns == 0:  # a terminal that has no window

@@ -27,9 +27,9 @@ _ELSE = "something else answers there"
 
 
 class RemoteServer:
-    """A server at `address`; with `settings`, this machine's, one that was found here.
+    """A server at `address`; with `settings`, one that was found on this machine.
 
-    Nothing is sent to what was found before it is certain that `running` listens there.
+    Nothing is sent to a server that was found before it is certain that `running` listens there.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class RemoteServer:
     def galleries(self) -> list[dict[str, Any]]:
         """Return `app.doors.answers.gallery_answer` for every gallery."""
         answer = self._json("GET", "galleries")
-        found = answer.get("galleries") if isinstance(answer, dict) else answer
-        if not isinstance(found, list):
+        galleries = answer.get("galleries") if isinstance(answer, dict) else answer
+        if not isinstance(galleries, list):
             raise self._no_server(_ELSE)
-        return found
+        return galleries
 
     def gallery(self, name: str) -> dict[str, Any]:
         """Return `app.doors.answers.gallery_answer` for one gallery."""
@@ -124,7 +124,7 @@ class RemoteServer:
         *,
         seconds: float = _ANSWER_SECONDS,
     ) -> bytes:
-        """Return the body of an answer; an error of the server is raised as what it was there."""
+        """Return the body of an answer; an error of the server is raised as the same class here."""
         headers: dict[str, str] = {"Accept": "application/json, */*"}
         headers |= {"Content-Type": kind} if kind else {}
         if self._token and path != _HEALTH:
@@ -141,11 +141,11 @@ class RemoteServer:
                 getattr(exc, "strerror", None) or str(exc) or "no answer"
             ) from exc
         if response.status >= _FAILED:
-            raise self._told(response.status, data)
+            raise self._error(response.status, data)
         return data
 
     def _connect(self, seconds: float) -> None:
-        """Open the connection if it is not; what was found must run when it has been opened."""
+        """Open the connection if it is not; a server that was found must still run then."""
         if self._connection.sock is None:
             self._connection.timeout = min(seconds, _CONNECT_SECONDS)
             self._connection.connect()
@@ -154,7 +154,7 @@ class RemoteServer:
         assert self._connection.sock is not None
         self._connection.sock.settimeout(seconds)
 
-    def _told(self, status: int, data: bytes) -> AppError:
+    def _error(self, status: int, data: bytes) -> AppError:
         """Return the error that a problem's details (RFC 9457) describe."""
         try:
             problem = json.loads(data)
@@ -174,11 +174,11 @@ class RemoteServer:
         return (error or UsageError)(problem["detail"])
 
     def _no_server(self, why: str) -> NoServerError:
-        named = "start one with ris serve, or leave --server out."
-        found = "ask again, or with --no-server."
+        advice = "ask again, or with --no-server."
+        if self._settings is None:
+            advice = "start one with ris serve, or leave --server out."
         return NoServerError(
-            f"No server of this program answers at {self._address} ({why}): "
-            f"{named if self._settings is None else found}"
+            f"No server of this program answers at {self._address} ({why}): {advice}"
         )
 
 
@@ -201,8 +201,8 @@ def _body(query: Query) -> tuple[bytes, str]:
     """Return the body that a query is sent as, and its media type."""
     if isinstance(query, File):
         return _as_form(query.data)
-    named = {"id": query.id} if isinstance(query, Item) else {"url": query.url}
-    return json.dumps(named).encode(), "application/json"
+    fields = {"id": query.id} if isinstance(query, Item) else {"url": query.url}
+    return json.dumps(fields).encode(), "application/json"
 
 
 def _as_form(picture: bytes) -> tuple[bytes, str]:

@@ -24,7 +24,7 @@ _ON_THE_SERVER = "The paths are relative to the gallery's folder, where the serv
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is asked, of which gallery, and how the answer is shown."""
+    """Add the queries, the search parameters, and how the answer is shown."""
     parser.add_argument(
         "image",
         nargs="*",
@@ -121,7 +121,7 @@ def _answer_all(
 
 
 class _Show:
-    """Prints answers and failures in the form that was asked for."""
+    """Prints answers and failures in the form that the options choose."""
 
     def __init__(self, options: argparse.Namespace, answerer: Answerer, *, several: bool) -> None:
         self._options = options
@@ -141,7 +141,7 @@ class _Show:
             if not all(Path(path).is_absolute() for path in paths):
                 self._note_once(_ON_THE_SERVER if self._options.server else _NOT_HERE)
         else:
-            self._head(query)
+            self._heading(query)
             for line in lines_of(answer):
                 output.print_line(line)
             self._previews(answer)
@@ -157,7 +157,7 @@ class _Show:
             output.print_message(sentence)
         self._noted.add(sentence)
 
-    def _head(self, query: TypedQuery) -> None:
+    def _heading(self, query: TypedQuery) -> None:
         if self._several:
             if self._begun:
                 output.print_line("")
@@ -176,7 +176,7 @@ class _Show:
 def picture_of(
     request: SearchRequest, answer: dict[str, Any], answerer: Answerer, settings: Settings
 ) -> bytes | None:
-    """Return what a query looks like, edited as it was searched; None if it is not here."""
+    """Return a query's picture, edited as it was searched; None if it is not here."""
     query = request.query
     if isinstance(query, File):
         from app.wiring import make_service
@@ -201,7 +201,7 @@ def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) ->
 
 
 def open_sheet(place: Path) -> None:
-    """Open a contact sheet in what this machine shows pictures with; UsageError if it has none."""
+    """Open a contact sheet in this machine's picture viewer; UsageError if it has none."""
     import webbrowser
 
     if not webbrowser.open(place.resolve().as_uri()):

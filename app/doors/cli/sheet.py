@@ -68,7 +68,7 @@ class ContactSheet:
         self._shown = 0
 
     def __len__(self) -> int:
-        """How many queries it shows."""
+        """Return the number of queries that it shows."""
         return len(self.sections)
 
     @property
@@ -78,7 +78,7 @@ class ContactSheet:
 
     @property
     def left_out(self) -> str:
-        """What it had no room for, in one sentence; '' if it shows all."""
+        """The number of results left out, in one sentence; '' if it shows all."""
         if self._shown == self._results:
             return ""
         return (

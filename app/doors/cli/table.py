@@ -7,7 +7,7 @@ from app.errors import printable
 
 
 def lines_of(answer: dict[str, Any]) -> Iterator[str]:
-    """Yield an answer's lines: what to know first, then a line a result."""
+    """Yield an answer's lines: its notes, then a line a result."""
     yield from (f"Note: {printable(note)}" for note in answer["notes"])
     if not answer["results"]:
         yield f"No image of {answer['gallery']} is like it."

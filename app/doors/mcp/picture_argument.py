@@ -1,4 +1,4 @@
-"""How a client names a picture, in one text → its file, or its address."""
+"""A picture as a client gives it (base64, path or address) → its bytes, or its address."""
 
 import base64
 import binascii
@@ -50,7 +50,7 @@ def _begins_a_picture(text: str) -> bool:
 
 
 def _file(path: str, folders: Sequence[Path] | None) -> bytes:
-    """Return the bytes of a file that may be read; whether others exist is not told."""
+    """Return the bytes of a file that may be read; the error never shows whether others exist."""
     if folders is None:
         raise UsageError(
             "A path cannot be used over HTTP: give the picture's address or its file as base64."

@@ -45,7 +45,7 @@ def make_server(
     A picture may be named by its path if it lies in one of `folders`, links resolved; None, for a
     server that others reach over a network, allows no paths at all.
     """
-    server = _TellingServer(
+    server = _OneSentenceServer(
         "reverse-image-search",
         title="Reverse image search",
         instructions=_INSTRUCTIONS,
@@ -104,8 +104,8 @@ class OverHttp:
         await answer(scope, receive, send)
 
 
-class _TellingServer(MCPServer[dict[str, Any]]):
-    """Tells what goes wrong in one sentence, without the SDK's prefix and pydantic's lines."""
+class _OneSentenceServer(MCPServer[dict[str, Any]]):
+    """Answers an error with one sentence, without the SDK's prefix and pydantic's lines."""
 
     async def call_tool(
         self,
@@ -121,18 +121,18 @@ class _TellingServer(MCPServer[dict[str, Any]]):
             if arguments.keys() - known:
                 first = sorted(arguments.keys() - known)[0]
                 known_ones = ", ".join(tool.input_schema["properties"]) or "no arguments at all"
-                return _told(f"{name} does not take {shortened(first)}, but {known_ones}.")
+                return _error(f"{name} does not take {shortened(first)}, but {known_ones}.")
             for given, value in arguments.items():
                 kind = tool.input_schema["properties"][given].get("type")
                 if isinstance(value, bool) and kind != "boolean":  # pydantic takes true for 1
-                    return _told(f"{given} cannot be {str(value).lower()}.")
+                    return _error(f"{given} cannot be {str(value).lower()}.")
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as exc:
             if isinstance(exc.__cause__, AppError):
-                return _told(str(exc.__cause__))
+                return _error(str(exc.__cause__))
             if isinstance(exc.__cause__, ValidationError):
-                return _told(_first_of(exc.__cause__))
+                return _error(_first_of(exc.__cause__))
             raise
 
 
@@ -146,7 +146,7 @@ def _problem(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> 
     )
 
 
-def _told(sentence: str) -> CallToolResult:
+def _error(sentence: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=sentence)], is_error=True)
 
 

@@ -26,7 +26,7 @@ _Id = Annotated[str | int, Field(description="The image's id, as in the results 
 
 
 def _annotated(parameter: Parameter) -> Any:
-    """Return a search parameter's type and what a language model reads of it."""
+    """Return a search parameter's type and its description for a language model."""
     described = Field(description=parameter.description, json_schema_extra=limits_of(parameter))
     return Annotated[JSON_TYPES[parameter.kind], described]
 
@@ -81,8 +81,8 @@ class Tools:
             result = self._service.answer(request)
             shown: list[ContentBlock] = []
             for hit in result.hits[:pictures]:
-                told = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
-                shown += [TextContent(text=told), self._thumbnail(result.gallery, hit.image.id)]
+                caption = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
+                shown += [TextContent(text=caption), self._thumbnail(result.gallery, hit.image.id)]
             return _answered(search_answer(result), context, shown)
 
         return await to_thread.run_sync(search, limiter=self._searching)
@@ -128,7 +128,7 @@ def _answered(
     context: "Context[dict[str, Any], Any] | None" = None,
     shown: Sequence[ContentBlock] = (),
 ) -> CallToolResult:
-    """Return an answer as data, as text for clients that read no data, and what is shown of it."""
+    """Return an answer as data, as text for clients that read no data, and its pictures."""
     request = context.request_context.request if context else None
     if request is not None:
         answer = _with_full_addresses(answer, str(request.base_url))

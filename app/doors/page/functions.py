@@ -132,12 +132,14 @@ class Functions:
         given = {name: value for name, value in request.items() if name in BY_NAME}
         given |= {"gallery": gallery, "turns": edit.quarter_turns}
         given |= {"mirrored": edit.mirrored, "box": edit.box}
-        asked = SearchRequest.of(query, **{"k": MAX_K} | given)
-        nearest = self._service.answer(replace(asked, label=""))  # counted for the choice of labels
+        search = SearchRequest.of(query, **{"k": MAX_K} | given)
+        nearest = self._service.answer(
+            replace(search, label="")
+        )  # counted for the choice of labels
         result = nearest
-        if asked.label:
+        if search.label:
             try:
-                result = self._service.answer(asked)
+                result = self._service.answer(search)
             except NotFoundError:  # a label from a link, or from another gallery
                 result = replace(nearest, hits=())
         answer = search_answer(result)

@@ -50,8 +50,8 @@ class Uploads:
             first_bytes = stream.read(HEAD_BYTES)
         if not first_bytes:
             raise DecodeError(f"{name} is empty: choose a picture.")
-        found = recognise(first_bytes)
-        if found is None or not found.shown_by_browsers:
+        kind = recognise(first_bytes)
+        if kind is None or not kind.shown_by_browsers:
             shown = self._write(self._service.preview(file.read_bytes()), ".png")
         return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 

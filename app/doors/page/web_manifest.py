@@ -48,7 +48,7 @@ class _RelativeManifest:
 
 
 def _replaced_in(start: Any) -> tuple[bytes, bytes] | None:
-    """Return what is replaced by what in an answer of this media type, None if nothing."""
+    """Return the bytes to replace in an answer of this media type, and by which; or None."""
     media_type = dict(start["headers"]).get(b"content-type", b"").decode("latin-1")
     return _FROM_THE_ROOT.get(media_type.partition(";")[0])
 

@@ -1,4 +1,4 @@
-"""A search or an image → the JSON of `app.doors.answers`, with addresses that one can follow."""
+"""A search or an image → the JSON of `app.doors.answers`, with addresses that can be followed."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ _ADDRESSES = ("image_url", "thumbnail_url")
 
 
 def answer_search(
-    request: Request, service: SearchService, question: SearchRequest
+    request: Request, service: SearchService, search: SearchRequest
 ) -> dict[str, Any]:
     """Return the answer to one query."""
-    answer = answers.search_answer(service.answer(question))
+    answer = answers.search_answer(service.answer(search))
     return answer | {"results": [_from_root(request, hit) for hit in answer["results"]]}
 
 

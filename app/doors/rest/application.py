@@ -95,7 +95,7 @@ def _add_docs(application: FastAPI) -> None:
 
 
 def _check_of(access: Access) -> list[params.Depends]:
-    """Return what routes for programs depend on; the document names a token if one is needed."""
+    """Return the dependencies of routes for programs: the token's check, if one is needed."""
     if not access.needs_token:
         return []
     bearer = HTTPBearer(auto_error=False, description="The value of RIS_API_TOKEN.")
@@ -109,7 +109,7 @@ def _check_of(access: Access) -> list[params.Depends]:
 class RestRoutes(Mount):
     """Leads every address that begins like one of the programs' to their application.
 
-    What it does not know is then answered by it, with a problem, and not by the page at /.
+    So an unknown address gets its problem as an answer, and not the page at /.
     """
 
     def __init__(self, application: FastAPI) -> None:

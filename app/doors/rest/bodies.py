@@ -81,7 +81,7 @@ def contents(file: UploadFile) -> bytes:
 
 
 def _only(given: dict[str, Any]) -> Query:
-    """Return the one query that was given, of what a form or JSON holds by name."""
+    """Return the query from the named values of a form or JSON; UsageError unless it is one."""
     _check_names(set(given), {"file", "url", "id"})
     for name, value in given.items():
         if name == "url" and (not value or not isinstance(value, str)):
@@ -99,7 +99,7 @@ def _check_names(given: set[str], known: set[str]) -> None:
     if unknown is not None:
         raise UsageError(
             f"The body holds {unknown[:50]!r}, which is none of {', '.join(sorted(known))}: "
-            "what else is asked for stands in the address, as in ?k=20."
+            "search parameters belong in the address, as in ?k=20."
         )
 
 
@@ -119,11 +119,11 @@ def _json(body: bytes) -> dict[str, Any]:
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object of JSON; UsageError if a name comes twice: which is meant is not known."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         name = next(name for name, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise UsageError(f"The body holds {shortened(name)} more than once: give it once.")
-    return found
+    return values
 
 
 async def _body(request: Request) -> bytes:
@@ -188,7 +188,7 @@ def _too_large(what: str, most_bytes: int) -> TooLargeError:
 
 
 def _media_type(request: Request) -> str:
-    """Return the kind of the body without its parameters, in small letters; '' if none is told."""
+    """Return the kind of the body without its parameters, in small letters; '' if none is given."""
     message = Message()
     message["content-type"] = request.headers.get("content-type", "")
     return message.get_content_type() if message["content-type"] else ""

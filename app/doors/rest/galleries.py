@@ -39,10 +39,10 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         request: Request,
         gallery: Name,
         image: ImageId,
-        asked: Annotated[SimilarParameters, Query()],
+        parameters: Annotated[SimilarParameters, Query()],
     ) -> dict[str, Any]:
         """Find the images of a gallery that are most similar to one of them."""
-        return answer_search(request, service, asked.request(Item(image), gallery=gallery))
+        return answer_search(request, service, parameters.request(Item(image), gallery=gallery))
 
     @router.get(
         IMAGE_ROUTE,

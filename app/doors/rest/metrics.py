@@ -111,7 +111,7 @@ class Counting:
 
 
 class _Galleries(Collector):
-    """How large the galleries are, looked up when it is asked."""
+    """The galleries' sizes, looked up for each request of the measurements."""
 
     def __init__(self, galleries: Callable[[], list[GalleryInfo]]) -> None:
         self._galleries = galleries

@@ -30,7 +30,7 @@ def routes_of_operations(
     is_ready: Callable[[], bool],
     programs: Sequence[Depends],
 ) -> APIRouter:
-    """Return the routes; `programs` are the dependencies that check who asks for measurements."""
+    """Return the routes; `programs` are the dependencies that check the token for /metrics."""
     router = APIRouter(tags=["Operations"])
 
     health_threads = CapacityLimiter(1)  # of its own: searches may have taken all others
@@ -66,10 +66,10 @@ def routes_of_operations(
     @router.get("/problems/{kind}", response_model=Kind, responses=documented([404, 422]))
     def kind_of_problem(kind: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
         """Explain a kind of problem; its `type` leads here."""
-        found = problems.kinds().get(kind)
-        if found is None:
+        error = problems.kinds().get(kind)
+        if error is None:
             known = ", ".join(sorted(problems.kinds()))
             raise NotFoundError(f"There is no kind of problem {kind!r}: there are {known}.")
-        return {"kind": kind, "title": problems.title(found), "status": found.http_status}
+        return {"kind": kind, "title": problems.title(error), "status": error.http_status}
 
     return router

@@ -64,7 +64,7 @@ def _model(name: str, parameters: Iterable[Parameter]) -> Any:
 
 
 def _described(parameter: Parameter) -> Any:
-    """Return what the document says of a parameter; whether it is in range is for the request."""
+    """Return a parameter's description in the document; the search request checks its range."""
     is_box = parameter.kind == "box"
     box: dict[str, Any] = {"pattern": f"^{_FRACTION}(,{_FRACTION}){{3}}$"}
     return Field(

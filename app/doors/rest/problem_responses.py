@@ -45,7 +45,7 @@ def problem_response(error: AppError, *, root: str = "") -> Response:
 
 
 def status_response(status: int, detail: str) -> Response:
-    """Return an HTTP answer of a problem that its status says enough of."""
+    """Return an HTTP answer for a problem that its status describes well enough."""
     return _answer(problems.problem_of_status(status, detail))
 
 
@@ -70,12 +70,12 @@ def handle_errors(application: FastAPI) -> None:
 
 
 def documented(statuses: Sequence[int]) -> dict[int | str, dict[str, Any]]:
-    """Return what the OpenAPI document says of answers with these statuses."""
+    """Return the OpenAPI document's description of answers with these statuses."""
     return {status: _documented(status) for status in statuses}
 
 
 def example(name: str) -> dict[int | str, dict[str, Any]]:
-    """Return what the OpenAPI document says of the answer where all is well, with an example."""
+    """Return the OpenAPI document's example of a successful answer."""
     return {200: {"content": {"application/json": {"example": EXAMPLES[name]}}}}
 
 
@@ -94,7 +94,7 @@ def _root_of(request: Request) -> str:
 
 
 def _sentence(error: dict[str, Any], root: str) -> str:
-    """Return what is wrong with a parameter."""
+    """Return the fault of a parameter in one sentence."""
     name = error["loc"][-1]
     if error["type"] == "extra_forbidden":
         return (
@@ -111,12 +111,12 @@ def _reason(request: Request, error: HTTPException) -> str:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"There is nothing at {where}: {root}/docs lists every address that there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{where} is not asked with {request.method}: {root}/docs says how it is asked."
+        return f"{where} does not take {request.method}: {root}/docs says which methods it takes."
     return f"{where} cannot answer: {error.detail}."
 
 
 def _documented(status: int) -> dict[str, Any]:
-    """Return what the OpenAPI document says of answers with this status."""
+    """Return the OpenAPI document's description of answers with this status."""
     example = problems.problem(_ERRORS[status])
     schema = {"$ref": "#/components/schemas/Problem"}
     return {

@@ -38,17 +38,17 @@ _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": bodies.MOS
 
 
 def _body(**content: dict[str, Any]) -> dict[str, Any]:
-    """Return what the document says of a body, by the kinds that it may be sent as."""
+    """Return a request body's description in the document, by the kinds it may be sent as."""
     return {
         "requestBody": {
             "required": True,
-            "content": {_MEDIA_TYPES[kind]: told for kind, told in content.items()},
+            "content": {_MEDIA_TYPES[kind]: schema for kind, schema in content.items()},
         }
     }
 
 
 def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
-    """Return what the document says of an object that has exactly one of these properties."""
+    """Return the schema of an object that has exactly one of these properties, with an example."""
     schema = {
         "type": "object",
         "properties": properties,
@@ -94,7 +94,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     )
     async def similarity_search(
         request: Request,
-        asked: Annotated[SearchParameters, InAddress()],
+        parameters: Annotated[SearchParameters, InAddress()],
         query: Annotated[Query, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Find the images of a gallery that are most similar to a picture.
@@ -104,7 +104,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         """
 
         def answer() -> dict[str, Any]:
-            return answer_search(request, service, asked.request(query))
+            return answer_search(request, service, parameters.request(query))
 
         return await in_a_thread(query, answer)
 
@@ -116,7 +116,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     )
     def similarity_search_of_files(
         request: Request,
-        asked: Annotated[SearchParameters, InAddress()],
+        parameters: Annotated[SearchParameters, InAddress()],
         files: Annotated[list[UploadFile], Depends(bodies.read_files)],
     ) -> dict[str, Any]:
         """Search with several files, up to 32 of together 200 MB; the answers are in their order.
@@ -125,8 +125,8 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         them alike is the problem of the whole request.
         """
         service.default_gallery()  # what is wrong with all alike ends the whole request
-        asked.request(File(b""))
-        return {"answers": [_answer(request, service, file, asked) for file in files]}
+        parameters.request(File(b""))
+        return {"answers": [_answer(request, service, file, parameters) for file in files]}
 
     @router.post(
         "/embed",
@@ -135,15 +135,15 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         openapi_extra=_A_QUERY,
     )
     async def embed(
-        asked: Annotated[EmbedParameters, InAddress()],
+        parameters: Annotated[EmbedParameters, InAddress()],
         query: Annotated[Query, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
 
         def answer() -> dict[str, Any]:
-            question = asked.request(query)
-            gallery = question.gallery or service.default_gallery()
-            vector = service.embed(question)
+            search = parameters.request(query)
+            gallery = search.gallery or service.default_gallery()
+            vector = service.embed(search)
             return {
                 "vector": vector.tolist(),
                 "dim": len(vector),
@@ -160,14 +160,14 @@ def _answer(
     request: Request,
     service: SearchService,
     file: UploadFile,
-    asked: SearchParameters,
+    parameters: SearchParameters,
 ) -> dict[str, Any]:
-    """Return what became of one file, read only now; an error that is not its own is raised."""
+    """Return the answer to one file, read only now, or its problem; other errors are raised."""
     name = file.filename or ""
     try:
-        question = asked.request(File(bodies.contents(file)))
-        answer = answer_search(request, service, question)
+        search = parameters.request(File(bodies.contents(file)))
+        answer = answer_search(request, service, search)
     except (QueryError, TooLargeError) as exc:
-        told = problem(exc, root=root_of(request))
-        return {"file": name, "answer": None, "problem": told}
+        details = problem(exc, root=root_of(request))
+        return {"file": name, "answer": None, "problem": details}
     return {"file": name, "answer": answer, "problem": None}

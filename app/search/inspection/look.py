@@ -56,7 +56,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen. `near` is None where it cannot be known: a folder has no vectors."""
+    """The looks of all pictures. `near` is None for a folder, which has no vectors."""
 
     name: str
     looks: tuple[Look, ...]
@@ -70,8 +70,8 @@ class Survey:
         for look in self.looks:
             if look.sha256:
                 groups[look.sha256].append(look.path)
-        found = [paths for paths in groups.values() if len(paths) > 1]
-        return sorted(found, key=lambda paths: (-len(paths), paths))
+        duplicates = [paths for paths in groups.values() if len(paths) > 1]
+        return sorted(duplicates, key=lambda paths: (-len(paths), paths))
 
 
 def survey_folder(folder: Path, *, workers: int, on_progress: OnProgress) -> Survey:
@@ -147,8 +147,8 @@ def _looks_of(gallery: Gallery, on_progress: OnProgress) -> Iterator[Look]:
 
 
 def _format_by_name(path: str) -> str:
-    if found := formats.by_suffix(path):
-        return found.name
+    if kind := formats.by_suffix(path):
+        return kind.name
     return PurePosixPath(path).suffix.lstrip(".").upper() or "unknown"
 
 
@@ -191,9 +191,9 @@ def _near(
     for start in range(0, index.rows, _CHUNK_ROWS):
         on_progress("compare", start, index.rows)
         rows = np.arange(start, min(index.rows, start + _CHUNK_ROWS))
-        found = index.search(index.vectors(rows), _NEIGHBOURS)
+        neighbours = index.search(index.vectors(rows), _NEIGHBOURS)
         for row, others, scores in zip(
-            rows.tolist(), found.rows.tolist(), found.scores.tolist(), strict=True
+            rows.tolist(), neighbours.rows.tolist(), neighbours.scores.tolist(), strict=True
         ):
             for other, score in zip(others, scores, strict=True):
                 same = looks[row].sha256 and looks[row].sha256 == looks[other].sha256

@@ -1,4 +1,4 @@
-"""A survey → an HTML page with plots, in one file that asks no other; names matplotlib."""
+"""A survey → an HTML page with plots, in one file that loads no other; names matplotlib."""
 
 import colorsys
 import io
@@ -153,14 +153,14 @@ def _bars(counts: dict[str, int]) -> str:
 
 
 def _table(rows: Iterable[Sequence[str]]) -> str:
-    listed = list(rows)
-    if not listed:
+    lines = list(rows)
+    if not lines:
         return "<p>none</p>"
     cells = "".join(
         "<tr>" + "".join(f"<td>{_shown(cell)}</td>" for cell in row) + "</tr>"
-        for row in listed[:_SHOWN]
+        for row in lines[:_SHOWN]
     )
-    return f"<table>{cells}</table>{_more(len(listed))}"
+    return f"<table>{cells}</table>{_more(len(lines))}"
 
 
 def _shown(text: str) -> str:

@@ -60,8 +60,8 @@ def _data_sets_of(arguments: Sequence[str]) -> list[type[PublishedDataSet]]:
 
 
 def _datasets_dir(environ: Mapping[str, str]) -> Path:
-    named = environ.get("RIS_DATASETS_DIR")
-    return Path(named) if named else Path(environ.get("RIS_HOME") or _PROGRAM) / "datasets"
+    folder = environ.get("RIS_DATASETS_DIR")
+    return Path(folder) if folder else Path(environ.get("RIS_HOME") or _PROGRAM) / "datasets"
 
 
 def _help() -> str:

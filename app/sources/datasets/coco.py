@@ -59,7 +59,7 @@ class Coco(PublishedDataSet):
             raise DatasetError(f"The file {self._annotations} is missing: {self.how_to_fetch()}.")
 
     def pictures(self) -> list[Picture]:
-        """Every ``.jpg``, also those that the annotations do not know (they have no labels).
+        """Every ``.jpg``, also those that the annotations do not name (they have no labels).
 
         Raises
         ------

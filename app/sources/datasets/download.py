@@ -56,7 +56,7 @@ class Rest:
     Attributes
     ----------
     start
-        The first byte that comes: the one that was asked for, or 0 from a host that cannot resume.
+        The first byte that comes: the requested one, or 0 from a host that cannot resume.
     whole_bytes
         The size of the whole file; None if the host does not say.
     """
@@ -88,7 +88,7 @@ class Rest:
 
 @contextmanager
 def open_from(url: str, start: int, *, patience: Patience = _PATIENT) -> Iterator[Rest | None]:
-    """Ask for a file from the byte `start` on; give None if the host has no more of it.
+    """Request a file from the byte `start` on; give None if the host has no more of it.
 
     Proxies are those of the environment; certificates are checked, and redirections are followed
     to http and https alone.
@@ -182,9 +182,9 @@ def _request(url: str) -> Request:
 
 
 def _opener(patience: Patience) -> OpenerDirector:
-    """Return what opens addresses of http and https alone: no file, no ftp, no data."""
-    found = getproxies()
-    proxies = {each: found.get(each) or found.get("all") for each in _SCHEMES}
+    """Return an opener of http and https addresses alone: no file, no ftp, no data."""
+    configured = getproxies()
+    proxies = {each: configured.get(each) or configured.get("all") for each in _SCHEMES}
     opener = OpenerDirector()
     for handler in (
         ProxyHandler({scheme: proxy for scheme, proxy in proxies.items() if proxy}),

@@ -104,8 +104,8 @@ def fetch_data_sets(
     parts.sort(key=lambda part: bool(part.archive.by_hand))
     missing = []
     for part in parts:
-        if found := part.whole_folder():
-            fetching.say(f"{part.archive.name}: nothing to do, all of it is in {found}")
+        if folder := part.whole_folder():
+            fetching.say(f"{part.archive.name}: nothing to do, all of it is in {folder}")
             part.remove_leftovers()
         else:
             missing.append(part)
@@ -257,12 +257,12 @@ def _check_archive(part: Part, fetching: Fetching) -> None:
         return
     fetching.say(f"{archive.name}: checking")
     with part.file.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != archive.md5:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if digest != archive.md5:
         part.file.unlink()
         by_hand = f", or save what datasets/README.md links to as {part.file} and run it"
         raise DatasetError(
-            f"{part.file} had the MD5 {found} instead of {archive.md5} and was removed: "
+            f"{part.file} had the MD5 {digest} instead of {archive.md5} and was removed: "
             f"run {fetching.again}{by_hand if archive.by_hand else ''}."
         )
 

@@ -89,10 +89,10 @@ def sighting(path: str) -> Sighting:
     >>> sighting("query/0002_c1s1_000451_03.jpg")
     Sighting(person='0002', camera='c1')
     """
-    found = _NAME.fullmatch(PurePosixPath(path).name)
-    if found is None:
+    match = _NAME.fullmatch(PurePosixPath(path).name)
+    if match is None:
         raise DatasetError(
             f"{path} is not named as in Market-1501, by person and camera, such as "
             "0002_c1s1_000451_03.jpg: take it out of the folder."
         )
-    return Sighting(*found.groups())
+    return Sighting(*match.groups())

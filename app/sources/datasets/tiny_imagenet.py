@@ -59,7 +59,7 @@ class TinyImageNet(PublishedDataSet):
         Raises
         ------
         DatasetError
-            ``words.txt`` cannot be read, or does not know a class.
+            ``words.txt`` cannot be read, or lacks a class.
         """
         classes = [each for each in listing(self.folder).folders if is_folder(each / "images")]
         labels = self._labels(each.name for each in classes)
