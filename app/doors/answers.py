@@ -53,7 +53,10 @@ def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
 def gallery_answer(info: GalleryInfo) -> dict[str, Any]:
     """Return a gallery's status and facts."""
     shown = (*fields(GalleryStatus), *fields(GalleryFacts))
-    return {field.name: getattr(info, field.name) for field in shown} | {"notes": list(info.notes)}
+    return {field.name: getattr(info, field.name) for field in shown} | {
+        "notes": list(info.notes),
+        "summary": [list(fact) for fact in info.facts.in_words()],
+    }
 
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _KINDS_OF_VALUES = {  # by how the names of pydantic's errors begin
     "float": "a number",
     "bool": "true or false",
     "string": "text",
-    "list": "a list of numbers",
+    "list": "a list",
 }
 
 

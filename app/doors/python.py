@@ -163,6 +163,8 @@ class OpenGallery:
         return self._service.id_of(self._name, str(image))
 
     def _request(self, query: Query, public_id: PublicId | None, **given: Any) -> SearchRequest:
+        if "gallery" in given:
+            raise UsageError(f"This is the gallery {self._name} already: leave gallery out.")
         check_only_one(("query", query), ("id", public_id))
         checked = _query(query) if public_id is None else one_query(id=public_id)
         return SearchRequest.of(checked, gallery=self._name, **given)

@@ -137,7 +137,7 @@ class Gallery:
 
         The id is its key in a gallery that has keys, and its row in any other.
         """
-        if not self._has_keys and re.fullmatch("[0-9]{1,9}", public_id):
+        if not self._has_keys and re.fullmatch("0|[1-9][0-9]{0,8}", public_id):
             self._check_ids([int(public_id)])
             return int(public_id)
         row = None

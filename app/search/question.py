@@ -70,10 +70,26 @@ def one_query(
     return Item(id)
 
 
-def check_id(id: object) -> None:
+def is_id(value: object) -> bool:
+    """Return whether a value can be an image's id: a whole number, or a text that is not empty."""
+    if isinstance(value, str):
+        return bool(value) and is_unicode(value)
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_id(value: object) -> None:
     """Raise UsageError for what cannot be an image's id."""
-    if isinstance(id, bool) or not isinstance(id, str | Integral):
-        raise UsageError(f"An image's id is a whole number or a text, not {shortened(id)}.")
+    if not is_id(value):
+        raise UsageError(f"An image's id is a whole number or a text, not {shortened(value)}.")
 
 
 def check_only_one(*given: tuple[str, object]) -> None:
@@ -102,20 +118,21 @@ class Parameter:
     prepares_query: bool = False
 
     def check(self, value: Any) -> None:
-        """Raise UsageError, which says what values are accepted, unless this is one."""
-        if self.kind == "ids":
-            for each in value:
-                check_id(each)
+        """Raise UsageError, which says what the value must be, unless it can be one."""
+        wrong = self._fault(value)
+        if wrong:
+            raise UsageError(f"{self.name} must be {wrong}.")
+
+    def _fault(self, value: Any) -> str:
+        """Return what the value must be, and what it is; '' if all is well."""
         if not self._is_of_kind(value):
-            raise UsageError(f"{self.name} must be {_KINDS[self.kind]}, not {shortened(value)}.")
+            return f"{_KINDS[self.kind]}, not {shortened(value)}"
         if self.maximum is not None and not (self.minimum or 0) <= value <= self.maximum:
-            limits = f"from {self.minimum} to {self.maximum}"  # nor is NaN
-            raise UsageError(f"{self.name} must be {limits}, not {value}.")
+            return f"from {self.minimum} to {self.maximum}, not {value}"  # nor is NaN
         if self.max_length is not None and len(value) > self.max_length:
             parts = "ids" if self.kind == "ids" else "characters"
-            raise UsageError(
-                f"{self.name} has {len(value)} {parts}: it may have {self.max_length} at most."
-            )
+            return f"at most {self.max_length} {parts}, not {len(value)}"
+        return ""
 
     def as_text(self, value: Any) -> str | list[str]:
         """Return a value as it is written in a URL; for ids, which may repeat, a list."""
@@ -129,15 +146,18 @@ class Parameter:
         if self.kind in ("integer", "number"):
             number = Integral if self.kind == "integer" else Real
             return isinstance(value, number) and not isinstance(value, bool)
-        types = {"boolean": bool, "text": str, "ids": tuple, "box": Box | None}
-        return isinstance(value, types[self.kind])
+        if self.kind == "ids":
+            return isinstance(value, tuple) and all(map(is_id, value))
+        if self.kind == "text":
+            return isinstance(value, str) and is_unicode(value)
+        return isinstance(value, bool if self.kind == "boolean" else Box | None)
 
 
 _KINDS: Mapping[Kind, str] = {
     "boolean": "true or false",
     "box": "a box of four fractions",
-    "text": "a text",
-    "ids": "a list of ids",
+    "text": "a text in UTF-8",
+    "ids": "a list of ids, which are whole numbers or texts",
     "integer": "a whole number",
     "number": "a number",
 }

@@ -93,10 +93,7 @@ class VectorOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.expand <= MOST_EXPAND:
-            raise UsageError(
-                f"A query is expanded by 1 to {MOST_EXPAND} of its nearest images, "
-                f"not {self.expand}."
-            )
+            raise UsageError(f"expand must be 0 to {MOST_EXPAND}, not {self.expand}.")
         if not 0 <= self.alpha <= MOST_ALPHA:  # nor is NaN
             raise UsageError(f"Alpha is a power from 0 to {MOST_ALPHA}, not {self.alpha}.")
 
@@ -339,6 +336,26 @@ class GalleryFacts:
     expand: int = 0
     alpha: float = 0.0
     notes: tuple[str, ...] = ()
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """Return the facts as `ris info` and the page show them, each after its title."""
+        skipped = f", {self.skipped} files skipped" if self.skipped else ""
+        components = ", centred principal components" if self.pca else ""
+        effort = f"{self.probes} probes, {self.candidates} candidates"
+        recall = f"{self.recall_reranked:.3f} ({self.recall_raw:.3f} without re-ranking)"
+        shown = [
+            ("images", f"{self.images} of {self.data}{skipped}"),
+            ("model", f"{self.model}, {self.dim} dimensions{components}"),
+            ("index", f"{self.index}, {effort if self.index != 'Flat' else 'exact'}"),
+            ("recall@10", recall),
+            ("built", self.created),
+        ]
+        if self.expand:
+            added = f"with their {self.expand} nearest images added, alpha {self.alpha:g}"
+            shown.append(("queries", added))
+        if self.floor is not None:
+            shown.append(("similar", f"from a score of {self.floor:.3f}"))
+        return shown
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -329,3 +329,8 @@ def test_the_code_of_a_document_runs_from_top_to_bottom(networks, tmp_path, docu
     assert ended.returncode == 0, ended.stderr
     assert "wild_cat/image_0028.jpg ('wild_cat',)" in ended.stdout
     assert says in ended.stdout
+
+
+def test_the_open_gallery_takes_no_other_gallery(gallery, file):
+    with pytest.raises(UsageError, match="mine .*leave gallery out"):
+        gallery.search(file, gallery="other")

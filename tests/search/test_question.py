@@ -117,5 +117,5 @@ def test_exactly_one_query_is_taken() -> None:
         one_query()
     with pytest.raises(UsageError, match="exactly one of file, url and id: not file and id"):
         one_query(file=b"x", id=3)
-    with pytest.raises(UsageError, match="id must be"):
+    with pytest.raises(UsageError, match="id is a whole number"):
         one_query(id=True)

@@ -42,20 +42,8 @@ def _lines(gallery: dict[str, Any]) -> Iterator[str]:
     if gallery["refused"]:
         yield f"  cannot be searched. {gallery['refused']}"
         return
-    skipped = f", {gallery['skipped']} files skipped" if gallery["skipped"] else ""
-    yield f"  images    {gallery['images']} of {gallery['data']}{skipped}"
-    kept = ", centred principal components" if gallery["pca"] else ""
-    yield f"  model     {gallery['model']}, {gallery['dim']} dimensions{kept}"
-    if gallery["expand"]:
-        alpha = f"alpha {gallery['alpha']:g}"
-        yield f"  queries   with their {gallery['expand']} nearest images added, {alpha}"
-    effort = f", {gallery['probes']} probes, {gallery['candidates']} candidates"
-    yield f"  index     {gallery['index']}{effort if gallery['index'] != 'Flat' else ', exact'}"
-    yield (
-        f"  recall@10 {gallery['recall_reranked']:.3f} "
-        f"({gallery['recall_raw']:.3f} without re-ranking)"
-    )
-    yield f"  on disk   {gallery['disk_bytes'] / 1e6:.1f} MB, made {gallery['created']}"
+    yield from (f"  {title:<9} {text}" for title, text in gallery["summary"])
+    yield f"  {'on disk':<9} {gallery['disk_bytes'] / 1e6:.1f} MB"
     if gallery["approximate"]:
         yield "  Its vectors are not here: scores are approximate."
     yield from (f"  {gallery[key]}" for key in ("uploads_off", "pictures_missing") if gallery[key])

@@ -25,7 +25,7 @@ from app.doors.cli import (
     verify,
 )
 from app.doors.cli.parameters import MAY_BE_NEGATIVE
-from app.errors import AppError, StorageError, printable
+from app.errors import AppError, StorageError, UsageError, printable
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # the exit code of a program that SIGPIPE ended
@@ -152,6 +152,12 @@ def _exit_code_of(run: Callable[[], int], *, stopped: str) -> int:
     except AppError as exc:
         output.print_message(str(exc))
         return exc.exit_code
+    except UnicodeEncodeError as exc:  # of a name that was typed or is on the disk
+        output.print_message(
+            f"{exc.object[:100]!a} cannot be written in this locale's encoding: set LC_ALL to one "
+            "with UTF-8, such as C.UTF-8."
+        )
+        return UsageError.exit_code
     except KeyboardInterrupt:
         output.print_message("")  # after the ^C that the terminal shows
         output.print_message(f"Stopped.{stopped and ' '}{stopped}")

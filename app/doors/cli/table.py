@@ -10,7 +10,9 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
     """Yield an answer's lines: its notes, then a line a result."""
     yield from (f"Note: {printable(note)}" for note in answer["notes"])
     if not answer["results"]:
-        yield f"No image of {answer['gallery']} is like it."
+        nothing = f"No image of {answer['gallery']} is like it."
+        filtered = f"The filters leave no image of {answer['gallery']}."
+        yield filtered if answer["similar_enough"] else nothing
         return
     if not answer["similar_enough"]:
         yield f"Nothing in {answer['gallery']} is really like it. The nearest:"

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message as Event
 
 from app.errors import DecodeError, MediaTypeError, TooLargeError, UsageError
-from app.search.question import Query, check_id, one_query
+from app.search.question import Query, check_id, is_unicode, one_query
 from app.values import MAX_PICTURE_BYTES
 
 MOST_FILES = 32
@@ -87,10 +87,10 @@ def _only(given: dict[str, Any]) -> Query:
         if name == "url" and (not value or not isinstance(value, str)):
             shown = json.dumps(value)[:50]
             raise UsageError(f"url must be the address of a picture, as text, not {shown}.")
+        if isinstance(value, str) and not is_unicode(value):
+            raise UsageError(f"{name} holds half a character (a lone surrogate): send it as UTF-8.")
         if name == "id":
             check_id(value)
-        if isinstance(value, str) and not _is_unicode(value):
-            raise UsageError(f"{name} holds half a character (a lone surrogate): send it as UTF-8.")
     return one_query(**given)
 
 
@@ -192,11 +192,3 @@ def _media_type(request: Request) -> str:
     message = Message()
     message["content-type"] = request.headers.get("content-type", "")
     return message.get_content_type() if message["content-type"] else ""
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,6 +1,6 @@
 """The answers and problems of app.doors, as the OpenAPI document describes them."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
@@ -110,7 +110,10 @@ class Gallery(GalleryFacts, GalleryStatus):
     `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
     own images can be queries; `pictures_missing` which command fetches the original pictures.
     `pca`, `expand` and `alpha` say how vectors and queries are changed, 0 where they are not.
+    `summary` holds the facts as people read them, each after its title.
     """
+
+    summary: list[list[str]] = field(default_factory=list)
 
 
 class Galleries(BaseModel):

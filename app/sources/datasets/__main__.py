@@ -75,8 +75,15 @@ def _help() -> str:
 
 def _say(text: str) -> None:
     """Write a line; names of folders as the system has them, whatever the terminal's encoding."""
-    sys.stdout.buffer.write(os.fsencode(f"{text}\n"))
+    sys.stdout.buffer.write(_encoded(f"{text}\n"))
     sys.stdout.buffer.flush()
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:  # what stands for a character that the locale lacks
+        return text.encode("ascii", "backslashreplace")
 
 
 class _Bar:
@@ -107,7 +114,7 @@ class _Bar:
     def fail(self, sentence: str, code: int) -> int:
         """Write why it ended; return the exit code."""
         self._end()
-        sys.stderr.buffer.write(os.fsencode(f"data_download.sh: {sentence}\n"))
+        sys.stderr.buffer.write(_encoded(f"data_download.sh: {sentence}\n"))
         return code
 
     def _end(self) -> None:

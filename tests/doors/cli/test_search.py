@@ -104,7 +104,7 @@ def test_no_result_at_all_is_said(run, picture_of):
     _, out, _ = run(
         "search", picture_of(7), "--gallery", "mine", "--min-score", "1", "--label", "kind_1"
     )
-    assert out == "No image of mine is like it.\n"
+    assert out == "The filters leave no image of mine.\n"
 
 
 def test_a_file_s_name_cannot_send_the_terminal_anything():

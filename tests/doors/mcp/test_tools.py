@@ -236,7 +236,7 @@ JPEG = text(encoded(picture(1)))
         ({"id": 1, "box": [-0.1, 0, 1, 1]}, "not inside the picture"),
         ({"id": 1, "box": ["nan", 0, 1, 1]}, "not inside the picture|must be a number"),
         ({"id": 1, "box": [0, 0, 1]}, "four numbers"),
-        ({"id": 1, "box": "left half"}, "^box must be a list of numbers, not 'left half'.$"),
+        ({"id": 1, "box": "left half"}, "^box must be a list, not 'left half'.$"),
         ({"id": 1, "box": ["x", 0, 1, 1]}, "^Each number of box must be a number, not 'x'.$"),
         ({"id": [1]}, r"^id must be text or a whole number, not \[1\]\.$"),
         ({"id": True}, "^id cannot be true.$"),

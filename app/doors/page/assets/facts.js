@@ -4,7 +4,6 @@ import { make, panel } from "./make.js";
 import { onChange, state } from "./session.js";
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 export function start({ element }) {
   const place = element.querySelector(".gallery-facts");
@@ -34,21 +33,8 @@ function summary(gallery) {
 
 function all(gallery) {
   const facts = [
-    ["Name", gallery.name],
-    ["Images", gallery.images.toLocaleString("en")],
-    ["Files that could not be read", `${gallery.skipped}`],
-    ["Model", `${gallery.model}, ${gallery.dim} numbers an image`
-      + (gallery.pca ? ": its vectors centred, their principal components" : "")],
-    ...(gallery.expand ? [["Queries", `with their ${gallery.expand} nearest images added, alpha `
-      + `${gallery.alpha}; scores are cosines to that`]] : []),
-    ["Index", gallery.probes
-      ? `${gallery.index}, ${gallery.probes} probes, ${gallery.candidates} candidates`
-      : gallery.index],
-    ["Size on disk", megabytes(gallery.disk_bytes)],
-    ["Built", new Date(gallery.created).toLocaleString()],
-    ["Recall@10 when built", `${percent(gallery.recall_reranked)}; of the index alone ${percent(gallery.recall_raw)}`],
-    ["Similar from a score of", gallery.floor === null ? "not known" : gallery.floor.toFixed(3)],
-    ["Notes", gallery.notes.join("; ") || "none"],
+    ["name", gallery.name], ...gallery.summary, ["on disk", megabytes(gallery.disk_bytes)],
+    ["notes", gallery.notes.join("; ") || "none"],
   ];
   return panel(
     "About this gallery",

@@ -4,10 +4,11 @@ import { make } from "./make.js";
 import * as session from "./session.js";
 
 const { state } = session;
+const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
 // Return the hits that the filters leave, in the order they ask for.
 export function filtered(hits, { min_score, sort, hideDuplicates }) {
-  const left = hits.filter((hit) => (!min_score || hit.score >= min_score)
+  const left = hits.filter((hit) => (!min_score || hit.score >= min_score - ROUNDING)
     && !(hideDuplicates && hit.duplicate_of));
   return sort === "name"
     ? left.sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other)) || one.rank - other.rank)

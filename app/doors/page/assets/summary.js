@@ -1,5 +1,6 @@
 // A search's answer → the sentence above the results and the one below them.
 
+const SHOWN = { shortlist: "shortlist and re-rank", rerank: "compare" };
 const STAGES = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"];
 
 // Return what to know before looking at the results; "" where there is nothing. `floor` is the
@@ -15,8 +16,8 @@ export function noticeOf({ similar_enough, notes }, floor) {
 // Return how long the search took, stage by stage, and how exact it is.
 export function timingOf({ hits, timing_ms, ...how }) {
   const stages = STAGES
-    .filter((stage) => timing_ms[stage] || (stage === "rerank" && timing_ms.shortlist))
-    .map((stage) => `${stage === "rerank" ? "re-rank" : stage} ${timing_ms[stage].toFixed(1)} ms`);
+    .filter((stage) => timing_ms[stage])
+    .map((stage) => `${SHOWN[stage] ?? stage} ${timing_ms[stage].toFixed(1)} ms`);
   return `${hits.length} results in ${timing_ms.total.toFixed(1)} ms (${stages.join(", ")}); ${exactness(hits, how)}.`;
 }
 

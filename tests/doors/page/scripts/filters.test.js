@@ -17,6 +17,8 @@ test("without filters every result is there, best first", () => {
 test("the least score leaves the results that reach it", () => {
   assert.deepEqual(ranks({ min_score: 0.5 }), [1, 2]);
   assert.deepEqual(ranks({ min_score: 0.99 }), []);
+  const itself = [hit(1, 0.9999998807907104, [])]; // the query's own file, rounded
+  assert.deepEqual(filtered(itself, { ...NO_FILTERS, min_score: 1 }), itself);
 });
 
 test("near duplicates of better results can be hidden", () => {

@@ -1,0 +1,50 @@
+"""How often one query goes through the index: no more than its answer needs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.index import VectorIndex
+from tests.conftest import Home, encoded, fill, picture
+
+ONE = encoded(picture(5))
+
+
+@pytest.fixture
+def searches(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Return a function that gives the index's searches for one query, in their order."""
+    home.build(fill(home.path / "pictures", 120), index="IVF3,SQ8")
+    service = home.service()
+    made: list[str] = []
+    for name in ("search", "search_among", "shortlist"):
+        whole = getattr(VectorIndex, name)
+
+        def noted(self, *arguments, _name=name, _whole=whole, **options):
+            made.append(f"{_name}, exact" if options.get("exact") else _name)
+            return _whole(self, *arguments, **options)
+
+        monkeypatch.setattr(VectorIndex, name, noted)
+
+    def of(**parameters: object) -> list[str]:
+        made.clear()
+        service.search("mine", ONE, **parameters)
+        return list(made)
+
+    return of
+
+
+def test_a_query_goes_through_the_index_once(searches: Callable[..., list[str]]) -> None:
+    assert searches() == ["search"]
+    assert searches(k=200, min_score=0.5, leave_out_same_file=True) == ["search"]
+
+
+def test_an_exact_search_runs_the_index_once_to_mark_what_it_misses(
+    searches: Callable[..., list[str]],
+) -> None:
+    assert searches(exact=True) == ["search, exact", "search"]
+
+
+def test_a_label_needs_one_search_more_for_the_best_of_the_whole_gallery(
+    searches: Callable[..., list[str]],
+) -> None:
+    assert searches(label="kind_1") == ["search_among", "search"]
