@@ -12,8 +12,7 @@ from app.embed.load import load_embedder
 from app.errors import AddressError, ModelError, SettingsError
 from app.settings import Settings, read_settings
 from app.wiring import make_builder, make_service
-from tests.conftest import ROOT, Home, fill
-from tests.doors.page.browser.visitor import is_one_sentence
+from tests.conftest import ROOT, Home, fill, is_one_sentence
 
 
 def test_without_any_variable_everything_has_its_place() -> None:

@@ -24,8 +24,7 @@ from app.embed.weights import find_weights
 from app.errors import AppError, ModelError, StorageError, UsageError
 from app.settings import read_settings
 from app.wiring import model_asked
-from tests.conftest import PHOTOGRAPHS, ROOT, fill
-from tests.embed.test_weights import is_one_sentence
+from tests.conftest import PHOTOGRAPHS, ROOT, fill, is_one_sentence
 
 BASE = "efficientnet_lite0"
 RNG = np.random.default_rng(13)

@@ -16,6 +16,7 @@ from app.embed import MODELS, Model, model_named
 from app.embed.load import load_embedder
 from app.embed.weights import find_weights
 from app.errors import ModelError, StorageError
+from tests.conftest import is_one_sentence
 from tests.images.test_fetch import Site, answer
 
 CONTENT = b"weights of a network " * 10_000
@@ -57,10 +58,6 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
-
-
-def is_one_sentence(message: str) -> bool:
-    return "\n" not in message and message.endswith(".") and message[0].isupper()
 
 
 # --- looked for ----------------------------------------------------------------------------------
