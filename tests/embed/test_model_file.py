@@ -180,17 +180,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_is_no_model_is_refused_in_one_sentence_and_not_taken(
-    what: str, tmp_path: Path
-) -> None:
+def test_what_is_no_model_is_refused_and_not_copied(what: str, tmp_path: Path) -> None:
     changes, words = BAD[what]
     path = write(tmp_path / "trained" / "bad.safetensors", base_sha256(tmp_path), **changes)
-    for take in (lambda: read_model_file(path), lambda: adopt(path, tmp_path)):
+    for attempt in (lambda: read_model_file(path), lambda: adopt(path, tmp_path)):
         with pytest.raises(ModelError) as refused:
-            take()
+            attempt()
         assert words in str(refused.value)
         assert str(path) in str(refused.value)
-        assert str(refused.value).endswith(".")
+        assert is_one_sentence(str(refused.value))
     assert not (tmp_path / "models").exists()
 
 
@@ -202,7 +200,7 @@ def test_a_file_that_cannot_be_read_is_refused(
         os.truncate(mine, mine.stat().st_size // 2)
     else:
         mine.write_bytes(content)  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="copy it again") as refused:
+    with pytest.raises(ModelError, match="cannot be read: copy it again") as refused:
         adopt(mine, tmp_path)
     assert is_one_sentence(str(refused.value))
 
@@ -211,12 +209,12 @@ def test_other_weights_of_the_base_are_refused_and_nothing_is_copied(tmp_path: P
     path = write(tmp_path / "mine.safetensors", "12" * 32)
     with pytest.raises(ModelError, match="other weights of efficientnet_lite0") as refused:
         adopt(path, tmp_path)
-    assert "(SHA-256 begins with 57934424, not 12121212)" in str(refused.value)
+    assert all(prefix in str(refused.value) for prefix in ("57934424", "12121212"))
     assert is_one_sentence(str(refused.value))
     assert not (tmp_path / "models").exists()
 
 
-def test_missing_weights_of_the_base_are_refused_and_nothing_is_copied(
+def test_missing_weights_of_the_base_are_named_and_nothing_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -263,7 +261,7 @@ def test_a_file_is_taken_once_and_another_of_its_name_is_not(mine: Path, tmp_pat
     assert place.stat().st_mtime_ns == before
 
 
-def test_a_file_that_is_not_there_and_a_folder_that_takes_none_are_named(
+def test_a_missing_file_and_a_folder_that_takes_none_are_refused(
     mine: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"nothing\.safetensors"):
@@ -279,7 +277,7 @@ def test_a_pooling_of_a_model_file_is_refused_and_nothing_is_copied(tmp_path: Pa
     settings = read_settings(
         {"RIS_HOME": str(tmp_path / "home"), "RIS_CACHE_DIR": str(tmp_path / "cache")}
     )
-    with pytest.raises(UsageError, match=r"my\.v2.* --pool gem") as refused:
+    with pytest.raises(UsageError, match="says itself how its features are pooled") as refused:
         model_asked(settings, str(file), "gem")
     assert is_one_sentence(str(refused.value))
     assert not (tmp_path / "home").exists()
@@ -291,14 +289,14 @@ def test_a_pooling_of_a_model_file_is_refused_and_nothing_is_copied(tmp_path: Pa
     assert model_asked(settings, BASE, "gem") == f"{BASE}.gem"
 
 
-def test_an_unknown_model_is_refused_with_the_names_of_own_models(mine: Path) -> None:
+def test_an_unknown_model_is_refused_with_the_users_own(mine: Path) -> None:
     (mine.parent / "no name.safetensors").write_text("")
     with pytest.raises(UsageError) as refused:
         find_model("yours", mine.parent)
     assert is_one_sentence(str(refused.value))
     assert "'yours'" in str(refused.value)
     assert all(name in str(refused.value) for name in MODELS)
-    assert "mine" in re.findall(r"\w+", str(refused.value))
+    assert str(refused.value).removesuffix(".").endswith(" mine")
     assert find_model("resnet50", mine.parent) is MODELS["resnet50"]
 
 
