@@ -17,7 +17,7 @@ from app.embed.load import load_embedder
 from app.embed.weights import find_weights
 from app.errors import ModelError, StorageError
 from tests.conftest import is_one_sentence
-from tests.images.test_fetch import Site, answer
+from tests.images.site import Site, answer
 
 CONTENT = b"weights of a network " * 10_000
 RESNET = model_named("resnet50")

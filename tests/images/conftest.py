@@ -12,9 +12,9 @@ from tests.images.site import Site
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with contextlib.closing(Site()) as site:
-        yield site
+def server() -> Iterator[Site]:
+    with contextlib.closing(Site()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from PIL import Image
 from app.images.fetch import FetchLimits
 
 LOCAL = FetchLimits(timeout_seconds=10, allow_loopback=True)
-
-
 PUBLIC, OTHER_PUBLIC = "93.184.215.14", "8.8.8.8"
 
 

@@ -11,8 +11,6 @@ from app.errors import AddressError, AppError, FetchError
 from app.images.fetch import fetch
 from tests.images.site import LOCAL, OTHER_PUBLIC, PICTURE, PUBLIC, Site, answer, resolver
 
-# Addresses
-
 
 @pytest.mark.parametrize(
     "host",
@@ -75,32 +73,32 @@ def test_one_address_that_is_not_public_rules_out_the_name(
 
 
 def test_a_name_that_resolves_differently_a_moment_later_gains_nothing(
-    site: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
+    server: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.pages["/"] = answer()
+    server.pages["/"] = answer()
     monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC], ["127.0.0.1"]))
     with pytest.raises(FetchError, match=r"rebind\.test cannot be reached"):
-        fetch(f"http://rebind.test:{site.port}/")
+        fetch(f"http://rebind.test:{server.port}/")
     assert connections == [PUBLIC]
-    assert site.requests == []
+    assert server.requests == []
 
 
 def test_the_request_goes_to_the_checked_address_under_the_given_name(
-    site: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
+    server: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.pages["/"] = answer()
+    server.pages["/"] = answer()
     monkeypatch.setattr(socket, "getaddrinfo", resolver(["127.0.0.1"], [PUBLIC]))
-    assert fetch(f"http://Rebind.Test.:{site.port}/", limits=LOCAL) == PICTURE
+    assert fetch(f"http://Rebind.Test.:{server.port}/", limits=LOCAL) == PICTURE
     assert connections == ["127.0.0.1"]
-    assert site.requests[0].headers["Host"] == f"rebind.test:{site.port}"
+    assert server.requests[0].headers["Host"] == f"rebind.test:{server.port}"
 
 
 def test_the_next_address_is_tried_when_the_first_refuses(
-    site: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
+    server: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.pages["/"] = answer()
+    server.pages["/"] = answer()
     monkeypatch.setattr(socket, "getaddrinfo", resolver([PUBLIC, "127.0.0.1"]))
-    assert fetch(f"http://two.test:{site.port}/", limits=LOCAL) == PICTURE
+    assert fetch(f"http://two.test:{server.port}/", limits=LOCAL) == PICTURE
     assert connections == [PUBLIC, "127.0.0.1"]
 
 

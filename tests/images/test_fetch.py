@@ -19,29 +19,31 @@ from tests.images.site import LOCAL, PICTURE, Site, answer, picture
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC"])
 def test_a_picture_comes_back_byte_for_byte_whatever_the_server_calls_it(
-    site: Site, kind: str
+    server: Site, kind: str
 ) -> None:
-    site.pages["/it"] = answer(picture(kind), Content_Type="text/html")
-    assert fetch(f"{site.url}/it", limits=LOCAL) == picture(kind)
+    server.pages["/it"] = answer(picture(kind), Content_Type="text/html")
+    assert fetch(f"{server.url}/it", limits=LOCAL) == picture(kind)
 
 
-def test_no_length_or_chunks_are_fine(site: Site) -> None:
-    site.pages["/open"] = answer(length=None)
+def test_no_length_or_chunks_are_fine(server: Site) -> None:
+    server.pages["/open"] = answer(length=None)
     halves = [PICTURE[:40], PICTURE[40:], b""]
     chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in halves)
-    site.pages["/chunks"] = answer(chunked, length=None, Transfer_Encoding="chunked")
-    assert fetch(f"{site.url}/open", limits=LOCAL) == PICTURE
-    assert fetch(f"{site.url}/chunks", limits=LOCAL) == PICTURE
+    server.pages["/chunks"] = answer(chunked, length=None, Transfer_Encoding="chunked")
+    assert fetch(f"{server.url}/open", limits=LOCAL) == PICTURE
+    assert fetch(f"{server.url}/chunks", limits=LOCAL) == PICTURE
 
 
-def test_the_request_says_who_asks_and_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_request_says_who_asks_and_no_more(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    site.pages["/a%20cat/%C3%B6.png?x=1&y=%20b"] = answer()
-    assert fetch(f"  {site.url}/a cat/ö.png?x=1&y=%20b#part\n", limits=LOCAL) == PICTURE
-    headers = dict(site.requests[0].headers)
+    server.pages["/a%20cat/%C3%B6.png?x=1&y=%20b"] = answer()
+    assert fetch(f"  {server.url}/a cat/ö.png?x=1&y=%20b#part\n", limits=LOCAL) == PICTURE
+    headers = dict(server.requests[0].headers)
     assert headers == {
-        "Host": f"127.0.0.1:{site.port}",
+        "Host": f"127.0.0.1:{server.port}",
         "User-Agent": f"reverse-image-search/{__version__}",
         "Accept": "image/*, */*;q=0.1",
         "Accept-Encoding": "identity",
@@ -59,33 +61,35 @@ def test_the_request_says_who_asks_and_no_more(site: Site, monkeypatch: pytest.M
         (b"", "empty"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_its_content(site: Site, body: bytes, words: str) -> None:
-    site.pages["/cat.jpg"] = answer(body, Content_Type="image/jpeg")
+def test_what_is_no_picture_is_refused_by_its_content(
+    server: Site, body: bytes, words: str
+) -> None:
+    server.pages["/cat.jpg"] = answer(body, Content_Type="image/jpeg")
     with pytest.raises(FetchError, match=rf"127\.0\.0\.1.*{words}"):
-        fetch(f"{site.url}/cat.jpg", limits=LOCAL)
+        fetch(f"{server.url}/cat.jpg", limits=LOCAL)
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 403, 404, 410, 429, 500, 503, 599])
-def test_any_status_but_200_is_named(site: Site, status: int) -> None:
-    site.pages["/"] = answer(PICTURE, status)
+def test_any_status_but_200_is_named(server: Site, status: int) -> None:
+    server.pages["/"] = answer(PICTURE, status)
     with pytest.raises(FetchError, match=rf"127\.0\.0\.1.*{status}"):
-        fetch(site.url, limits=LOCAL)
+        fetch(server.url, limits=LOCAL)
 
 
-def test_a_compressed_answer_is_refused(site: Site) -> None:
-    site.pages["/"] = answer(Content_Encoding="gzip")
+def test_a_compressed_answer_is_refused(server: Site) -> None:
+    server.pages["/"] = answer(Content_Encoding="gzip")
     with pytest.raises(FetchError, match=r"127\.0\.0\.1.*gzip"):
-        fetch(site.url, limits=LOCAL)
+        fetch(server.url, limits=LOCAL)
 
 
-def test_a_picture_that_breaks_off_is_refused(site: Site) -> None:
-    site.pages["/length"] = answer(length=len(PICTURE) + 1)
-    site.pages["/chunks"] = answer(
+def test_a_picture_that_breaks_off_is_refused(server: Site) -> None:
+    server.pages["/length"] = answer(length=len(PICTURE) + 1)
+    server.pages["/chunks"] = answer(
         b"%x\r\n%s" % (len(PICTURE) + 1, PICTURE), length=None, Transfer_Encoding="chunked"
     )
-    for path in site.pages:
+    for path in server.pages:
         with pytest.raises(FetchError, match=r"127\.0\.0\.1 broke off") as refusal:
-            fetch(site.url + path, limits=LOCAL)
+            fetch(server.url + path, limits=LOCAL)
         assert refusal.value.retryable
 
 
@@ -97,7 +101,7 @@ def test_noise_is_not_http(raw: Callable[[bytes | None], int], noise: bytes) -> 
         fetch(f"http://127.0.0.1:{raw(noise)}/", limits=LOCAL)
 
 
-def test_a_closed_port_is_named(site: Site) -> None:
+def test_a_closed_port_is_named(server: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(FetchError, match=r"127\.0\.0\.1 cannot be reached"):
@@ -107,53 +111,53 @@ def test_a_closed_port_is_named(site: Site) -> None:
 # How much and how long
 
 
-def test_a_declared_size_over_the_limit_is_refused_at_once(site: Site) -> None:
+def test_a_declared_size_over_the_limit_is_refused_at_once(server: Site) -> None:
     def page(handler: BaseHTTPRequestHandler) -> None:
         answer(b"", length=1001)(handler)
-        site.over.wait(30)  # whoever waits for the body waits until the test is over
+        server.over.wait(30)  # whoever waits for the body waits until the test is over
 
-    site.pages["/"] = page
+    server.pages["/"] = page
     with pytest.raises(FetchError, match="larger than"):
-        fetch(site.url, limits=replace(LOCAL, max_bytes=1000))
+        fetch(server.url, limits=replace(LOCAL, max_bytes=1000))
 
 
-def test_an_endless_body_is_cut_at_the_limit(site: Site) -> None:
+def test_an_endless_body_is_cut_at_the_limit(server: Site) -> None:
     sent = []
 
     def page(handler: BaseHTTPRequestHandler) -> None:
         answer(length=None)(handler)
-        while not site.over.is_set():
+        while not server.over.is_set():
             handler.wfile.write(bytes(10_000))
             sent.append(10_000)
 
-    site.pages["/"] = page
+    server.pages["/"] = page
     with pytest.raises(FetchError, match="larger than 1 MB"):
-        fetch(site.url, limits=replace(LOCAL, max_bytes=2**20))
+        fetch(server.url, limits=replace(LOCAL, max_bytes=2**20))
     assert sum(sent) < 50 * 2**20
 
 
-def test_a_picture_of_just_the_limit_passes(site: Site) -> None:
-    site.pages["/"] = answer(length=None)
-    assert fetch(site.url, limits=replace(LOCAL, max_bytes=len(PICTURE))) == PICTURE
+def test_a_picture_of_just_the_limit_passes(server: Site) -> None:
+    server.pages["/"] = answer(length=None)
+    assert fetch(server.url, limits=replace(LOCAL, max_bytes=len(PICTURE))) == PICTURE
     with pytest.raises(FetchError, match="larger than"):
-        fetch(site.url, limits=replace(LOCAL, max_bytes=len(PICTURE) - 1))
+        fetch(server.url, limits=replace(LOCAL, max_bytes=len(PICTURE) - 1))
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])
-def test_a_drip_is_cut_by_the_clock(site: Site, part: str) -> None:
+def test_a_drip_is_cut_by_the_clock(server: Site, part: str) -> None:
     head = b"HTTP/1.0 200 OK\r\n"
 
     def page(handler: BaseHTTPRequestHandler) -> None:
         if part == "headers":
-            site.drip(handler, head + b"A: b\r\n" * 30 + b"\r\n")
+            server.drip(handler, head + b"A: b\r\n" * 30 + b"\r\n")
             handler.wfile.write(PICTURE)
         else:
             handler.wfile.write(head + b"\r\n" + PICTURE)
-            site.drip(handler, bytes(200))
+            server.drip(handler, bytes(200))
 
-    site.pages["/"] = page
+    server.pages["/"] = page
     with pytest.raises(FetchError, match=r"127\.0\.0\.1.*0\.4 seconds"):
-        fetch(site.url, limits=replace(LOCAL, timeout_seconds=0.4))
+        fetch(server.url, limits=replace(LOCAL, timeout_seconds=0.4))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -177,44 +181,44 @@ def test_a_slow_lookup_is_cut_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> N
         over.set()
 
 
-def test_redirects_share_one_clock(site: Site) -> None:
+def test_redirects_share_one_clock(server: Site) -> None:
     def slow(page: Callable[[BaseHTTPRequestHandler], None]) -> Any:
-        return lambda handler: page(handler) if not site.over.wait(0.25) else None
+        return lambda handler: page(handler) if not server.over.wait(0.25) else None
 
-    site.pages["/2"] = slow(answer(b"", 302, Location="/1"))
-    site.pages["/1"] = slow(answer(b"", 302, Location="/0"))
-    site.pages["/0"] = slow(answer())
+    server.pages["/2"] = slow(answer(b"", 302, Location="/1"))
+    server.pages["/1"] = slow(answer(b"", 302, Location="/0"))
+    server.pages["/0"] = slow(answer())
     with pytest.raises(FetchError, match=r"127\.0\.0\.1.*0\.5 seconds"):
-        fetch(f"{site.url}/2", limits=replace(LOCAL, timeout_seconds=0.5))
+        fetch(f"{server.url}/2", limits=replace(LOCAL, timeout_seconds=0.5))
 
 
 # Redirects
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_three_redirects_are_followed_and_not_four(site: Site, status: int) -> None:
-    site.pages["/4"] = answer(b"", status, Location="3")
-    site.pages["/3"] = answer(b"", status, Location=f"{site.url}/2")
-    site.pages["/2"] = answer(b"", status, Location=f"//127.0.0.1:{site.port}/1")
-    site.pages["/1"] = answer(b"", status, Location="/%C3%A9?a=b")
-    site.pages["/%C3%A9?a=b"] = answer()
-    assert fetch(f"{site.url}/3", limits=replace(LOCAL, max_redirects=3)) == PICTURE
+def test_three_redirects_are_followed_and_not_four(server: Site, status: int) -> None:
+    server.pages["/4"] = answer(b"", status, Location="3")
+    server.pages["/3"] = answer(b"", status, Location=f"{server.url}/2")
+    server.pages["/2"] = answer(b"", status, Location=f"//127.0.0.1:{server.port}/1")
+    server.pages["/1"] = answer(b"", status, Location="/%C3%A9?a=b")
+    server.pages["/%C3%A9?a=b"] = answer()
+    assert fetch(f"{server.url}/3", limits=replace(LOCAL, max_redirects=3)) == PICTURE
     with pytest.raises(FetchError, match=r"127\.0\.0\.1.*3.*the picture itself"):
-        fetch(f"{site.url}/4", limits=replace(LOCAL, max_redirects=3))
+        fetch(f"{server.url}/4", limits=replace(LOCAL, max_redirects=3))
 
 
-def test_a_redirect_with_letters_beyond_ascii_is_followed(site: Site) -> None:
-    site.pages["/"] = answer(b"", 302, Location="/é.png".encode().decode("latin-1"))
-    site.pages["/%C3%A9.png"] = answer()
-    assert fetch(site.url, limits=LOCAL) == PICTURE
+def test_a_redirect_with_letters_beyond_ascii_is_followed(server: Site) -> None:
+    server.pages["/"] = answer(b"", 302, Location="/é.png".encode().decode("latin-1"))
+    server.pages["/%C3%A9.png"] = answer()
+    assert fetch(server.url, limits=LOCAL) == PICTURE
 
 
-def test_a_circle_of_redirects_ends(site: Site) -> None:
-    site.pages["/a"] = answer(b"", 302, Location="/b")
-    site.pages["/b"] = answer(b"", 302, Location="/a")
+def test_a_circle_of_redirects_ends(server: Site) -> None:
+    server.pages["/a"] = answer(b"", 302, Location="/b")
+    server.pages["/b"] = answer(b"", 302, Location="/a")
     with pytest.raises(FetchError, match="redirects"):
-        fetch(f"{site.url}/a", limits=LOCAL)
-    assert len(site.requests) == 4
+        fetch(f"{server.url}/a", limits=LOCAL)
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -231,15 +235,15 @@ def test_a_circle_of_redirects_ends(site: Site) -> None:
     ],
 )
 def test_every_redirect_is_checked_like_the_first_address(
-    site: Site, connections: list[str], target: str
+    server: Site, connections: list[str], target: str
 ) -> None:
-    site.pages["/"] = answer(b"", 302, Location=target)
+    server.pages["/"] = answer(b"", 302, Location=target)
     with pytest.raises(AddressError):
-        fetch(site.url, limits=LOCAL)
+        fetch(server.url, limits=LOCAL)
     assert connections == ["127.0.0.1"]
 
 
-def test_a_redirect_to_nowhere_is_refused(site: Site) -> None:
-    site.pages["/"] = answer(b"", 302)
+def test_a_redirect_to_nowhere_is_refused(server: Site) -> None:
+    server.pages["/"] = answer(b"", 302)
     with pytest.raises(FetchError, match=r"127\.0\.0\.1.*without saying where"):
-        fetch(site.url, limits=LOCAL)
+        fetch(server.url, limits=LOCAL)

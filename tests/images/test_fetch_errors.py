@@ -9,8 +9,6 @@ from app.errors import AddressError, FetchError
 from app.images.fetch import fetch
 from tests.images.site import LOCAL, Site, answer
 
-# Whether to try again, and when
-
 
 @pytest.mark.parametrize(
     ("status", "retryable", "overloaded"),
@@ -21,11 +19,11 @@ from tests.images.site import LOCAL, Site, answer
     ],
 )
 def test_an_error_says_whether_the_same_request_may_succeed_later(
-    site: Site, status: int, retryable: bool, overloaded: bool
+    server: Site, status: int, retryable: bool, overloaded: bool
 ) -> None:
-    site.pages["/"] = answer(b"", status)
+    server.pages["/"] = answer(b"", status)
     with pytest.raises(FetchError) as refusal:
-        fetch(f"{site.url}/", limits=LOCAL)
+        fetch(f"{server.url}/", limits=LOCAL)
     assert (refusal.value.retryable, refusal.value.overloaded) == (retryable, overloaded)
     assert refusal.value.retry_after_seconds is None
 
@@ -40,30 +38,30 @@ def test_an_error_says_whether_the_same_request_may_succeed_later(
     ],
     ids=["seconds", "padded", "a date to come", "a date that is past"],  # the same in each process
 )
-def test_an_error_says_how_long_a_pause_the_server_asked_for(
-    site: Site, header: str, least: float, most: float
+def test_an_error_says_how_long_a_pause_the_server_wants(
+    server: Site, header: str, least: float, most: float
 ) -> None:
-    site.pages["/"] = answer(b"", 503, Retry_After=header)
+    server.pages["/"] = answer(b"", 503, Retry_After=header)
     with pytest.raises(FetchError) as refusal:
-        fetch(f"{site.url}/", limits=LOCAL)
+        fetch(f"{server.url}/", limits=LOCAL)
     assert refusal.value.retry_after_seconds is not None
     assert least <= refusal.value.retry_after_seconds <= most
 
 
 @pytest.mark.parametrize("header", ["soon", "-1", "1e9", "9" * 40, ""])
-def test_a_retry_after_that_is_not_valid_is_left_out(site: Site, header: str) -> None:
-    site.pages["/"] = answer(b"", 503, Retry_After=header)
+def test_a_retry_after_that_is_not_valid_is_left_out(server: Site, header: str) -> None:
+    server.pages["/"] = answer(b"", 503, Retry_After=header)
     with pytest.raises(FetchError) as refusal:
-        fetch(site.url, limits=LOCAL)
+        fetch(server.url, limits=LOCAL)
     assert refusal.value.overloaded
     assert refusal.value.retry_after_seconds is None
 
 
 def test_a_refused_connection_is_worth_another_try_and_a_forbidden_address_is_not(
-    site: Site,
+    server: Site,
 ) -> None:
-    port = site.port
-    site.close()
+    port = server.port
+    server.close()
     with pytest.raises(FetchError) as refused:
         fetch(f"http://127.0.0.1:{port}/", limits=LOCAL)
     assert refused.value.retryable

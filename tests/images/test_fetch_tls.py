@@ -16,8 +16,6 @@ from app.errors import FetchError
 from app.images.fetch import fetch, tls_context
 from tests.images.site import LOCAL, PICTURE, Site, answer
 
-# TLS
-
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,13 +37,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def secure_site(certificate: Path) -> Iterator[tuple[Site, list[str | None]]]:
-    """Give a site under TLS and the list of the server names that clients send."""
+    """Give a server under TLS and the list of the server names that clients send."""
     names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     context.sni_callback = lambda _socket, name, _context: names.append(name)
-    with contextlib.closing(Site(context)) as site:
-        yield site, names
+    with contextlib.closing(Site(context)) as server:
+        yield server, names
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.mark.usefixtures("trusted")
 def test_https_checks_the_name_and_sends_it(
-    secure_site: tuple[Site, list[str | None]], connections: list[str], site: Site
+    secure_site: tuple[Site, list[str | None]], connections: list[str], server: Site
 ) -> None:
     secure, names = secure_site
     secure.pages["/"] = answer()
@@ -68,8 +66,8 @@ def test_https_checks_the_name_and_sends_it(
     assert secure.requests[0].headers["Host"] == f"localhost:{secure.port}"
     with pytest.raises(FetchError, match=r"certificate of 127\.0\.0\.1"):
         fetch(f"https://127.0.0.1:{secure.port}/", limits=LOCAL)
-    site.pages["/"] = answer()
-    secure.pages["/down"] = answer(b"", 302, Location=site.url)
+    server.pages["/"] = answer()
+    secure.pages["/down"] = answer(b"", 302, Location=server.url)
     assert fetch(f"https://localhost:{secure.port}/down", limits=LOCAL) == PICTURE
 
 
@@ -98,6 +96,6 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(
     assert secure.requests == []
 
 
-def test_https_to_a_plain_server_is_refused(site: Site) -> None:
+def test_https_to_a_plain_server_is_refused(server: Site) -> None:
     with pytest.raises(FetchError, match=r"secure connection to 127\.0\.0\.1"):
-        fetch(f"https://127.0.0.1:{site.port}/", limits=LOCAL)
+        fetch(f"https://127.0.0.1:{server.port}/", limits=LOCAL)
