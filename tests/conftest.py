@@ -26,8 +26,8 @@ from app.images.fetch import FetchLimits, fetch
 from app.search.service import SearchService
 from app.sources.own import open_folder
 
-# Fixtures that run commands and serve pictures, and one that makes galleries for the page.
-pytest_plugins = ["tests.commands", "tests.build.workshop"]
+# Fixtures that run commands, serve pictures and make galleries, for tests of several folders.
+pytest_plugins = ["tests.commands", "tests.build.options", "tests.build.workshop"]
 
 # No test depends on a time: a machine may be busy. `make test-all` takes the profile "all".
 hypothesis.settings.register_profile("all", deadline=None)

@@ -34,9 +34,7 @@ def test_no_length_or_chunks_are_fine(server: Site) -> None:
     assert fetch(f"{server.url}/chunks", limits=LOCAL) == PICTURE
 
 
-def test_the_request_says_who_asks_and_no_more(
-    server: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_request_names_the_program_alone(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     server.pages["/a%20cat/%C3%B6.png?x=1&y=%20b"] = answer()
@@ -61,9 +59,7 @@ def test_the_request_says_who_asks_and_no_more(
         (b"", "empty"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_its_content(
-    server: Site, body: bytes, words: str
-) -> None:
+def test_what_is_no_picture_is_known_by_its_content(server: Site, body: bytes, words: str) -> None:
     server.pages["/cat.jpg"] = answer(body, Content_Type="image/jpeg")
     with pytest.raises(FetchError, match=rf"127\.0\.0\.1.*{words}"):
         fetch(f"{server.url}/cat.jpg", limits=LOCAL)
