@@ -47,7 +47,7 @@ def test_values_that_are_not_numbers_are_refused() -> None:
         def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.full((len(batch), 48), np.nan, np.float32)
 
-    with pytest.raises(ModelError, match=r"mean_colour .* weights are damaged"):
+    with pytest.raises(ModelError, match="mean_colour"):
         Embedder(model_named("mean_colour"), Damaged(), "").embed([PICTURES[0]])
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -200,7 +199,7 @@ def test_a_file_that_cannot_be_read_is_refused(
         os.truncate(mine, mine.stat().st_size // 2)
     else:
         mine.write_bytes(content)  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="cannot be read: copy it again") as refused:
+    with pytest.raises(ModelError, match="copy it again") as refused:
         adopt(mine, tmp_path)
     assert is_one_sentence(str(refused.value))
 
@@ -277,7 +276,7 @@ def test_a_pooling_of_a_model_file_is_refused_and_nothing_is_copied(tmp_path: Pa
     settings = read_settings(
         {"RIS_HOME": str(tmp_path / "home"), "RIS_CACHE_DIR": str(tmp_path / "cache")}
     )
-    with pytest.raises(UsageError, match="says itself how its features are pooled") as refused:
+    with pytest.raises(UsageError, match=r"my\.v2.* --pool gem") as refused:
         model_asked(settings, str(file), "gem")
     assert is_one_sentence(str(refused.value))
     assert not (tmp_path / "home").exists()
