@@ -13,7 +13,6 @@ from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import DatasetError, ModelError, NotFoundError, UsageError
 from app.gallery import Gallery, gallery_names
 from app.images import decode
-from app.values import Skipped
 from tests.build.conftest import CountingRuntime, build_with, content, open_index
 from tests.conftest import Home, encoded, fill, mean_colour, picture
 
@@ -39,7 +38,7 @@ def test_a_build_says_what_it_did(home, images):
     assert (manifest.index_asked, manifest.index) == ("IVF100,SQ8", "IVF2,SQ8")
     assert manifest.recall_reranked >= 0.97
     assert manifest.recall_queries > 40
-    assert manifest.notes == ("97 images fill 2 cells, not 100: the index is IVF2,SQ8",)
+    assert ["IVF2,SQ8" in note for note in manifest.notes] == [True]
     assert set(manifest.versions) == {"faiss-cpu", "numpy", "openvino", "pillow"}
     assert set(manifest.files) == {"vectors", "shortlist", "thumbnails"}
     assert report.images_per_second > 0
@@ -96,7 +95,9 @@ def test_a_name_that_is_no_text_costs_its_own_file_only(home, tmp_path):
     except OSError:
         pytest.skip("this file system takes only names that are text")
     report = build_with(MeanColourRuntime(), home, tmp_path / "pictures")
-    assert report.skipped == (Skipped("caf\\udce9.png", "Its name is not valid UTF-8: rename it."),)
+    (skipped,) = report.skipped
+    assert skipped.path == "caf\\udce9.png"
+    assert "rename it" in skipped.reason
     assert report.manifest.images == 3
 
 
@@ -109,9 +110,9 @@ def test_a_picture_that_goes_away_during_the_build_is_skipped_with_the_reason(ho
 
     report = build_with(CountingRuntime(), home, pictures, on_progress=take_one_away)
 
-    assert report.skipped == (
-        Skipped("kind_4/00019.jpg", "It cannot be read: No such file or directory."),
-    )
+    (skipped,) = report.skipped
+    assert skipped.path == "kind_4/00019.jpg"
+    assert "No such file or directory" in skipped.reason
     assert report.manifest.images == 19
 
 
@@ -151,13 +152,12 @@ def test_a_gallery_too_small_for_its_index_gets_a_smaller_one_and_says_so(home, 
     manifest = report.manifest
     if count < 256:
         assert manifest.index == "Flat"
-        assert manifest.notes == (
-            f"{count} images are too few for IVF100,PQ8: they are searched exactly",
-        )
         assert "shortlist" not in manifest.files
     else:
         assert manifest.index == "IVF6,PQ8"
-        assert manifest.notes[0].startswith("256 images fill 6 cells, not 100")
+    (note,) = manifest.notes
+    assert f"{count} images" in note
+    assert ("searched exactly" if count < 256 else "IVF6,PQ8") in note
     gallery = Gallery(home.folders("mine"))
     index = open_index(gallery)
     vectors = index.vectors(np.arange(count))

@@ -37,7 +37,7 @@ def test_a_gallery_is_made_of_a_folder_and_can_be_searched(
     assert (ended.state, ended.name, ended.message) == ("done", "new", "")
     assert ended.report is not None
     assert ended.report.manifest.images == 20
-    ((skipped),) = ended.report.skipped
+    (skipped,) = ended.report.skipped
     assert skipped.path == "broken.jpg"
     assert "text file" in skipped.reason
     query = folder / "kind_3" / "00003.jpg"

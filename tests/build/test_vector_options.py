@@ -239,7 +239,7 @@ def test_the_answer_notes_that_the_query_was_expanded(built: Home) -> None:
     service = built.service()
     assert service.search("plain", 0).notes == service.search("pca", 0).notes == ()
     (note,) = service.search("expand", 0).notes
-    assert note.startswith("Scores are cosines to the query with its 3 nearest images added")
+    assert "3 nearest images" in note
 
 
 @pytest.mark.parametrize("name", ["expand", "both"])

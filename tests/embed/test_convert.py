@@ -29,7 +29,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # torch is imported where it is needed: collecting the tests would take seconds longer.
 def features(network: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what a network of torch gives for pictures, prepared as EfficientNet-Lite's are."""
+    """Return a torch network's features of pictures, prepared as EfficientNet-Lite's are."""
     import torch
 
     with torch.inference_mode():

@@ -261,7 +261,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 def found_of(folder: Path, name: str) -> Tried:
-    """Return what was found; a model whose library is missing is left out by name."""
+    """Return the findings; a model whose library is missing is left out by name."""
     if not (path := folder / f"{name}.npz").exists():
         output = (folder / "output").read_text()
         if f"skipped {name}" in output:

@@ -68,7 +68,7 @@ def test_preprocessing_facts_survive_json_unchanged(model: Model) -> None:
 
 
 def resized_then_cropped(image: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
-    """Return what the papers' own code feeds: two steps, the size between them in whole pixels."""
+    """Resize and crop as the papers' own code does: in two steps, with a size in whole pixels."""
     how = model.preprocessing
     height, width = image.shape[:2]
     scale = how.resize / min(height, width)

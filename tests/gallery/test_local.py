@@ -267,7 +267,7 @@ def test_an_unknown_image_is_not_found(original, image, open_gallery):
         gallery.thumbnail(image)
 
 
-def test_every_image_has_a_small_webp_of_its_own(original, open_gallery):
+def test_every_image_has_another_small_webp(original, open_gallery):
     gallery = open_gallery(original)
     thumbnails = [gallery.thumbnail(image) for image in range(PICTURES)]
     assert all(data[:4] == b"RIFF" and data[8:12] == b"WEBP" for data in thumbnails)

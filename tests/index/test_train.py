@@ -27,13 +27,13 @@ def test_no_shortlist_of_an_earlier_try_is_left_where_none_is_needed(tmp_path):
     assert not (tmp_path / "shortlist.faiss").exists()
 
 
-def test_too_few_images_for_each_centroid_is_said_once_in_our_words(tmp_path, capfd):
+def test_too_few_images_for_each_centroid_are_noted_without_a_warning_of_faiss(tmp_path, capfd):
     write_vectors(clustered(300).astype(np.float16), tmp_path / "vectors.faiss")
     used, note = train_shortlist(
         tmp_path / "vectors.faiss", "IVF5,PQ8x6", tmp_path / "shortlist.faiss"
     )
     assert used == "IVF5,PQ8x6"
-    assert note.startswith("300 images train 64 centroids with fewer than the 39 each")
+    assert all(words in note for words in ("300 images", "64 centroids", "39 each"))
     output = capfd.readouterr()
     assert (output.out, output.err) == ("", ""), "FAISS's own warning reached the terminal"
 
@@ -47,4 +47,4 @@ def test_an_index_that_cannot_be_trained_after_all_is_replaced_by_exact_search(
         tmp_path / "vectors.faiss", "IVF200,Flat", tmp_path / "shortlist.faiss"
     )
     assert (used, (tmp_path / "shortlist.faiss").exists()) == ("Flat", False)
-    assert note == "100 images could not train IVF200,Flat: they are searched exactly"
+    assert all(words in note for words in ("100 images", "IVF200,Flat", "searched exactly"))

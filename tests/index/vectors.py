@@ -28,7 +28,7 @@ def clustered(
 
 
 def stored(vectors: np.ndarray) -> np.ndarray:
-    """Return what the files keep of unit vectors."""
+    """Return unit vectors as the files keep them."""
     return vectors.astype(np.float16).astype(np.float32)
 
 
