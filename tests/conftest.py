@@ -46,7 +46,7 @@ LONGEST = (
     "tests/test_every_door.py",
     "tests/embed/test_every_model.py",
     "tests/lab/",
-    "tests/index/test_search.py",
+    "tests/index/",
     "tests/doors/rest/test_conformance.py",
     "tests/test_packaging.py",
 )
