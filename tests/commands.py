@@ -19,7 +19,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def sending(body: bytes, status: int = 200, **headers: str) -> Answer:
-    """Return what answers with a status, a body and headers (_ for -)."""
+    """Return an answer with a status, a body and headers (_ for -)."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)

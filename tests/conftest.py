@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from app.images.fetch import FetchLimits, fetch
 from app.search.service import SearchService
 from app.sources.own import open_folder
 
-pytest_plugins = ["tests.commands"]  # fixtures that run commands and serve pictures
+# Fixtures that run commands, serve pictures and make galleries, for tests of several folders.
+pytest_plugins = ["tests.commands", "tests.build.options", "tests.build.workshop"]
 
 # No test depends on a time: a machine may be busy. `make test-all` takes the profile "all".
 hypothesis.settings.register_profile("all", deadline=None)
@@ -44,7 +46,7 @@ LONGEST = (
     "tests/test_every_door.py",
     "tests/embed/test_every_model.py",
     "tests/lab/",
-    "tests/index/test_index.py",
+    "tests/index/",
     "tests/doors/rest/test_conformance.py",
     "tests/test_packaging.py",
 )
@@ -85,6 +87,11 @@ def encoded(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
+
+
+def is_one_sentence(text: str) -> bool:
+    """Return whether a message is one line that ends where its first sentence does."""
+    return text.endswith(".") and "\n" not in text and not re.search(r"[.!?]\s", text)
 
 
 def fill(folder: Path, count: int, *, labels: int = 5, first: int = 0) -> Path:

@@ -60,13 +60,13 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     text = block("ini").replace("User=ris\n", "")
     text = text.replace("/opt/reverse-image-search/.venv/bin/python", sys.executable)
     unit.write_text(text.replace("/opt/reverse-image-search", str(ROOT)))
-    told = subprocess.run(
+    result = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(unit)],
         capture_output=True,
         text=True,
         check=False,
     )
-    about = [line for line in told.stderr.splitlines() if unit.name in line]
+    about = [line for line in result.stderr.splitlines() if unit.name in line]
     assert about == []
 
 
@@ -170,9 +170,9 @@ needs_nginx = pytest.mark.skipif(
 
 
 @needs_nginx
-def test_the_page_is_told_the_address_that_the_browser_has(proxied: httpx.Client) -> None:
-    told = proxied.get("/config").json()["root"]
-    assert told == f"https://{proxied.headers['Host']}"
+def test_the_page_gets_the_address_that_the_browser_has(proxied: httpx.Client) -> None:
+    root = proxied.get("/config").json()["root"]
+    assert root == f"https://{proxied.headers['Host']}"
 
 
 @needs_nginx
@@ -208,8 +208,8 @@ def test_addresses_in_answers_over_mcp_begin_with_https(proxied: httpx.Client) -
         },
         headers={"Accept": "application/json, text/event-stream"},
     )
-    told = answer.json()["result"]["structuredContent"]
-    assert told["image_url"].startswith(f"https://{proxied.headers['Host']}/galleries/")
+    result = answer.json()["result"]["structuredContent"]
+    assert result["image_url"].startswith(f"https://{proxied.headers['Host']}/galleries/")
 
 
 @needs_nginx
@@ -229,7 +229,7 @@ def test_below_a_path_addresses_in_answers_are_followed(below: httpx.Client) -> 
         json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked},
         headers={"Accept": "application/json, text/event-stream"},
     )
-    told = answer.json()["result"]["structuredContent"]
-    assert told["thumbnail_url"].startswith(f"{root}/galleries/")
+    result = answer.json()["result"]["structuredContent"]
+    assert result["thumbnail_url"].startswith(f"{root}/galleries/")
     moved = below.get("galleries/", headers={"X-Forwarded-Proto": "https"})
     assert moved.headers["location"] == f"{root}/galleries"

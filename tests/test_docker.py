@@ -24,27 +24,27 @@ SERVICE = COMPOSE["services"]["app"]
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Return the Dockerfile's instructions, each with what it says, on one line."""
+    """Return the Dockerfile's instructions, each with its arguments on one line."""
     text = (ROOT / "Dockerfile").read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     return [tuple(line.split(maxsplit=1)) for line in joined.splitlines()]  # type: ignore[misc]
 
 
-def said(name: str) -> list[str]:
+def arguments_of(name: str) -> list[str]:
     return [rest for instruction, rest in instructions() if instruction == name]
 
 
 def environment() -> dict[str, str]:
-    return dict(word.split("=", 1) for rest in said("ENV") for word in shlex.split(rest))
+    return dict(word.split("=", 1) for rest in arguments_of("ENV") for word in shlex.split(rest))
 
 
 def copied() -> list[str]:
-    return [source for rest in said("COPY") for source in rest.split()[:-1]]
+    return [source for rest in arguments_of("COPY") for source in rest.split()[:-1]]
 
 
 def ignored(path: str) -> bool:
-    """Return what .dockerignore says of a path: the last line that matches it or what it is in."""
+    """Return whether .dockerignore leaves a path out, by its last line for it or a parent."""
     answer = False
     parents = [path, *map(str, Path(path).parents)][:-1]
     for line in (ROOT / ".dockerignore").read_text().splitlines():
@@ -76,44 +76,44 @@ def service_at(home: Path) -> SearchService:
 
 def test_the_dockerfile_is_written_as_it_should_be() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
-    told = subprocess.run(
+    result = subprocess.run(
         [hadolint, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert told.stdout + told.stderr == ""
+    assert result.stdout + result.stderr == ""
 
 
 def test_it_runs_as_a_user_who_owns_nothing_but_the_volume() -> None:
     names = [name for name, _ in instructions()]
-    (user,) = said("USER")
+    (user,) = arguments_of("USER")
     assert int(user) > 0
     assert not {"RUN", "COPY", "ADD"} & set(names[names.index("USER") :])
-    assert not re.search("--chown|--chmod", " ".join(said("COPY")))
-    assert f"--uid {user} " in " ".join(said("RUN"))
-    assert "--owner=ris --group=ris /data" in " ".join(said("RUN"))
+    assert not re.search("--chown|--chmod", " ".join(arguments_of("COPY")))
+    assert f"--uid {user} " in " ".join(arguments_of("RUN"))
+    assert "--owner=ris --group=ris /data" in " ".join(arguments_of("RUN"))
 
 
 def test_its_health_is_asked_with_what_is_there() -> None:
-    (check,) = said("HEALTHCHECK")
+    (check,) = arguments_of("HEALTHCHECK")
     command = json.loads(check.split("CMD", 1)[1])
     assert command[0] == "python"
     compile(command[2], "health", "exec")
     assert "/healthz" in command[2]
 
 
-def test_the_health_check_tells_a_server_that_does_not_answer() -> None:
-    (check,) = said("HEALTHCHECK")
+def test_the_health_check_fails_where_no_server_answers() -> None:
+    (check,) = arguments_of("HEALTHCHECK")
     command = json.loads(check.split("CMD", 1)[1])
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *command[1:]],
         env=os.environ | {"PORT": "1"},
         capture_output=True,
         check=False,
     )
-    assert told.returncode == 1
+    assert result.returncode == 1
 
 
 def test_no_secret_is_in_the_image() -> None:
-    assert not said("ARG")
+    assert not arguments_of("ARG")
     assert not re.search("token|secret|password", " ".join(environment()), re.IGNORECASE)
     assert "/run/secrets" not in (ROOT / "Dockerfile").read_text()
 
@@ -158,15 +158,15 @@ def test_settings_of_the_image_are_such_that_are_read() -> None:
     settings = read_settings(ours)
     assert (settings.host, settings.port) == ("0.0.0.0", 7860)
     kept = (settings.datasets_dir, settings.features_dir, settings.indexes_dir, settings.cache_dir)
-    (volume,) = said("VOLUME")
+    (volume,) = arguments_of("VOLUME")
     assert all(folder.is_relative_to(volume) for folder in kept)
-    assert said("EXPOSE") == [str(settings.port)]
+    assert arguments_of("EXPOSE") == [str(settings.port)]
 
 
 def test_compose_serves_the_image_to_this_machine_alone() -> None:
     assert SERVICE["build"] == "."
     (port,) = SERVICE["ports"]
-    assert re.fullmatch(r"127\.0\.0\.1:\$\{PORT:-7860\}:" + said("EXPOSE")[0], port)
+    assert re.fullmatch(r"127\.0\.0\.1:\$\{PORT:-7860\}:" + arguments_of("EXPOSE")[0], port)
     assert SERVICE["environment"]["RIS_HOSTS"] == "${RIS_HOSTS:-localhost}"
 
 
@@ -174,7 +174,7 @@ def test_compose_keeps_the_volume_and_lets_nothing_else_be_written() -> None:
     (volume,) = SERVICE["volumes"]
     name, place = volume.split(":")
     assert name in COMPOSE["volumes"]
-    assert place == said("VOLUME")[0]
+    assert place == arguments_of("VOLUME")[0]
     assert SERVICE["read_only"] is True
     assert SERVICE["tmpfs"] == ["/tmp"]
     assert SERVICE["cap_drop"] == ["ALL"]
@@ -189,8 +189,8 @@ def test_variables_that_compose_hands_on_are_such_that_are_read() -> None:
 
 def test_an_empty_volume_gets_the_included_gallery_and_the_command_runs(tmp_path: Path) -> None:
     home = tmp_path / "empty"
-    told = start(home, "sh", "-c", "echo $RIS_HOME; exit 3")
-    assert (told.returncode, told.stdout, told.stderr) == (3, f"{home}\n", "")
+    result = start(home, "sh", "-c", "echo $RIS_HOME; exit 3")
+    assert (result.returncode, result.stdout, result.stderr) == (3, f"{home}\n", "")
     (info,) = service_at(home).galleries()
     assert (info.name, info.refused, info.images) == (INCLUDED, "", 9144)
     assert sorted(path.name for path in home.iterdir()) == ["features", "indexes"]
@@ -216,11 +216,11 @@ def test_a_start_that_was_cut_off_is_made_good_by_the_next(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["features", "indexes"])
-def test_a_volume_that_cannot_be_written_is_told_before_anything_runs(
+def test_a_volume_that_cannot_be_written_is_refused_before_anything_runs(
     tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).write_text("a file where a folder should be")
-    told = start(tmp_path, "echo", "ran")
-    assert told.returncode == 7
-    assert told.stdout == ""
-    assert "cannot be written by user" in told.stderr
+    result = start(tmp_path, "echo", "ran")
+    assert result.returncode == 7
+    assert result.stdout == ""
+    assert "cannot be written by user" in result.stderr

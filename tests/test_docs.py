@@ -114,7 +114,7 @@ def test_the_table_of_models_is_the_registry() -> None:
 
 
 def row_of(model: Model) -> str:
-    """Return what docs/models.md says of a model."""
+    """Return the row of a model in docs/models.md."""
     weights = model.weights
     source = "none needed"
     if weights:
@@ -142,14 +142,14 @@ def test_every_make_target_named_exists() -> None:
 def test_every_make_target_is_listed_by_help() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony
-    told = subprocess.run(
+    result = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert {line.split()[0] for line in told.stdout.splitlines()} == set(phony[1].split())
+    assert {line.split()[0] for line in result.stdout.splitlines()} == set(phony[1].split())
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_every_make_target_is_listed_by_help() -> None:
     ],
 )
 def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "index", *given],
         cwd=ROOT,
         env=os.environ | {"NAME": "the name of this computer"},
@@ -181,13 +181,13 @@ def test_make_index_asks_for_what_it_was_given(given: list[str], command: str) -
         text=True,
         check=True,
     )
-    words = shlex.split(told.stdout.replace("\\\n", " "))
+    words = shlex.split(result.stdout.replace("\\\n", " "))
     assert " ".join(words).endswith(command)
 
 
 def test_make_index_takes_the_data_set_from_the_environment_too() -> None:
     environment = os.environ | {"DATA": "coco", "NAME": "the name of this computer"}
-    told = subprocess.run(
+    result = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "index"],
         cwd=ROOT,
         env=environment,
@@ -195,19 +195,19 @@ def test_make_index_takes_the_data_set_from_the_environment_too() -> None:
         text=True,
         check=True,
     )
-    words = shlex.split(told.stdout.replace("\\\n", " "))
+    words = shlex.split(result.stdout.replace("\\\n", " "))
     assert " ".join(words).endswith("create_index.py --data coco")
 
 
 def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_round() -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "create_index.py", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    options = set(re.findall(r"--[a-z][a-z-]+", told)) - {"--help"}
+    options = set(re.findall(r"--[a-z][a-z-]+", result)) - {"--help"}
     galleries = (ROOT / "docs" / "galleries.md").read_text()
     of_others = {"--dtype", "--gallery", "--report", "--json", "--without"}
     assert set(re.findall(r"--[a-z][a-z-]+", galleries)) - of_others == options

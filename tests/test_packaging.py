@@ -128,11 +128,11 @@ def test_what_the_image_copies_and_installs_makes_numpy_indexes(tmp_path):
         cwd=image,
     )
     (packages,) = (tmp_path / "environment").glob("lib/python*/site-packages")
-    told = subprocess.run(
+    result = subprocess.run(
         [programs / "python", "-c", OFFERED, packages],
         cwd=image,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout == "4\n"
+    assert result.stdout == "4\n"

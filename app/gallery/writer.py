@@ -15,13 +15,7 @@ from numpy.typing import NDArray
 from app.errors import GalleryError, StorageError, UsageError
 from app.gallery import files
 from app.gallery.files import writing_to
-from app.gallery.manifest import (
-    DATABASE,
-    DRAFT,
-    Folders,
-    manifest_from_json,
-    manifest_to_json,
-)
+from app.gallery.manifest import DATABASE, DRAFT, Folders, manifest_from_json, manifest_to_json
 from app.values import ImageRecord, Manifest, Skipped, StoredFile
 from app.values.files import sha256_of
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.errors import GalleryError
 from app.values.vectors import unit
 
-_BLOCK_ROWS = 4_096
+BLOCK_ROWS = 4_096
 
 Vectors = NDArray[np.float32]
 
@@ -96,5 +96,5 @@ def train_projection(vectors: NDArray[np.floating[Any]], components: int) -> Pro
 
 
 def _blocks(vectors: NDArray[np.floating[Any]]) -> Iterator[NDArray[np.float64]]:
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        yield vectors[start : start + _BLOCK_ROWS].astype(np.float64)
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        yield vectors[start : start + BLOCK_ROWS].astype(np.float64)

@@ -53,16 +53,16 @@ def test_a_row_that_fails_is_listed_with_its_reason_and_the_others_go_on(
     )
     code, out, _ = run("--csv", file, *OWN)
     assert code == 0
-    assert "Skipped row 3: Its id is 'gone'. 127.0.0.1 answered 404 Not Found, no picture." in out
-    assert "Skipped row 4: Its id is 'blank'. The list has no address for it." in out
-    assert "is a web page, not a picture" in out
+    skipped = {line for line in out.splitlines() if line.startswith("Skipped ")}
+    for words in (("row 3", "'gone'", "404"), ("row 4", "'blank'", "no address"), ("web page",)):
+        assert any(all(word in line for word in words) for line in skipped), words
     failed = (home.path / "datasets" / "shop" / "failed.csv").read_text().splitlines()
     assert failed[0] == "row,id,url,reason"
     assert sorted(line.split(",")[1] for line in failed[1:]) == ["blank", "gone", "page"]
     assert home.service().gallery("shop").skipped == 3
 
 
-def test_what_failed_is_asked_for_alone_and_the_gallery_gets_it(
+def test_what_failed_is_retried_alone_and_the_gallery_gets_it(
     run: Run, site: Site, home: Home, tmp_path: Path
 ) -> None:
     rows = [("id", "url"), ("a", site.shows("/a.jpg", 1)), ("b", f"{site.url}/b.jpg")]
@@ -83,7 +83,7 @@ def test_what_failed_is_asked_for_alone_and_the_gallery_gets_it(
     assert (code, "Every picture of the list is there" in err) == (2, True)
 
 
-def test_asking_again_for_what_failed_never_builds_another_gallery(
+def test_a_retry_of_what_failed_never_builds_another_gallery(
     run: Run, site: Site, home: Home, tmp_path: Path
 ) -> None:
     pages = [(str(n), site.shows(f"/{n}.jpg", n), f"kind {n}") for n in range(3)]
@@ -124,7 +124,7 @@ def test_a_gallery_of_something_else_has_nothing_that_failed(
     assert home.service().gallery("shop").images == 3
 
 
-def test_a_picture_that_comes_and_cannot_be_decoded_has_failed_and_is_asked_for_again(
+def test_a_picture_that_comes_and_cannot_be_decoded_has_failed_and_is_retried(
     run: Run, site: Site, home: Home, tmp_path: Path
 ) -> None:
     whole = encoded(picture(2))
@@ -132,7 +132,7 @@ def test_a_picture_that_comes_and_cannot_be_decoded_has_failed_and_is_asked_for_
     rows = [("id", "url"), ("a", site.shows("/a.jpg", 1)), ("b", f"{site.url}/cut.jpg")]
     command = ("--csv", write_csv(tmp_path / "items.csv", rows), *OWN)
     code, out, _ = run(*command)
-    assert (code, "Its id is 'b'. This JPEG picture is damaged" in out) == (0, True)
+    assert (code, "'b'" in out, "damaged" in out) == (0, True, True)
     failed = (home.path / "datasets" / "shop" / "failed.csv").read_text()
     assert "is damaged or incomplete" in failed
     site.pages["/cut.jpg"] = [sending(whole)]
@@ -146,7 +146,7 @@ def test_a_list_of_which_nothing_comes_makes_no_gallery(
     rows = [("id", "url"), ("a", f"{site.url}/a.jpg"), ("b", "ftp://x/y"), ("c", "")]
     code, _, err = run("--csv", write_csv(tmp_path / "items.csv", rows), *OWN)
     assert code == 4
-    assert "No picture of the 3 could be had, the first because: 127.0.0.1 answered 404" in err
+    assert all(words in err for words in ("of the 3", "127.0.0.1", "404"))
     assert not (home.path / "indexes" / "shop").exists()
     site.shows("/a.jpg", 1)
     assert run("--csv", tmp_path / "items.csv", *OWN)[0] == 0
@@ -176,7 +176,7 @@ def test_addresses_of_this_machine_are_not_asked_unless_a_setting_says_so(
         (("--name", "x", "--label-column", "z"), "choose one with --label-column"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_before_anything_is_downloaded(
+def test_options_that_cannot_be_are_refused_before_anything_is_downloaded(
     run: Run, site: Site, home: Home, tmp_path: Path, options: tuple[str, ...], said: str
 ) -> None:
     file = write_csv(tmp_path / "i.csv", [("id", "url"), ("a", site.shows("/a.jpg", 1))])

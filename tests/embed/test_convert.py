@@ -12,12 +12,13 @@ from safetensors.numpy import save_file
 from app.embed import model_named
 from app.embed.convert import convert, network_of, read_weights
 from app.embed.models import ModelFile
-from app.embed.networks import declare_torchvision_operators, feature_network, pooled
 from app.embed.runtimes.openvino import OpenVinoRuntime
 from app.embed.weights import find_weights
 from app.errors import ModelError
 
 LITE = model_named("efficientnet_lite0")
+
+
 RNG = np.random.default_rng(5)
 
 
@@ -29,7 +30,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # torch is imported where it is needed: collecting the tests would take seconds longer.
 def features(network: Any, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what a network of torch gives for pictures, prepared as EfficientNet-Lite's are."""
+    """Return a torch network's features of pictures, prepared as EfficientNet-Lite's are."""
     import torch
 
     with torch.inference_mode():
@@ -59,40 +60,6 @@ def test_a_head_takes_the_features_at_length_1(weights: Path, tmp_path: Path) ->
     plain = features(network_of(LITE, weights), batch)
     expected = plain / np.linalg.norm(plain) @ weight.T + bias
     assert features(network_of(mine, weights), batch) == pytest.approx(expected, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("pool", "expected"),
-    [
-        ("avg", lambda maps: maps.mean((2, 3))),
-        ("max", lambda maps: maps.max((2, 3))),
-        ("gem", lambda maps: (maps.clip(1e-6) ** 3).mean((2, 3)) ** (1 / 3)),
-        (None, lambda maps: maps),
-    ],
-)
-def test_a_feature_map_is_pooled_as_the_model_says(pool: Any, expected: Any) -> None:
-    import torch
-
-    maps = RNG.normal(size=(2, 5, 3, 4)).astype(np.float32)
-    found = pooled(torch.nn.Identity(), pool)(torch.from_numpy(maps))
-    assert np.asarray(found) == pytest.approx(expected(maps), abs=1e-5)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
-def test_a_network_of_torchvision_ends_in_its_features(name: str) -> None:
-    declare_torchvision_operators()
-    import torch
-    import torchvision
-
-    state = torchvision.models.get_model(name, weights=None).state_dict()
-    model = model_named(name)
-    with torch.inference_mode():
-        assert feature_network(model, state)(torch.zeros(1, 3, 64, 64)).shape == (1, model.dim)
-
-
-def test_weights_of_another_network_are_refused_with_the_models_name(weights: Path) -> None:
-    with pytest.raises(ModelError, match="resnet18"):
-        feature_network(model_named("resnet18"), read_weights(weights))
 
 
 @pytest.mark.parametrize("name", ["broken.pth", "broken.safetensors"])

@@ -30,13 +30,13 @@ ONE_OF_A_FAMILY = {
 WITH_TEXTS = [name for name, model in MODELS.items() if model.has_texts]
 TEXTS = ["a dog", "a cat that sleeps on a red sofa", "dog"]
 
-# One process for all the models that are asked for: importing torch takes longer than most of them.
+# One process for all models of a run: importing torch takes longer than most of them.
 # For each it writes a file with seeded random weights under the published names and shapes, which
 # it takes from the library that publishes them, keeps what that library's own network gives, and
 # then lets the application load the file; where an installed package holds the real weights, these
 # are taken. The conversion runs here instead of in a process of its own; that process is tested
-# with the real EfficientNet-Lite0. It also writes down what the libraries say of each model's input
-# and file.
+# with the real EfficientNet-Lite0. It also writes down what the libraries state about the input and
+# the file of each model.
 SCRIPT = """
 import json, subprocess, sys
 from functools import partial
@@ -90,7 +90,7 @@ def layer(network, path, x, *, given=False):
     return seen["found"]
 
 def of_the_publisher(name):
-    "Return what the library that publishes a model says of its input and its file."
+    "Return how the library that publishes a model prepares its input, and its file's address."
     if name == "clip_vit_b_32":
         import open_clip
         from open_clip.pretrained import get_pretrained_cfg
@@ -261,7 +261,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 def found_of(folder: Path, name: str) -> Tried:
-    """Return what was found; a model whose library is missing is left out by name."""
+    """Return the findings; a model whose library is missing is left out by name."""
     if not (path := folder / f"{name}.npz").exists():
         output = (folder / "output").read_text()
         if f"skipped {name}" in output:

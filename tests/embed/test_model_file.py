@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -24,8 +23,7 @@ from app.embed.weights import find_weights
 from app.errors import AppError, ModelError, StorageError, UsageError
 from app.settings import read_settings
 from app.wiring import model_asked
-from tests.conftest import PHOTOGRAPHS, ROOT, fill
-from tests.embed.test_weights import is_one_sentence
+from tests.conftest import PHOTOGRAPHS, ROOT, fill, is_one_sentence
 
 BASE = "efficientnet_lite0"
 RNG = np.random.default_rng(13)
@@ -181,17 +179,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_is_no_model_is_refused_in_one_sentence_and_not_taken(
-    what: str, tmp_path: Path
-) -> None:
+def test_what_is_no_model_is_refused_and_not_copied(what: str, tmp_path: Path) -> None:
     changes, words = BAD[what]
     path = write(tmp_path / "trained" / "bad.safetensors", base_sha256(tmp_path), **changes)
-    for take in (lambda: read_model_file(path), lambda: adopt(path, tmp_path)):
+    for attempt in (lambda: read_model_file(path), lambda: adopt(path, tmp_path)):
         with pytest.raises(ModelError) as refused:
-            take()
+            attempt()
         assert words in str(refused.value)
         assert str(path) in str(refused.value)
-        assert str(refused.value).endswith(".")
+        assert is_one_sentence(str(refused.value))
     assert not (tmp_path / "models").exists()
 
 
@@ -212,12 +208,12 @@ def test_other_weights_of_the_base_are_refused_and_nothing_is_copied(tmp_path: P
     path = write(tmp_path / "mine.safetensors", "12" * 32)
     with pytest.raises(ModelError, match="other weights of efficientnet_lite0") as refused:
         adopt(path, tmp_path)
-    assert "(SHA-256 begins with 57934424, not 12121212)" in str(refused.value)
+    assert all(prefix in str(refused.value) for prefix in ("57934424", "12121212"))
     assert is_one_sentence(str(refused.value))
     assert not (tmp_path / "models").exists()
 
 
-def test_missing_weights_of_the_base_are_refused_and_nothing_is_copied(
+def test_missing_weights_of_the_base_are_named_and_nothing_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -264,7 +260,7 @@ def test_a_file_is_taken_once_and_another_of_its_name_is_not(mine: Path, tmp_pat
     assert place.stat().st_mtime_ns == before
 
 
-def test_a_file_that_is_not_there_and_a_folder_that_takes_none_are_named(
+def test_a_missing_file_and_a_folder_that_takes_none_are_refused(
     mine: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"nothing\.safetensors"):
@@ -292,14 +288,14 @@ def test_a_pooling_of_a_model_file_is_refused_and_nothing_is_copied(tmp_path: Pa
     assert model_asked(settings, BASE, "gem") == f"{BASE}.gem"
 
 
-def test_an_unknown_model_is_refused_with_the_names_of_own_models(mine: Path) -> None:
+def test_an_unknown_model_is_refused_with_the_users_own(mine: Path) -> None:
     (mine.parent / "no name.safetensors").write_text("")
     with pytest.raises(UsageError) as refused:
         find_model("yours", mine.parent)
     assert is_one_sentence(str(refused.value))
     assert "'yours'" in str(refused.value)
     assert all(name in str(refused.value) for name in MODELS)
-    assert "mine" in re.findall(r"\w+", str(refused.value))
+    assert str(refused.value).removesuffix(".").endswith(" mine")
     assert find_model("resnet50", mine.parent) is MODELS["resnet50"]
 
 

@@ -150,7 +150,7 @@ def test_one_colour_declared_transparent_is_white() -> None:
 
 
 def to_srgb(pixels: NDArray[np.uint8], primaries: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return what colours of these primaries and gamma 2.2 are in sRGB, by its definition."""
+    """Return colours of these primaries and gamma 2.2 in sRGB, by its definition."""
     light = (pixels / 255) ** 2.2 @ primaries.T @ np.linalg.inv(SRGB_PRIMARIES).T
     light = light.clip(0, 1)
     curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -252,7 +252,7 @@ def test_the_cosines_of_pictures_are_shown_with_their_names(vectors):
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b", "c"]
 
 
-def test_bars_tell_what_was_stored_from_what_was_begun_with_and_what_was_learnt():
+def test_bars_show_the_stored_the_starting_and_the_learnt_vectors():
     figure = measures.before_and_after(FIGURES)
     heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
     assert heights == [[0.7, 0.9], [0.75, 0.91], [0.8, 0.89]]

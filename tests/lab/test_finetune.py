@@ -52,7 +52,7 @@ class ColoursRuntime:
 
 
 def build(home: Home, images: Path, name: str = "mine", **options: Any) -> None:
-    """Build a gallery that says of itself that `BASE` made it: a head needs its vectors alone."""
+    """Build a gallery whose manifest names `BASE` as its model: a head needs its vectors alone."""
     home.build(images, name, embedder=Embedder(BASE, ColoursRuntime(), SHA256), **options)
 
 

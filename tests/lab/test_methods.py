@@ -209,7 +209,7 @@ def test_the_document_names_every_method() -> None:
     assert [name for name in METHODS if f"`{name}`" not in document] == []
 
 
-def test_where_a_walk_reaches_fewer_than_asked_for_those_are_given() -> None:
+def test_where_a_walk_reaches_fewer_than_k_those_are_returned() -> None:
     class Reaching:
         """An hnswlib index whose walks reach five rows; then it raises as hnswlib does."""
 

@@ -130,7 +130,7 @@ def test_the_table_of_variables_is_what_the_notebooks_read() -> None:
 
 
 @each_notebook
-def test_a_notebook_is_small_where_that_is_asked_for_by_the_same_word(path: Path) -> None:
+def test_every_notebook_is_small_by_the_same_variable(path: Path) -> None:
     assert variables_of(path)["LAB_SMALL"] == "os.environ.get('LAB_SMALL') == '1'"
 
 

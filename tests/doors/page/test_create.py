@@ -18,8 +18,7 @@ from app.images.formats import SUFFIXES
 from app.settings import read_settings
 from app.values import MAX_PICTURE_BYTES
 from app.wiring import make_maker
-from tests.conftest import Home, encoded, fill, picture
-from tests.doors.page.browser.visitor import is_one_sentence
+from tests.conftest import Home, encoded, fill, is_one_sentence, picture
 
 NAMES = {
     "making",

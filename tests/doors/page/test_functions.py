@@ -28,7 +28,7 @@ from app.search.question import MAX_K, File, Item
 from app.search.service import SearchService
 from app.values import Box, Edit
 from tests.conftest import Home, encoded, fill, picture
-from tests.images.test_fetch import Site, answer
+from tests.images.site import Site, answer
 
 HEIC = "kind_9/heic.heic"
 PART = [0.125, 0.25, 0.75, 1.0]

@@ -114,7 +114,7 @@ def test_spaces_and_letters_beyond_ascii_in_an_address_are_sent_as_addresses_nee
 
 
 def unfinished(sent: int, site: Site) -> Answer:
-    """Return what announces CONTENT, sends a part, and keeps the connection open."""
+    """Return an answer that announces CONTENT, sends a part, and keeps the connection open."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.conftest import encoded
+from tests.conftest import encoded, is_one_sentence
 from tests.doors.page.browser.pictures import photograph, seen_again, turned_by_exif
-from tests.doors.page.browser.visitor import Visitor, is_one_sentence, payload
+from tests.doors.page.browser.visitor import Visitor, payload
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import Home, encoded, fill
+from tests.conftest import Home, encoded, fill, is_one_sentence
 from tests.doors.page.browser.conftest import (
     ALBUM,
     APPROXIMATE,
@@ -18,7 +18,7 @@ from tests.doors.page.browser.conftest import (
     UNRUNNABLE,
 )
 from tests.doors.page.browser.pictures import seen_again
-from tests.doors.page.browser.visitor import Visitor, is_one_sentence, payload
+from tests.doors.page.browser.visitor import Visitor, payload
 
 pytestmark = pytest.mark.browser
 

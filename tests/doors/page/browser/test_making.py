@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from app.gallery import gallery_names
-from tests.conftest import Home, encoded, fill, picture
+from tests.conftest import Home, encoded, fill, is_one_sentence, picture
 from tests.doors.page.browser.conftest import Contexts, Server, serving
 from tests.doors.page.browser.pictures import seen_again, write_album
-from tests.doors.page.browser.visitor import PHONE, File, Visitor, is_one_sentence, payload
+from tests.doors.page.browser.visitor import PHONE, File, Visitor, payload
 
 pytestmark = pytest.mark.browser
 

@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from app.values import MAX_PICTURE_BYTES
-from tests.conftest import Home, encoded
+from tests.conftest import Home, encoded, is_one_sentence
 from tests.doors.page.browser.conftest import ALBUM, Site
 from tests.doors.page.browser.pictures import NAMES, photograph, seen_again
-from tests.doors.page.browser.visitor import PHONE, Visitor, is_one_sentence, payload
+from tests.doors.page.browser.visitor import PHONE, Visitor, payload
 
 pytestmark = pytest.mark.browser
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.conftest import encoded
+from tests.conftest import encoded, is_one_sentence
 from tests.doors.page.browser.conftest import ALBUM, PREBUILT, Server, Site
 from tests.doors.page.browser.pictures import seen_again
-from tests.doors.page.browser.visitor import PHONE, Visitor, is_one_sentence, payload
+from tests.doors.page.browser.visitor import PHONE, Visitor, payload
 
 pytestmark = pytest.mark.browser
 

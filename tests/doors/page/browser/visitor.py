@@ -1,6 +1,5 @@
 """A visitor of the page in a real browser: what they do, and what they see."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,14 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import (
-    BrowserContext,
-    ConsoleMessage,
-    FilePayload,
-    Locator,
-    Request,
-    Route,
-)
+from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request, Route
+
+from tests.conftest import is_one_sentence as is_one_sentence
 
 File = Path | FilePayload
 
@@ -288,8 +282,3 @@ class Visitor:
 def payload(name: str, data: bytes, kind: str = "image/jpeg") -> Any:
     """Return a file as browsers hand it over, without one on disk."""
     return FilePayload(name=name, mimeType=kind, buffer=data)
-
-
-def is_one_sentence(text: str) -> bool:
-    """Return whether a message ends where its first sentence does."""
-    return text.endswith(".") and not re.search(r"[.!?]\s", text)

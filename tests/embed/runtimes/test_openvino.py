@@ -1,6 +1,5 @@
-"""Pictures into vectors: registry, preprocessing, and real networks against plain PyTorch."""
+"""The real EfficientNet-Lite0: vectors of plain PyTorch, one conversion, any number of threads."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,205 +12,14 @@ from shutil import copytree
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
-from app.embed import MODELS, Embedder, Model, model_named
+from app.embed import Embedder, model_named
 from app.embed.load import load_embedder
 from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
 from app.embed.weights import find_weights
-from app.errors import ModelError, StorageError, UsageError
-from tests.conftest import PHOTOGRAPHS, ROOT, mean_colour, picture
-
-ENTRIES = [pytest.param(model, id=name) for name, model in MODELS.items()]
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
-
-def pixels(image: Image.Image | Path) -> NDArray[np.uint8]:
-    opened = Image.open(image) if isinstance(image, Path) else image
-    return np.asarray(opened.convert("RGB"))
-
-
-PICTURES = [pixels(path) for path in PHOTOGRAPHS]
-
-
-# --- the registry -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("model", ENTRIES)
-def test_every_model_says_all_that_belongs_to_it(model: Model) -> None:
-    assert MODELS[model.name] is model
-    assert model.dim > 0
-    assert model.licence
-    assert model.paper
-    how = model.preprocessing
-    assert 0 < how.crop <= how.resize
-    assert how.interpolation in FILTERS
-    assert all(0 <= mean <= 255 for mean in how.mean)
-    assert all(std > 0 for std in how.std)
-    assert "." not in model.name  # what follows a dot is the pooling
-    if model.weights is not None:
-        known = model.weights.sha256_prefix
-        assert set(known) <= set("0123456789abcdef")
-        assert len(known) == 64 or (len(known) == 8 and known in model.weights.name)
-        assert model.weights.url or (model.weights.package and model.weights.package_path)
-
-
-def test_the_models_of_the_first_version_are_there_with_their_dimensions() -> None:
-    dimensions = {name: model.dim for name, model in MODELS.items()}
-    assert dimensions["resnet50"] == dimensions["resnet50_v2"] == 2048
-    assert dimensions["efficientnet_lite0"] == 1280
-
-
-def test_both_resnet50_are_the_published_files_of_torchvision() -> None:
-    for name, file, resize in (
-        ("resnet50", "resnet50-0676ba61.pth", 256),
-        ("resnet50_v2", "resnet50-11ad3fa6.pth", 232),
-    ):
-        model = model_named(name)
-        assert model.weights is not None
-        assert model.weights.url == f"https://download.pytorch.org/models/{file}"
-        assert model.network == "torchvision:resnet50"
-        assert (model.preprocessing.resize, model.preprocessing.crop) == (resize, 224)
-
-
-def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError) as refused:
-        model_named("resnet51")
-    assert "resnet51" in str(refused.value)
-    assert all(name in str(refused.value) for name in MODELS)
-
-
-@pytest.mark.parametrize("model", ENTRIES)
-def test_preprocessing_facts_survive_json_unchanged(model: Model) -> None:
-    facts = model.preprocessing_facts()
-    assert json.loads(json.dumps(facts)) == facts
-
-
-# --- preprocessing ------------------------------------------------------------------------------
-
-
-def resized_then_cropped(image: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
-    """Return what the papers' own code feeds: two steps, the size between them in whole pixels."""
-    how = model.preprocessing
-    height, width = image.shape[:2]
-    scale = how.resize / min(height, width)
-    size = max(how.resize, int(width * scale)), max(how.resize, int(height * scale))
-    resized = Image.fromarray(image).resize(size, FILTERS[how.interpolation])
-    left, top = (round((side - how.crop) / 2) for side in size)
-    return np.asarray(resized.crop((left, top, left + how.crop, top + how.crop)))
-
-
-@pytest.mark.parametrize("shape", [(480, 480), (320, 480), (480, 320)], ids=str)
-@pytest.mark.parametrize("model", ENTRIES)
-def test_preprocessing_is_resizing_and_then_cropping_the_centre(
-    model: Model, shape: tuple[int, int]
-) -> None:
-    for image in PICTURES:
-        if image.shape[0] < shape[0] or image.shape[1] < shape[1]:
-            image = pixels(Image.fromarray(image).resize(shape[::-1]))
-        image = image[: shape[0], : shape[1]]
-        one_step = model.preprocessing.apply(image).astype(int)
-        assert np.abs(one_step - resized_then_cropped(image, model)).max() <= 2
-
-
-@pytest.mark.parametrize("model", [entry for entry in ENTRIES if entry.id != "mean_colour"])
-def test_preprocessing_differs_by_less_than_a_pixel_where_the_sizes_are_no_whole_numbers(
-    model: Model,
-) -> None:
-    for image in PICTURES:
-        one_step = model.preprocessing.apply(image).astype(float)
-        two_steps = resized_then_cropped(image, model).astype(float)
-        next_pixel = np.abs(np.diff(two_steps, axis=1)).mean()
-        assert np.abs(one_step - two_steps).mean() < next_pixel
-        assert np.corrcoef(one_step.ravel(), two_steps.ravel())[0, 1] > 0.97
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3000, 10), (10, 3000), (2, 3), (225, 224)], ids=str)
-@pytest.mark.parametrize("model", ENTRIES)
-def test_every_size_becomes_the_networks_input(model: Model, size: tuple[int, int]) -> None:
-    crop = model.preprocessing.crop
-    plain = np.full((size[1], size[0], 3), (200, 100, 50), np.uint8)
-    before = plain.copy()
-    result = model.preprocessing.apply(plain)
-    assert result.shape == (crop, crop, 3)
-    assert result.dtype == np.uint8
-    assert (result == (200, 100, 50)).all()
-    assert (plain == before).all()
-
-
-def test_preprocessing_takes_the_middle_of_a_long_picture() -> None:
-    striped = np.zeros((10, 3000, 3), np.uint8)
-    striped[:, 1490:1510] = 255
-    assert model_named("efficientnet_lite0").preprocessing.apply(striped).min() == 255
-
-
-# --- around the network -------------------------------------------------------------------------
-
-
-class Counting:
-    """A runtime whose vector is the first pixel and one; it notes the batches that it got."""
-
-    batch = 3
-    precision = "f32"
-
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
-
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.shapes.append(batch.shape)
-        first = batch[:, 0, 0, :].astype(np.float32)
-        return np.concatenate([first, np.ones((len(batch), 45), np.float32)], axis=1)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
-def test_any_number_of_pictures_is_cut_into_full_batches(count: int) -> None:
-    runtime = Counting()
-    images = [pixels(picture(seed)) for seed in range(count)]
-    vectors = Embedder(model_named("mean_colour"), runtime, "").embed(images)
-    assert vectors.shape == (count, 48)
-    assert vectors.dtype == np.float32
-    assert runtime.shapes == [(3, 4, 4, 3)] * -(-count // 3)
-    alone = Embedder(model_named("mean_colour"), Counting(), "")
-    for vector, image in zip(vectors, images, strict=True):
-        assert (vector == alone.embed([image])[0]).all()
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(count), abs=1e-6)
-
-
-def test_values_that_are_not_numbers_are_refused() -> None:
-    class Damaged(Counting):
-        def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.full((len(batch), 48), np.nan, np.float32)
-
-    with pytest.raises(ModelError, match="mean_colour"):
-        Embedder(model_named("mean_colour"), Damaged(), "").embed([PICTURES[0]])
-
-
-def test_a_vector_of_nothing_but_zeros_stays_finite() -> None:
-    class Silent(Counting):
-        def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.zeros((len(batch), 48), np.float32)
-
-    vectors = Embedder(model_named("mean_colour"), Silent(), "").embed([PICTURES[0]])
-    assert (vectors == 0).all()
-
-
-def test_mean_colours_can_be_checked_by_eye() -> None:
-    image = np.zeros((4, 4, 3), np.uint8)
-    image[0, 0] = (255, 0, 255)
-    vector = mean_colour().embed([image])[0]
-    expected = np.full(48, -1.0)
-    expected[[0, 2]] = 1.0
-    assert vector == pytest.approx(expected / np.sqrt(48), abs=1e-6)
-
-
-def test_the_embedder_without_a_network_loads_by_name(tmp_path: Path) -> None:
-    embedder = load_embedder("mean_colour", weights_dir=None, cache_dir=tmp_path, purpose="query")
-    assert (embedder.name, embedder.dim, embedder.weights_sha256) == ("mean_colour", 48, "")
-    assert embedder.decoded_side == 8
-    assert not list(tmp_path.iterdir())
-
-
-# --- EfficientNet-Lite0, the real one -----------------------------------------------------------
+from app.errors import ModelError, StorageError
+from tests.conftest import ROOT
+from tests.embed.pictures import PICTURES
 
 # Plain PyTorch, in a process of its own: neither OpenVINO nor any code of the application.
 EFFICIENTNET_IN_TORCH = """
@@ -363,7 +171,7 @@ def test_a_second_start_imports_no_torch_and_converts_nothing(networks: Path) ->
 
 
 @pytest.mark.parametrize("module", ["app.embed.convert", "app.embed.runtimes.openvino"])
-def test_openvino_tells_nobody_that_it_is_used(module: str, tmp_path: Path) -> None:
+def test_openvino_reports_its_use_to_nobody(module: str, tmp_path: Path) -> None:
     code = f"import {module}, openvino, openvino.tools.ovc"
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}  # no CI: there it is quiet
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)

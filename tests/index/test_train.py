@@ -1,0 +1,50 @@
+"""The files of an index are written, with a note where they are less than was requested."""
+
+import re
+
+import numpy as np
+import pytest
+
+from app.errors import StorageError
+from app.index import train as train_module
+from app.index import train_shortlist, write_vectors
+from tests.index.vectors import clustered, make
+
+
+def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path):
+    write_vectors(clustered(120).astype(np.float16), tmp_path / "vectors.faiss")
+    nowhere = tmp_path / "missing" / "file.faiss"
+    with pytest.raises(StorageError, match=re.escape(str(nowhere))):
+        write_vectors(clustered(3).astype(np.float16), nowhere)
+    with pytest.raises(StorageError, match=re.escape(str(nowhere))):
+        train_shortlist(tmp_path / "vectors.faiss", "IVF3,SQ8", nowhere)
+
+
+def test_no_shortlist_of_an_earlier_try_is_left_where_none_is_needed(tmp_path):
+    make(tmp_path, clustered(120), "IVF3,SQ8")
+    used, _ = train_shortlist(tmp_path / "vectors.faiss", "Flat", tmp_path / "shortlist.faiss")
+    assert used == "Flat"
+    assert not (tmp_path / "shortlist.faiss").exists()
+
+
+def test_too_few_images_for_each_centroid_are_noted_without_a_warning_of_faiss(tmp_path, capfd):
+    write_vectors(clustered(300).astype(np.float16), tmp_path / "vectors.faiss")
+    used, note = train_shortlist(
+        tmp_path / "vectors.faiss", "IVF5,PQ8x6", tmp_path / "shortlist.faiss"
+    )
+    assert used == "IVF5,PQ8x6"
+    assert all(words in note for words in ("300 images", "64 centroids", "39 each"))
+    output = capfd.readouterr()
+    assert (output.out, output.err) == ("", ""), "FAISS's own warning reached the terminal"
+
+
+def test_an_index_that_cannot_be_trained_after_all_is_replaced_by_exact_search(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train_module, "fit_factory", lambda factory, rows, dim: (factory, ""))
+    write_vectors(clustered(100).astype(np.float16), tmp_path / "vectors.faiss")
+    used, note = train_shortlist(
+        tmp_path / "vectors.faiss", "IVF200,Flat", tmp_path / "shortlist.faiss"
+    )
+    assert (used, (tmp_path / "shortlist.faiss").exists()) == ("Flat", False)
+    assert all(words in note for words in ("100 images", "IVF200,Flat", "searched exactly"))
