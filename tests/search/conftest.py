@@ -1,14 +1,11 @@
 """A home with a gallery, the service over it, and what tests read off its answers."""
 
-import io
 import shutil
 from dataclasses import replace
 
 import numpy as np
-import pillow_heif
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from app.build.build import build_gallery
 from app.embed import Embedder, model_named
@@ -117,9 +114,3 @@ def build_with(home: Home, embedder: Embedder, name: str) -> None:
         workers=1,
         on_progress=lambda stage, done, total: None,
     )
-
-
-def heic(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    pillow_heif.from_pillow(image).save(file, quality=95)
-    return file.getvalue()

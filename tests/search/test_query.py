@@ -18,13 +18,12 @@ from app.search.query import DISPLAY_SIDE
 from app.search.question import LESS_WEIGHT, MAX_K, MORE_WEIGHT
 from app.search.service import SearchService
 from app.values import Box, Edit
-from tests.conftest import PHOTOGRAPHS, Home, encoded, is_one_sentence, picture
+from tests.conftest import PHOTOGRAPHS, Home, encoded, heic, is_one_sentence, picture
 from tests.search.conftest import (
     COPIES,
     IN_PART,
     PART,
     file_of,
-    heic,
     id_of,
     is_in_order,
     paths,

@@ -21,8 +21,8 @@ from app.search.question import MAX_K
 from app.search.service import SearchService
 from app.values import Timings
 from tests.commands import Site, sending
-from tests.conftest import Home, encoded, picture
-from tests.search.conftest import COPIES, IN_PART, TWIN, file_of, heic, id_of, is_in_order, paths
+from tests.conftest import Home, encoded, heic, picture
+from tests.search.conftest import COPIES, IN_PART, TWIN, file_of, id_of, is_in_order, paths
 
 
 def not_to_be_loaded(name: str) -> Embedder:
