@@ -13,6 +13,7 @@ from pathlib import Path
 import coverage
 import hypothesis
 import numpy as np
+import pillow_heif
 import pytest
 from filelock import FileLock
 from PIL import Image
@@ -101,6 +102,13 @@ def fill(folder: Path, count: int, *, labels: int = 5, first: int = 0) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{seed:05}.jpg").write_bytes(encoded(picture(seed), quality=90))
     return folder
+
+
+def heic(image: Image.Image) -> bytes:
+    """Return a picture's HEIC file."""
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=95)
+    return file.getvalue()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.embed import Embedder
 from app.errors import AppError, ModelError, UsageError
 
-_TRY_AGAIN_SECONDS = 10
+TRY_AGAIN_SECONDS = 10
 
 Fits = Callable[[Embedder], bool]
 
@@ -26,9 +26,9 @@ class _LoadAttempt:
         """Return whether it is a model that does not fit and was read before `since`."""
         return self.model is not None and self.began < since and not fits(self.model)
 
-    def is_to_be_tried_again(self) -> bool:
+    def is_to_be_tried_again(self, after_seconds: float) -> bool:
         """Return whether it could not be loaded, and weights may have come since."""
-        return self.model is None and time.monotonic() - self.ended > _TRY_AGAIN_SECONDS
+        return self.model is None and time.monotonic() - self.ended >= after_seconds
 
 
 class Models:
@@ -39,8 +39,11 @@ class Models:
     replaced. With the time when the gallery was opened as `since`, nothing is loaded twice for it.
     """
 
-    def __init__(self, load: Callable[[str], Embedder]) -> None:
+    def __init__(
+        self, load: Callable[[str], Embedder], *, try_again_seconds: float = TRY_AGAIN_SECONDS
+    ) -> None:
         self._load = load
+        self._try_again_seconds = try_again_seconds
         self._attempts: dict[str, _LoadAttempt] = {}
         self._loading = threading.Lock()
 
@@ -64,9 +67,9 @@ class Models:
 
     def _usable(self, name: str, fits: Fits, since: float) -> _LoadAttempt | None:
         attempt = self._attempts.get(name)
-        if attempt is None or attempt.is_to_be_tried_again() or attempt.is_outdated(fits, since):
+        if attempt is None or attempt.is_to_be_tried_again(self._try_again_seconds):
             return None
-        return attempt
+        return None if attempt.is_outdated(fits, since) else attempt
 
     def _try(self, name: str) -> _LoadAttempt:
         began, model, failure = time.monotonic(), None, ""

@@ -14,11 +14,13 @@ from PIL import Image
 
 import app
 from app import VectorStore, load_embedder, open_gallery
+from app.build.build import build_gallery
 from app.errors import AppError, DecodeError, GalleryError, NotFoundError, UsageError
 from app.gallery import Gallery
-from app.sources.own import open_folder
+from app.sources.own import OwnFolder
+from app.sources.picture import Picture
 from app.values import Box, Edit
-from tests.conftest import PHOTOGRAPHS, ROOT, Home, fill, picture
+from tests.conftest import PHOTOGRAPHS, ROOT, Home, fill, is_one_sentence, mean_colour, picture
 
 IMAGES = 12
 
@@ -74,21 +76,34 @@ def test_an_image_of_the_gallery_is_asked_by_id_or_record(gallery):
     assert found(gallery.search(7, k=1))[0] == (7, pytest.approx(1, abs=1e-3))
 
 
+class WithKeys(OwnFolder):
+    """A folder whose pictures have keys, as those of a list have."""
+
+    def __init__(self, folder: Path, name: str, *, keys: tuple[str, ...]) -> None:
+        super().__init__(folder, name)
+        self.keys = keys
+
+    def pictures(self) -> list[Picture]:
+        pairs = zip(super().pictures(), self.keys, strict=True)
+        return [replace(picture, key=key) for picture, key in pairs]
+
+
 @pytest.fixture
-def keyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def keyed(tmp_path: Path):
     """A gallery of three images with ids that a list gave them, two of which look like rows."""
 
-    def with_keys(folder: Path, name: str):
-        layout = open_folder(folder, name)
-        pictures = [
-            replace(each, key=key)
-            for each, key in zip(layout.pictures(), ("1", "0", "a"), strict=True)
-        ]
-        monkeypatch.setattr(type(layout), "pictures", lambda self: pictures)
-        return layout
-
-    monkeypatch.setattr("tests.conftest.open_folder", with_keys)
-    Home(tmp_path).build(fill(tmp_path / "pictures", 3), "shop")
+    folder = fill(tmp_path / "pictures", 3)
+    build_gallery(
+        WithKeys(folder, "shop", keys=("1", "0", "a")),
+        mean_colour(),
+        folders=Home(tmp_path).folders("shop"),
+        index="Flat",
+        limit=None,
+        request={},
+        source=str(folder),
+        workers=1,
+        on_progress=lambda stage, done, total: None,
+    )
     return open_gallery("shop", home=tmp_path)
 
 
@@ -104,23 +119,23 @@ def test_an_image_is_asked_by_the_id_that_the_list_gave_it(keyed):
         for public_id in {image.public_id, image}:
             assert keyed.thumbnail(public_id) == keyed.thumbnail(image)
         assert keyed.image(image.public_id) == image
-    with pytest.raises(NotFoundError, match="has no image '2'"):
+    with pytest.raises(NotFoundError, match="'2'"):
         keyed.search(2)
 
 
 def test_a_query_and_an_id_are_not_asked_together(gallery, file):
     for ask in (gallery.search, gallery.embed):
-        with pytest.raises(UsageError, match="exactly one of query and id"):
+        with pytest.raises(UsageError, match="query and id"):
             ask(file, id=3)
 
 
 def test_a_text_that_is_no_address_is_a_path_and_no_id(gallery):
-    with pytest.raises(NotFoundError, match="There is no file '7'"):
+    with pytest.raises(NotFoundError, match="'7'"):
         gallery.search("7")
 
 
 def test_an_address_is_asked(gallery):
-    with pytest.raises(AppError, match="not a public address"):
+    with pytest.raises(AppError, match=r"127\.0\.0\.1"):
         gallery.search("http://127.0.0.1:1/x.jpg")
 
 
@@ -156,11 +171,11 @@ def test_all_images_are_looked_up_in_a_few_questions(gallery, monkeypatch):
         Gallery, "images", lambda self, ids: asked.append(len(ids)) or looked_up(self, ids)
     )
     assert [image.id for image in gallery.images()] == list(range(IMAGES))
-    assert sum(asked) - IMAGES <= 1  # one more tells whether the pictures are here
+    assert sum(asked) - IMAGES <= 1  # one more shows whether the pictures are here
     assert len(asked) <= -(-IMAGES // 10) + 1
 
 
-def test_a_gallery_tells_of_itself(gallery):
+def test_a_gallery_has_a_name_facts_and_thumbnails(gallery):
     assert (gallery.name, gallery.info.model, repr(gallery)) == (
         "mine",
         "mean_colour",
@@ -174,43 +189,44 @@ def test_a_gallery_tells_of_itself(gallery):
 def test_a_home_may_be_named_and_a_gallery_left_out(home, monkeypatch, tmp_path):
     monkeypatch.setenv("RIS_HOME", str(tmp_path))
     assert open_gallery(home=home.path).name == "mine"
-    with pytest.raises(NotFoundError, match="There is no gallery to search: make one"):
+    with pytest.raises(NotFoundError, match=r"create_index\.py"):
         open_gallery()
 
 
 def test_a_gallery_that_cannot_be_opened_says_why(home, tmp_path):
-    with pytest.raises(NotFoundError, match="choose one of mine"):
+    with pytest.raises(NotFoundError, match=r"nix.*mine"):
         open_gallery("nix", home=home.path)
     broken = Home(tmp_path)
     broken.build(fill(tmp_path / "pictures", 3), "broken")
     (broken.folders("broken").indexes / "thumbnails.db").unlink()
-    with pytest.raises(GalleryError, match=r"thumbnails\.db is missing"):
+    with pytest.raises(GalleryError, match=r"thumbnails\.db"):
         open_gallery("broken", home=tmp_path)
-    with pytest.raises(GalleryError, match=r"ris verify .* mends broken"):
+    with pytest.raises(GalleryError, match=r"ris verify.*\bbroken\b"):
         open_gallery(home=tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("query", "error", "message"),
+    ("query", "error", "named"),
     [
-        (None, UsageError, "exactly one of query and id"),
-        (1.5, UsageError, "A float is no query"),
-        (True, UsageError, "A bool is no query"),
-        (99, NotFoundError, "its ids go from 0 to 11"),
-        (-1, NotFoundError, "has no image"),
-        ("nix.jpg", NotFoundError, "There is no file 'nix.jpg'"),
-        ("/", UsageError, "'/' is a folder"),
+        (None, UsageError, "query and id"),
+        (1.5, UsageError, "float"),
+        (True, UsageError, "bool"),
+        (99, NotFoundError, r"99.*\b0\b.*\b11\b"),
+        (-1, NotFoundError, "-1"),
+        ("nix.jpg", NotFoundError, "'nix.jpg'"),
+        ("/", UsageError, "'/'"),
         (b"", DecodeError, "empty"),
         (b"text", DecodeError, "text"),
-        (np.zeros((4, 4), np.uint8), UsageError, r"not \(4, 4\) uint8"),
-        (np.zeros((4, 4, 4), np.uint8), UsageError, r"not \(4, 4, 4\) uint8"),
+        (np.zeros((4, 4), np.uint8), UsageError, r"\(4, 4\) uint8"),
+        (np.zeros((4, 4, 4), np.uint8), UsageError, r"\(4, 4, 4\) uint8"),
         (np.zeros((4, 4, 3)), UsageError, "float64"),
-        (np.zeros((0, 4, 3), np.uint8), UsageError, r"not \(0, 4, 3\)"),
+        (np.zeros((0, 4, 3), np.uint8), UsageError, r"\(0, 4, 3\)"),
     ],
 )
-def test_what_is_no_query_is_refused_in_one_sentence(gallery, query, error, message):
-    with pytest.raises(error, match=message):
+def test_what_is_no_query_is_refused_in_one_sentence(gallery, query, error, named):
+    with pytest.raises(error, match=named) as refusal:
         gallery.search(query)
+    assert is_one_sentence(str(refusal.value))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +258,7 @@ def test_an_embedder_gives_the_vectors_of_a_gallery_of_its_model(gallery, file, 
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"choose one of resnet50.*efficientnet_lite0"):
+    with pytest.raises(UsageError, match=r"vgg.*resnet50.*efficientnet_lite0"):
         load_embedder("vgg")
 
 
@@ -297,7 +313,7 @@ def test_vectors_that_do_not_fit_are_refused_and_none_is_kept(vectors, ids):
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_a_store_is_asked_for_one_or_more(k):
-    with pytest.raises(UsageError, match="k must be 1 or more"):
+    with pytest.raises(UsageError, match=rf"^k .*{k}"):
         VectorStore(np.eye(3)).search([1, 0, 0], k=k)
 
 

@@ -221,8 +221,8 @@ def test_another_site_s_page_gets_a_problem_that_is_followed(client: httpx.Clien
     "path", ["/galleries/mine/images", "/galleries/mine/images/3/similar?x=0", "/healthz/x"]
 )
 def test_addresses_in_sentences_are_those_of_the_site(client: httpx.Client, path: str) -> None:
-    told = client.get(path).json()["detail"]
-    named = set(re.findall(r"(?<![\w.'])/[\w/]*docs\b", told))
+    detail = client.get(path).json()["detail"]
+    named = set(re.findall(r"(?<![\w.'])/[\w/]*docs\b", detail))
     follow(client, page_of(client), named)
 
 
@@ -276,7 +276,7 @@ def test_ris_asks_a_server_under_a_path(
 
 
 def test_a_server_is_asked_without_the_path_too(address: str) -> None:
-    """The command line finds it at its port, and Docker asks for its health there."""
+    """The command line finds it at its port, and Docker reads its health there."""
     assert httpx.get(f"{address}/healthz").status_code == 200
     found = addresses_in(httpx.get(f"{address}/galleries/mine/images/3").json())
     assert {each.startswith(f"{ROOT_PATH}/galleries/") for each in found} == {True}
@@ -314,7 +314,7 @@ def test_what_is_no_path_is_refused(value: str) -> None:
 def test_a_path_that_begins_like_the_server_s_own_addresses_is_refused(
     home: Home, tmp_path: Path, path: str
 ) -> None:
-    """Else nobody could tell whether the proxy took it off."""
+    """Else nobody could know whether the proxy took it off."""
     maker = make_maker(read_settings({"RIS_HOME": str(home.path)}))
     with pytest.raises(SettingsError, match=path):
         make_application(home.service(), tmp_path, maker, host="127.0.0.1", root_path=path)

@@ -1,4 +1,4 @@
-"""The service asked for some of a gallery's images: by label, by least score, by their own keys."""
+"""Searches among some of a gallery's images: by label, by least score; images by their keys."""
 
 import shutil
 from pathlib import Path
@@ -11,22 +11,9 @@ from app.gallery import Draft, Folders, Gallery
 from app.search.question import MAX_K, File, Item, SearchRequest
 from app.search.service import SearchService
 from app.values import Box, ImageRecord, Manifest
-from tests.conftest import Home, encoded, fill, picture
+from tests.conftest import Home, encoded, picture
 
 KIND = "kind_3"
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with "mine": 300 soft pictures under the labels kind_0 to kind_4."""
-    home = Home(tmp_path_factory.mktemp("shop"))
-    home.build(fill(home.path / "pictures", 300))
-    return home
-
-
-@pytest.fixture(scope="module")
-def service(shop: Home) -> SearchService:
-    return shop.service()
 
 
 def of_kind(service: SearchService) -> list[int]:
@@ -53,7 +40,7 @@ def test_a_label_gives_the_nearest_of_all_its_images(service: SearchService, que
     assert (found.exact, found.candidates, found.recall) == (True, len(labelled), 1.0)
 
 
-def test_a_label_may_have_fewer_images_than_are_asked_for(service: SearchService) -> None:
+def test_a_label_may_have_fewer_images_than_k(service: SearchService) -> None:
     found = service.search("mine", 5, k=MAX_K, label=KIND)
     assert sorted(hit.image.id for hit in found.hits) == of_kind(service)
 
@@ -74,10 +61,10 @@ def test_without_the_vectors_a_label_is_searched_by_the_codes(shop: Home, home: 
     assert (found.approximate, found.exact) == (True, False)
 
 
-def test_an_unknown_label_is_told_with_those_that_are_like_it(service: SearchService) -> None:
-    with pytest.raises(NotFoundError, match="has the label 'knid_3': perhaps kind_3"):
+def test_an_unknown_label_is_refused_with_those_that_are_like_it(service: SearchService) -> None:
+    with pytest.raises(NotFoundError, match=r"'knid_3'.*\bkind_3"):
         service.search("mine", 5, label="knid_3")
-    with pytest.raises(NotFoundError, match="leave the label out"):
+    with pytest.raises(NotFoundError, match="'zzzzzzzzzzz'"):
         service.search("mine", 5, label="zzzzzzzzzzz")
 
 
@@ -111,8 +98,8 @@ def test_nothing_may_reach_the_least_score(service: SearchService) -> None:
 
 
 @pytest.mark.parametrize("least", [float("nan"), 1.01, -2.0, float("inf")])
-def test_a_least_score_that_is_no_cosine_is_told(service: SearchService, least: float) -> None:
-    with pytest.raises(UsageError, match="from -1 to 1, not"):
+def test_a_least_score_that_is_no_cosine_is_refused(service: SearchService, least: float) -> None:
+    with pytest.raises(UsageError, match=rf"min_score.*-1\b.*\b1\b.*{least}"):
         service.search("mine", 5, min_score=least)
 
 
@@ -165,13 +152,13 @@ def test_where_images_have_keys_a_row_is_no_name_of_one(tmp_path: Path) -> None:
     gallery = keyed(tmp_path, ["1", "0", "x"])
     assert (gallery.id_of("1"), gallery.id_of("0")) == (0, 1)
     for name in ("2", "7", ""):
-        with pytest.raises(NotFoundError, match=f"no image '{name}'"):
+        with pytest.raises(NotFoundError, match=f"'{name}'"):
             gallery.id_of(name)
 
 
 def test_elsewhere_images_are_known_by_their_rows(service: SearchService) -> None:
     assert service.image("mine", 7).public_id == 7
     assert service.id_of("mine", "7") == 7
-    for name in ("-1", "1.0", "٣", "1_0", " 7", "", "x" * 1000, "300"):
-        with pytest.raises(NotFoundError, match="no image"):
+    for name in ("-1", "1.0", "٣", "1_0", " 7", "", "x" * 1000, "308"):
+        with pytest.raises(NotFoundError, match="image"):
             service.id_of("mine", name)

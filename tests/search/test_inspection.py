@@ -37,7 +37,7 @@ def survey(folder: Path) -> Survey:
     return survey_folder(folder, workers=2, on_progress=lambda stage, done, total: None)
 
 
-def test_a_folder_is_told_picture_by_picture(mixed: Path) -> None:
+def test_a_folder_is_surveyed_picture_by_picture(mixed: Path) -> None:
     seen = survey(mixed)
     facts = as_json(seen)
     assert [(look.path, look.format, look.width, look.height) for look in seen.looks] == [
@@ -59,7 +59,7 @@ def test_a_folder_is_told_picture_by_picture(mixed: Path) -> None:
     assert facts["near_duplicates"] is None
 
 
-def test_a_gallery_is_told_like_the_folder_that_it_was_made_of_without_its_pictures(
+def test_a_gallery_without_its_pictures_is_surveyed_like_the_folder_it_was_made_of(
     home: Home, mixed: Path
 ) -> None:
     from app.search.inspection import survey_gallery
@@ -88,8 +88,8 @@ def test_the_command_prints_text_or_json_and_writes_the_report(
     page = tmp_path / "out.html"
     code, out, err = ris("inspect", "--images", mixed, "--report", page)
     assert code == 0, err
-    assert "Same content: 1 files more than needed" in out
-    assert "text.jpg: This is a text file, not a picture" in out
+    assert re.search(r"^Same content: *1\b", out, re.MULTILINE)
+    assert re.search(r"text\.jpg: .*text", out)
     assert page.read_text().count("<svg") == 3
     home.build(mixed)
     code, out, err = ris("inspect", "--gallery", "mine", "--json")
@@ -124,7 +124,7 @@ def test_a_file_whose_name_is_not_valid_cannot_be_read_and_the_report_is_whole(
     page = tmp_path / "r.html"
     code, out, err = ris("inspect", "--images", mixed, "--report", page)
     assert code == 0, err
-    assert r"caf\udce9.jpg: Its name is not valid UTF-8: rename it." in out
+    assert re.search(r"caf\\udce9\.jpg: .*UTF-8.*rename", out)
     assert page.read_text(encoding="utf-8").endswith("</html>\n")
     assert not list(tmp_path.glob(".*"))
     code, out, err = ris("inspect", "--images", mixed.rename(tmp_path / "m\udce9"))
@@ -158,15 +158,15 @@ def test_a_list_that_is_cut_says_how_many_more_there_are(tmp_path: Path) -> None
         (folder / "text.jpg").write_text("no picture")
     seen = survey(tmp_path)
     near = tuple(Pair(f"one_{n}", f"other_{n}", 0.99) for n in range(24))
-    told = as_text(replace(seen, near=near))
-    lines = told.splitlines()
+    text = as_text(replace(seen, near=near))
+    lines = text.splitlines()
     (labels,) = (line for line in lines if line.startswith("Labels:"))
     assert labels.count("kind_") == 5
     assert labels.endswith(" and 19 more")
     cut = [line.strip() for line in lines if line.strip().startswith("and ")]
-    assert cut == ["and 19 more"] * 3, told  # duplicates, pairs, failures
+    assert cut == ["and 19 more"] * 3, text  # duplicates, pairs, failures
     for kind in ("= kind_", "≈ other_", "text.jpg:"):
-        assert told.count(kind) == 5
+        assert text.count(kind) == 5
     page = report(replace(seen, near=near)).partition("</pre>")[2]
     assert page.count("<p>and 4 more</p>") == 4  # labels too
 
@@ -175,9 +175,7 @@ def test_a_short_list_is_whole(mixed: Path) -> None:
     assert "more" not in as_text(survey(mixed)).replace("more than needed", "")
 
 
-def test_what_cannot_be_inspected_is_said_in_one_sentence(
-    ris: Run, home: Home, tmp_path: Path
-) -> None:
+def test_what_cannot_be_inspected_ends_with_its_code(ris: Run, home: Home, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert ris("inspect", "--images", empty)[0] == 4
@@ -186,10 +184,11 @@ def test_what_cannot_be_inspected_is_said_in_one_sentence(
     assert ris("inspect")[0] == 2
     (empty / "a.jpg").write_bytes(b"x")
     code, _, err = ris("inspect", "--images", empty)
-    assert (code, "No picture of" in err) == (4, True)
+    assert (code, str(empty) in err) == (4, True)
     images = fill(tmp_path / "pictures", 2)
-    code, _, err = ris("inspect", "--images", images, "--report", tmp_path / "no" / "r.html")
-    assert (code, "cannot be written" in err) == (7, True)
+    page = tmp_path / "no" / "r.html"
+    code, _, err = ris("inspect", "--images", images, "--report", page)
+    assert (code, str(page) in err) == (7, True)
 
 
 @pytest.mark.parametrize("name", ["report.txt", "report", "report.html.bak"])

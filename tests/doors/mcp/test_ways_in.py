@@ -62,10 +62,10 @@ def talk(script: str, place: Place, *messages: object, **environment: str) -> tu
             if isinstance(message, dict) and "id" in message:
                 answers.append(json.loads(program.stdout.readline()))
         program.stdin.close()
-        left, told = program.stdout.read(), program.stderr.read()
+        left, errors = program.stdout.read(), program.stderr.read()
     assert not left
-    assert program.returncode == 0, told
-    return answers, told
+    assert program.returncode == 0, errors
+    return answers, errors
 
 
 MAIN = "import sys; from app.doors.cli import main; sys.exit(main(['mcp']))"
@@ -79,12 +79,12 @@ def test_nothing_but_the_protocol_is_on_standard_output_and_it_ends_with_its_inp
         f"d.decode = lambda *a, **k: print('x') or o(*a, **k); {MAIN}"
     )
     file = str(next(place.pictures.rglob("*.jpg")))
-    answers, told = talk(
+    answers, errors = talk(
         noisy, place, HELLO, READY, asking("search_similar", {"image": file, "box": [0, 0, 1, 0.5]})
     )
     assert answers[0]["result"]["serverInfo"]["name"] == "reverse-image-search"
     assert answers[1]["result"]["structuredContent"]["ids"]
-    assert told == "x\n"
+    assert errors == "x\n"
 
 
 def test_stdio_imports_neither_the_page_nor_torch(place: Place) -> None:
@@ -105,21 +105,21 @@ def test_without_allowed_folders_a_path_is_refused_with_what_to_set(place: Place
         MAIN, place, HELLO, READY, asking("search_similar", {"image": file}), RIS_MCP_FOLDERS=""
     )
     assert answers[1]["result"]["isError"]
-    assert "start the server with RIS_MCP_FOLDERS" in answers[1]["result"]["content"][0]["text"]
+    assert "RIS_MCP_FOLDERS" in answers[1]["result"]["content"][0]["text"]
 
 
-def test_what_the_document_tells_a_client_to_run_works_from_any_folder(
+def test_what_the_document_has_a_client_run_works_from_any_folder(
     place: Place, portal: BlockingPortal, tmp_path: Path
 ) -> None:
     (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
-    told = json.loads(block)["mcpServers"]["reverse-image-search"]
+    configured = json.loads(block)["mcpServers"]["reverse-image-search"]
     program = "/opt/reverse-image-search"
-    assert told["command"] == f"{program}/.venv/bin/python"
-    assert set(told["env"]) == {"PYTHONPATH", "RIS_MCP_FOLDERS"}
-    search_path = told["env"]["PYTHONPATH"].replace(program, str(ROOT))
+    assert configured["command"] == f"{program}/.venv/bin/python"
+    assert set(configured["env"]) == {"PYTHONPATH", "RIS_MCP_FOLDERS"}
+    search_path = configured["env"]["PYTHONPATH"].replace(program, str(ROOT))
     command = StdioServerParameters(
         command=sys.executable,
-        args=told["args"],
+        args=configured["args"],
         env=place.environment | {"PYTHONPATH": search_path},
         cwd=tmp_path,
     )
@@ -144,14 +144,14 @@ def test_clients_of_either_age_are_answered_over_http(
             assert answer.structured_content["id"] == image
 
 
-def test_a_crash_tells_the_client_no_more_than_that(place: Place) -> None:
+def test_a_crash_shows_the_client_no_more_than_that(place: Place) -> None:
     broken = f"import app.search.service as s; s.SearchService.galleries = lambda _: 1/0; {MAIN}"
-    answers, told = talk(broken, place, HELLO, READY, asking("list_galleries", {}))
+    answers, errors = talk(broken, place, HELLO, READY, asking("list_galleries", {}))
     assert answers[1]["result"]["isError"]
     assert answers[1]["result"]["content"] == [
         {"type": "text", "text": "Error executing tool list_galleries"}
     ]
-    assert "ZeroDivisionError" in told
+    assert "ZeroDivisionError" in errors
 
 
 def test_a_server_without_galleries_says_how_to_make_one(tmp_path: Any) -> None:

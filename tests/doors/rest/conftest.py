@@ -20,7 +20,7 @@ from app.images.fetch import FetchLimits, fetch
 from app.search.service import SearchService
 from app.settings import is_loopback, read_settings
 from app.wiring import make_maker
-from tests.conftest import Home, closing_loops, encoded, fill, mean_colour, picture
+from tests.conftest import Home, closing_loops, encoded, fill, is_one_sentence, mean_colour, picture
 
 TOKEN = "a.token-of_this~test+only/="
 IMAGES = 24
@@ -40,6 +40,17 @@ class Served:
         """Return when every gallery was opened."""
         while self.client.get("/readyz").status_code == 503:
             pass
+
+
+def problem_of(answer: httpx.Response, status: int) -> str:
+    """Return the sentence of a problem of this status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail"}
+    assert problem["status"] == status
+    assert is_one_sentence(problem["detail"].replace("?", ".")), problem["detail"]
+    return str(problem["detail"])
 
 
 @pytest.fixture(scope="package")
@@ -66,9 +77,14 @@ def fetch_here(url: str) -> bytes:
     return fetch(url, limits=FetchLimits(allow_loopback=True))
 
 
-def service_of(home: Home, *, fetch: Callable[[str], bytes] = fetch_here) -> SearchService:
+def service_of(
+    home: Home,
+    *,
+    fetch: Callable[[str], bytes] = fetch_here,
+    kind: type[SearchService] = SearchService,
+) -> SearchService:
     """Return a service of a home."""
-    return SearchService(
+    return kind(
         datasets_dir=home.path / "datasets",
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",

@@ -1,5 +1,6 @@
 """What gradio_client gets from the running page by the names of its endpoints."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_galleries_are_listed(asking: Client, served: Served) -> None:
     assert [gallery["images"] for gallery in listed] == [0, IMAGES]
 
 
-def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
+def test_the_endpoints_are_described_with_their_arguments(asking: Client) -> None:
     named = asking.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/search", "/galleries"}
     arguments = [each["parameter_name"] for each in named["/search"]["parameters"]]
@@ -96,30 +97,30 @@ def test_the_endpoints_are_told_with_their_arguments(asking: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "named"),
     [
-        ({"gallery": "nothing"}, "There is no gallery 'nothing'"),
-        ({"k": 0}, "k must be from 1 to 200, not 0."),
-        ({"box": [0, 0, 1]}, "is not four numbers"),
-        ({"box": [0.5, 0, 0.2, 1]}, "is not inside the picture"),
-        ({"label": "nobody"}, "nobody"),
-        ({"min_score": 2}, "from -1 to 1, not 2."),
-        ({"id": 3}, "exactly one of image and id"),
-        ({"image": None}, "exactly one of image and id"),
-        ({"image": None, "id": True}, "id is a whole number or a text, not True"),
-        ({"image": None, "id": 10**6}, "no image"),
-        ({"image": 17}, "image must be handle_file"),
-        ({"image": "/etc/passwd"}, "not here any more"),
-        ({"image": {"path": "/etc/passwd"}}, "not here any more"),
+        ({"gallery": "nothing"}, "'nothing'"),
+        ({"k": 0}, "^k .*1.*200.*0"),
+        ({"box": [0, 0, 1]}, r"box.*\[0, 0, 1\]"),
+        ({"box": [0.5, 0, 0.2, 1]}, "box.*0.5"),
+        ({"label": "nobody"}, "'nobody'"),
+        ({"min_score": 2}, "^min_score .*-1.*1.*2"),
+        ({"id": 3}, "image and id"),
+        ({"image": None}, "image and id"),
+        ({"image": None, "id": True}, r"\bid\b.*True"),
+        ({"image": None, "id": 10**6}, "image 1000000"),
+        ({"image": 17}, "^image .*handle_file"),
+        ({"image": "/etc/passwd"}, "picture"),
+        ({"image": {"path": "/etc/passwd"}}, "picture"),
     ],
 )
 def test_what_is_wrong_is_raised_in_one_sentence(
-    asking: Client, served: Served, arguments: dict[str, Any], words: str
+    asking: Client, served: Served, arguments: dict[str, Any], named: str
 ) -> None:
     asked = {"image": handle_file(one_of(served))} | arguments
     with pytest.raises(AppError) as raised:
         asking.predict(**asked, api_name=ASKED)
-    assert words in str(raised.value)
+    assert re.search(named, str(raised.value))
 
 
 def test_where_programs_need_a_token_these_do(guarded: Served) -> None:

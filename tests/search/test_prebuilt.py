@@ -1,0 +1,38 @@
+"""The gallery that comes with the program answers a photograph."""
+
+from pathlib import Path
+
+from app.embed.load import load_embedder
+from tests.conftest import PHOTOGRAPHS, ROOT, Home
+
+PREBUILT = "caltech101-efficientnet_lite0"
+
+
+def test_the_prebuilt_gallery_is_whole_small_enough_and_says_where_it_comes_from() -> None:
+    folders = [ROOT / kind / PREBUILT for kind in ("features", "indexes")]
+    files = [path for folder in folders for path in folder.iterdir() if path.name != "lock"]
+    assert {path.name for path in files} == {
+        *("vectors.faiss", "shortlist.faiss", "gallery.db", "thumbnails.db", "NOTICE"),
+    }
+    assert sum(path.stat().st_size for path in files) <= 60_000_000
+    assert max(path.stat().st_size for path in files) < 50_000_000
+    for folder in folders:
+        assert "CC BY 4.0" in (folder / "NOTICE").read_text()
+
+
+def test_the_prebuilt_gallery_answers_a_photograph_of_a_cat_with_wild_cats(
+    networks: Path, tmp_path: Path
+) -> None:
+    service = Home(ROOT).service(
+        lambda name: load_embedder(name, weights_dir=None, cache_dir=networks, purpose="query")
+    )
+    info = service.gallery(PREBUILT)
+    assert (info.refused, info.images) == ("", 9144)
+    assert info.recall_reranked >= 0.97
+    chelsea = next(path for path in PHOTOGRAPHS if path.stem == "chelsea").read_bytes()
+    result = service.search(PREBUILT, chelsea, k=5)
+    assert not result.approximate
+    assert not any(hit.same_file for hit in result.hits)
+    assert sum("wild_cat" in hit.image.labels for hit in result.hits) >= 3
+    again = service.search(PREBUILT, result.hits[0].image.id, k=5)
+    assert again.hits[0].same_file
