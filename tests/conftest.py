@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import coverage
 import hypothesis
 import numpy as np
 import pillow_heif
@@ -38,9 +37,6 @@ hypothesis.settings.load_profile("quick")
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = sorted((ROOT / "app" / "doors" / "page" / "examples").glob("*.jpg"))
 
-# Lines of app/ that these run in this process are covered by tests of their own.
-UNTRACED = ("tests/doors/page/browser/", "tests/lab/")
-
 # The longest first, so that no worker is left alone with one of them at the end.
 LONGEST = (
     "tests/doors/page/browser/",
@@ -61,19 +57,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(found, len(LONGEST))
 
     items.sort(key=place)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Trace no lines while a browser's or a laboratory's test runs: it costs time."""
-    tracing = coverage.Coverage.current()
-    if tracing is None or not item.nodeid.startswith(UNTRACED):
-        return (yield)
-    tracing.stop()
-    try:
-        return (yield)
-    finally:
-        tracing.start()
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:

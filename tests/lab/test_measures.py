@@ -11,7 +11,6 @@ import lab.measures
 import lab.methods.faiss_index
 import lab.report.wording
 import lab.study.folder
-import lab.study.worker
 from lab.measures import (
     cmc,
     distances_of,
@@ -24,7 +23,7 @@ from lab.measures import (
 
 @pytest.mark.parametrize(
     "module",
-    [lab.measures, lab.methods.faiss_index, lab.report.wording, lab.study.folder, lab.study.worker],
+    [lab.measures, lab.methods.faiss_index, lab.report.wording, lab.study.folder],
     ids=lambda m: m.__name__,
 )
 def test_the_examples_run(module: ModuleType) -> None:
