@@ -348,5 +348,5 @@ def test_the_code_of_a_document_runs_from_top_to_bottom(networks, tmp_path, docu
 
 
 def test_the_open_gallery_takes_no_other_gallery(gallery, file):
-    with pytest.raises(UsageError, match=r"mine .*leave gallery out"):
+    with pytest.raises(UsageError, match=r"mine .*gallery"):
         gallery.search(file, gallery="other")

@@ -18,7 +18,7 @@ from app.errors import (
     NotFoundError,
 )
 from app.gallery import Gallery
-from app.search.galleries import Galleries, opened_of
+from app.search.galleries import Galleries, searchable
 from app.search.model_cache import Models
 from app.search.question import MAX_K
 from app.search.service import SearchService
@@ -139,10 +139,10 @@ def test_a_damaged_gallery_is_read_again_only_when_a_file_of_it_has_changed(
 @pytest.mark.parametrize("other", [{"images": 307}, {"dim": 47}])
 def test_an_index_that_is_not_of_its_database_is_refused(shop: Home, other: dict[str, int]) -> None:
     with contextlib.closing(Gallery(shop.folders("mine"))) as gallery:
-        assert opened_of(gallery).index.rows == 308
+        assert searchable(gallery).index.rows == 308
         gallery.manifest = replace(gallery.manifest, **other)
         with pytest.raises(GalleryError, match=r"mine.*create_index\.py.*--force"):
-            opened_of(gallery)
+            searchable(gallery)
 
 
 @pytest.mark.parametrize("name", [".ipynb_checkpoints", "my gallery", "übung"])

@@ -59,8 +59,8 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(name: str, value: Any) ->
 
 
 @pytest.mark.parametrize("id", [1.5, True, None, math.nan])
-def test_what_cannot_be_an_id_is_refused_by_its_value(id: Any) -> None:
-    with pytest.raises(UsageError, match=rf"\bid\b.*{id}"):
+def test_what_cannot_be_an_id_is_refused_by_name_and_value(id: Any) -> None:
+    with pytest.raises(UsageError, match=rf"^less\b.*{id}"):
         SearchRequest(query=QUERY, less=(7, id))
 
 

@@ -1,8 +1,10 @@
 """Answers → a contact sheet: the query and its results as one PNG, with ranks and scores."""
 
 import io
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +168,10 @@ def _paste(
 def _fitting(draw: "ImageDraw.ImageDraw", text: str, width: int) -> str:
     """Return as much of a text, without line breaks and the like, as there is room for."""
     text = printable(text[:width])  # few letters are narrower than a pixel
-    while text and draw.textlength(text) > width:
-        text = text.rstrip("…")[:-1] + "…" if len(text) > 1 else ""
-    return text
+    if draw.textlength(text) <= width:
+        return text
+    lengths = range(len(text))
+    fitting = bisect_right(
+        lengths, width, key=lambda kept: ceil(draw.textlength(text[:kept] + "…"))
+    )
+    return text[: fitting - 1] + "…" if fitting else ""

@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request, Route
 
-from tests.conftest import is_one_sentence as is_one_sentence
-
 File = Path | FilePayload
 
 # The options of a browser context on a phone.
