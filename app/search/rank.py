@@ -20,7 +20,8 @@ class Ranking:
     """Cosines by id, best first, and how they were found.
 
     `missed` are the ids that the index alone would not have found, known where the search was
-    exact. `best` is the highest cosine in the whole gallery, whatever the filters leave of it; None
+    exact. `best` is the highest cosine in the gallery, whatever the filters leave of it; where an
+    image with the label reaches the gallery's floor, that of the label's images says enough. None
     where nothing was found. `candidates` is how many images were compared exactly.
     """
 
@@ -68,7 +69,8 @@ def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest)
         own_scores = index.scores(query.vector, np.array(own, np.int64)).tolist()
         ranking = ranking.led_by(own, own_scores)
     best = max(ranking.scores.values(), default=None)
-    if among is not None:
+    floor = gallery.stored.manifest.floor
+    if among is not None and floor is not None and (best is None or best < floor):
         best = _best(index, query, without_own=request.leave_out_same_file)
     return replace(ranking, best=best).at_least(request.min_score, request.k)
 

@@ -224,7 +224,7 @@ class SearchResult:
     """The answer to one query.
 
     `floor` is the score that nearly all of the gallery's own images reach with another one, None
-    where it is not known; `best` the highest score in the gallery, whatever filters leave of it.
+    where it is not known; `best` the score that is compared with it, whatever filters leave.
     """
 
     gallery: str

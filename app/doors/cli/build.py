@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from app.doors.cli import output
 from app.doors.cli.progress import Progress
 from app.errors import UsageError
-from app.sources.datasets.register import NAMES
 
 if TYPE_CHECKING:
     from app.build.build import BuildReport
@@ -25,6 +24,8 @@ _TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a build: what the gallery is made of, and how."""
+    from app.sources.datasets.register import NAMES
+
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--data",

@@ -1,8 +1,12 @@
 """`completion`: the script by which a shell completes commands, options, files and galleries."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from app.doors.cli import output
+
+if TYPE_CHECKING:
+    from app.doors.cli.main import CommandParser
 
 NAME = "completion"
 HELP = "print the script that lets a shell complete what you type after ris"
@@ -31,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     }
     parser = make_parser("ris")
     for command in _commands(parser):
+        command.complete()
         for action in command._actions:
             if action.dest in completed:
                 action.complete = completed[action.dest]  # type: ignore[attr-defined]
@@ -38,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+def _commands(parser: argparse.ArgumentParser) -> "list[CommandParser]":
     """Return the parsers of the commands; argparse has no public way to them."""
     return [
         command

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import app
 from app.doors.cli import (
@@ -56,6 +56,24 @@ class _Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
+class CommandParser(_Parser):
+    """A command's parser, which gets its arguments when it is used: a run needs one command's."""
+
+    def __init__(self, *arguments: Any, command: ModuleType, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._waiting = [command]
+
+    def complete(self) -> None:
+        """Add the command's arguments, unless they are there."""
+        while self._waiting:
+            self._waiting.pop().add_arguments(self)
+
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
+        """Parse with the command's arguments."""
+        self.complete()
+        return super().parse_known_args(*arguments, **options)
+
+
 def ris() -> int:
     """Run the console script `ris`; return the exit code."""
     return main(sys.argv[1:], program="ris")
@@ -96,15 +114,15 @@ def parser_of(
 ) -> argparse.ArgumentParser:
     """Return a parser with a subcommand for each module, which is made as those of COMMANDS are."""
     parser = _Parser(prog=program, description=description)
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     for command in commands:
         subparser = subparsers.add_parser(
             command.NAME,
+            command=command,
             help=command.HELP,
             description=command.HELP,
             epilog=f"Example: {command.EXAMPLE}",
         )
-        command.add_arguments(subparser)
         stopped = getattr(command, "stopped", lambda options: "")
         subparser.set_defaults(run=command.run, stopped=stopped)
     return parser
