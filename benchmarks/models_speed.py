@@ -72,7 +72,7 @@ def main() -> int:
 def _ways(
     pictures: Sequence[Picture], folder: Path, temporary: Path
 ) -> dict[Way, Callable[[], Run]]:
-    """Return what runs a round of each model in each way and tells how long it took."""
+    """Return a function that runs each model once in each way and gives the seconds."""
     cache = read_settings().cache_dir
     ways: dict[Way, Callable[[], Run]] = {}
     for name in _MODELS:

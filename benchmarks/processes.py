@@ -11,7 +11,7 @@ _SAMPLE_SECONDS = 0.1
 def resident_bytes(pid: int) -> int:
     """Return the memory that a process and its children hold together, in bytes.
 
-    A page that several share counts once (PSS), where the system tells that (Linux), else for each
+    A page that several share counts once (PSS), where the system counts so (Linux), else for each
     of them; a process that has ended holds nothing.
     """
     try:

@@ -19,6 +19,7 @@ from app.doors.rest import make_rest
 from app.doors.rest.application import FIRST_PARTS
 from app.doors.rest.pictures import routes_of_pictures
 from app.embed import MODELS, Model
+from app.search.question import PARAMETERS
 from app.values import ImageRecord
 from tests.conftest import ROOT, Home
 
@@ -237,3 +238,10 @@ def test_the_document_of_the_routes_names_every_route(home: Home) -> None:
     document = (ROOT / "docs" / "rest.md").read_text()
     assert set(re.findall(r"^\| `[A-Z]+ (/\S+)`", document, re.MULTILINE)) == routes
     assert {route.split("/")[1] for route in routes} <= FIRST_PARTS
+
+
+@pytest.mark.parametrize("name", ["rest", "python", "mcp"])
+def test_the_document_of_a_door_names_every_search_parameter(name: str) -> None:
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    taken = {each.name for each in PARAMETERS} - ({"gallery"} if name == "python" else set())
+    assert {each for each in taken if not re.search(rf"`[^`\n]*\b{each}\b", text)} == set()

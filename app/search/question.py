@@ -124,7 +124,7 @@ class Parameter:
             raise UsageError(f"{self.name} must be {wrong}.")
 
     def _fault(self, value: Any) -> str:
-        """Return what the value must be, and what it is; '' if all is well."""
+        """Return the end of the sentence on a wrong value; '' if it can be one."""
         if not self._is_of_kind(value):
             return f"{_KINDS[self.kind]}, not {shortened(value)}"
         if self.maximum is not None and not (self.minimum or 0) <= value <= self.maximum:

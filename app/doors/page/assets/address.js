@@ -37,7 +37,7 @@ function putQuery(put, { edit, examples, gallery }) {
   for (const wish of [MORE, LESS]) put(wish, ids(wish));
 }
 
-// Return what an address asks for; whatever makes no sense in it is left out.
+// Return the query, filters and controls of an address; whatever makes no sense in it is left out.
 export function readAddress(address) {
   const parts = new URLSearchParams(address);
   return {
