@@ -22,7 +22,8 @@ from app.index import check_factory
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
-from app.values import ImageRecord, Manifest, Skipped, VectorOptions, request_of
+from app.values import ImageRecord, Skipped, VectorOptions
+from app.values.gallery import Manifest, request_of
 
 PROGRESS_EVERY_SECONDS = 0.1
 

@@ -20,7 +20,8 @@ from app.index import (
     train_shortlist,
     write_vectors,
 )
-from app.values import Manifest, VectorOptions
+from app.values import VectorOptions
+from app.values.gallery import Manifest
 
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
 

@@ -19,7 +19,8 @@ from app.sources.own import Listed
 from app.sources.picture import Picture
 from app.sources.schedule import Politeness
 from app.sources.shards import shards_in, unpack_shards
-from app.values import MAX_PICTURE_BYTES, VectorOptions, request_of
+from app.values import MAX_PICTURE_BYTES, VectorOptions
+from app.values.gallery import request_of
 
 _TAKEN = frozenset({*DATA_SETS, "uploaded"})
 _DEFAULTS = {

@@ -4,7 +4,8 @@ from dataclasses import asdict, fields
 from typing import Any
 from urllib.parse import quote
 
-from app.values import GalleryFacts, GalleryInfo, GalleryStatus, Hit, ImageRecord, SearchResult
+from app.values import Hit, ImageRecord, SearchResult
+from app.values.gallery import GalleryFacts, GalleryInfo, GalleryStatus
 
 HIT_FIELDS = tuple(each.name for each in fields(Hit) if each.name != "image")
 

@@ -32,7 +32,8 @@ from app.search.question import (
 )
 from app.search.service import SearchService
 from app.settings import Settings, read_settings
-from app.values import Box, GalleryInfo, ImageRecord, SearchResult
+from app.values import Box, ImageRecord, SearchResult
+from app.values.gallery import GalleryInfo
 from app.wiring import make_fetch, make_service
 
 __all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.errors import AppError, GalleryError, StorageError
-from app.values import StoredFile
 from app.values.files import sha256_of
+from app.values.gallery import StoredFile
 
 _LFS_POINTER = b"version https://git-lfs"
 _SEAL_BYTES = 32

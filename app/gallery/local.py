@@ -18,7 +18,8 @@ from app.gallery.manifest import (
     manifest_from_json,
     mending_command,
 )
-from app.values import ImageRecord, Manifest, Skipped
+from app.values import ImageRecord, Skipped
+from app.values.gallery import Manifest
 
 _KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import GalleryError, UsageError
-from app.values import Manifest, StoredFile
+from app.values.gallery import Manifest, StoredFile
 
 FORMAT = 1
 DATABASE = "gallery.db"

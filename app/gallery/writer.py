@@ -16,8 +16,9 @@ from app.errors import GalleryError, StorageError, UsageError
 from app.gallery import files
 from app.gallery.files import writing_to
 from app.gallery.manifest import DATABASE, DRAFT, Folders, manifest_from_json, manifest_to_json
-from app.values import ImageRecord, Manifest, Skipped, StoredFile
+from app.values import ImageRecord, Skipped
 from app.values.files import sha256_of
+from app.values.gallery import Manifest, StoredFile
 
 _TABLES = """
 CREATE TABLE image (

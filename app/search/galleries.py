@@ -16,7 +16,8 @@ from app.gallery import Gallery, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, SearchEffort, VectorIndex, expanded
 from app.search.model_cache import Models
 from app.sources.datasets.register import DATA_SETS, open_data_set
-from app.values import GalleryInfo, ImageRecord
+from app.values import ImageRecord
+from app.values.gallery import GalleryInfo
 
 
 @dataclass(frozen=True)

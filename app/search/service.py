@@ -18,7 +18,8 @@ from app.search.query import Queries, QueryVector
 from app.search.question import File, Item, Query, SearchRequest, Url
 from app.search.rank import Ranking, hits_of, rank
 from app.search.timing import Stopwatch
-from app.values import Edit, GalleryInfo, Hit, ImageRecord, SearchResult
+from app.values import Edit, Hit, ImageRecord, SearchResult
+from app.values.gallery import GalleryInfo
 
 _AS_IT_IS = Edit()
 LOOKED_UP_AT_ONCE = 1000  # images; SQLite takes 32766 question marks

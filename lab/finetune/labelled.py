@@ -10,7 +10,8 @@ from app.embed import Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Gallery, open_gallery
 from app.settings import Settings
-from app.values import ImageRecord, Manifest
+from app.values import ImageRecord
+from app.values.gallery import Manifest
 from app.wiring import make_service
 from lab.vectors import first_labels
 

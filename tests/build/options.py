@@ -10,7 +10,8 @@ from app import open_gallery
 from app.gallery import Gallery
 from app.search.question import File, Item, SearchRequest
 from app.search.service import SearchService
-from app.values import Manifest, VectorOptions
+from app.values import VectorOptions
+from app.values.gallery import Manifest
 from tests.conftest import Home, fill
 
 IMAGES = 40

@@ -10,7 +10,8 @@ import pytest
 
 from app.errors import GalleryError, NotFoundError
 from app.gallery import Draft, files, gallery_names
-from app.values import ImageRecord, StoredFile
+from app.values import ImageRecord
+from app.values.gallery import StoredFile
 from tests.conftest import Home, encoded, fill, picture
 from tests.gallery.conftest import PICTURES, open_index
 

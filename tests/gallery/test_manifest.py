@@ -18,7 +18,7 @@ from app.gallery import (
     manifest_to_json,
     recipe_of,
 )
-from app.values import command_for
+from app.values.gallery import command_for
 
 read_manifest = partial(manifest_from_json, place=Path("gallery.db"), mend="Build it anew.")
 

@@ -10,7 +10,8 @@ import pytest
 
 from app.errors import StorageError, UsageError
 from app.gallery import Draft, Folders, files, gallery_names
-from app.values import ImageRecord, Manifest, Skipped
+from app.values import ImageRecord, Skipped
+from app.values.gallery import Manifest
 from tests.conftest import Home, fill
 from tests.gallery.conftest import PICTURES, open_index
 

@@ -10,7 +10,8 @@ from app.errors import NotFoundError, UsageError
 from app.gallery import Draft, Folders, Gallery
 from app.search.question import MAX_K, File, Item, SearchRequest
 from app.search.service import SearchService
-from app.values import Box, ImageRecord, Manifest
+from app.values import Box, ImageRecord
+from app.values.gallery import Manifest
 from tests.conftest import Home, encoded, picture
 
 KIND = "kind_3"

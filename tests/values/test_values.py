@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.values import GalleryFacts, GalleryInfo, request_of
+from app.values.gallery import GalleryFacts, GalleryInfo, request_of
 from tests.conftest import Home, fill
 
 

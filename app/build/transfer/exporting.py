@@ -21,8 +21,9 @@ from app.errors import GalleryError, StorageError, UsageError
 from app.gallery import Gallery, open_gallery
 from app.index import SearchEffort, VectorIndex
 from app.sources.folder import check_free_space, is_empty, new_folder
-from app.values import ImageRecord, Manifest
+from app.values import ImageRecord
 from app.values.files import sha256_of
+from app.values.gallery import Manifest
 
 _CHUNK_ROWS = 1_000
 _METADATA_BYTES = 300  # a generous mean of one row, for the check of free space

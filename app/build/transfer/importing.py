@@ -25,7 +25,8 @@ from app.images import decode, encode
 from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
-from app.values import ImageRecord, Manifest, VectorOptions, request_of
+from app.values import ImageRecord, VectorOptions
+from app.values.gallery import Manifest, request_of
 from app.values.vectors import unit
 
 _BATCH_ROWS = 1_000

@@ -7,8 +7,9 @@ from typing import Any
 
 from app.errors import DatasetError, GalleryError
 from app.gallery import manifest_from_json, manifest_to_json
-from app.values import Manifest, Skipped
+from app.values import Skipped
 from app.values.files import sha256_of
+from app.values.gallery import Manifest
 
 VECTORS = "img_emb/img_emb_{}.npy"
 METADATA = "metadata/metadata_{}.parquet"

@@ -17,7 +17,7 @@ from app.doors.rest.problem_responses import documented, status_response
 from app.doors.rest.schemas import Health, Kind, Readiness
 from app.errors import NotFoundError, TokenError
 from app.search.service import SearchService
-from app.values import GalleryInfo
+from app.values.gallery import GalleryInfo
 
 _OPENING = "The galleries are still being opened: ask again in a moment."
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
 
-from app.values import GalleryFacts, GalleryStatus, Hit, Timings
+from app.values import Hit, Timings
+from app.values.gallery import GalleryFacts, GalleryStatus
 
 _TYPES = get_type_hints(Hit)
 

@@ -20,7 +20,8 @@ from app.doors.rest.metrics import Metrics
 from app.doors.rest.schemas import EXAMPLES, Image, Result, SearchAnswer
 from app.errors import FetchError, TokenError
 from app.search.service import SearchService
-from app.values import GalleryFacts, GalleryStatus, ImageRecord
+from app.values import ImageRecord
+from app.values.gallery import GalleryFacts, GalleryStatus
 from tests.conftest import Home, encoded, is_one_sentence, picture
 from tests.doors.rest.conftest import IMAGES, TOKEN, Served, problem_of, service_of, serving
 from tests.doors.rest.test_searching import SEARCH

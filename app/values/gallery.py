@@ -1,0 +1,164 @@
+"""A gallery's facts, its manifest, and the request that built it."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REQUEST_KEYS = (
+    *("data", "images", "csv", "parquet", "webdataset", "embeddings"),  # the source: one of these
+    *("name", "model", "index", "pca", "expand", "alpha", "limit", "pictures"),
+    *("id_column", "url_column", "delimiter", "encoding", "label_column"),
+)
+
+
+def request_of(**options: object) -> dict[str, Any]:
+    """Return options of `create_index.py`, with _ for -, as a manifest keeps them.
+
+    Those that are None or empty are left out, paths are absolute, several values are a list.
+
+    >>> request_of(data="caltech101", limit=None, label_column=("a", "b"))
+    {'data': 'caltech101', 'label_column': ['a', 'b']}
+    """
+    given = {key: options[key] for key in REQUEST_KEYS if options.get(key) not in (None, "", ())}
+    if unknown := options.keys() - set(REQUEST_KEYS):
+        raise TypeError(f"create_index.py has no options {unknown}")
+    return {
+        key: str(value.resolve())
+        if isinstance(value, Path)
+        else (list(value) if isinstance(value, tuple) else value)
+        for key, value in given.items()
+    }
+
+
+def command_for(request: Mapping[str, Any]) -> str:
+    """Return the command line of a request.
+
+    >>> command_for({"data": "caltech101", "label_column": ["a", "b c"]})
+    "python3 create_index.py --data caltech101 --label-column a --label-column 'b c'"
+    """
+    words = ["python3", "create_index.py"]
+    for key in REQUEST_KEYS:
+        value = request.get(key, [])
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{key.replace('_', '-')}", str(each)]
+    return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file beside a gallery's database: its name, its size in bytes and its SHA-256 in hex."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryFacts:
+    """The part of a manifest that every door shows; each default means that it is not known.
+
+    `floor` is the score that 95 % of the images reach with another one. `pca`, `expand` and `alpha`
+    are those of VectorOptions, 0 where nothing is done.
+    """
+
+    images: int = 0
+    data: str = ""
+    model: str = ""
+    dim: int = 0
+    index: str = ""
+    probes: int = 0
+    candidates: int = 0
+    recall_raw: float = 0.0
+    recall_reranked: float = 0.0
+    created: str = ""
+    skipped: int = 0
+    floor: float | None = None
+    pca: int = 0
+    expand: int = 0
+    alpha: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """Return the facts as `ris info` and the page show them, each after its title."""
+        skipped = f", {self.skipped} files skipped" if self.skipped else ""
+        components = ", centred principal components" if self.pca else ""
+        effort = f"{self.probes} probes, {self.candidates} candidates"
+        recall = f"{self.recall_reranked:.3f} ({self.recall_raw:.3f} without re-ranking)"
+        shown = [
+            ("images", f"{self.images} of {self.data}{skipped}"),
+            ("model", f"{self.model}, {self.dim} dimensions{components}"),
+            ("index", f"{self.index}, {effort if self.index != 'Flat' else 'exact'}"),
+            ("recall@10", recall),
+            ("built", self.created),
+        ]
+        if self.expand:
+            added = f"with their {self.expand} nearest images added, alpha {self.alpha:g}"
+            shown.append(("queries", added))
+        if self.floor is not None:
+            shown.append(("similar", f"from a score of {self.floor:.3f}"))
+        return shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(GalleryFacts):
+    """Everything a query must agree with, and what was measured when the gallery was built.
+
+    `request` holds the options of `create_index.py` that built it, as `request_of` makes them;
+    `precision` is what the network calculated in.
+    """
+
+    name: str
+    source: str
+    weights_sha256: str
+    preprocessing: dict[str, Any]
+    index_asked: str
+    recall_queries: int
+    versions: dict[str, str]
+    files: dict[str, StoredFile] = field(default_factory=dict)
+    generation: int = 1
+    request: dict[str, Any] = field(default_factory=dict)
+    precision: str = "f32"
+
+    @property
+    def command(self) -> str:
+        """The command that builds the gallery again."""
+        return command_for(self.request)
+
+
+@dataclass(frozen=True)
+class GalleryStatus:
+    """How a gallery can be used where it is now.
+
+    `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
+    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    """
+
+    name: str
+    refused: str = ""
+    uploads_off: str = ""
+    pictures_missing: str = ""
+    approximate: bool = False
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class GalleryInfo(GalleryStatus):
+    """A gallery's status and its manifest, None where it is refused.
+
+    The facts of the manifest are attributes of this too: `info.images`, `info.model`.
+    """
+
+    manifest: Manifest | None = None
+
+    @property
+    def facts(self) -> GalleryFacts:
+        """The facts that every door shows; all unknown where the gallery is refused."""
+        return self.manifest or GalleryFacts()
+
+    def __getattr__(self, fact: str) -> Any:
+        """Return one of the facts; called for what is no attribute of its own."""
+        if fact not in GalleryFacts.__dataclass_fields__:
+            raise AttributeError(f"A GalleryInfo has no attribute {fact!r}.", name=fact, obj=self)
+        return getattr(self.facts, fact)
