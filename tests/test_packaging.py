@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Home, fill
-from tests.test_docker import copied, said
+from tests.test_docker import arguments_of, copied
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_what_the_image_copies_and_installs_makes_numpy_indexes(tmp_path):
             skipped = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, image / name, ignore=skipped)
     programs = environment_in(tmp_path / "environment")
-    (install,) = re.findall(r"pip install (--no-deps .*?) &&", " ".join(said("RUN")))
+    (install,) = re.findall(r"pip install (--no-deps .*?) &&", " ".join(arguments_of("RUN")))
     pip(
         *("--python", programs / "python", "install", "--no-build-isolation"),
         *install.split(),

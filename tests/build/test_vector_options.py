@@ -162,27 +162,24 @@ def test_a_stopped_build_goes_on_with_other_options_and_embeds_nothing_again(
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "words"),
     [
-        (("--pca", "49"), "The model's vectors have 48 numbers"),
-        (("--pca", "0"), "Principal components are 1 or more, not 0"),
-        (
-            ("--pca", "48", "--index", "Flat"),
-            "41 images have at most 41 principal components, not 48",
-        ),
-        (("--pca", "16", "--limit", "9"), "9 images have at most 9 principal components, not 16"),
-        (("--pca", "7", "--index", "IVF2,PQ8"), "of 7 numbers"),
-        (("--expand", "201"), "1 to 200 of its nearest images, not 201"),
-        (("--alpha", "2"), "leave --alpha out, or add --expand"),
+        (("--pca", "49"), ["48"]),
+        (("--pca", "0"), ["not 0"]),
+        (("--pca", "48", "--index", "Flat"), ["at most 41", "not 48"]),
+        (("--pca", "16", "--limit", "9"), ["at most 9", "not 16"]),
+        (("--pca", "7", "--index", "IVF2,PQ8"), ["'IVF2,PQ8'", "7 numbers"]),
+        (("--expand", "201"), ["not 201"]),
+        (("--alpha", "2"), ["leave --alpha out, or add --expand"]),
     ],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_embedded(
-    built: Home, home: Home, run: Run, options: tuple[str, ...], message: str
+    built: Home, home: Home, run: Run, options: tuple[str, ...], words: list[str]
 ) -> None:
     of = ("--images", built.path / "pictures", "--name", "mine", "--model", "mean_colour")
     code, said, err = run(*of, *options)
     assert (code, said) == (2, "")
-    assert message in err
+    assert all(word in err for word in words), err
     assert "Embedding" not in err
     assert not (home.path / "indexes" / "mine").exists()
 
