@@ -11,12 +11,15 @@ import sys
 import tarfile
 import threading
 import zipfile
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from app.sources.datasets.__main__ import main
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "data_download.sh"
@@ -218,6 +221,19 @@ class Download:
         }
 
     def __call__(self, *arguments, **changes):
+        """Run what the command runs, in this process."""
+        command = self.command(*arguments, **changes)
+        with (
+            mock.patch.dict(os.environ, command["env"], clear=True),
+            redirect_stdout(io.TextIOWrapper(io.BytesIO())) as stdout,
+            redirect_stderr(io.TextIOWrapper(io.BytesIO())) as stderr,
+        ):
+            code = main(arguments, os.environ)
+        written = [os.fsdecode(stream.buffer.getvalue()) for stream in (stdout, stderr)]
+        return subprocess.CompletedProcess(command["args"], code, *written)
+
+    def bash(self, *arguments, **changes):
+        """Run the command."""
         return subprocess.run(**self.command(*arguments, **changes), timeout=60, check=False)
 
     def tree(self):

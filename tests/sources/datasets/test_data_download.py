@@ -19,9 +19,6 @@ from tests.sources.datasets.conftest import (
     one_sentence,
 )
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing")
-
-
 PICTURES = {
     "caltech": [
         Picture("BACKGROUND_Google/image_0001.jpg", ("BACKGROUND_Google",)),

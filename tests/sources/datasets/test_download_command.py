@@ -29,7 +29,7 @@ def test_nothing_needs_to_be_installed(download, tmp_path):
     for name in ("bash", "dirname"):
         (tools / name).symlink_to(shutil.which(name))
     for name in (each.short_name() for each in DATA_SETS.values()):
-        result = download(name, PYTHON=str(python), PATH=str(tools))
+        result = download.bash(name, PYTHON=str(python), PATH=str(tools))
         assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -39,8 +39,8 @@ def test_it_runs_where_another_program_of_that_name_is(download, tmp_path):
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(99)")
     (tmp_path / "json.py").write_text("raise SystemExit(99)")
     assert download.command()["cwd"] == tmp_path
-    assert download("caltech").returncode == 0
-    assert download("caltech", PYTHONPATH=str(tmp_path)).returncode == 0
+    assert download.bash("caltech").returncode == 0
+    assert download.bash("caltech", PYTHONPATH=str(tmp_path)).returncode == 0
 
 
 def stub(file: Path, line: str) -> Path:
@@ -84,7 +84,7 @@ def test_the_project_s_python_is_taken_and_else_the_system_s(tmp_path, own, syst
 
 
 def test_a_missing_python_is_named(download):
-    result = download("caltech", PYTHON="no-such-python")
+    result = download.bash("caltech", PYTHON="no-such-python")
     assert result.returncode == 1
     assert "no-such-python is needed" in one_sentence(result)
 

@@ -64,7 +64,7 @@ INSIDE = ["os.mkdir .unpacking-caltech101/ant", "open .unpacking-caltech101/ant/
 def test_a_run_killed_at_any_step_leaves_old_or_new_and_the_next_run_mends_it(
     download, watched, moment
 ):
-    assert watched("caltech", MOMENT=moment).returncode == -signal.SIGKILL
+    assert watched.bash("caltech", MOMENT=moment).returncode == -signal.SIGKILL
     target = download.datasets / "caltech101"
     assert not target.exists() or {
         file.relative_to(download.datasets).as_posix(): file.read_bytes()
@@ -72,12 +72,12 @@ def test_a_run_killed_at_any_step_leaves_old_or_new_and_the_next_run_mends_it(
         if file.is_file()
     } in (CALTECH_TREE, OLD)
 
-    assert download("caltech").returncode == 0
+    assert download.bash("caltech").returncode == 0
     assert download.tree() == {**CALTECH_TREE, "caltech101.old-1/ant/image_0001.jpg": b"old"}
 
 
 def test_these_are_all_the_steps_that_change_the_disk(watched):
-    result = watched("caltech")
+    result = watched.bash("caltech")
     assert result.returncode == 0
     steps = result.stderr.splitlines()
     assert set(INSIDE) < set(steps)
@@ -114,7 +114,7 @@ def test_a_download_that_is_stopped_is_resumed(download, mirror, half, how):
     assert 0 < arrived <= len(CALTECH) // 2
 
     mirror.cut_after = mirror.hold = None
-    assert download("caltech").returncode == 0
+    assert download.bash("caltech").returncode == 0
     assert mirror.requests[-1] == Request(
         "/caltech-101.zip", f"bytes={arrived}-", len(CALTECH) - arrived
     )
