@@ -97,7 +97,6 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return a function that runs a command in this process: exit code, stdout, stderr."""
-    home.path.mkdir(parents=True, exist_ok=True)
     monkeypatch.setenv("RIS_HOME", str(home.path))
     monkeypatch.setenv("RIS_ALLOW_LOOPBACK_URLS", "1")
     for name in ("RIS_DATASETS_DIR", "RIS_WEIGHTS_DIR", "RIS_CACHE_DIR", "HOST", "PORT"):

@@ -7,16 +7,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import app
 from app.build import commit
-from app.doors.cli import create_index, main
+from app.doors.cli import main
 from app.errors import DatasetError, ModelError, StorageError, UsageError
 from app.gallery import Gallery
+from tests import commands
 from tests.conftest import ROOT, Home, encoded, fill, picture
 
 HEAVY = {
@@ -40,8 +40,6 @@ LAST_LINES = re.compile(
     re.VERBOSE,
 )
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -49,26 +47,11 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-@pytest.fixture
-def run(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs `create_index.py` in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("RIS_HOME", str(home.path))
-    for name in ("RIS_DATASETS_DIR", "RIS_WEIGHTS_DIR", "RIS_CACHE_DIR", "HOST", "PORT"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run_it(*arguments: object, command: Callable[[list[str]], int] = create_index):
-        try:
-            code = command([str(argument) for argument in arguments])
-        except SystemExit as exc:  # argparse
-            code = exc.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run_it
+run = commands.run  # `create_index.py` in this process; the other commands run `ris`
 
 
 def program(*arguments: object, home: Home | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own."""
+    """commands.Run Python in a process of its own."""
     environment = os.environ | ({"RIS_HOME": str(home.path)} if home else {})
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
