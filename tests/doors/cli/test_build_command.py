@@ -51,7 +51,7 @@ run = commands.run  # `create_index.py` in this process; the other commands run 
 
 
 def program(*arguments: object, home: Home | None = None) -> subprocess.CompletedProcess[str]:
-    """commands.Run Python in a process of its own."""
+    """Run Python in a process of its own."""
     environment = os.environ | ({"RIS_HOME": str(home.path)} if home else {})
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
