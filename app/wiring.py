@@ -6,11 +6,11 @@ What a search does not need is imported where it is made: the command line answe
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.build.build import BuildReport, build
 from app.build.jobs import GalleryMaker
-from app.embed import find_model, pooled_name
+from app.embed import Embedder, find_model, pooled_name
 from app.embed.load import adopt_model_file, check_can_run, load_embedder, usable_cores
 from app.errors import UsageError
 from app.gallery import Folders
@@ -33,15 +33,23 @@ def make_service(settings: Settings) -> SearchService:
         datasets_dir=settings.datasets_dir,
         features_dir=settings.features_dir,
         indexes_dir=settings.indexes_dir,
-        load_embedder=partial(
-            load_embedder,
-            weights_dir=settings.weights_dir,
-            cache_dir=settings.cache_dir,
-            models_dir=settings.models_dir,
-            purpose="query",
-        ),
+        load_embedder=make_loader(settings, "query"),
         fetch=make_fetch(settings),
         at_once=usable_cores(),
+    )
+
+
+def make_loader(
+    settings: Settings, purpose: Literal["query", "build"], *, download: bool = False
+) -> Callable[[str], Embedder]:
+    """Return `app.embed.load.load_embedder` with the folders filled in; it takes a model's name."""
+    return partial(
+        load_embedder,
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.cache_dir,
+        models_dir=settings.models_dir,
+        purpose=purpose,
+        download=download,
     )
 
 
@@ -71,14 +79,7 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
         datasets_dir=settings.datasets_dir,
         features_dir=settings.features_dir,
         indexes_dir=settings.indexes_dir,
-        load_embedder=partial(
-            load_embedder,
-            weights_dir=settings.weights_dir,
-            cache_dir=settings.cache_dir,
-            models_dir=settings.models_dir,
-            purpose="build",
-            download=True,
-        ),
+        load_embedder=make_loader(settings, "build", download=True),
         find_model=partial(find_model, models_dir=settings.models_dir),
         workers=usable_cores(),
     )
@@ -116,11 +117,10 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
     from app.build.from_list import build_listed
     from app.sources.schedule import Politeness
 
-    limits = FetchLimits(allow_loopback=settings.allow_loopback_urls)
     return partial(
         build_listed,
         **make_builder(settings).keywords,
-        fetch=partial(fetch, limits=limits),
+        fetch=make_fetch(settings),
         politeness=Politeness(),
     )
 

@@ -14,7 +14,6 @@ from PIL import Image, ImageOps
 
 from app.doors.inputs import bytes_of_file, is_address
 from app.embed import NEEDS_NO_DOWNLOAD, Embedder
-from app.embed.load import load_embedder as load_plain_embedder
 from app.errors import GalleryError, UsageError
 from app.images import decode
 from app.images.edit import crop
@@ -34,7 +33,7 @@ from app.search.service import SearchService
 from app.settings import Settings, read_settings
 from app.values import Box, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
-from app.wiring import make_fetch, make_service
+from app.wiring import make_fetch, make_loader, make_service
 
 __all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]
 
@@ -67,15 +66,7 @@ def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "
     UsageError names the known models, ModelError says why one cannot run here.
     """
     settings = read_settings()
-    embedder = load_plain_embedder(
-        name,
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.cache_dir,
-        models_dir=settings.models_dir,
-        purpose="query",
-        download=download,
-    )
-    return PictureEmbedder(embedder, settings)
+    return PictureEmbedder(make_loader(settings, "query", download=download)(name), settings)
 
 
 class OpenGallery:
