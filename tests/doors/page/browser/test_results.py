@@ -1,4 +1,4 @@
-"""Results: filtered, shown large, compared, refined, linked to, saved."""
+"""Results: filtered, shown large, compared, refined, saved."""
 
 import csv
 import io
@@ -6,25 +6,19 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.conftest import encoded, is_one_sentence
-from tests.doors.page.browser.conftest import ALBUM, PREBUILT, Server, Site
+from tests.conftest import encoded
+from tests.doors.page.browser.conftest import ALBUM, PREBUILT
 from tests.doors.page.browser.pictures import seen_again
 from tests.doors.page.browser.visitor import PHONE, Visitor, payload
 
 pytestmark = pytest.mark.browser
 
 CAT = payload("cat.jpg", encoded(seen_again("chelsea")))
-
-
-def choose_photograph(visitor: Visitor, name: str) -> None:
-    with visitor.answer():
-        visitor.button(name).and_(visitor.page.locator("[data-photograph]")).click()
 
 
 def ids(visitor: Visitor) -> list[int]:
@@ -36,7 +30,7 @@ def caltech(visitor: Visitor) -> Visitor:
     """A visitor who looks at the cats of Caltech101."""
     visitor.choose_gallery(PREBUILT)
     expect(visitor.facts).to_contain_text("9,144 images")
-    choose_photograph(visitor, "chelsea")
+    visitor.choose_photograph("chelsea")
     expect(visitor.hits).to_have_count(10)
     return visitor
 
@@ -102,7 +96,7 @@ def test_a_label_and_a_least_score_are_those_of_one_query_in_one_gallery(caltech
     least.dispatch_event("change")
     chosen = caltech.results()
 
-    choose_photograph(caltech, "rocket")
+    caltech.choose_photograph("rocket")
 
     expect(label).to_have_value("")
     expect(least).to_have_value("0")
@@ -137,10 +131,6 @@ def test_an_exact_search_marks_what_the_index_misses(caltech: Visitor):
 # --- one result ----------------------------------------------------------------------------------
 
 
-def detail(visitor: Visitor) -> Locator:
-    return visitor.page.get_by_role("dialog")
-
-
 def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
     visitor.upload(CAT)
     first, second = visitor.results()[:2]
@@ -148,20 +138,20 @@ def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
     visitor.hits.first.locator(".open").click()
 
     for part in ("no. 1", "Labels", first.label, "File", ".jpg", "pixels", "kB"):
-        expect(detail(visitor)).to_contain_text(part)
-    score = re.search(r"[01]\.\d{4}", detail(visitor).inner_text())
+        expect(visitor.detail).to_contain_text(part)
+    score = re.search(r"[01]\.\d{4}", visitor.detail.inner_text())
     assert float(score[0]) == pytest.approx(first.score, abs=0.0006)
-    large = detail(visitor).locator(".large img")
+    large = visitor.detail.locator(".large img")
     expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{first.id}/image")
     assert large.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 160
     visitor.button("Next").click()
     expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{second.id}/image")
     with visitor.page.expect_download() as download:
-        detail(visitor).get_by_role("button", name="Download").click()
+        visitor.detail.get_by_role("button", name="Download").click()
     with Image.open(download.value.path()) as picture:
         assert picture.format == "JPEG"
     visitor.button("Close").click()
-    expect(detail(visitor)).to_be_hidden()
+    expect(visitor.detail).to_be_hidden()
 
 
 def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
@@ -172,7 +162,7 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     press("ArrowRight")
     press("ArrowRight")
     press("Enter")
-    large = detail(visitor).locator(".large img")
+    large = visitor.detail.locator(".large img")
     expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
     press("ArrowRight")
     expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}/image")
@@ -184,11 +174,11 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     press("ArrowLeft")
     press("ArrowLeft")
     press("c")
-    expect(detail(visitor).locator(".comparison")).to_be_visible()
+    expect(visitor.detail.locator(".comparison")).to_be_visible()
     press("Escape")
     expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
     press("Escape")
-    expect(detail(visitor)).to_be_hidden()
+    expect(visitor.detail).to_be_hidden()
     assert visitor.page.evaluate("document.activeElement.closest('.hit').dataset.id") == str(
         found[2].id
     )
@@ -204,7 +194,7 @@ def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
     visitor.upload(CAT)
     visitor.hits.first.locator(".open").click()
     visitor.button("Compare").click()
-    pictures = detail(visitor).locator(".window img")
+    pictures = visitor.detail.locator(".window img")
     expect(pictures).to_have_count(2)
     expect(pictures.first).to_have_attribute("alt", "Query")
 
@@ -215,7 +205,7 @@ def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
     visitor.button("Zoom in").click()
     one, other = transforms()
     assert one == other != whole[0]
-    area = detail(visitor).locator(".stages").bounding_box()
+    area = visitor.detail.locator(".stages").bounding_box()
     x, y = area["x"] + area["width"] / 4, area["y"] + area["height"] / 2
     visitor.page.mouse.move(x, y)
     visitor.page.mouse.down()
@@ -226,9 +216,9 @@ def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
     visitor.button("Swap").click()
     expect(pictures.last).to_have_attribute("alt", "Query")
     visitor.button("One over the other").click()
-    slider = detail(visitor).get_by_label("How much of the query is shown")
+    slider = visitor.detail.get_by_label("How much of the query is shown")
     slider.fill("20")
-    clip = detail(visitor).locator(".window").first.evaluate("(each) => each.style.clipPath")
+    clip = visitor.detail.locator(".window").first.evaluate("(each) => each.style.clipPath")
     assert "80%" in clip
 
 
@@ -264,130 +254,6 @@ def test_more_and_less_like_a_result_move_the_search(visitor: Visitor):
 
     expect(chip).to_have_count(0)
     assert {found.id: found.score for found in visitor.results()} == before
-
-
-# --- the way back, and links ---------------------------------------------------------------------
-
-
-def test_back_and_the_strip_bring_an_earlier_query_again(visitor: Visitor):
-    choose_photograph(visitor, "chelsea")
-    cats = visitor.results()
-    expect(visitor.page.get_by_alt_text("The query: chelsea")).to_be_visible()
-    choose_photograph(visitor, "coffee")
-    cups = visitor.results()
-    assert cups != cats
-    expect(visitor.page.get_by_alt_text("The query: coffee")).to_be_visible()
-    expect(visitor.page.get_by_alt_text("The query: chelsea")).to_have_count(0)
-
-    with visitor.answer():
-        visitor.page.go_back()
-    assert visitor.results() == cats
-    assert visitor.original.get_by_alt_text("chelsea").is_visible()
-    with visitor.answer():
-        visitor.page.go_forward()
-    assert visitor.results() == cups
-
-    with visitor.answer():
-        visitor.page.get_by_role("button", name="Back to chelsea").click()
-    assert visitor.results() == cats
-
-
-def test_a_link_shows_the_same_results(
-    visitor: Visitor, new_visitor: Callable[..., Visitor], site: Site
-):
-    choose_photograph(visitor, "chelsea")
-    with visitor.answer():
-        visitor.hits.nth(1).get_by_role("button", name="Search with this").click()
-    with visitor.answer():
-        visitor.hits.nth(3).get_by_role("button", name="More like").click()
-    visitor.choose_how_many(7)
-    with visitor.answer():
-        visitor.page.get_by_label("Label").select_option("chelsea")
-    expect(visitor.hits).to_have_count(7)
-    found = visitor.results()
-    assert f"gallery={ALBUM}" in visitor.page.url
-
-    other = new_visitor(at=visitor.page.url)
-
-    expect(other.hits).to_have_count(7)
-    assert other.results() == found
-    expect(other.page.get_by_label("Label")).to_have_value("chelsea")
-
-    with visitor.answer():
-        visitor.page.get_by_label("Label").select_option("")
-    visitor.ask_address(site.put("/cat.jpg", encoded(seen_again("chelsea"))))
-    with visitor.answer():
-        visitor.drag((0.2, 0.2), (0.7, 0.8))
-    with visitor.answer():
-        visitor.button("Rotate").click()
-    assert "cat.jpg" in visitor.page.url
-    third = new_visitor(at=visitor.page.url)
-    expect(third.hits).to_have_count(7)
-    assert third.results() == visitor.results()
-    expect(third.edit.locator(".box")).to_be_visible()
-    assert third.box() == pytest.approx(visitor.box(), abs=0.01)
-    assert third.shown(third.edit)[1:] == visitor.shown(visitor.edit)[1:]
-
-
-def test_a_copied_link_leads_to_the_result_or_is_shown_where_there_is_no_clipboard(
-    new_visitor: Callable[..., Visitor],
-):
-    visitor = new_visitor(permissions=["clipboard-read", "clipboard-write"])
-    choose_photograph(visitor, "chelsea")
-    second = visitor.results()[1]
-    visitor.hits.nth(1).locator(".open").click()
-    detail(visitor).get_by_role("button", name="Copy link").click()
-    expect(detail(visitor).get_by_role("button", name="Link copied")).to_be_visible()
-    link = visitor.page.evaluate("navigator.clipboard.readText()")
-    visitor.button("Close").click()
-    shown: list[str] = []
-    visitor.page.on("dialog", lambda dialog: (shown.append(dialog.default_value), dialog.dismiss()))
-    visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
-    visitor.button("Copy link").click()
-    assert shown == [visitor.page.url]
-
-    other = new_visitor(at=link)
-
-    expect(other.hits.first.locator(".same")).to_be_visible()
-    assert other.results()[0].id == second.id
-
-
-# What a link may hold, and the message about it, "" where it is ignored. More kinds of nonsense
-# are in the tests of the scripts and of the page's functions.
-NONSENSE = {
-    "gallery=%3Cb%3Enone&image=3": "There is no gallery '<b>none'",
-    "image=3&box=NaN,0,1,1": "box",
-    "image=3&more=x": "no image 'x'",
-    "photograph=..%2F..%2Fsecret": "no picture",
-    "a=b&&%%%&=&k=1000000000&turns=9": "",
-}
-
-
-def test_a_link_with_nonsense_in_it_gives_one_sentence_at_most(
-    visitor: Visitor, server: Server, subtests: pytest.Subtests
-):
-    for nonsense, message in NONSENSE.items():
-        with subtests.test(nonsense):
-            link = nonsense if "gallery=" in nonsense else f"gallery={ALBUM}&{nonsense}"
-            visitor.page.goto(f"{server.url}/?{link}")
-            if message:
-                expect(visitor.message).to_contain_text(message, ignore_case=True)
-                assert is_one_sentence(visitor.message.inner_text())
-            visitor.examples.first.wait_for()
-            choose_photograph(visitor, "chelsea")
-            assert visitor.labels()[:5] == ["chelsea"] * 5
-            expect(visitor.message).to_have_count(0)
-
-
-def test_the_label_in_a_link_is_text(new_visitor: Callable[..., Visitor]):
-    label = "<img src=x onerror=alert(1)>"
-    visitor = new_visitor(at=f"?gallery={ALBUM}&photograph=coffee&label={quote(label)}")
-
-    expect(visitor.page.locator(".more")).to_contain_text("The filters leave no result.")
-    expect(visitor.page.get_by_label("Label")).to_have_value(label)
-    with visitor.answer():
-        visitor.page.get_by_label("Label").select_option("")
-    assert visitor.labels()[:5] == ["coffee"] * 5
 
 
 # --- saved ---------------------------------------------------------------------------------------
@@ -432,7 +298,7 @@ def test_a_phone_opens_compares_refines_and_goes_back_by_touch(
     found = visitor.results()
     visitor.hits.first.locator(".open").tap()
     visitor.button("Compare").tap()
-    expect(detail(visitor).locator(".window img")).to_have_count(2)
+    expect(visitor.detail.locator(".window img")).to_have_count(2)
     widest = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
     assert visitor.page.evaluate(widest) <= 390
     visitor.button("Zoom in").tap()
@@ -504,15 +370,15 @@ def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Vis
     expect(visitor.page.locator(".past button")).to_have_count(1)  # only what was shown
 
     visitor.hits.nth(2).locator(".open").dblclick()
-    expect(detail(visitor).locator("dt").first).to_be_visible()
-    expect(detail(visitor).locator(".large img")).to_have_attribute(
+    expect(visitor.detail.locator("dt").first).to_be_visible()
+    expect(visitor.detail.locator(".large img")).to_have_attribute(
         "src", f"galleries/{ALBUM}/images/{found[2].id}/image"
     )
     for name in ("Compare", "Zoom in", "Swap", "One over the other", "Back", "Copy link"):
-        detail(visitor).get_by_role("button", name=name).dblclick()
-    expect(detail(visitor).locator(".large img")).to_be_visible()
+        visitor.detail.get_by_role("button", name=name).dblclick()
+    expect(visitor.detail.locator(".large img")).to_be_visible()
     visitor.button("Close").dblclick()
-    expect(detail(visitor)).to_be_hidden()
+    expect(visitor.detail).to_be_hidden()
 
     with visitor.answer():
         visitor.hits.nth(3).get_by_role("button", name="Search with this").dblclick()

@@ -88,6 +88,15 @@ class Visitor:
     def timing(self) -> Locator:
         return self.page.locator("#results .timing")
 
+    @property
+    def detail(self) -> Locator:
+        """One result, shown large."""
+        return self.page.get_by_role("dialog")
+
+    def choose_photograph(self, name: str) -> None:
+        with self.answer():
+            self.button(name).and_(self.page.locator("[data-photograph]")).click()
+
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
