@@ -397,7 +397,10 @@ def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Vis
     for name in ("JSON", "CSV", "Contact sheet"):
         with visitor.page.expect_download():
             visitor.button(name).dblclick()
+    source = visitor.shown(visitor.original)[0]
     visitor.button("← Copy to original").dblclick()
+    # A copy that came later would end the webcam.
+    expect(visitor.original.locator("img")).not_to_have_attribute("src", source)
     visitor.button("Webcam").dblclick()
     visitor.button("Cancel").dblclick()
     visitor.search()
