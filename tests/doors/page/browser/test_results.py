@@ -19,6 +19,8 @@ from tests.doors.page.browser.visitor import PHONE, Visitor, payload
 pytestmark = pytest.mark.browser
 
 CAT = payload("cat.jpg", encoded(seen_again("chelsea")))
+CLICK_TWICE = """(button) => [1, 2].forEach((detail) => button.dispatchEvent(
+    new MouseEvent("click", { bubbles: true, cancelable: true, detail })))"""
 
 
 def ids(visitor: Visitor) -> list[int]:
@@ -364,8 +366,9 @@ def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
 def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(permissions=["camera", "clipboard-read", "clipboard-write"])
     for name in ("Random", "chelsea"):
+        # At once, even where the machine is slow: no answer comes between the two clicks.
         with visitor.answer():
-            visitor.button(name).first.dblclick()
+            visitor.button(name).first.evaluate(CLICK_TWICE)
     found = visitor.results()
     expect(visitor.page.locator(".past button")).to_have_count(1)  # only what was shown
 
