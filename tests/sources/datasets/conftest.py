@@ -184,8 +184,8 @@ def mirror():
             if state.cut_after is not None:
                 body = body[: state.cut_after]
                 self.close_connection = True
+            request.sent_bytes = len(body)  # before its last byte, which lets the reader go on
             self.wfile.write(body)
-            request.sent_bytes = len(body)
             if state.hold:
                 state.hold.wait(30)
 
