@@ -116,7 +116,6 @@ class Home:
             "index": "IVF100,PQ8",
             "limit": None,
             "request": {"images": str(images), "name": name},
-            "source": str(images),
             "workers": 2,
             "on_progress": lambda stage, done, total: None,
         }

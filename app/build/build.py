@@ -1,31 +1,31 @@
 """The build, start to end: a folder of pictures → a gallery that can be searched."""
 
-import hashlib
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery, made_by_model
+from app.build.commit import (
+    AS_THE_MODEL,
+    Material,
+    Origin,
+    check_room,
+    finish_gallery,
+    made_by_model,
+)
+from app.build.embedding import Embedding, OnProgress, embed_pictures, stamped
 from app.embed import Embedder, Model, model_named
-from app.errors import DatasetError, DecodeError, UsageError
-from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
-from app.images import decode, encode
+from app.errors import DatasetError, GalleryError, UsageError
+from app.gallery import Draft, Folders, Gallery, check_name, gallery_names, recipe_of
 from app.index import check_factory
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
-from app.values import ImageRecord, Skipped, VectorOptions
+from app.values import Skipped, VectorOptions
 from app.values.gallery import Manifest, request_of
 
-PROGRESS_EVERY_SECONDS = 0.1
+_FEW_UNREADABLE = 10
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,6 @@ class BuildReport:
         return self.embedded / self.seconds_embedding if self.seconds_embedding else 0.0
 
 
-@dataclass(frozen=True)
-class _Embedded:
-    images: list[ImageRecord]
-    thumbnails: list[bytes]
-    vectors: NDArray[np.float32]
-    skipped: list[Skipped]
-
-
 def build(
     request: BuildRequest,
     *,
@@ -101,10 +93,8 @@ def build(
     if request.images is not None:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
-        source = str(request.images.resolve())
         layout = open_folder(request.images.resolve(), request.name)
     else:
-        source = ""
         layout = open_data_set(request.data or "", datasets_dir)
     name = request.name or f"{layout.name}-{model.name}"
     check_new(
@@ -124,7 +114,7 @@ def build(
         options=request.options,
         limit=request.limit,
         request=request.kept(),
-        source=source,
+        own=request.images is not None,
         workers=workers,
         on_progress=on_progress,
     )
@@ -157,57 +147,61 @@ def build_gallery(
     index: str,
     limit: int | None,
     request: dict[str, Any],
-    source: str = "",
     options: VectorOptions = AS_THE_MODEL,
+    own: bool = True,
     workers: int,
-    on_progress: Callable[[str, int, int], None],
+    on_progress: OnProgress,
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
 
-    `request` is kept in the manifest; `source` is the folder that paths start from, '' for a
-    published data set. `on_progress(stage, done, total)` is called as it goes on. Stopped at any
-    moment, the next call with the same pictures and model goes on, whatever its index and
-    `options`; the gallery that was there before stays until the new one is whole. Raises
-    DatasetError if no picture can be read, UsageError for a bad `index`, `limit` or `options`,
-    StorageError if the disk cannot take it.
+    `request` is kept in the manifest; the layout's folders are, if they are the user's `own`.
+    `on_progress(stage, done, total)` is called as it goes on. Stopped at any moment, the next call
+    with the same model goes on, whatever its pictures, index and `options`; the gallery that was
+    there before stays until the new one is whole. Raises DatasetError if no picture can be read, or
+    far more than usual cannot be, UsageError for a bad `index`, `limit` or `options`, StorageError
+    if the disk cannot take it.
     """
     started = time.perf_counter()
     check_factory(index, options.dim_of(embedder.dim))
     if limit is not None and limit < 1:
         raise UsageError(f"The limit must be 1 or more, not {limit}.")
     on_progress("list", 0, 0)
-    pictures = layout.pictures()[:limit]
+    pictures = list(stamped(layout.pictures()[:limit], layout.folders))
     if not pictures:
         raise DatasetError(f"There is no picture in {layout.folder}.")
     options.check_images(sum(not picture.missing for picture in pictures))
-    recipe = recipe_of(
-        [embedder.name, embedder.weights_sha256, embedder.precision]
-        + [embedder.model.preprocessing, *pictures]
-        # The reason why a picture is missing may be worded otherwise each time.
-        + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
-    )
-    draft = Draft(folders, recipe=recipe, dim=embedder.dim)
+    draft = Draft(folders, recipe=recipe_of_model(embedder), dim=embedder.dim)
     try:
-        check_room(folders, len(pictures), draft.done, embedder.dim)
-        before = draft.done
-        _embed_rest(draft, pictures, layout.folder, embedder, workers, on_progress)
+        check_room(folders, len(pictures), draft.rows, embedder.dim)
+        known = None if options.pca else known_content(folders, embedder)
+        embedding = embed_pictures(
+            pictures,
+            layout,
+            embedder,
+            draft,
+            known=known,
+            workers=workers,
+            on_progress=on_progress,
+        )
         seconds_embedding = time.perf_counter() - started
-        if not draft.rows:
-            reason = draft.skipped()[0].reason
+        if not embedding.kept:
             draft.discard()  # the files may be mended before the next run, under their old names
             raise DatasetError(
                 f"No picture of the {len(pictures)} in {layout.folder} can be read, "
-                f"the first because: {reason}"
+                f"the first because: {embedding.skipped[0].reason}"
             )
-        skipped = tuple(draft.skipped())
+        check_readable(embedding, pictures, layout)
         manifest = finish_gallery(
-            draft,
+            Material(draft, known),
+            embedding.kept,
             Origin(
                 data=layout.name,
-                source=source,
+                sources=tuple(map(str, layout.folders)) if own else (),
                 request=request,
                 **made_by_model(embedder),
             ),
+            skipped=embedding.skipped,
+            stamps={(each.source, each.path): (each.size, each.mtime_ns) for each in pictures},
             index=index,
             dim=embedder.dim,
             options=options,
@@ -218,104 +212,49 @@ def build_gallery(
         raise
     return BuildReport(
         manifest,
-        skipped,
-        len(pictures) - before,
+        tuple(embedding.skipped),
+        embedding.embedded,
         seconds_embedding,
         time.perf_counter() - started,
     )
 
 
-def _embed_rest(
-    draft: Draft,
-    pictures: Sequence[Picture],
-    folder: Path,
-    embedder: Embedder,
-    workers: int,
-    on_progress: Callable[[str, int, int], None],
-) -> None:
-    """Embed what the draft does not have yet.
-
-    Each worker takes a whole batch from file to vector, so that a picture never waits for another
-    thread; this thread writes, in the order of the list.
-    """
-    on_progress("embed", draft.done, len(pictures))
-    reported = time.perf_counter()
-    rest = pictures[draft.done :]
-    batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
-    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
-
-        def submit(batch: Sequence[Picture]) -> "Future[_Embedded]":
-            return pool.submit(_embed_batch, batch, folder, embedder)
-
-        # Closed before the pool is: after Ctrl-C the batches that wait are not embedded any more.
-        with closing(_in_order(batches, submit, ahead=2 * workers)) as embedded:
-            for done in embedded:
-                draft.add(done.images, done.thumbnails, done.vectors, done.skipped)
-                if time.perf_counter() - reported > PROGRESS_EVERY_SECONDS:
-                    reported = time.perf_counter()
-                    on_progress("embed", draft.done, len(pictures))
-    on_progress("embed", draft.done, len(pictures))
+def recipe_of_model(embedder: Embedder) -> str:
+    """Return a hash over what makes the vectors of two builds comparable."""
+    return recipe_of(
+        [embedder.name, embedder.weights_sha256, embedder.precision, embedder.model.preprocessing]
+    )
 
 
-def _in_order(
-    batches: Sequence[Sequence[Picture]],
-    submit: Callable[[Sequence[Picture]], "Future[_Embedded]"],
-    *,
-    ahead: int,
-) -> Generator[_Embedded, None, None]:
-    """Yield the results in the order of the batches, with `ahead` of them under way."""
-    waiting: deque[Future[_Embedded]] = deque()
+def known_content(folders: Folders, embedder: Embedder) -> Gallery | None:
+    """Return the gallery that is there, if its vectors are what `embedder` would make again."""
     try:
-        for batch in batches:
-            waiting.append(submit(batch))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
+        gallery = Gallery(folders, hashed=False)
+    except GalleryError:
+        return None
+    manifest = gallery.manifest
+    same = (
+        made_by_model(embedder).items()
+        <= {key: getattr(manifest, key) for key in made_by_model(embedder)}.items()
+    )
+    if same and not gallery.approximate and gallery.projection_path is None:
+        return gallery
+    gallery.close()
+    return None
 
 
-def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) -> _Embedded:
-    images, thumbnails, inputs, skipped = [], [], [], []
-    for picture in pictures:
-        if picture.missing:
-            skipped.append(_skip(picture, picture.missing))
-            continue
-        try:
-            picture.path.encode()
-            data = (folder / picture.path).read_bytes()
-            # The network never needs more pixels than that; the query is prepared alike.
-            image, (width, height) = decode.decode_and_measure(data, min_side=embedder.decoded_side)
-        except UnicodeEncodeError:
-            skipped.append(_skip(picture, "Its name is not valid UTF-8: rename it."))
-            continue
-        except OSError as exc:
-            skipped.append(_skip(picture, f"It cannot be read: {exc.strerror}."))
-            continue
-        except DecodeError as exc:
-            skipped.append(_skip(picture, str(exc)))
-            continue
-        inputs.append(embedder.prepare(image))
-        thumbnails.append(encode.thumbnail(image))
-        digest = hashlib.sha256(data).hexdigest()
-        images.append(
-            ImageRecord(
-                -1,
-                picture.path,
-                digest,
-                width,
-                height,
-                len(data),
-                labels=picture.labels,
-                key=picture.key,
-            )
-        )
-    return _Embedded(images, thumbnails, embedder.embed_prepared(inputs), skipped)
+def check_readable(embedding: Embedding, pictures: Sequence[Picture], layout: Layout) -> None:
+    """Raise DatasetError where so many listed files could not be opened that a disk must be gone.
 
-
-def _skip(picture: Picture, reason: str) -> Skipped:
-    """Return a skipped picture; a list's file names say nothing, so the id is named too."""
-    readable = picture.path.encode(errors="backslashreplace").decode()
-    return Skipped(readable, f"Its id is {picture.key!r}. {reason}" if picture.key else reason)
+    A few may be: one is deleted while the others are read.
+    """
+    gone = next((folder for folder in layout.folders if not folder.is_dir()), None)
+    unreadable = embedding.unreadable
+    if gone is None and unreadable <= max(_FEW_UNREADABLE, len(pictures) // 10):
+        return
+    what = f"{gone} is gone" if gone else f"{unreadable} of the {len(pictures)} files listed in "
+    what += "" if gone else f"{layout.folder} cannot be read any more"
+    raise DatasetError(
+        f"{what}, so the gallery stays as it was: bring the folder back and run the same command "
+        "again; what is embedded is kept."
+    )

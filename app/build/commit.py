@@ -1,15 +1,30 @@
 """A full draft → the gallery in its place: vectors, index, measures, manifest."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from app.build.embedding import Kept, OnProgress
 from app.embed import Embedder
 from app.errors import StorageError
-from app.gallery import Draft, Folders, writing_to
+from app.gallery import (
+    NO_IMAGE,
+    Draft,
+    Folders,
+    Gallery,
+    Place,
+    Seen,
+    SegmentWriter,
+    Stamp,
+    committing,
+    now,
+    writing_to,
+)
 from app.index import (
     Expansion,
     Projection,
@@ -20,10 +35,14 @@ from app.index import (
     train_shortlist,
     write_vectors,
 )
-from app.values import VectorOptions
+from app.values import Skipped, VectorOptions
 from app.values.gallery import Manifest
 
+_CHUNK_ROWS = 4_096
+_VERSIONS = ("faiss-cpu", "numpy", "openvino", "pillow")
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
+
+Vectors = NDArray[np.float32]
 
 AS_THE_MODEL = VectorOptions()
 """The model's vectors as they are, queries too."""
@@ -38,7 +57,7 @@ class Origin:
     """
 
     data: str
-    source: str
+    sources: tuple[str, ...]
     request: dict[str, Any]
     model: str
     weights_sha256: str
@@ -58,77 +77,166 @@ def made_by_model(embedder: Embedder) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Material:
+    """Where the vectors and thumbnails of kept images are: in a draft, and in a gallery.
+
+    `projection` makes the gallery's vectors of the draft's, which are the model's own.
+    """
+
+    draft: Draft
+    gallery: Gallery | None = None
+    projection: Projection | None = None
+
+    def vectors(self, kept: Sequence[Kept], dim: int) -> Iterator[Vectors]:
+        """Yield the vectors of kept images, (n, dim) float32 each, in their order."""
+        raw = self.draft.raw_vectors()
+        for start in range(0, len(kept), _CHUNK_ROWS):
+            part = kept[start : start + _CHUNK_ROWS]
+            vectors = np.zeros((len(part), dim), np.float32)
+            rows = {at: each.row for at, each in enumerate(part) if each.row is not None}
+            images = {at: each.image for at, each in enumerate(part) if each.image is not None}
+            if rows:
+                drafted = raw[list(rows.values())].astype(np.float32)
+                projected = self.projection.apply(drafted) if self.projection else drafted
+                vectors[list(rows)] = projected
+            if images and self.gallery:
+                vectors[list(images)] = self.gallery.vectors(np.array(list(images.values())))
+            yield vectors
+
+    def thumbnails(self, kept: Sequence[Kept]) -> Iterator[tuple[int, bytes]]:
+        """Yield the ids of kept images, each with its thumbnail."""
+        for start in range(0, len(kept), _CHUNK_ROWS):
+            part = kept[start : start + _CHUNK_ROWS]
+            rows = [each.row for each in part if each.row is not None]
+            images = [each.image for each in part if each.image is not None]
+            drafted = iter(self.draft.thumbnails(rows))
+            known = iter(self.gallery.thumbnails(images) if self.gallery else ())
+            for each in part:
+                yield each.record.id, next(known if each.row is None else drafted)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a trained segment, for it and for its gallery."""
+
+    note: str
+    segment: dict[str, Any]
+    gallery: dict[str, Any]
+
+
+def train_and_measure(
+    writer: SegmentWriter, index: str, expansion: Expansion | None, on_progress: OnProgress
+) -> Measured:
+    """Train the shortlist of a segment whose vectors are written, and measure how well it finds."""
+    on_progress("train", 0, 0)
+    with writing_to(writer.place.indexes):
+        used, note = train_shortlist(writer.vectors_path, index, writer.shortlist_path)
+    on_progress("measure", 0, 0)
+    shortlist = writer.shortlist_path if used != "Flat" else None
+    measured = calibrate(
+        VectorIndex(vectors=writer.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)),
+        expansion=expansion,
+    )
+    found = {
+        "index": used,
+        "probes": measured.effort.probes,
+        "candidates": measured.effort.candidates,
+        "recall_raw": measured.recall_raw,
+        "recall_reranked": measured.recall_reranked,
+    }
+    of_gallery = {"recall_queries": measured.queries, "floor": measured.floor}
+    return Measured(note, found, found | of_gallery)
+
+
 def finish_gallery(
-    draft: Draft,
+    material: Material,
+    kept: Sequence[Kept],
     origin: Origin,
     *,
+    skipped: Sequence[Skipped] = (),
+    stamps: Mapping[Place, Stamp] | None = None,
     index: str,
     dim: int,
     options: VectorOptions = AS_THE_MODEL,
-    on_progress: Callable[[str, int, int], None],
+    on_progress: OnProgress,
 ) -> Manifest:
-    """Train and measure the index of a full draft, put the gallery in place, return its manifest.
+    """Train and measure the index of kept images, put the gallery in place, return its manifest.
 
-    UsageError if the draft has too few images for the `options`, StorageError if the disk cannot
-    take it.
+    It replaces the one that was there. `stamps` are those of the files that were looked at. The
+    draft goes. UsageError if there are too few images for the `options`, StorageError if the disk
+    cannot take it.
     """
-    options.check_images(draft.rows)
-    on_progress("train", 0, 0)
+    draft = material.draft
+    options.check_images(len(kept))
+    kept = [replace(each, record=replace(each.record, id=id)) for id, each in enumerate(kept)]
+    writer = SegmentWriter(draft.place)
     with writing_to(draft.folders.indexes):
-        dim = _write_projected(draft, origin.projection, options, dim)
-        used, note = train_shortlist(draft.vectors_path, index, draft.shortlist_path)
-    on_progress("measure", 0, 0)
-    shortlist = draft.shortlist_path if used != "Flat" else None
-    measured = calibrate(
-        VectorIndex(vectors=draft.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)),
-        expansion=Expansion(options.expand, options.alpha) if options.expand else None,
-    )
-    return draft.finish(
-        Manifest(
-            name=draft.folders.indexes.name,
-            data=origin.data,
-            source=origin.source,
-            model=origin.model,
-            weights_sha256=origin.weights_sha256,
-            preprocessing=origin.preprocessing,
-            precision=origin.precision,
-            dim=dim,
-            images=draft.rows,
-            skipped=len(draft.skipped()),
-            index_asked=index,
-            index=used,
-            probes=measured.effort.probes,
-            candidates=measured.effort.candidates,
-            recall_raw=measured.recall_raw,
-            recall_reranked=measured.recall_reranked,
-            recall_queries=measured.queries,
-            floor=measured.floor,
-            pca=dim if options.pca or origin.projection else 0,
-            expand=options.expand,
-            alpha=options.alpha if options.expand else 0.0,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            request=origin.request,
-            versions={name: version(name) for name in ("faiss-cpu", "numpy", "openvino", "pillow")},
-            notes=(*origin.notes, *([note] if note else [])),
+        trained = _trained_projection(draft, kept, options)
+        if trained is not None:
+            material, dim = replace(material, projection=trained), trained.dim
+        write_vectors(material.vectors(kept, dim), writer.vectors_path, dim=dim)
+    expansion = Expansion(options.expand, options.alpha) if options.expand else None
+    measured = train_and_measure(writer, index, expansion, on_progress)
+    writer.write_images((each.record for each in kept), material.thumbnails(kept))
+    segment = writer.finish(**measured.segment)
+    draft.release_commit()
+    with committing(draft.folders) as commit:
+        stored = {"skipped": commit.write_skipped(skipped)}
+        if stamps is not None:
+            stored["seen"] = commit.write_seen(seen_of(kept, stamps))
+        projection = trained or origin.projection
+        if projection is not None:
+            path = draft.folders.indexes / "new.safetensors"
+            with writing_to(draft.folders.indexes):
+                projection.write(path)
+            stored["projection"] = commit.place_file("projection", path)
+        manifest = commit.write(
+            Manifest(
+                name=draft.folders.indexes.name,
+                title=commit.manifest.title if commit.manifest else "",
+                data=origin.data,
+                sources=origin.sources,
+                model=origin.model,
+                weights_sha256=origin.weights_sha256,
+                preprocessing=origin.preprocessing,
+                precision=origin.precision,
+                dim=dim,
+                images=len(kept),
+                skipped=len(skipped),
+                index_asked=index,
+                pca=dim if options.pca or origin.projection else 0,
+                expand=options.expand,
+                alpha=options.alpha if options.expand else 0.0,
+                created=now(),
+                request=origin.request,
+                versions={each: version(each) for each in _VERSIONS},
+                notes=(*origin.notes, *([measured.note] if measured.note else [])),
+                segments=(commit.place(segment, writer.place),),
+                next_id=len(kept),
+                files=stored,
+                **measured.gallery,
+            )
         )
-    )
+    draft.discard()
+    return manifest
 
 
-def _write_projected(
-    draft: Draft, projection: Projection | None, options: VectorOptions, dim: int
-) -> int:
-    """Write the draft's vectors as its gallery has them; return how many numbers each has.
+def seen_of(kept: Sequence[Kept], stamps: Mapping[Place, Stamp]) -> dict[Place, Seen]:
+    """Return the files that were looked at, each with the image that it is."""
+    images = {(each.record.source, each.record.path): each.record.id for each in kept}
+    return {place: Seen(stamp, images.get(place, NO_IMAGE)) for place, stamp in stamps.items()}
 
-    They are the model's own, unless a `projection` made them, which then only is kept.
-    """
+
+def _trained_projection(
+    draft: Draft, kept: Sequence[Kept], options: VectorOptions
+) -> Projection | None:
+    if not options.pca:
+        return None
+    rows = [each.row for each in kept if each.row is not None]
     raw = draft.raw_vectors()
-    trained = train_projection(raw, options.pca) if options.pca else None
-    write_vectors(raw, draft.vectors_path, trained)
-    draft.projection_path.unlink(missing_ok=True)  # of an earlier run with other options
-    kept = trained or projection
-    if kept is not None:
-        kept.write(draft.projection_path)
-    return trained.dim if trained else dim
+    whole = rows == list(range(len(raw)))
+    return train_projection(raw if whole else raw[rows], options.pca)
 
 
 def check_room(folders: Folders, pictures: int, done: int, dim: int) -> None:

@@ -125,7 +125,6 @@ def build_listed(
         options=options,
         limit=request.limit,
         request=_kept(request),
-        source=str(folder.resolve()),
         workers=workers,
         on_progress=on_progress,
     )

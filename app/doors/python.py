@@ -147,7 +147,7 @@ class OpenGallery:
 
     def images(self) -> list[ImageRecord]:
         """Return all images, in the order of their vectors."""
-        return self._service.images(self._name, range(len(self)))
+        return self._service.images(self._name, self._service.ids(self._name))
 
     def _row(self, image: PublicId | ImageRecord) -> int:
         if isinstance(image, ImageRecord):

@@ -1,17 +1,19 @@
-"""A gallery on disk: written in steps that can stop anywhere, opened, verified and read.
+"""A gallery on disk: a list of segments that never change, and one manifest that names them.
 
 The only folder that names SQLite.
-`features/README.md` and `indexes/README.md` state the format. What exists is what `gallery.db`
-says; it is the last file a build puts in its place, in one rename, so a reader sees the gallery as
-before or as after. It holds the SHA-256 of every other file, and ends with its own: the last 32
-bytes, which SQLite, going by the page count in its header, does not read.
+`features/README.md` and `indexes/README.md` state the format. What exists is what `manifest.json`
+says; a change writes new files beside those that are there and then replaces the manifest, in one
+rename, so a reader sees the gallery as before or as after. The manifest holds the SHA-256 of every
+file, and its own. Format 1 kept it in `gallery.db`; such a gallery is opened as one segment.
 """
 
-from app.gallery.files import state_of, writing_to
-from app.gallery.local import Gallery, open_gallery
+from app.gallery.commit import Commit, SegmentWriter, committing, now
+from app.gallery.files import locked, state_of, writing_to
+from app.gallery.local import Gallery, open_gallery, read_manifest
 from app.gallery.manifest import (
     DATABASE,
     FORMAT,
+    MANIFEST,
     Folders,
     check_name,
     gallery_names,
@@ -19,20 +21,35 @@ from app.gallery.manifest import (
     manifest_to_json,
     recipe_of,
 )
-from app.gallery.writer import Draft, discard_draft
+from app.gallery.seen import NO_IMAGE, Place, Seen, Stamp
+from app.gallery.store import Store
+from app.gallery.writer import Draft, Drafted, discard_draft
 
 __all__ = [
     "DATABASE",
     "FORMAT",
+    "MANIFEST",
+    "NO_IMAGE",
+    "Commit",
     "Draft",
+    "Drafted",
     "Folders",
     "Gallery",
+    "Place",
+    "Seen",
+    "SegmentWriter",
+    "Stamp",
+    "Store",
     "check_name",
+    "committing",
     "discard_draft",
     "gallery_names",
+    "locked",
     "manifest_from_json",
     "manifest_to_json",
+    "now",
     "open_gallery",
+    "read_manifest",
     "recipe_of",
     "state_of",
     "writing_to",

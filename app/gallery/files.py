@@ -7,13 +7,34 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.errors import AppError, GalleryError, StorageError
+from filelock import FileLock, Timeout
+
+from app.errors import AppError, BusyError, GalleryError, StorageError
 from app.values.files import sha256_of
 from app.values.gallery import StoredFile
 
 _LFS_POINTER = b"version https://git-lfs"
 _SEAL_BYTES = 32
 _CHUNK_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, busy: str, wait_seconds: float = 0) -> Iterator[None]:
+    """Hold the lock of the file `path`; BusyError with the sentence `busy` if another has it."""
+    with lock(path, busy=busy, wait_seconds=wait_seconds):
+        yield
+
+
+def lock(path: Path, *, busy: str, wait_seconds: float = 0) -> FileLock:
+    """Take the lock of the file `path`, to be released; BusyError `busy` if another has it."""
+    guard = FileLock(path, timeout=wait_seconds)
+    with writing_to(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            guard.acquire()
+        except Timeout as exc:
+            raise BusyError(busy) from exc
+    return guard
 
 
 @contextlib.contextmanager
@@ -39,38 +60,42 @@ def open_read_only(path: Path, *, mend: str) -> sqlite3.Connection:
     """Return an open database; GalleryError, ending with `mend`, if there is none."""
     if not path.is_file():
         raise GalleryError(f"{path} is missing. {mend}")
-    _refuse_lfs_pointer(path)
+    refuse_lfs_pointer(path)
     try:
+        # Immutable: no lock is taken, which a share may refuse; the file is never written again.
         return sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+            f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )
     except sqlite3.Error as exc:
         raise GalleryError(f"{path} cannot be opened. {mend}") from exc
 
 
-def verify_file(path: Path, file: StoredFile, mend: str) -> None:
-    """Raise a GalleryError, ending with `mend`, unless `path` is the file that was stored."""
+def verify_file(path: Path, file: StoredFile, mend: str, *, hashed: bool = True) -> None:
+    """Raise a GalleryError, ending with `mend`, unless `path` is the file that was stored.
+
+    Without `hashed` its size alone is looked at.
+    """
     if not path.is_file():
         raise GalleryError(f"{path} is missing. {mend}")
-    _refuse_lfs_pointer(path)
+    refuse_lfs_pointer(path)
     size = path.stat().st_size
     if size != file.bytes:
         raise GalleryError(f"{path} has {size} bytes instead of {file.bytes}. {mend}")
-    if sha256_of(path) != file.sha256:
+    if hashed and sha256_of(path) != file.sha256:
         raise GalleryError(f"{path} is not the file its gallery was built with. {mend}")
 
 
-def copy_compact(database: sqlite3.Connection, path: Path) -> None:
-    """Copy a database, without the room that it does not use."""
+@contextlib.contextmanager
+def new_database(path: Path, script: str) -> Iterator[sqlite3.Connection]:
+    """Give a new database at `path`, made by `script`; committed and closed at the end."""
     path.unlink(missing_ok=True)
-    database.execute("VACUUM INTO ?", [str(path)])
-
-
-def seal(path: Path) -> None:
-    """Append the SHA-256 of a file to it."""
-    digest = bytes.fromhex(sha256_of(path))
-    with path.open("ab") as file:
-        file.write(digest)
+    database = sqlite3.connect(path)
+    try:
+        database.executescript(script)
+        yield database
+        database.commit()
+    finally:
+        database.close()
 
 
 def is_sealed(path: Path) -> bool:
@@ -103,6 +128,12 @@ def state_of(folder: Path) -> frozenset[tuple[object, ...]]:
     return frozenset(state)
 
 
+def stored_file(path: Path) -> StoredFile:
+    """Return a finished file's name, size and hash, once it is on the disk."""
+    sync(path)
+    return StoredFile(path.name, path.stat().st_size, sha256_of(path))
+
+
 def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -112,7 +143,20 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _refuse_lfs_pointer(path: Path) -> None:
+def manifest_text(path: Path, *, mend: str) -> str:
+    """Return the manifest in a sealed database of format 1; GalleryError if it is damaged."""
+    with contextlib.closing(open_read_only(path, mend=mend)) as database:
+        if not is_sealed(path):
+            raise GalleryError(f"{path} is damaged. {mend}")
+        try:
+            (text,) = database.execute("SELECT manifest FROM manifest").fetchone()
+        except (sqlite3.Error, TypeError) as exc:
+            raise GalleryError(f"{path} is no gallery database. {mend}") from exc
+    return str(text)
+
+
+def refuse_lfs_pointer(path: Path) -> None:
+    """Raise GalleryError for a file that Git LFS has left its pointer in place of."""
     with path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
             raise GalleryError(

@@ -1,31 +1,48 @@
-"""A gallery on disk, opened, verified and read."""
+"""A gallery on disk, opened, verified and asked: the Store over its segments."""
 
 import difflib
+import json
 import random
 import re
-import sqlite3
-import threading
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import GalleryError, NotFoundError
 from app.gallery import files
 from app.gallery.manifest import (
     DATABASE,
     DRAFT,
+    MANIFEST,
     Folders,
     gallery_names,
     manifest_from_json,
     mending_command,
 )
+from app.gallery.seen import Place, Seen, read_seen
+from app.gallery.segment import Ids, OpenSegment, Rows, verify
+from app.index import Neighbours, VectorIndex
+from app.index.neighbours import in_order
 from app.values import ImageRecord, Skipped
-from app.values.gallery import Manifest
+from app.values.gallery import Manifest, Segment
+from app.values.vectors import unit
 
-_KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'image_key'"
+Vectors = NDArray[np.float32]
+_CHUNK_IDS = 4_096
+_NOTHING_LEFT_OUT: Rows = np.zeros(0, np.int64)
 
 
-def open_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> "Gallery":
-    """Open a gallery; NotFoundError, with the names there are, if there is none of that name."""
+def open_gallery(
+    name: str, *, features_dir: Path, indexes_dir: Path, before: "Gallery | None" = None
+) -> "Gallery":
+    """Open a gallery; NotFoundError, with the names there are, if there is none of that name.
+
+    `before` is the same gallery as it was opened before: what has not changed is not read again.
+    """
     names = gallery_names(indexes_dir)
     if name not in names:
         mend = (
@@ -34,24 +51,66 @@ def open_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> "Galler
             else "make one with python3 create_index.py --images DIR --name NAME."
         )
         raise NotFoundError(f"There is no gallery {name!r}: {mend}")
-    return Gallery(Folders.of(name, features_dir, indexes_dir))
+    return Gallery(Folders.of(name, features_dir, indexes_dir), before=before)
+
+
+class _View:
+    """A segment, and the index of those of its rows that the gallery has.
+
+    The others were removed, or a later segment has an image of the same id.
+    """
+
+    def __init__(self, segment: OpenSegment, left_out: Rows) -> None:
+        self.segment = segment
+        self.left_out = left_out
+        self.index: VectorIndex = segment.index.without(left_out)
+
+    def rows_of(self, ids: Ids) -> Rows:
+        """Return the (n,) rows of (n,) ids; -1 for an id that the gallery does not have here."""
+        return self.index.found_of(self.segment.rows_of(ids))
+
+    def search(self, queries: Vectors, k: int, *, exact: bool) -> Neighbours:
+        """Return the nearest ids."""
+        found = self.index.search(queries, k, exact=exact)
+        return Neighbours(self.segment.ids_of(found.rows), found.scores, found.candidates)
+
+    def ids(self) -> Ids:
+        """Return the ids that the gallery has here, ascending."""
+        return np.delete(self.segment.ids, self.left_out)
 
 
 class Gallery:
-    """An open gallery: a snapshot that a rebuild does not disturb. For any number of threads."""
+    """An open gallery: a snapshot that no change disturbs. For any number of threads."""
 
-    def __init__(self, folders: Folders) -> None:
-        """Open and verify; GalleryError names the wrong file and the command that mends it."""
+    def __init__(
+        self, folders: Folders, *, before: "Gallery | None" = None, hashed: bool = True
+    ) -> None:
+        """Open and verify; GalleryError names the wrong file and the command that mends it.
+
+        Segments that `before` has open are shared with it. Without `hashed` only the sizes of the
+        files are compared: for writers, which must be quick.
+        """
         self.folders = folders
-        self._lock = threading.Lock()
+        self._hashed = hashed
         while True:
-            self._identity = files.identity(folders.indexes / DATABASE)
+            self._identity = identity_of(folders)
             try:
-                self._open(folders.indexes / DATABASE)
+                self._open(before)
                 break
             except GalleryError:
-                if not self.replaced():  # a build that has just ended takes the old files away
+                if not self.replaced():  # a change that has just ended takes old files away
                     raise
+
+    def replaced(self) -> bool:
+        """Return whether the gallery has changed since it was opened, or is gone."""
+        return identity_of(self.folders) != self._identity
+
+    def close(self) -> None:
+        """Close the databases, those that are shared too."""
+        for segment in self._segments:
+            segment.close()
+
+    # --- facts -----------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -59,206 +118,335 @@ class Gallery:
         return self.folders.indexes.name
 
     @property
-    def vectors_path(self) -> Path | None:
-        """The flat index, or None where `features/` is not here: the search is approximate then."""
-        return self._existing("vectors")
+    def rows(self) -> int:
+        """How many images there are."""
+        return self.manifest.images
 
     @property
-    def shortlist_path(self) -> Path | None:
-        """The shortlist index, or None for a gallery that is always searched exactly."""
-        return self._existing("shortlist")
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self.manifest.dim
+
+    @property
+    def approximate(self) -> bool:
+        """True where `features/` is not here: the index's own order and scores are all there is."""
+        return not self._with_vectors
+
+    @property
+    def exact_only(self) -> bool:
+        """True where every search compares every vector."""
+        return all(view.index.exact_only for view in self._views)
 
     @property
     def projection_path(self) -> Path | None:
         """The projection of the model's vectors; None where the gallery keeps those themselves."""
-        return self._existing("projection")
+        file = self.manifest.files.get("projection")
+        return self.folders.path_of("projection", file) if file else None
 
-    def replaced(self) -> bool:
-        """Return whether a build has put another gallery in this one's place, or removed it."""
-        return files.identity(self.folders.indexes / DATABASE) != self._identity
+    @property
+    def segments(self) -> tuple[OpenSegment, ...]:
+        """The open segments, in the order of the manifest: for compaction."""
+        return self._segments
 
-    def close(self) -> None:
-        """Close the databases."""
-        with self._lock:
-            self._database.close()
-            self._thumbnails.close()
+    # --- searching -------------------------------------------------------------------------------
+
+    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
+        """Return the min(k, rows) nearest ids of each of (q, dim) unit vectors; see Store."""
+        k = min(k, self.rows)
+        found = [view.search(queries, k, exact=exact) for view in self._views]
+        return found[0] if len(found) == 1 else _merged(found, len(queries), k)
+
+    def search_codes(self, queries: Vectors, k: int) -> Neighbours:
+        """Return the k nearest ids as the indexes order them; see Store."""
+        found = []
+        for view in self._views:
+            each = view.index.search_codes(queries, k)
+            ids = np.where(each.rows < 0, -1, view.segment.ids_of(each.rows))
+            found.append(Neighbours(ids, each.scores, each.candidates))
+        return _merged(found, len(queries), k)
+
+    def search_among(self, query: Vectors, k: int, among: Ids) -> Neighbours:
+        """Return the min(k, n) nearest of (n,) ids to one (dim,) unit vector; each is compared."""
+        # In parts: the vectors of all images of a label may be more than fit in memory.
+        parts = np.array_split(among, 1 + len(among) // _CHUNK_IDS)
+        scores = np.concatenate([self.scores(query, part) for part in parts])
+        return in_order(among[None], scores[None], k, candidates=len(among))
+
+    def scores(self, query: Vectors, ids: Ids) -> Vectors:
+        """Return the (n,) cosines of a (dim,) query to (n,) ids."""
+        scores = np.zeros(len(ids), np.float32)
+        for view, at, rows in self._places(ids):
+            scores[at] = view.index.scores(query, rows)
+        return scores
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """Return the (n, dim) vectors of (n,) ids, as stored."""
+        vectors = np.zeros((len(ids), self.dim), np.float32)
+        for view, at, rows in self._places(ids):
+            vectors[at] = view.index.vectors(rows)
+        return vectors
+
+    def vector(self, image: int) -> Vectors:
+        """Return the (dim,) vector of an image, of norm 1."""
+        vector: Vectors = unit(self.vectors(np.array([image])))[0]
+        return vector
+
+    # --- images ----------------------------------------------------------------------------------
+
+    def ids(self) -> Ids:
+        """Return the (rows,) ids of all images, ascending."""
+        return self._ids
 
     def images(self, ids: Sequence[int]) -> list[ImageRecord]:
         """Return the images of these ids, in their order; NotFoundError if one does not exist."""
-        self._check_ids(ids)
-        marks = ",".join("?" * len(ids))
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT id, path, sha256, width, height, bytes FROM image "
-                f"WHERE id IN ({marks})",  # only question marks are put in
-                list(ids),
-            ).fetchall()
-            names = self._database.execute(
-                "SELECT image, name FROM image_label JOIN label ON label.id = label "
-                f"WHERE image IN ({marks}) ORDER BY name",
-                list(ids),
-            ).fetchall()
-            keys = dict(
-                self._database.execute(
-                    f"SELECT image, key FROM image_key WHERE image IN ({marks})", list(ids)
-                )
-                if self._has_keys
-                else ()
-            )
-        labels: dict[int, list[str]] = {}
-        for image, name in names:
-            labels.setdefault(image, []).append(name)
-        records = {
-            row: ImageRecord(
-                row,
-                path,
-                digest.hex(),
-                width,
-                height,
-                size,
-                labels=tuple(labels.get(row, ())),
-                key=keys.get(row, ""),
-            )
-            for row, path, digest, width, height, size in rows
-        }
+        records: dict[int, ImageRecord] = {}
+        asked = np.array(ids, np.int64)
+        for view, at, _ in self._places(asked):
+            records |= view.segment.items.images(asked[at].tolist())
         return [records[image] for image in ids]
+
+    def thumbnail(self, image: int) -> bytes:
+        """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
+        return self.thumbnails([image])[0]
+
+    def thumbnails(self, ids: Sequence[int]) -> list[bytes]:
+        """Return the small WebP pictures of these ids, in their order."""
+        found: dict[int, bytes] = {}
+        asked = np.array(ids, np.int64)
+        for view, at, _ in self._places(asked):
+            found |= view.segment.items.thumbnails(asked[at].tolist())
+        return [found[image] for image in ids]
 
     def ids_of_content(self, sha256: str) -> list[int]:
         """Return the ids of the images whose file has this SHA-256 (hex); none for '' (unknown)."""
         if not sha256:
             return []
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT id FROM image WHERE sha256 = ? ORDER BY id", [bytes.fromhex(sha256)]
-            ).fetchall()
-        return [row[0] for row in rows]
+        return self._found(lambda segment: segment.items.ids_of_content(sha256))
+
+    def ids_of_path(self, path: str) -> list[int]:
+        """Return the ids of the images with this path, ascending."""
+        return self._found(lambda segment: segment.items.ids_of_path(path))
 
     def id_of(self, public_id: str) -> int:
-        """Return the row of the image with the id `public_id`; NotFoundError if there is none.
+        """Return the id of the image with this key or id; NotFoundError if there is none.
 
-        The id is its key in a gallery that has keys, and its row in any other.
+        It is its key where it has one, and its id where it has none.
         """
-        if not self._has_keys and re.fullmatch("0|[1-9][0-9]{0,8}", public_id):
-            self._check_ids([int(public_id)])
-            return int(public_id)
-        row = None
-        if self._has_keys:
-            with self._lock:
-                row = self._database.execute(
-                    "SELECT image FROM image_key WHERE key = ?", [public_id]
-                ).fetchone()
-        if row is None:
+        found = self._found(lambda segment: segment.items.ids_of_key(public_id))
+        if not found and re.fullmatch("0|[1-9][0-9]{0,17}", public_id):
+            found = [int(public_id)]
+            self._check(found)
+            if self._has_keys and self.images(found)[0].key:
+                found = []
+        if not found:
             raise NotFoundError(f"The gallery {self.name} has no image {public_id!r}.")
-        return int(row[0])
+        return found[0]
 
     def ids_of_label(self, label: str) -> list[int]:
         """Return the ids of the images with this label, ascending; NotFoundError if it is none."""
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT image FROM image_label JOIN label ON label.id = label "
-                "WHERE name = ? ORDER BY image",
-                [label],
-            ).fetchall()
-            names = [] if rows else self._database.execute("SELECT name FROM label").fetchall()
-        if not rows:
-            near = difflib.get_close_matches(label, [name for (name,) in names], 3, 0.5)
+        found = self._found(lambda segment: segment.items.ids_of_label(label))
+        if not found:
+            names = {name for each in self._segments for name in each.items.label_names()}
+            near = difflib.get_close_matches(label, names, 3, 0.5)
             mend = f"perhaps {' or '.join(near)} is meant." if near else "leave the label out."
             raise NotFoundError(f"No image of {self.name} has the label {label!r}: {mend}")
-        return [row[0] for row in rows]
-
-    def thumbnail(self, image: int) -> bytes:
-        """Return the small WebP picture of an image; NotFoundError if there is none."""
-        self._check_ids([image])
-        with self._lock:
-            row = self._thumbnails.execute(
-                "SELECT webp FROM thumbnail WHERE image = ?", [image]
-            ).fetchone()
-        return bytes(row[0])
+        return found
 
     def random_ids(self, count: int) -> list[int]:
         """Return up to `count` different ids, drawn afresh at each call."""
-        total = self.manifest.images
-        return random.sample(range(total), min(count, total))
+        places = random.sample(range(self.rows), min(count, self.rows))
+        drawn: list[int] = self._ids[places].tolist()
+        return drawn
 
-    def labels_by_row(self) -> list[tuple[str, ...]]:
-        """Return the labels of every image in the order of the rows."""
-        labels: list[list[str]] = [[] for _ in range(self.manifest.images)]
-        with self._lock:
-            for image, name in self._database.execute(
-                "SELECT image, name FROM image_label JOIN label ON label.id = label ORDER BY name"
-            ):
-                labels[image].append(name)
-        return [tuple(names) for names in labels]
+    def labels(self) -> list[tuple[str, ...]]:
+        """Return the labels of every image in the order of `ids`."""
+        labels: dict[int, list[str]] = defaultdict(list)
+        for view in self._views:
+            named = view.segment.items.labels()
+            ids = np.array([image for image, _ in named], np.int64)
+            kept = view.rows_of(ids) >= 0
+            for (image, name), here in zip(named, kept.tolist(), strict=True):
+                if here:
+                    labels[image].append(name)
+        return [tuple(labels.get(image, ())) for image in self._ids.tolist()]
 
     def skipped(self) -> list[Skipped]:
-        """Return the files that the build could not read, by path."""
-        with self._lock:
-            rows = self._database.execute("SELECT path, reason FROM skipped ORDER BY path")
-            return [Skipped(*row) for row in rows]
+        """Return the files that could not be read, by path."""
+        file = self.manifest.files.get("skipped")
+        if file is None:
+            return [skip for each in self._segments for skip in each.items.skipped()]
+        text = self.folders.path_of("skipped", file).read_text(encoding="utf-8")
+        return [Skipped(*entry) for entry in json.loads(text)]
 
-    def _open(self, path: Path) -> None:
-        try:
-            self._database = files.open_read_only(path, mend=mending_command(self.name, None))
-        except OSError as exc:
-            raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
-        try:
-            self.manifest = self._read_manifest(path)
-            self._has_keys = bool(self._database.execute(_KEY_TABLE).fetchall())
-            self._verify()
-            thumbnails = self.folders.path_of("thumbnails", self.manifest.files["thumbnails"])
-            self._thumbnails = files.open_read_only(thumbnails, mend=self._mend())
-        except GalleryError:
-            self._database.close()
-            raise
-        except OSError as exc:
-            self._database.close()
-            raise GalleryError(f"{exc.filename or path} cannot be read ({exc.strerror}).") from exc
+    def seen(self) -> dict[Place, Seen]:
+        """Return the files of its folders as they were when the gallery was last updated."""
+        file = self.manifest.files.get("seen")
+        return read_seen(self.folders.path_of("seen", file)) if file else {}
 
-    def _check_ids(self, ids: Iterable[int]) -> None:
-        for image in ids:
-            if not 0 <= image < self.manifest.images:
-                raise NotFoundError(
-                    f"The gallery {self.name} has no image {image}: "
-                    f"its ids go from 0 to {self.manifest.images - 1}."
+    # --- opening ---------------------------------------------------------------------------------
+
+    def _open(self, before: "Gallery | None") -> None:
+        try:
+            self.manifest = read_manifest(self.folders)
+            self._with_vectors = not self._may_do_without_vectors()
+            shared = {}
+            if before and before.approximate != self._with_vectors:
+                shared = {each.facts.name: each for each in before.segments}
+            self._verify(shared)
+            self._segments = tuple(self._opened(shared))
+        except OSError as exc:
+            path = exc.filename or self.folders.indexes
+            raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
+        self._views = list(_views_of(self._segments, self._removed()))
+        self._has_keys = any(segment.items.has_keys for segment in self._segments)
+        found = sum(view.index.found_rows for view in self._views)
+        if found != self.manifest.images:
+            raise GalleryError(
+                f"The index of {self.name} does not belong to its database. {self._mend()}"
+            )
+
+    def _opened(self, shared: dict[str, OpenSegment]) -> Iterator[OpenSegment]:
+        for facts in self.manifest.segments:
+            if _is_shared(facts, shared):
+                yield shared[facts.name]
+            else:
+                yield OpenSegment(
+                    facts, self.folders, with_vectors=self._with_vectors, mend=self._mend()
                 )
 
-    def _existing(self, kind: str) -> Path | None:
-        file = self.manifest.files.get(kind)
-        if file is None or (kind == "vectors" and self._may_do_without_vectors()):
-            return None
-        return self.folders.path_of(kind, file)
+    def _removed(self) -> Ids:
+        file = self.manifest.files.get("removed")
+        if file is None:
+            return np.zeros(0, np.int64)
+        removed: Ids = np.load(self.folders.path_of("removed", file))
+        return removed
+
+    def _verify(self, shared: dict[str, OpenSegment]) -> None:
+        try:
+            for kind, file in self.manifest.files.items():
+                path = self.folders.path_of(kind, file)
+                files.verify_file(path, file, self._mend(), hashed=self._hashed)
+            for facts in self.manifest.segments:
+                if not _is_shared(facts, shared):
+                    verify(
+                        facts,
+                        self.folders,
+                        with_vectors=self._with_vectors,
+                        hashed=self._hashed,
+                        mend=self._mend(),
+                    )
+        except GalleryError as exc:
+            if self.manifest.name == self.name:
+                raise
+            raise GalleryError(
+                f"{manifest_path(self.folders)} is that of the gallery {self.manifest.name}, and "
+                f"other files of {self.folders.indexes} do not belong to it. {self._mend()}"
+            ) from exc
 
     def _may_do_without_vectors(self) -> bool:
         """Whether the features folder is not here, or only as the place of a draft."""
         features = self.folders.features
         absent = not features.is_dir() or [path.name for path in features.iterdir()] == [DRAFT]
-        return absent and "shortlist" in self.manifest.files
-
-    def _read_manifest(self, path: Path) -> Manifest:
-        mend = mending_command(self.name, None)
-        if not files.is_sealed(path):
-            raise GalleryError(f"{path} is damaged. {mend}")
-        try:
-            (text,) = self._database.execute("SELECT manifest FROM manifest").fetchone()
-        except sqlite3.Error as exc:
-            raise GalleryError(f"{path} is no gallery database. {mend}") from exc
-        return manifest_from_json(text, place=path, mend=mend)
-
-    def _verify(self) -> None:
-        for kind, file in self.manifest.files.items():
-            if kind == "vectors" and self._may_do_without_vectors():
-                continue
-            path = self.folders.path_of(kind, file)
-            try:
-                files.verify_file(path, file, self._mend())
-            except GalleryError as exc:
-                if self.manifest.name == self.name:
-                    raise
-                raise GalleryError(
-                    f"{self.folders.indexes / DATABASE} is that of the gallery "
-                    f"{self.manifest.name}, and {path.name} does not belong to it. {self._mend()}"
-                ) from exc
+        return absent and all("shortlist" in each.files for each in self.manifest.segments)
 
     def _mend(self) -> str:
         own = self.manifest.name == self.name
         return mending_command(self.name, self.manifest.command if own else None)
+
+    # --- ids and rows ----------------------------------------------------------------------------
+
+    @cached_property
+    def _ids(self) -> Ids:
+        return np.sort(np.concatenate([_NOTHING_LEFT_OUT, *(view.ids() for view in self._views)]))
+
+    def _places(self, ids: Ids) -> Iterator[tuple[_View, NDArray[np.int64], Rows]]:
+        """Yield the segments that hold some of (n,) ids, with their places among them and rows.
+
+        NotFoundError if an id is in none.
+        """
+        missing = np.ones(len(ids), bool)
+        places = []
+        for view in self._views:
+            rows = view.rows_of(ids)
+            at = np.flatnonzero(rows >= 0)
+            if len(at):
+                missing[at] = False
+                places.append((view, at, rows[at]))
+        if missing.any():
+            self._refuse(int(ids[missing][0]))
+        yield from places
+
+    def _check(self, ids: Sequence[int]) -> None:
+        """Raise NotFoundError unless there are images of these ids."""
+        for _ in self._places(np.array(ids, np.int64)):
+            pass
+
+    def _refuse(self, image: int) -> None:
+        least, greatest = self._ids[[0, -1]].tolist() if self.rows else (0, -1)
+        why = f"its ids go from {least} to {greatest}"
+        if least <= image <= greatest:
+            why = "it was removed"
+        raise NotFoundError(f"The gallery {self.name} has no image {image}: {why}.")
+
+    def _found(self, ask: Callable[[OpenSegment], list[int]]) -> list[int]:
+        """Return the ids that segments give for a question, of images that the gallery has."""
+        found: list[int] = []
+        for view in self._views:
+            ids = ask(view.segment)
+            if ids and len(view.left_out):
+                ids = [
+                    i for i, row in zip(ids, view.rows_of(np.array(ids)), strict=True) if row >= 0
+                ]
+            found += ids
+        return found if len(self._views) == 1 else sorted(found)
+
+
+def _is_shared(facts: Segment, shared: dict[str, OpenSegment]) -> bool:
+    return facts.name in shared and shared[facts.name].facts == facts
+
+
+def manifest_path(folders: Folders) -> Path:
+    """Return the file that holds a gallery's manifest, whatever format it is in."""
+    path = folders.indexes / MANIFEST
+    return path if path.exists() else folders.indexes / DATABASE
+
+
+def identity_of(folders: Folders) -> tuple[int, int] | None:
+    """Return the identity of a gallery's manifest; None where there is none."""
+    return files.identity(folders.indexes / MANIFEST) or files.identity(folders.indexes / DATABASE)
+
+
+def read_manifest(folders: Folders) -> Manifest:
+    """Return a gallery's manifest; GalleryError where it is missing, damaged or of a newer version.
+
+    OSError if it cannot be read.
+    """
+    mend = mending_command(folders.indexes.name, None)
+    path = manifest_path(folders)
+    if path.name == DATABASE:
+        text = files.manifest_text(path, mend=mend)
+    else:
+        files.refuse_lfs_pointer(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as exc:
+            raise GalleryError(f"{path} is damaged. {mend}") from exc
+    return manifest_from_json(text, place=path, mend=mend)
+
+
+def _views_of(segments: Sequence[OpenSegment], removed: Ids) -> Iterator[_View]:
+    for place, segment in enumerate(segments):
+        left_out = segment.rows_of(removed)
+        for later in segments[place + 1 :]:
+            if later.least_id <= segment.greatest_id and later.greatest_id >= segment.least_id:
+                left_out = np.concatenate([left_out, segment.rows_of(later.ids)])
+        left_out = np.unique(left_out[left_out >= 0]) if len(left_out) else _NOTHING_LEFT_OUT
+        if len(left_out) < segment.facts.rows:
+            yield _View(segment, left_out)
+
+
+def _merged(found: Sequence[Neighbours], queries: int, k: int) -> Neighbours:
+    none = np.zeros((queries, 0))
+    ids = np.concatenate([none.astype(np.int64), *(each.rows for each in found)], axis=1)
+    scores = np.concatenate([none.astype(np.float32), *(each.scores for each in found)], axis=1)
+    return in_order(ids, scores, k, candidates=sum(each.candidates for each in found))

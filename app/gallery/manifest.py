@@ -1,4 +1,4 @@
-"""A gallery's manifest ↔ JSON text, and a gallery's name → its folders."""
+"""A gallery's manifest ↔ its sealed JSON text, and a gallery's name → its folders."""
 
 import hashlib
 import json
@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import GalleryError, UsageError
-from app.values.gallery import Manifest, StoredFile
+from app.values.gallery import Manifest, Segment, StoredFile
 
-FORMAT = 1
+FORMAT = 2
+MANIFEST = "manifest.json"
 DATABASE = "gallery.db"
+"""Where format 1 kept its manifest and its items."""
 DRAFT = "building"
+VECTORS = "vectors"
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-_KEYS = frozenset(field.name for field in fields(Manifest))
+_KEYS = frozenset(field.name for field in fields(Manifest)) | {"source"}
+_SEGMENT_KEYS = frozenset(field.name for field in fields(Segment))
 _ALWAYS = frozenset(
     {"images", "data", "model", "dim", "index", "probes", "candidates", "recall_raw"}
     | {"recall_reranked", "created", "skipped"}
@@ -25,34 +29,82 @@ _NUMBERS: dict[str, type[int | float]] = {"limit": int, "pca": int, "expand": in
 
 
 def manifest_to_json(manifest: Manifest) -> str:
-    """Return a manifest as JSON text."""
-    return json.dumps(asdict(manifest) | {"format": FORMAT}, indent=1, sort_keys=True)
+    """Return a manifest as JSON text, sealed with its own SHA-256."""
+    values = asdict(manifest) | {"format": FORMAT}
+    return _as_text(values | {"seal": _seal_of(values)})
 
 
 def manifest_from_json(text: str, *, place: Path, mend: str) -> Manifest:
-    """Return the manifest in a JSON text that was read at `place`.
+    """Return the manifest in a JSON text that was read at `place`, of any format up to this one's.
 
     GalleryError if it is damaged, ending with `mend`, or if a newer version of this program wrote
     it, which is no damage.
     """
     try:
         values = json.loads(text)
-        version = values.pop("format")
-        if "command" in values:
-            values["request"] = _request_of(values.pop("command"))
-        newer = [f"format {version}"] if isinstance(version, int) and version > FORMAT else []
-        newer += sorted(values.keys() - _KEYS)
-        if newer:
-            raise GalleryError(
-                f"{place} was made by a newer version of this program ({', '.join(newer)}): "
-                "update this one."
-            )
-        if version != FORMAT or _ALWAYS - values.keys():
+        seal = values.pop("seal", None)
+        version = values["format"]
+        sealed = seal == _seal_of(values)
+        if isinstance(version, int) and version > FORMAT:
+            raise _newer(place, f"format {version}")
+        if version not in (1, FORMAT) or (version == FORMAT and not sealed):
             raise ValueError(text)
-        files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
-        return Manifest(files=files, notes=tuple(values.pop("notes")), **values)
+        return _manifest_of(values, place)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise GalleryError(f"The manifest in {place} cannot be read. {mend}") from exc
+
+
+def _manifest_of(values: dict[str, Any], place: Path) -> Manifest:
+    version = values.pop("format")
+    if "command" in values:
+        values["request"] = _request_of(values.pop("command"))
+    segments = values.pop("segments", [])
+    unknown = values.keys() - _KEYS
+    unknown |= {key for segment in segments for key in segment.keys() - _SEGMENT_KEYS}
+    if unknown:
+        raise _newer(place, ", ".join(sorted(unknown)))
+    if _ALWAYS - values.keys():
+        raise ValueError(values)
+    files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
+    if version == 1:
+        return _of_format_1(values, files)
+    return Manifest(
+        files=files,
+        segments=tuple(map(_segment_of, segments)),
+        **values | {key: tuple(values[key]) for key in ("notes", "sources")},
+    )
+
+
+def _of_format_1(values: dict[str, Any], files: dict[str, StoredFile]) -> Manifest:
+    """Return a manifest of format 1: one segment, whose folder is the gallery's own."""
+    source, images = values.pop("source"), values["images"]
+    of_gallery = {kind: files.pop(kind) for kind in ("projection",) if kind in files}
+    found = ("index", "probes", "candidates", "recall_raw", "recall_reranked")
+    only = Segment(
+        name="", rows=images, first_id=0, files=files, **{key: values[key] for key in found}
+    )
+    values["notes"] = tuple(values.pop("notes"))
+    sources = (source,) if source else ()
+    return Manifest(files=of_gallery, segments=(only,), next_id=images, sources=sources, **values)
+
+
+def _segment_of(values: dict[str, Any]) -> Segment:
+    files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
+    return Segment(files=files, **values)
+
+
+def _newer(place: Path, what: str) -> GalleryError:
+    return GalleryError(
+        f"{place} was made by a newer version of this program ({what}): update this one."
+    )
+
+
+def _as_text(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=1, sort_keys=True)
+
+
+def _seal_of(values: dict[str, Any]) -> str:
+    return hashlib.sha256(_as_text(values).encode()).hexdigest()
 
 
 def _request_of(command: str) -> dict[str, Any]:
@@ -81,9 +133,13 @@ class Folders:
         check_name(name)
         return cls(features_dir / name, indexes_dir / name)
 
+    def below(self, name: str) -> "Folders":
+        """Return the two folders called `name` in these; these themselves for ''."""
+        return Folders(self.features / name, self.indexes / name) if name else self
+
     def path_of(self, kind: str, file: StoredFile) -> Path:
         """Return where a stored file lies: vectors under features, all else under indexes."""
-        return (self.features if kind == "vectors" else self.indexes) / file.name
+        return (self.features if kind == VECTORS else self.indexes) / file.name
 
 
 def check_name(name: str) -> None:
@@ -114,7 +170,7 @@ def recipe_of(parts: Iterable[object]) -> str:
 
 
 def mending_command(name: str, command: str | None) -> str:
-    """Return the command that mends a damaged gallery, guessed if its database is damaged too."""
+    """Return the command that mends a damaged gallery, guessed if its manifest is damaged too."""
     of_a_folder = f"python3 create_index.py --images DIR --name {name}"
     if command is None:
         data, dash, model = name.partition("-")  # no data set has a dash in its name
@@ -130,10 +186,12 @@ def _is_name(name: str) -> bool:
 
 
 def _is_gallery(folder: Path) -> bool:
-    """Whether it holds a gallery, even without its database, and not only an unfinished build."""
+    """Whether it holds a gallery, even without its manifest, and not only an unfinished build."""
     try:
         inside = [path.name for path in folder.iterdir()]
     except OSError:
         return True  # opening it says why
-    remains = any(name.endswith((".db", ".faiss")) for name in inside)
-    return DATABASE in inside or (remains and DRAFT not in inside)
+    if MANIFEST in inside or DATABASE in inside:
+        return True
+    remains = any(name.endswith((".db", ".faiss")) or name.isdigit() for name in inside)
+    return remains and DRAFT not in inside

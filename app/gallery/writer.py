@@ -1,98 +1,91 @@
-"""A gallery under construction, written in steps that can stop anywhere."""
+"""Pictures that are being embedded, kept in steps that can stop anywhere, until a commit."""
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from app.errors import GalleryError, StorageError, UsageError
+from app.errors import StorageError
 from app.gallery import files
 from app.gallery.files import writing_to
-from app.gallery.manifest import DATABASE, DRAFT, Folders, manifest_from_json, manifest_to_json
+from app.gallery.items import in_parts
+from app.gallery.local import manifest_path
+from app.gallery.manifest import DRAFT, Folders
+from app.gallery.seen import Place, Stamp
 from app.values import ImageRecord, Skipped
-from app.values.files import sha256_of
-from app.values.gallery import Manifest, StoredFile
 
+_DATABASE = "draft.db"
 _TABLES = """
 CREATE TABLE image (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, sha256 BLOB NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL, bytes INTEGER NOT NULL
+    row INTEGER PRIMARY KEY, source INTEGER NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, labels TEXT NOT NULL, key TEXT NOT NULL
 );
 CREATE INDEX image_by_content ON image (sha256);
-CREATE TABLE label (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE image_label (
-    image INTEGER NOT NULL REFERENCES image, label INTEGER NOT NULL REFERENCES label,
-    PRIMARY KEY (image, label)
-) WITHOUT ROWID;
-CREATE TABLE skipped (path TEXT PRIMARY KEY, reason TEXT NOT NULL);
-CREATE TABLE manifest (manifest TEXT NOT NULL);
-CREATE TABLE progress (recipe TEXT NOT NULL, pictures INTEGER NOT NULL);
+CREATE TABLE skipped (
+    source INTEGER NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL, bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, PRIMARY KEY (source, path)
+);
+CREATE TABLE progress (recipe TEXT NOT NULL);
 """
-# Made for the first image that has a key: most galleries have none.
-_KEY_TABLE = """
-CREATE TABLE IF NOT EXISTS image_key (
-    image INTEGER PRIMARY KEY REFERENCES image, key TEXT NOT NULL UNIQUE
-)
-"""
-# Small pages: a thumbnail of 3 KB would leave a quarter of a page of 4 KB empty.
 _THUMBNAIL_TABLE = """
 PRAGMA page_size = 1024;
 CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL);
 """
+_AT_ONCE = 1_000
+_UNKNOWN: Stamp = (-1, 0)
 
 
-_OWN = (".faiss", ".db", ".safetensors")
+@dataclass(frozen=True)
+class Drafted:
+    """An image that the draft has embedded: its row there, and its file as it was."""
+
+    row: int
+    stamp: Stamp
+    record: ImageRecord
 
 
 class Draft:
-    """A gallery under construction. What `add` has taken is kept, whatever happens next."""
+    """Embedded pictures of a gallery to come. What `add` has taken is kept, whatever happens next.
 
-    def __init__(self, folders: Folders, *, recipe: str, dim: int) -> None:
+    Where they were before a stop, the next draft of the same `recipe` has them still, whatever
+    list of pictures it is for.
+    """
+
+    def __init__(self, folders: Folders, *, recipe: str, dim: int, replaces: bool = True) -> None:
         """Open the draft of `folders`, going on with it if it was begun for the same `recipe`.
 
-        StorageError if a folder cannot be written, UsageError if another build is at work on it.
+        `replaces` says that the gallery that is there will be replaced: nobody can change it
+        meanwhile. StorageError if a folder cannot be written, BusyError if another build is at work
+        on it.
         """
         self.folders = folders
         self._features = folders.features / DRAFT
         self._indexes = folders.indexes / DRAFT
         self._dim = dim
-        with writing_to(folders.indexes):
-            folders.indexes.mkdir(parents=True, exist_ok=True)
-            self._guard = FileLock(folders.indexes / "lock", timeout=0)
-            try:
-                self._guard.acquire()
-            except Timeout as exc:
-                raise UsageError(
-                    f"Another build of {folders.indexes.name} is running: wait for it, or stop it."
-                ) from exc
+        busy = f"Another build of {folders.indexes.name} is running: wait for it, or stop it."
+        self._guards = [files.lock(folders.indexes / "lock", busy=busy)]
         try:
+            if replaces and manifest_path(folders).is_file():
+                guard = files.lock(folders.indexes / "commit.lock", busy=busy, wait_seconds=60)
+                self._guards.append(guard)
             with writing_to(folders.indexes):
                 self._open_or_start_over(recipe)
         except BaseException:
-            self._guard.release()
+            self._release()
             raise
 
     @property
-    def vectors_path(self) -> Path:
-        """Where the finished flat index has to be written."""
-        return self._features / "vectors.faiss"
-
-    @property
-    def shortlist_path(self) -> Path:
-        """Where the finished shortlist has to be written."""
-        return self._indexes / "shortlist.faiss"
-
-    @property
-    def projection_path(self) -> Path:
-        """Where the projection has to be written, if the vectors are not the model's own."""
-        return self._indexes / "projection.safetensors"
+    def place(self) -> Folders:
+        """Folders for the files that are made of the draft; they go when it goes."""
+        return Folders(self._features / "segment", self._indexes / "segment")
 
     def add(
         self,
@@ -100,9 +93,14 @@ class Draft:
         thumbnails: Sequence[bytes],
         vectors: NDArray[np.float32],
         skipped: Sequence[Skipped],
+        *,
+        stamps: Mapping[Place, Stamp] | None = None,
     ) -> None:
-        """Keep the next pictures of the list, with (n, dim) unit vectors; all of them or none."""
-        first = self.rows
+        """Keep the next pictures, with (n, dim) unit vectors; all of them or none.
+
+        `stamps` are those of their files, images and skipped ones, where they are known.
+        """
+        first, stamps = self.rows, stamps or {}
         with writing_to(self.folders.indexes):
             self._raw.write(vectors.astype(np.float16).tobytes())
             self._raw.flush()
@@ -111,100 +109,126 @@ class Draft:
             )
             self._thumbnails.commit()
             self._database.executemany(
-                "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (row, i.path, bytes.fromhex(i.sha256), i.width, i.height, i.bytes)
+                    (
+                        *(row, i.source, i.path, i.sha256, i.width, i.height, i.bytes),
+                        *(_time_of(i, stamps), json.dumps(i.labels), i.key),
+                    )
                     for row, i in enumerate(images, first)
                 ],
             )
-            image_labels = [
-                (row, name) for row, image in enumerate(images, first) for name in image.labels
-            ]
             self._database.executemany(
-                "INSERT OR IGNORE INTO label (name) VALUES (?)",
-                [(name,) for _, name in image_labels],
-            )
-            self._database.executemany(
-                "INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", image_labels
-            )
-            keys = [(row, image.key) for row, image in enumerate(images, first) if image.key]
-            if keys:
-                self._database.execute(_KEY_TABLE)
-                self._database.executemany("INSERT INTO image_key VALUES (?, ?)", keys)
-            self._database.executemany(
-                "INSERT OR REPLACE INTO skipped VALUES (?, ?)",
-                [(skip.path, skip.reason) for skip in skipped],
-            )
-            self._database.execute(
-                "UPDATE progress SET pictures = pictures + ?", [len(images) + len(skipped)]
+                "INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(skip.source, skip.path, skip.reason),
+                        *stamps.get((skip.source, skip.path), _UNKNOWN),
+                    )
+                    for skip in skipped
+                ],
             )
             self._database.commit()
         self.rows += len(images)
-        self.done += len(images) + len(skipped)
+
+    def entries(self) -> dict[Place, Drafted]:
+        """Return the images by their places: of several at one place, the last that was added."""
+        return {
+            (entry.record.source, entry.record.path): entry
+            for part in in_parts(range(self.rows), _AT_ONCE)
+            for entry in self._entries(part[0], part[-1])
+        }
+
+    def records(self) -> Iterator[ImageRecord]:
+        """Yield all images in the order that they were added; the id of each is its row."""
+        for part in in_parts(range(self.rows), _AT_ONCE):
+            for entry in self._entries(part[0], part[-1]):
+                yield entry.record
+
+    def thumbnails(self, rows: Iterable[int]) -> Iterator[bytes]:
+        """Yield the thumbnails of rows, in their order."""
+        for part in in_parts(rows, _AT_ONCE):
+            marks = ",".join("?" * len(part))
+            found = dict(
+                self._thumbnails.execute(
+                    f"SELECT image, webp FROM thumbnail WHERE image IN ({marks})", part
+                )
+            )
+            for row in part:
+                yield found[row]
+
+    def row_of_content(self, sha256: str) -> int | None:
+        """Return a row whose file has this SHA-256, in hex; None if there is none."""
+        row = self._database.execute(
+            "SELECT row FROM image WHERE sha256 = ? LIMIT 1", [sha256]
+        ).fetchone()
+        return row[0] if row else None
 
     def skipped(self) -> list[Skipped]:
         """Return the files that could not be read, by path."""
-        rows = self._database.execute("SELECT path, reason FROM skipped ORDER BY path")
+        rows = self._database.execute(
+            "SELECT path, reason, source FROM skipped ORDER BY source, path"
+        )
         return [Skipped(*row) for row in rows]
+
+    def skipped_stamps(self) -> dict[Place, Stamp]:
+        """Return the stamps of the files that could not be read, as they were then."""
+        rows = self._database.execute("SELECT source, path, bytes, mtime_ns FROM skipped")
+        return {(source, path): (size, time) for source, path, size, time in rows}
+
+    def forget_skipped(self, places: Iterable[Place]) -> None:
+        """Forget that files could not be read: they are tried again."""
+        with writing_to(self.folders.indexes):
+            self._database.executemany(
+                "DELETE FROM skipped WHERE source = ? AND path = ?", list(places)
+            )
+            self._database.commit()
 
     def raw_vectors(self) -> NDArray[np.float16]:
         """Return the (rows, dim) fp16 vectors, memory-mapped."""
         path = self._features / "vectors.fp16"
+        if not self.rows:
+            return np.zeros((0, self._dim), np.float16)
         return np.memmap(path, np.float16, "r", shape=(self.rows, self._dim))
 
-    def finish(self, manifest: Manifest) -> Manifest:
-        """Put the gallery in place and return its manifest, completed with files and generation.
-
-        The indexes must have been written to `vectors_path` and, unless the search is always
-        exact, `shortlist_path`, and a projection, if there is one, to `projection_path`. Old files
-        go only after the new database is in place, and the draft after those: stopped in between,
-        the next build need not embed again.
-        """
-        before = _manifest_or_none(self.folders)
-        generation = before.generation + 1 if before else 1
-        thumbnails, database = self._indexes / "thumbnails.done.db", self._indexes / "done.db"
-        drafts = {"vectors": self.vectors_path, "thumbnails": thumbnails}
-        optional = {"shortlist": self.shortlist_path, "projection": self.projection_path}
-        drafts |= {kind: path for kind, path in optional.items() if path.is_file()}
-        with writing_to(self.folders.indexes):
-            files.copy_compact(self._thumbnails, thumbnails)
-            stored = {}
-            for kind, draft in drafts.items():
-                number = f".{generation}" if generation > 1 else ""
-                name = f"{draft.name.partition('.')[0]}{number}{draft.suffix}"
-                files.sync(draft)
-                stored[kind] = StoredFile(name, draft.stat().st_size, sha256_of(draft))
-            complete = replace(manifest, files=stored, generation=generation)
-            self._database.execute("DELETE FROM manifest")
-            self._database.execute("INSERT INTO manifest VALUES (?)", [manifest_to_json(complete)])
-            self._database.commit()
-            files.copy_compact(self._database, database)
-            files.seal(database)
-            files.sync(database)
-            for kind, draft in drafts.items():
-                draft.replace(self.folders.path_of(kind, stored[kind]))
-            for folder in (self.folders.features, self.folders.indexes):
-                files.sync(folder)
-            database.replace(self.folders.indexes / DATABASE)
-            files.sync(self.folders.indexes)
-            self._close_files()
-            self._remove_leftovers(complete)
-        self._guard.release()
-        return complete
-
     def close(self) -> None:
-        """Let go of the draft; the next build of the same recipe goes on with it."""
+        """Let go of the draft; the next one of the same recipe goes on with it."""
         self._close_files()
-        self._guard.release()
+        self._release()
 
     def discard(self) -> None:
-        """Delete the draft: the next build begins anew."""
+        """Delete the draft: the next one begins anew."""
         self._close_files()
         for folder in (self._features, self._indexes):
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # it stays where the gallery that was there before is
             self.folders.features.rmdir()
-        self._guard.release()
+        self._release()
+
+    def release_commit(self) -> None:
+        """Let a commit begin: the draft itself held it off."""
+        for guard in self._guards[1:]:
+            guard.release()
+        del self._guards[1:]
+
+    def _release(self) -> None:
+        for guard in reversed(self._guards):
+            guard.release()
+
+    def _entries(self, first: int, last: int) -> Iterator[Drafted]:
+        rows = self._database.execute(
+            "SELECT row, path, sha256, width, height, bytes, labels, key, source, mtime_ns "
+            "FROM image WHERE row BETWEEN ? AND ? ORDER BY row",
+            [first, last],
+        )
+        for row, path, sha256, width, height, size, labels, key, source, mtime_ns in rows:
+            record = ImageRecord(
+                *(row, path, sha256, width, height, size),
+                labels=tuple(json.loads(labels)),
+                key=key,
+                source=source,
+            )
+            yield Drafted(row, (size, mtime_ns), record)
 
     def _close_files(self) -> None:
         with contextlib.suppress(OSError):  # on a full disk closing fails once more
@@ -222,22 +246,16 @@ class Draft:
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
-        for path, script in (
-            (self._indexes / "thumbnails.db", _THUMBNAIL_TABLE),
-            (self._indexes / DATABASE, _TABLES),
-        ):
-            database = sqlite3.connect(path)
-            database.executescript(script)
-            if path.name == DATABASE:
-                database.execute("INSERT INTO progress VALUES (?, 0)", [recipe])
-                database.commit()
-            database.close()
+        with files.new_database(self._indexes / "thumbnails.db", _THUMBNAIL_TABLE):
+            pass
+        with files.new_database(self._indexes / _DATABASE, _TABLES) as database:
+            database.execute("INSERT INTO progress VALUES (?)", [recipe])
         (self._features / "vectors.fp16").touch()
         if not self._open(recipe):
             raise StorageError(f"The draft in {self._indexes} cannot be used: delete the folder.")
 
     def _open(self, recipe: str) -> bool:
-        database, thumbnails = self._indexes / DATABASE, self._indexes / "thumbnails.db"
+        database, thumbnails = self._indexes / _DATABASE, self._indexes / "thumbnails.db"
         raw = self._features / "vectors.fp16"
         if not all(path.is_file() for path in (database, thumbnails, raw)):
             return False
@@ -253,10 +271,9 @@ class Draft:
         return usable
 
     def _go_on(self, recipe: str) -> bool:
-        progress = self._database.execute("SELECT * FROM progress").fetchone()
+        progress = self._database.execute("SELECT recipe FROM progress").fetchone()
         if progress is None or progress[0] != recipe:
             return False
-        self.done: int = progress[1]
         self.rows: int = self._database.execute("SELECT count(*) FROM image").fetchone()[0]
         # Vectors and thumbnails are written before the database's commit: those beyond its
         # rows are cut off.
@@ -270,49 +287,29 @@ class Draft:
         self._raw.seek(size)
         return True
 
-    def _remove_leftovers(self, current: Manifest) -> None:
-        shutil.rmtree(self._features)
-        shutil.rmtree(self._indexes)
-        kept = {file.name for file in current.files.values()} | {DATABASE, "lock", "NOTICE"}
-        for folder in (self.folders.features, self.folders.indexes):
-            for path in folder.iterdir():
-                if path.name not in kept and path.suffix in _OWN:
-                    path.unlink()
-
 
 def discard_draft(folders: Folders) -> None:
     """Delete what an unfinished build has done; the gallery that was there before stays.
 
-    UsageError if a build is at work on it.
+    BusyError if a build is at work on it.
     """
-    guard = FileLock(folders.indexes / "lock", timeout=0)
-    try:
-        with writing_to(folders.indexes), guard:
-            for folder in (folders.features, folders.indexes):
-                shutil.rmtree(folder / DRAFT, ignore_errors=True)
-    except Timeout as exc:
-        raise UsageError(f"A build of {folders.indexes.name} is running: stop it first.") from exc
-    if not (folders.indexes / DATABASE).exists():
+    busy = f"A build of {folders.indexes.name} is running: stop it first."
+    with files.locked(folders.indexes / "lock", busy=busy), writing_to(folders.indexes):
+        for folder in (folders.features, folders.indexes):
+            shutil.rmtree(folder / DRAFT, ignore_errors=True)
+    if not manifest_path(folders).exists():
         shutil.rmtree(folders.indexes, ignore_errors=True)
     with contextlib.suppress(OSError):
         folders.features.rmdir()
 
 
-def _manifest_or_none(folders: Folders) -> Manifest | None:
-    path = folders.indexes / DATABASE
-    if not path.is_file():
-        return None
-    try:
-        with contextlib.closing(files.open_read_only(path, mend="")) as database:
-            (text,) = database.execute("SELECT manifest FROM manifest").fetchone()
-            return manifest_from_json(text, place=path, mend="")
-    except (GalleryError, sqlite3.Error, TypeError):
-        return None  # it is being replaced because it is damaged
+def _time_of(image: ImageRecord, stamps: Mapping[Place, Stamp]) -> int:
+    return stamps.get((image.source, image.path), _UNKNOWN)[1]
 
 
 def _open_draft(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path)
     # A killed process loses nothing that way; a power cut may cost the draft, never a gallery,
-    # since `finish` syncs every file before it counts.
+    # since a commit syncs every file before it counts.
     database.execute("PRAGMA synchronous = OFF")
     return database

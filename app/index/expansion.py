@@ -6,11 +6,12 @@ Radenović, Tolias, Chum, Fine-Tuning CNN Image Retrieval with No Human Annotati
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from app.index.plugins import Vectors
-from app.index.search import VectorIndex
+from app.index.neighbours import Neighbours
+from app.index.plugins import Rows, Vectors
 from app.values.vectors import unit
 
 
@@ -22,8 +23,18 @@ class Expansion:
     alpha: float
 
 
+class Searched(Protocol):
+    """What is expanded with: an index and its rows, or a gallery and its ids."""
+
+    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
+        """Return the k nearest rows of each of (q, dim) unit vectors."""
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Return the (n, dim) vectors of (n,) rows."""
+
+
 def expanded(
-    index: VectorIndex,
+    index: Searched,
     queries: Vectors,
     expansion: Expansion,
     *,

@@ -16,6 +16,7 @@ import numpy as np
 
 from app.index.neighbours import Neighbours, in_order
 from app.index.plugins import Rows, Vectors
+from app.index.selection import Selection
 from app.index.shortlist import read_index
 
 _MORE = 16  # rows listed beyond k at first: seldom do more of them tie with the k-th
@@ -42,15 +43,20 @@ class FlatVectors:
             cosines: Vectors = products / self._lengths[rows]
         return cosines
 
-    def search(self, queries: Vectors, k: int) -> Neighbours:
-        """Return the k nearest rows of each of (q, dim) unit vectors; every row is compared."""
-        return self._search(queries, k, compared=min(self.rows, k + _MORE))
+    def search(self, queries: Vectors, k: int, among: Selection | None = None) -> Neighbours:
+        """Return the k nearest rows of each of (q, dim) unit vectors; every row is compared.
 
-    def _search(self, queries: Vectors, k: int, *, compared: int) -> Neighbours:
+        With a selection those rows alone; k is at most their number.
+        """
+        among = among or Selection.of_all(self.rows)
+        return self._search(queries, k, among, compared=min(among.count, k + _MORE))
+
+    def _search(self, queries: Vectors, k: int, among: Selection, *, compared: int) -> Neighbours:
         """Return them of the rows with the `compared` largest products, or of more as need be."""
-        products, rows = self.index.search(queries, compared)
-        neighbours = in_order(rows, self.cosines(products, rows), k, candidates=self.rows)
-        if compared == self.rows:
+        selected = None if among.is_all else faiss.SearchParameters(sel=among.selector)
+        products, rows = self.index.search(queries, compared, params=selected)
+        neighbours = in_order(rows, self.cosines(products, rows), k, candidates=among.count)
+        if compared == among.count:
             return neighbours
         # A row beyond them has no larger product than the last of them. If it is short
         # enough it may still be nearer than the k-th, or tie with it and come before.
@@ -59,7 +65,8 @@ class FlatVectors:
         best_other = np.clip(np.where(least > 0, least / shortest, least / longest), -1, 1)
         unsure = neighbours.scores[:, -1] <= best_other
         if unsure.any():
-            more = self._search(queries[unsure], k, compared=min(self.rows, 4 * compared))
+            at_most = min(among.count, 4 * compared)
+            more = self._search(queries[unsure], k, among, compared=at_most)
             neighbours.rows[unsure], neighbours.scores[unsure] = more.rows, more.scores
         return neighbours
 

@@ -3,6 +3,7 @@
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"
 
+import copy
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +17,13 @@ from app.errors import GalleryError
 from app.index.flat import FlatVectors
 from app.index.neighbours import Neighbours, in_order
 from app.index.plugins import Rows, Shortlist, Vectors
+from app.index.selection import Selection
 from app.index.shortlist import FaissShortlist, open_shortlist
-from app.values.vectors import unit
+from app.values.vectors import kept_first, unit
 
 CALIBRATION_K = 10
 _CHUNK_ROWS = 4_096
+_SURPLUS = 1.5  # candidates beyond the share that is left out, which the nearest may exceed
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class VectorIndex:
             sizes.append((self._short.rows, self._short.dim))
         self.rows: int = sizes[0][0]
         self.dim: int = sizes[0][1]
+        self._selection = Selection.of_all(self.rows)
         if len(set(sizes)) > 1:
             raise GalleryError(
                 "The vectors ({} × {}) and the shortlist ({} × {}) do not belong together.".format(
@@ -65,6 +69,22 @@ class VectorIndex:
                 self._refined = faiss.IndexRefine(self._short.index, self._flat.index)
             else:
                 self._short.find_rows_quickly()  # so that `vector` finds a row
+
+    def without(self, rows: Rows) -> "VectorIndex":
+        """Return the same index, of the same open files, that never finds the (n,) `rows`."""
+        view = copy.copy(self)
+        view._selection = Selection.without(rows, self.rows)
+        view._refine_parameters = lru_cache(view._make_refine_parameters)
+        return view
+
+    def found_of(self, rows: Rows) -> Rows:
+        """Return (n,) rows with -1 for those that a search does not find; -1 stays."""
+        return self._selection.of(rows)
+
+    @property
+    def found_rows(self) -> int:
+        """How many rows a search can find: all but those that `without` left out."""
+        return self._selection.count
 
     @property
     def approximate(self) -> bool:
@@ -112,23 +132,23 @@ class VectorIndex:
         return np.maximum(np.minimum(scores, 1), -1)
 
     def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
-        """Return the min(k, rows) nearest rows of each of (q, dim) unit vectors.
+        """Return the min(k, found_rows) nearest rows of each of (q, dim) unit vectors.
 
         Every row is real and there once: a query whose cells hold too few rows is searched
         exactly. More candidates are taken in proportion for k above 10.
         """
-        k = min(k, self.rows)
+        k = min(k, self.found_rows)
         candidates = self._candidates(k)
         if self._flat is None:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
         if exact or self._short is None:
-            return self._flat.search(queries, k)
+            return self._flat.search(queries, k, self._selection)
         neighbours = self._search_refined(self._flat, queries, k, candidates)
         # The cells visited may hold fewer rows than k. A search promises k: compare every vector,
         # for these queries alone.
         if neighbours.rows.min(initial=0) < 0:
             dry = (neighbours.rows < 0).any(axis=1)
-            again = self._flat.search(queries[dry], k)
+            again = self._flat.search(queries[dry], k, self._selection)
             neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
         return neighbours
 
@@ -150,10 +170,11 @@ class VectorIndex:
         if self._refined is not None:
             # In one call of FAISS: reading so many vectors back to compare them here takes ten
             # times as long as the whole search.
-            parameters = self._refine_parameters(candidates)
-            products, rows = self._refined.search(queries, candidates, params=parameters)
+            taken, parameters = self._refine_parameters(candidates)
+            products, rows = self._refined.search(queries, taken, params=parameters)
+            rows = self._selection.of(rows)
             return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
-        _, rows = self._required_shortlist.search(queries, candidates, self.effort.probes)
+        _, rows = self._shortlisted(queries, candidates, self.effort.probes)
         products = np.zeros(rows.shape, np.float32)
         for query, candidate_rows, into in zip(queries, rows, products, strict=True):
             filled = candidate_rows >= 0
@@ -165,9 +186,31 @@ class VectorIndex:
     def _make_refine_parameters(self, candidates: int) -> Any:
         short = self._required_shortlist
         assert isinstance(short, FaissShortlist)
-        return faiss.IndexRefineSearchParameters(
-            k_factor=1, base_index_params=short.parameters(candidates, self.effort.probes)
-        )
+        taken, selector = self._selecting(candidates)
+        base = short.parameters(taken, self.effort.probes, selector)
+        return taken, faiss.IndexRefineSearchParameters(k_factor=1, base_index_params=base)
+
+    def _selecting(self, candidates: int) -> tuple[int, Any]:
+        """Return how many candidates to take of the shortlist, and the selector that it is given.
+
+        One that cannot select finds rows that are left out, too: more are taken to make up for it.
+        """
+        if self._selection.is_all:
+            return candidates, None
+        if isinstance(self._short, FaissShortlist) and self._short.selects:
+            return candidates, self._selection.selector
+        share = self.rows / max(1, self.found_rows)
+        return min(self.rows, math.ceil(candidates * share * _SURPLUS)), None
+
+    def _shortlisted(self, queries: Vectors, candidates: int, probes: int) -> tuple[Vectors, Rows]:
+        """Return (q, candidates or more) scores and rows; -1 for what is not to be found."""
+        taken, selector = self._selecting(candidates)
+        short = self._required_shortlist
+        if isinstance(short, FaissShortlist):
+            scores, rows = short.search(queries, taken, probes, selector)
+        else:
+            scores, rows = short.search(queries, taken, probes)
+        return scores, self._selection.of(rows)
 
     @property
     def _required_shortlist(self) -> Shortlist:
@@ -177,18 +220,31 @@ class VectorIndex:
 
     def shortlist(self, queries: Vectors, effort: SearchEffort) -> Rows:
         """Return the (q, candidates) rows in the shortlist's own order; -1 where cells ran dry."""
-        _, rows = self._required_shortlist.search(
-            queries, min(effort.candidates, self.rows), effort.probes
-        )
+        wanted = min(effort.candidates, self.found_rows)
+        _, rows = self._shortlisted(queries, wanted, effort.probes)
+        left_out = rows < 0
+        if rows.shape[1] > wanted:
+            rows = np.take_along_axis(rows, kept_first(left_out), axis=1)[:, :wanted]
         return rows
+
+    def search_codes(self, queries: Vectors, k: int) -> Neighbours:
+        """Return the k nearest rows by the shortlist's own scores; -1 where cells ran dry.
+
+        Without a shortlist by the vectors themselves.
+        """
+        k = min(k, self.found_rows)
+        if self._short is None:
+            return self.search(queries, k)
+        scores, rows = self._shortlisted(queries, k, self.effort.probes)
+        return in_order(rows, scores, k, candidates=0)
 
     def _candidates(self, k: int) -> int:
         # They were calibrated for k = 10; recall stays about the same with the same ratio.
         in_proportion = self.effort.candidates * max(1.0, k / CALIBRATION_K)
-        return min(self.rows, max(k, math.ceil(in_proportion)))
+        return min(self.found_rows, max(k, math.ceil(in_proportion)))
 
     def _search_codes(self, queries: Vectors, k: int, effort: SearchEffort) -> Neighbours:
-        scores, rows = self._required_shortlist.search(queries, effort.candidates, effort.probes)
+        scores, rows = self._shortlisted(queries, effort.candidates, effort.probes)
         neighbours = in_order(rows, scores, k, candidates=0)
         dry = (neighbours.rows < 0).any(axis=1)
         if dry.any():
@@ -199,10 +255,10 @@ class VectorIndex:
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells
         if cells:
-            scores, rows = self._required_shortlist.search(queries, k, cells)
+            scores, rows = self._shortlisted(queries, k, cells)
             return in_order(rows, scores, k, candidates=0)
         # A graph may have parts that no walk reaches: many equal vectors make such.
         chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)
         scores = np.concatenate([queries @ self.vectors(rows).T for rows in chunks], axis=1)
-        everything = np.broadcast_to(np.arange(self.rows), scores.shape)
+        everything = self._selection.of(np.tile(np.arange(self.rows), (len(queries), 1)))
         return in_order(everything, scores, k, candidates=0)

@@ -46,10 +46,17 @@ class FaissShortlist:
         """True where the number of candidates decides how far it is walked."""
         return isinstance(self._inner, faiss.IndexHNSW)
 
-    def search(self, queries: Vectors, candidates: int, probes: int) -> tuple[Vectors, Rows]:
+    @property
+    def selects(self) -> bool:
+        """True where a search can be given a selector of the rows that it may find."""
+        return not isinstance(self._inner, faiss.IndexPQ)
+
+    def search(
+        self, queries: Vectors, candidates: int, probes: int, selector: Any = None
+    ) -> tuple[Vectors, Rows]:
         """Return (q, candidates) scores and rows, best first; -1 where cells ran dry."""
         scores, rows = self.index.search(
-            queries, candidates, params=self.parameters(candidates, probes)
+            queries, candidates, params=self.parameters(candidates, probes, selector)
         )
         return scores, rows
 
@@ -63,12 +70,18 @@ class FaissShortlist:
         if isinstance(self._inner, faiss.IndexIVF):
             self._inner.make_direct_map()
 
-    def parameters(self, candidates: int, probes: int) -> Any:
+    def parameters(self, candidates: int, probes: int, selector: Any = None) -> Any:
         """Return FAISS's parameters for one search: they go with the call, not into the index."""
+        selected = {} if selector is None else {"sel": selector}
+        parameters: Any
         if self.cells:
-            parameters = faiss.SearchParametersIVF(nprobe=max(1, min(probes, self.cells)))
+            parameters = faiss.SearchParametersIVF(
+                nprobe=max(1, min(probes, self.cells)), **selected
+            )
         elif self.is_graph:
-            parameters = faiss.SearchParametersHNSW(efSearch=max(16, candidates))
+            parameters = faiss.SearchParametersHNSW(efSearch=max(16, candidates), **selected)
+        elif selected:
+            parameters = faiss.SearchParameters(**selected)
         else:
             return None
         if isinstance(self.index, faiss.IndexPreTransform):

@@ -6,7 +6,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,33 @@ _CHUNK_ROWS = 4_096
 
 
 def write_vectors(
-    vectors: NDArray[np.float16], path: Path, projection: Projection | None = None
+    vectors: NDArray[np.float16] | Iterable[NDArray[np.float32]],
+    path: Path,
+    projection: Projection | None = None,
+    *,
+    dim: int | None = None,
 ) -> None:
     """Write (n, dim) fp16 vectors as the flat index that exact search and re-ranking read.
 
-    With a `projection` the projected vectors are written.
+    With a `projection` the projected vectors are written. `vectors` may be parts of them, one after
+    the other; then `dim` says how many numbers each has.
     """
-    rows, dim = vectors.shape
-    dim = projection.dim if projection else dim
+    if isinstance(vectors, np.ndarray):
+        dim, vectors = vectors.shape[1], _parts(vectors)
+    assert dim is not None
     index = faiss.IndexScalarQuantizer(
-        dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        projection.dim if projection else dim,
+        faiss.ScalarQuantizer.QT_fp16,
+        faiss.METRIC_INNER_PRODUCT,
     )
-    for start in range(0, rows, _CHUNK_ROWS):
-        chunk = vectors[start : start + _CHUNK_ROWS]
-        index.add(projection.apply(chunk) if projection else chunk.astype(np.float32))
+    for part in vectors:
+        index.add(projection.apply(part) if projection else part)
     _write(index, path)
+
+
+def _parts(vectors: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        yield vectors[start : start + _CHUNK_ROWS].astype(np.float32)
 
 
 def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.errors import GalleryError
 from app.gallery import Folders, Gallery
-from app.index import SearchEffort, VectorIndex, recall
+from app.index import recall
 from app.search.galleries import SearchableGallery, searchable
 from app.values import Evaluation
 from app.values.vectors import kept_first
@@ -22,28 +22,41 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Subject:
-    """An open gallery, and the rows that have each label."""
+    """An open gallery, and the rows that have each label: places in the order of the ids."""
 
     gallery: SearchableGallery
+    ids: Rows
     labels: list[tuple[str, ...]]
     rows_of: dict[str, Rows]
     counts: NDArray[np.bool_]
 
     @property
-    def index(self) -> VectorIndex:
-        """Its index."""
-        return self.gallery.index
+    def rows(self) -> int:
+        """How many images it has."""
+        return len(self.ids)
+
+    def search(self, queries: NDArray[np.float32], k: int, *, exact: bool = False) -> Rows:
+        """Return the (q, k) nearest rows."""
+        return self._rows_of(self.gallery.stored.search(queries, k, exact=exact).rows)
+
+    def search_codes(self, queries: NDArray[np.float32], k: int) -> Rows:
+        """Return the (q, k) nearest rows as the index orders them; -1 where there are fewer."""
+        return self._rows_of(self.gallery.stored.search_codes(queries, k).rows)
+
+    def _rows_of(self, ids: Rows) -> Rows:
+        return np.where(ids < 0, -1, np.searchsorted(self.ids, ids))
 
     def queries(self, rows: Rows) -> NDArray[np.float32]:
         """Return the (n, dim) unit vectors of searches by these rows' ids."""
         return np.stack([self._query(int(row)) for row in rows])
 
     def _query(self, row: int) -> NDArray[np.float32]:
-        vector, stored = self.index.vector(row), self.gallery.stored
+        stored, image = self.gallery.stored, int(self.ids[row])
+        vector = stored.vector(image)
         if self.gallery.expansion is None:
             return vector
-        same = stored.ids_of_content(stored.images([row])[0].sha256)
-        return self.gallery.expand_query(vector, [*same, row])
+        same = stored.ids_of_content(stored.images([image])[0].sha256)
+        return self.gallery.expand_query(vector, [*same, image])
 
     def alike(self, row: int) -> NDArray[np.bool_]:
         """Return (rows,) bool: True for the other images that share a label with `row`."""
@@ -74,14 +87,13 @@ def evaluate(
     gallery = Gallery(folders)
     try:
         subject = _subject(gallery, without)
-        index = subject.index
-        k = min(k, index.rows - 1)
-        rows = np.random.default_rng(_SEED).permutation(index.rows)[:sample]
+        k = min(k, subject.rows - 1)
+        rows = np.random.default_rng(_SEED).permutation(subject.rows)[:sample]
         if k < 1:
             return Evaluation(gallery.name, len(rows), k, 1.0, 1.0)
         recalls, precisions = [], []
         for done, block in _blocks(rows):
-            recalls.append(_recalls(index, subject.queries(block), block, k) * len(block))
+            recalls.append(_recalls(subject, subject.queries(block), block, k) * len(block))
             precisions += list(_precisions(subject, block, k))
             on_progress(done, len(rows))
     finally:
@@ -131,47 +143,43 @@ def average_precision(right: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _subject(gallery: Gallery, without: str) -> _Subject:
     manifest = gallery.manifest
-    if gallery.vectors_path is None:
+    if gallery.approximate:
         raise GalleryError(
             f"The vectors of {gallery.name} are not here ({gallery.folders.features}), and "
             f"without them there is no exact search to compare with. Run: {manifest.command} "
             "--force"
         )
-    labels = gallery.labels_by_row()
+    labels, ids = gallery.labels(), gallery.ids()
     rows_of: dict[str, list[int]] = {}
     for row, names in enumerate(labels):
         for name in names:
             rows_of.setdefault(name, []).append(row)
     counts = np.ones(len(labels), bool)
     if without:
-        counts[gallery.ids_of_label(without)] = False
+        counts[np.searchsorted(ids, gallery.ids_of_label(without))] = False
     arrays = {name: np.array(rows, np.int64) for name, rows in rows_of.items()}
-    return _Subject(searchable(gallery), labels, arrays, counts)
+    return _Subject(searchable(gallery), ids, labels, arrays, counts)
 
 
 def _recalls(
-    index: VectorIndex, queries: NDArray[np.float32], rows: Rows, k: int
+    subject: _Subject, queries: NDArray[np.float32], rows: Rows, k: int
 ) -> NDArray[np.float64]:
     """Return recall@k of the shortlist alone and of the search itself."""
-    anything = np.ones(index.rows, bool)
-    truth = others_that_count(index.search(queries, k + 1, exact=True).rows, rows, anything, k)
-    found = others_that_count(index.search(queries, k + 1).rows, rows, anything, k)
-    shortlisted = found
-    if not index.exact_only:
-        shortlist = index.shortlist(queries, SearchEffort(index.effort.probes, k + 1))
-        shortlisted = others_that_count(shortlist, rows, anything, k)
+    anything = np.ones(subject.rows, bool)
+    truth = others_that_count(subject.search(queries, k + 1, exact=True), rows, anything, k)
+    found = others_that_count(subject.search(queries, k + 1), rows, anything, k)
+    shortlisted = others_that_count(subject.search_codes(queries, k + 1), rows, anything, k)
     return np.array([recall(truth, shortlisted), recall(truth, found)])
 
 
 def _precisions(subject: _Subject, rows: Rows, k: int) -> Iterator[tuple[float, float, float]]:
     """Yield for each query that can be judged: precision@k exact, of the index; mean precision."""
-    index = subject.index
     judged = np.array([r for r in rows if subject.counts[r] and subject.alike(r).any()], np.int64)
     if not len(judged):
         return
     queries = subject.queries(judged)
     everything = len(subject.labels)
-    ranked = index.search(queries, everything, exact=True).rows
+    ranked = subject.search(queries, everything, exact=True)
     found = _found_that_count(subject, queries, judged, k)
     for row, whole, first in zip(judged, ranked, found, strict=True):
         alike = subject.alike(int(row))
@@ -190,16 +198,15 @@ def _found_that_count(subject: _Subject, queries: NDArray[np.float32], rows: Row
 
     Those that do not count may come first: k grows until enough others are found.
     """
-    index = subject.index
     first = np.full((len(rows), k), -1, np.int64)
     lacking, depth = np.arange(len(rows)), k + 1
     while len(lacking):
-        found = index.search(queries[lacking], depth).rows
+        found = subject.search(queries[lacking], depth)
         first[lacking] = others_that_count(found, rows[lacking], subject.counts, k)
-        if depth == index.rows:
+        if depth == subject.rows:
             break
         lacking = lacking[(first[lacking] < 0).any(axis=1)]
-        depth = min(4 * depth, index.rows)
+        depth = min(4 * depth, subject.rows)
     return first
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from app.embed import Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
-from app.gallery import Gallery, gallery_names, open_gallery, state_of
-from app.index import Expansion, Projection, SearchEffort, VectorIndex, expanded
+from app.gallery import Gallery, Store, gallery_names, open_gallery, state_of
+from app.index import Expansion, Projection, expanded
 from app.search.model_cache import Models
 from app.sources.datasets.register import DATA_SETS, open_data_set
 from app.values import ImageRecord
@@ -22,16 +22,20 @@ from app.values.gallery import GalleryInfo
 
 @dataclass(frozen=True)
 class SearchableGallery:
-    """An open gallery, its index, and how it changes vectors and queries.
+    """An open gallery, and how it changes vectors and queries.
 
     `since` is when it was opened, in monotonic seconds.
     """
 
     stored: Gallery
-    index: VectorIndex
     projection: Projection | None = None
     expansion: Expansion | None = None
     since: float = field(default_factory=time.monotonic)
+
+    @property
+    def index(self) -> Store:
+        """What is searched."""
+        return self.stored
 
     def was_built_with(self, embedder: Embedder) -> bool:
         """Return whether it was built with this model's weights, precision and preprocessing."""
@@ -80,22 +84,17 @@ class SearchableGallery:
 
 
 def searchable(stored: Gallery) -> SearchableGallery:
-    """Return a stored gallery with its index; GalleryError if the files do not belong together."""
+    """Return a stored gallery to be searched; GalleryError if its projection is another's."""
     manifest, projection_path = stored.manifest, stored.projection_path
-    index = VectorIndex(
-        vectors=stored.vectors_path,
-        shortlist=stored.shortlist_path,
-        effort=SearchEffort(manifest.probes, manifest.candidates),
-    )
     projection = Projection.read(projection_path) if projection_path else None
     dim = projection.dim if projection else manifest.dim
-    if (index.rows, index.dim, dim) != (manifest.images, manifest.dim, manifest.dim):
+    if dim != manifest.dim:
         raise GalleryError(
-            f"The index of {stored.name} does not belong to its database. "
+            f"The projection of {stored.name} does not belong to its vectors. "
             f"Run: {manifest.command} --force"
         )
     expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
-    return SearchableGallery(stored, index, projection, expansion)
+    return SearchableGallery(stored, projection, expansion)
 
 
 class Galleries:
@@ -137,7 +136,7 @@ class Galleries:
             uploads_off=self.uploads_off(gallery),
             pictures_missing=self.pictures_missing(gallery.stored),
             approximate=gallery.index.approximate,
-            disk_bytes=sum(file.bytes for file in manifest.files.values()),
+            disk_bytes=sum(manifest.disk_bytes().values()),
             manifest=manifest,
         )
 
@@ -173,7 +172,7 @@ class Galleries:
             self._open_galleries.pop(name, None)
             files = self._files_of(name)
             try:
-                gallery = self._open_galleries[name] = self._open(name)
+                gallery = self._open_galleries[name] = self._open(name, before=gallery)
             except GalleryError as exc:
                 if exc.__cause__ is None or isinstance(exc.__cause__, AppError):
                     self._refused[name] = files, str(exc)  # else it may pass: it could not be read
@@ -181,8 +180,13 @@ class Galleries:
             self._refused.pop(name, None)
             return gallery
 
-    def _open(self, name: str) -> SearchableGallery:
-        stored = open_gallery(name, features_dir=self._features_dir, indexes_dir=self._indexes_dir)
+    def _open(self, name: str, before: SearchableGallery | None) -> SearchableGallery:
+        stored = open_gallery(
+            name,
+            features_dir=self._features_dir,
+            indexes_dir=self._indexes_dir,
+            before=before.stored if before else None,
+        )
         try:
             return searchable(stored)
         except GalleryError:
@@ -240,7 +244,7 @@ class Galleries:
             )
         return embedder
 
-    def folder_of(self, gallery: Gallery) -> Path | None:
+    def folder_of(self, gallery: Store) -> Path | None:
         """Return the folder that its paths start from; None where it is not known here."""
         manifest = gallery.manifest
         if manifest.source:
@@ -254,7 +258,7 @@ class Galleries:
             self._folders[manifest.data] = known
         return known
 
-    def file_of(self, gallery: Gallery, record: ImageRecord) -> bytes | None:
+    def file_of(self, gallery: Store, record: ImageRecord) -> bytes | None:
         """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
 
         Links do: the build follows them too, and whoever owns the folder has put them there.
@@ -268,7 +272,7 @@ class Galleries:
         except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
             return None
 
-    def pictures_missing(self, gallery: Gallery) -> str:
+    def pictures_missing(self, gallery: Store) -> str:
         """Return how to get the originals that are not here, in a sentence; '' if they are."""
         folder = self.folder_of(gallery)
         if folder is not None and (folder / gallery.images([0])[0].path).is_file():

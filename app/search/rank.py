@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.index import VectorIndex
+from app.gallery import Store
 from app.search.galleries import SearchableGallery
 from app.search.query import QueryVector, Vector
 from app.search.question import SearchRequest
@@ -75,7 +75,7 @@ def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest)
     return replace(ranking, best=best).at_least(request.min_score, request.k)
 
 
-def near_duplicates(index: VectorIndex, ids: Sequence[int]) -> dict[int, int]:
+def near_duplicates(index: Store, ids: Sequence[int]) -> dict[int, int]:
     """Return, by rank, the rank of a better result that an image nearly equals.
 
     Nothing where the vectors are not here: many images share a code.
@@ -106,7 +106,7 @@ def hits_of(gallery: SearchableGallery, query: QueryVector, ranking: Ranking) ->
     )
 
 
-def _nearest(index: VectorIndex, vector: Vector, k: int, *, exact: bool) -> Ranking:
+def _nearest(index: Store, vector: Vector, k: int, *, exact: bool) -> Ranking:
     """Return the k nearest; an exact search searches the index too, to mark what it misses."""
     neighbours = index.search(vector[None], k, exact=exact)
     scores = dict(zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True))
@@ -118,14 +118,14 @@ def _nearest(index: VectorIndex, vector: Vector, k: int, *, exact: bool) -> Rank
     return Ranking(scores, missed, exact=True, candidates=index.rows)
 
 
-def _nearest_among(index: VectorIndex, vector: Vector, k: int, among: Sequence[int]) -> Ranking:
+def _nearest_among(index: Store, vector: Vector, k: int, among: Sequence[int]) -> Ranking:
     """Return the k nearest of some images; each is compared."""
     neighbours = index.search_among(vector, k, np.array(among, np.int64))
     scores = dict(zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True))
     return Ranking(scores, frozenset(), exact=not index.approximate, candidates=len(among))
 
 
-def _best(index: VectorIndex, query: QueryVector, *, without_own: bool) -> float | None:
+def _best(index: Store, query: QueryVector, *, without_own: bool) -> float | None:
     """Return the highest cosine in the whole gallery, found through the index."""
     k = 1 + len(query.own) if without_own else 1
     neighbours = index.search(query.vector[None], k)

@@ -137,9 +137,14 @@ class SearchService:
         self._galleries.warm_up()
 
     def vectors(self, gallery: str) -> NDArray[np.float32]:
-        """Return the (images, dim) vectors of a gallery, as stored, in the order of the rows."""
-        index = self._galleries.open(gallery).index
-        return index.vectors(np.arange(index.rows))
+        """Return the (images, dim) vectors of a gallery, as stored, in the order of `ids`."""
+        stored = self._galleries.open(gallery).stored
+        return stored.vectors(stored.ids())
+
+    def ids(self, gallery: str) -> list[int]:
+        """Return the ids of all images of a gallery, ascending."""
+        ids: list[int] = self._galleries.open(gallery).stored.ids().tolist()
+        return ids
 
     def projected(self, gallery: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, dim) vectors of a gallery for (n, model_dim) unit vectors of its model.

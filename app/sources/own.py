@@ -19,6 +19,7 @@ class OwnFolder:
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self.folder = folder
+        self.folders: tuple[Path, ...] = (folder,)
         if not is_folder(folder):
             state = "is not a folder" if folder.exists() else "does not exist"
             raise DatasetError(f"{folder} {state}: name a folder that holds images.")
@@ -72,6 +73,7 @@ class Listed:
     def __init__(self, name: str, folder: Path, pictures: Sequence[Picture]) -> None:
         self.name = name
         self.folder = folder
+        self.folders: tuple[Path, ...] = (folder,)
         self._pictures = list(pictures)
 
     def pictures(self) -> list[Picture]:

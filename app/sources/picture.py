@@ -27,6 +27,9 @@ class Picture:
     # Not in the text that a build's recipe is made of, so that older drafts of folders still match.
     key: str = field(default="", repr=False)
     missing: str = field(default="", repr=False)
+    source: int = field(default=0, repr=False)
+    size: int = field(default=-1, repr=False)
+    mtime_ns: int = field(default=0, repr=False)
 
 
 class Layout(Protocol):
@@ -34,6 +37,10 @@ class Layout(Protocol):
 
     name: str
     folder: Path
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that the pictures lie in; `folder` is the first."""
 
     def pictures(self) -> list[Picture]:
         """Return every image of `folder` in a fixed order, so that rows never move.

@@ -138,9 +138,10 @@ class VectorOptions:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of a gallery: `id` is its row, `path` is relative to its data set's folder.
+    """One image of a gallery: `id` is its own for good, `path` is relative to its folder.
 
-    `key` is the name that a list of pictures gave it (a CSV's own id), '' where there was none.
+    `key` is the name that a list of pictures gave it (a CSV's own id), '' where there was none;
+    `source` which of the gallery's folders it lies in, -1 for a picture that was added by itself.
     """
 
     id: int
@@ -151,19 +152,21 @@ class ImageRecord:
     bytes: int
     labels: tuple[str, ...] = ()
     key: str = ""
+    source: int = 0
 
     @property
     def public_id(self) -> int | str:
-        """The id that every door shows: its key, or its row where it has none."""
+        """The id that every door shows: its key, or its own where it has none."""
         return self.key or self.id
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that a build could not read, and the reason in one sentence."""
+    """A file that a build could not read, the reason in one sentence, and its folder's number."""
 
     path: str
     reason: str
+    source: int = 0
 
 
 def _means(description: str) -> dict[str, str]:

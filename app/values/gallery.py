@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 REQUEST_KEYS = (
-    *("data", "images", "csv", "parquet", "webdataset", "embeddings"),  # the source: one of these
+    # the source: one of these
+    *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
+    "exclude",
     *("name", "model", "index", "pca", "expand", "alpha", "limit", "pictures"),
     *("id_column", "url_column", "delimiter", "encoding", "label_column"),
 )
@@ -24,12 +26,13 @@ def request_of(**options: object) -> dict[str, Any]:
     given = {key: options[key] for key in REQUEST_KEYS if options.get(key) not in (None, "", ())}
     if unknown := options.keys() - set(REQUEST_KEYS):
         raise TypeError(f"create_index.py has no options {unknown}")
-    return {
-        key: str(value.resolve())
-        if isinstance(value, Path)
-        else (list(value) if isinstance(value, tuple) else value)
-        for key, value in given.items()
-    }
+    return {key: _kept(value) for key, value in given.items()}
+
+
+def _kept(value: object) -> Any:
+    if isinstance(value, tuple):
+        return [_kept(each) for each in value]
+    return str(value.resolve()) if isinstance(value, Path) else value
 
 
 def command_for(request: Mapping[str, Any]) -> str:
@@ -48,7 +51,7 @@ def command_for(request: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file beside a gallery's database: its name, its size in bytes and its SHA-256 in hex."""
+    """A file of a gallery: its name, its size in bytes and its SHA-256 in hex."""
 
     name: str
     bytes: int
@@ -56,15 +59,36 @@ class StoredFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Images that were put into a gallery together: their files, and how well their index finds.
+
+    `first_id` is the id of the first row where the ids go on from it without a gap, and else None.
+    """
+
+    name: str
+    rows: int
+    files: dict[str, StoredFile]
+    first_id: int | None = None
+    index: str = "Flat"
+    probes: int = 0
+    candidates: int = 0
+    recall_raw: float = 1.0
+    recall_reranked: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class GalleryFacts:
     """The part of a manifest that every door shows; each default means that it is not known.
 
-    `floor` is the score that 95 % of the images reach with another one. `pca`, `expand` and `alpha`
-    are those of VectorOptions, 0 where nothing is done.
+    `floor` is the score that 95 % of the images reach with another one, `sources` the folders that
+    its pictures lie in, `changed` when it was last added to or taken from. `pca`, `expand` and
+    `alpha` are those of VectorOptions, 0 where nothing is done.
     """
 
     images: int = 0
+    title: str = ""
     data: str = ""
+    sources: tuple[str, ...] = ()
     model: str = ""
     dim: int = 0
     index: str = ""
@@ -73,6 +97,7 @@ class GalleryFacts:
     recall_raw: float = 0.0
     recall_reranked: float = 0.0
     created: str = ""
+    changed: str = ""
     skipped: int = 0
     floor: float | None = None
     pca: int = 0
@@ -93,6 +118,9 @@ class GalleryFacts:
             ("recall@10", recall),
             ("built", self.created),
         ]
+        if self.changed:
+            shown.append(("changed", self.changed))
+        shown += [("folder", folder) for folder in self.sources]
         if self.expand:
             added = f"with their {self.expand} nearest images added, alpha {self.alpha:g}"
             shown.append(("queries", added))
@@ -105,21 +133,37 @@ class GalleryFacts:
 class Manifest(GalleryFacts):
     """Everything a query must agree with, and what was measured when the gallery was built.
 
-    `request` holds the options of `create_index.py` that built it, as `request_of` makes them;
+    Of two segments that hold an image of the same id, the later one has it. `next_id` is the id of
+    the next image, `generation` the number of the last change. `request` holds the options of
+    `create_index.py` that built it, as `request_of` makes them;
     `precision` is what the network calculated in.
     """
 
     name: str
-    source: str
     weights_sha256: str
     preprocessing: dict[str, Any]
     index_asked: str
     recall_queries: int
     versions: dict[str, str]
+    segments: tuple[Segment, ...] = ()
+    next_id: int = 0
     files: dict[str, StoredFile] = field(default_factory=dict)
     generation: int = 1
     request: dict[str, Any] = field(default_factory=dict)
     precision: str = "f32"
+
+    @property
+    def source(self) -> str:
+        """The first of the folders that its pictures lie in, '' for a published data set's."""
+        return self.sources[0] if self.sources else ""
+
+    def disk_bytes(self) -> dict[str, int]:
+        """Return the bytes of its files by kind: vectors, shortlist, items, thumbnails."""
+        sizes: dict[str, int] = {}
+        for files in (self.files, *(segment.files for segment in self.segments)):
+            for kind, file in files.items():
+                sizes[kind] = sizes.get(kind, 0) + file.bytes
+        return sizes
 
     @property
     def command(self) -> str:

@@ -70,7 +70,7 @@ def read_labelled(
     )
     try:
         model = _model_of(gallery.manifest)
-        records = service.images(name, range(gallery.manifest.images))
+        records = service.images(name, service.ids(name))
         labels = first_labels(records)
         if without and without not in labels:
             gallery.ids_of_label(without)  # raises NotFoundError that names a similar label
@@ -174,7 +174,7 @@ def _model_of(manifest: Manifest) -> Model:
 
 
 def _check_vectors(gallery: Gallery) -> None:
-    if gallery.vectors_path is None:
+    if gallery.approximate:
         raise GalleryError(
             f"The vectors of {gallery.name} are not here ({gallery.folders.features}), and "
             f"training starts from them. Run: {gallery.manifest.command} --force"

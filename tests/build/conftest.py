@@ -13,7 +13,6 @@ from app.build.build import BuildReport, build_gallery
 from app.embed import Embedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.gallery import Gallery
-from app.index import SearchEffort, VectorIndex
 from app.sources.own import open_folder
 from app.values import ImageRecord
 from tests.conftest import Home, encoded, fill, picture
@@ -72,28 +71,18 @@ class Content:
     skipped: int
 
 
-def open_index(gallery: Gallery) -> VectorIndex:
-    manifest = gallery.manifest
-    return VectorIndex(
-        vectors=gallery.vectors_path,
-        shortlist=gallery.shortlist_path,
-        effort=SearchEffort(manifest.probes, manifest.candidates),
-    )
-
-
 def content(home: Home, name: str = "mine") -> Content:
     gallery = Gallery(home.folders(name))
     manifest = gallery.manifest
-    rows = np.arange(manifest.images)
-    index = open_index(gallery)
-    vectors = index.vectors(rows)
+    rows = gallery.ids()
+    vectors = gallery.vectors(rows)
     try:
         return Content(
             gallery.images(rows.tolist()),
-            gallery.labels_by_row(),
+            gallery.labels(),
             [gallery.thumbnail(row) for row in rows.tolist()],
             vectors.tobytes(),
-            index.search(vectors[:10], 20).rows.tolist(),
+            gallery.search(vectors[:10], 20).rows.tolist(),
             (
                 manifest.index,
                 manifest.probes,
@@ -109,9 +98,12 @@ def content(home: Home, name: str = "mine") -> Content:
 
 def done_in_draft(home: Home, name: str = "mine") -> int:
     """Return how many pictures the draft of a build has kept."""
-    database = sqlite3.connect(home.folders(name).indexes / "building" / "gallery.db")
+    database = sqlite3.connect(home.folders(name).indexes / "building" / "draft.db")
     try:
-        return int(database.execute("SELECT pictures FROM progress").fetchone()[0])
+        tables = ("image", "skipped")
+        return sum(
+            database.execute(f"SELECT count(*) FROM {each}").fetchone()[0] for each in tables
+        )
     finally:
         database.close()
 

@@ -18,8 +18,7 @@ from app.build.transfer.places import (
     Exported,
 )
 from app.errors import GalleryError, StorageError, UsageError
-from app.gallery import Gallery, open_gallery
-from app.index import SearchEffort, VectorIndex
+from app.gallery import Store, open_gallery
 from app.sources.folder import check_free_space, is_empty, new_folder
 from app.values import ImageRecord
 from app.values.files import sha256_of
@@ -76,26 +75,25 @@ def _check_new(folder: Path) -> None:
 
 
 def _export(
-    gallery: Gallery,
+    gallery: Store,
     folder: Path,
     dtype: np.dtype[np.float16 | np.float32],
     on_progress: Callable[[str, int, int], None],
 ) -> ExportReport:
-    manifest, vectors = gallery.manifest, gallery.vectors_path
-    if vectors is None:
+    manifest = gallery.manifest
+    if gallery.approximate:
         raise GalleryError(
             f"The vectors of {gallery.name} are not here (features/{gallery.name}): "
             "copy them to this machine first."
         )
-    thumbnails = manifest.files["thumbnails"].bytes
+    thumbnails = manifest.disk_bytes()["thumbnails"]
     row_bytes = manifest.dim * dtype.itemsize + _METADATA_BYTES
     check_free_space(folder, manifest.images * row_bytes + thumbnails)
-    index = VectorIndex(vectors=vectors, shortlist=None, effort=SearchEffort(1, 1))
     with new_folder(folder) as made:
         names = [pattern.format(0) for pattern in (VECTORS, METADATA, THUMBNAILS)]
         for written in names:
             (made / written).parent.mkdir()
-        _write_vectors(index, made / names[0], dtype, on_progress)
+        _write_vectors(gallery, made / names[0], dtype, on_progress)
         _write_metadata(gallery, made / names[1])
         _write_thumbnails(gallery, made / names[2])
         if gallery.projection_path is not None:
@@ -109,25 +107,27 @@ def _export(
 
 
 def _without_paths(manifest: Manifest) -> Manifest:
-    """Return a manifest without the paths of this machine."""
-    return replace(manifest, request={}, source=manifest.source and ELSEWHERE)
+    """Return a manifest without the paths and files of this machine."""
+    sources = (ELSEWHERE,) if manifest.sources else ()
+    return replace(manifest, request={}, sources=sources, segments=(), files={}, next_id=0)
 
 
 def _write_vectors(
-    index: VectorIndex,
+    gallery: Store,
     path: Path,
     dtype: np.dtype[np.float16 | np.float32],
     on_progress: Callable[[str, int, int], None],
 ) -> None:
-    array = np.lib.format.open_memmap(path, "w+", dtype, (index.rows, index.dim))
-    for rows in _chunks(index.rows):
-        on_progress("export", rows.start, index.rows)
-        array[rows.start : rows.stop] = index.vectors(np.arange(rows.start, rows.stop))
+    ids = gallery.ids()
+    array = np.lib.format.open_memmap(path, "w+", dtype, (gallery.rows, gallery.dim))
+    for rows in _chunks(gallery.rows):
+        on_progress("export", rows.start, gallery.rows)
+        array[rows.start : rows.stop] = gallery.vectors(ids[rows.start : rows.stop])
     array.flush()
-    on_progress("export", index.rows, index.rows)
+    on_progress("export", gallery.rows, gallery.rows)
 
 
-def _write_metadata(gallery: Gallery, path: Path) -> None:
+def _write_metadata(gallery: Store, path: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
@@ -144,8 +144,8 @@ def _write_metadata(gallery: Gallery, path: Path) -> None:
         ]
     )
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        for rows in _chunks(gallery.manifest.images):
-            records = [_metadata_of(record) for record in gallery.images(rows)]
+        for ids in _chunks_of(gallery):
+            records = [_metadata_of(record) for record in gallery.images(ids)]
             writer.write_table(pyarrow.Table.from_pylist(records, schema))
 
 
@@ -162,16 +162,21 @@ def _metadata_of(record: ImageRecord) -> dict[str, object]:
     }
 
 
-def _write_thumbnails(gallery: Gallery, path: Path) -> None:
+def _write_thumbnails(gallery: Store, path: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
     schema = pyarrow.schema([("webp", pyarrow.binary())])
     # WebP cannot be packed any smaller.
     with pyarrow.parquet.ParquetWriter(path, schema, compression="none") as writer:
-        for rows in _chunks(gallery.manifest.images):
-            pictures = [gallery.thumbnail(row) for row in rows]
+        for ids in _chunks_of(gallery):
+            pictures = [gallery.thumbnail(image) for image in ids]
             writer.write_table(pyarrow.table([pyarrow.array(pictures, pyarrow.binary())], schema))
+
+
+def _chunks_of(gallery: Store) -> Iterator[list[int]]:
+    for rows in _chunks(gallery.rows):
+        yield gallery.ids()[rows.start : rows.stop].tolist()
 
 
 def _chunks(rows: int) -> Iterator[range]:

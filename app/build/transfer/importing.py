@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.build import BuildReport
-from app.build.commit import Origin, check_room, finish_gallery, made_by_model
+from app.build.commit import Material, Origin, check_room, finish_gallery, made_by_model
+from app.build.embedding import Kept
 from app.build.transfer.parts import Part, parts_of
 from app.build.transfer.places import PROJECTION, Exported, read_exported
 from app.embed import Embedder, Model, model_named
@@ -113,9 +114,17 @@ def import_embeddings(
         if blank:
             note = f"of {blank} of the {rows} images no picture was found: a grey card is shown"
             origin = replace(origin, notes=(*origin.notes, note))
-        skipped = tuple(draft.skipped())
+        skipped = tuple(exported.skipped) if exported else ()
+        kept = [Kept(record, row=row) for row, record in enumerate(draft.records())]
         manifest = finish_gallery(
-            draft, origin, index=index, dim=dim, options=options, on_progress=on_progress
+            Material(draft),
+            kept,
+            origin,
+            skipped=skipped,
+            index=index,
+            dim=dim,
+            options=options,
+            on_progress=on_progress,
         )
     except BaseException:
         draft.discard()
@@ -165,14 +174,15 @@ def _origin(
         made_by["notes"] = (note,)
     # Where an exported gallery's pictures were is another machine's matter, and could be any
     # folder of this one: who imports says where they are.
+    sources: tuple[str, ...] = ()
     published = known is not None and not known.source and known.data in DATA_SETS
     if published and known is not None and request.pictures is None:
-        data, source = known.data, ""
+        data = known.data
     else:
-        data, source = request.name, str((request.pictures or request.folder).resolve())
+        data, sources = request.name, (str((request.pictures or request.folder).resolve()),)
     projection = _projection(request.folder, known) if known and known.pca else None
     return Origin(
-        data=data, source=source, request=request.kept(), projection=projection, **made_by
+        data=data, sources=sources, request=request.kept(), projection=projection, **made_by
     )
 
 

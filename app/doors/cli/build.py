@@ -222,7 +222,7 @@ def _print_report(report: "BuildReport") -> None:
     for note in manifest.notes:
         output.print_line(f"Note: {note}.")
     sizes = ", ".join(
-        f"{kind} {file.bytes / 1e6:.1f} MB" for kind, file in sorted(manifest.files.items())
+        f"{kind} {size / 1e6:.1f} MB" for kind, size in sorted(manifest.disk_bytes().items())
     )
     rate = f", {report.images_per_second:.1f} images/s" if report.seconds_embedding else ""
     output.print_line(

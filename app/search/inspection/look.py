@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import DecodeError
-from app.gallery import Gallery, open_gallery
+from app.gallery import Store, open_gallery
 from app.images import decode, encode, formats
-from app.index import SearchEffort, VectorIndex
 from app.sources.own import open_folder
 from app.sources.picture import Picture
 from app.values import Skipped
@@ -128,11 +127,11 @@ def _look(folder: Path, picture: Picture) -> Look | Skipped:
     )
 
 
-def _looks_of(gallery: Gallery, on_progress: OnProgress) -> Iterator[Look]:
-    rows = gallery.manifest.images
+def _looks_of(gallery: Store, on_progress: OnProgress) -> Iterator[Look]:
+    rows, ids = gallery.rows, gallery.ids()
     for start in range(0, rows, _CHUNK_ROWS):
         on_progress("look", start, rows)
-        for record in gallery.images(range(start, min(rows, start + _CHUNK_ROWS))):
+        for record in gallery.images(ids[start : start + _CHUNK_ROWS].tolist()):
             yield Look(
                 record.path,
                 _format_by_name(record.path),
@@ -175,30 +174,27 @@ def _colours(image: NDArray[np.uint8]) -> tuple[tuple[int, int, int], bool]:
 
 
 def _near(
-    gallery: Gallery, looks: Sequence[Look], on_progress: OnProgress
+    gallery: Store, looks: Sequence[Look], on_progress: OnProgress
 ) -> tuple[Pair, ...] | None:
     """Return the pairs that nearly equal each other, best first; None without the vectors."""
-    vectors = gallery.vectors_path
-    if vectors is None:
+    if gallery.approximate:
         return None
-    manifest = gallery.manifest
-    index = VectorIndex(
-        vectors=vectors,
-        shortlist=gallery.shortlist_path,
-        effort=SearchEffort(manifest.probes, manifest.candidates),
-    )
-    pairs = {}
-    for start in range(0, index.rows, _CHUNK_ROWS):
-        on_progress("compare", start, index.rows)
-        rows = np.arange(start, min(index.rows, start + _CHUNK_ROWS))
-        neighbours = index.search(index.vectors(rows), _NEIGHBOURS)
+    ids, pairs = gallery.ids(), {}
+    for start in range(0, gallery.rows, _CHUNK_ROWS):
+        on_progress("compare", start, gallery.rows)
+        part = ids[start : start + _CHUNK_ROWS]
+        neighbours = gallery.search(gallery.vectors(part), _NEIGHBOURS)
+        found = np.searchsorted(ids, neighbours.rows)  # the places of the looks
         for row, others, scores in zip(
-            rows.tolist(), neighbours.rows.tolist(), neighbours.scores.tolist(), strict=True
+            range(start, start + len(part)),
+            found.tolist(),
+            neighbours.scores.tolist(),
+            strict=True,
         ):
             for other, score in zip(others, scores, strict=True):
                 same = looks[row].sha256 and looks[row].sha256 == looks[other].sha256
                 if other != row and score >= _NEARLY_EQUAL and not same:
                     pairs[min(row, other), max(row, other)] = score
-    on_progress("compare", index.rows, index.rows)
+    on_progress("compare", gallery.rows, gallery.rows)
     best = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(Pair(looks[one].path, looks[other].path, score) for (one, other), score in best)

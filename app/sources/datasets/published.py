@@ -135,6 +135,11 @@ class PublishedDataSet(ABC):
     @abstractmethod
     def __init__(self, home: Path) -> None: ...
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that the pictures lie in; `folder` is the first."""
+        return (self.folder,)
+
     @abstractmethod
     def pictures(self) -> list[Picture]:
         """Every image in the order of the paths; DatasetError if a label cannot be read."""

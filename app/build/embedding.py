@@ -1,0 +1,259 @@
+"""Pictures → vectors, records and thumbnails, many at once, kept in a draft as they come."""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embed import Embedder
+from app.errors import DecodeError
+from app.gallery import Draft, Gallery, Place, Stamp
+from app.images import decode, encode
+from app.sources.picture import Layout, Picture
+from app.values import ImageRecord, Skipped
+
+PROGRESS_EVERY_SECONDS = 0.1
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image of a gallery to come, and where its vector is.
+
+    It is in a `row` of the draft, or else that of an `image` that the gallery has already. The
+    record's id is given later.
+    """
+
+    record: ImageRecord
+    row: int | None = None
+    image: int | None = None
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What became of pictures: those that can be used, in their order, and the others.
+
+    `embedded` is how many were decoded in this run, for the network or in vain; `unreadable` how many
+    files that were listed could not be opened.
+    """
+
+    kept: list[Kept]
+    skipped: list[Skipped]
+    embedded: int
+    unreadable: int
+
+
+def stamped(pictures: Iterable[Picture], folders: Sequence[Path]) -> Iterator[Picture]:
+    """Yield the pictures with the size and time of their files, as far as those can be had."""
+    for picture in pictures:
+        if picture.size < 0 and not picture.missing:
+            try:
+                facts = (folders[picture.source] / picture.path).stat()
+            except (OSError, ValueError):  # reading it says why
+                yield picture
+                continue
+            picture = replace(picture, size=facts.st_size, mtime_ns=facts.st_mtime_ns)
+        yield picture
+
+
+def embed_pictures(
+    pictures: Sequence[Picture],
+    layout: Layout,
+    embedder: Embedder,
+    draft: Draft,
+    *,
+    known: Gallery | None = None,
+    workers: int,
+    on_progress: OnProgress,
+) -> Embedding:
+    """Embed the stamped `pictures` that the draft does not have yet; keep them in it.
+
+    A picture whose content the draft or the gallery `known`, of the same model, has is not embedded
+    again. Stopped at any moment, what is done stays in the draft.
+    """
+    drafted = draft.entries()
+    failed = draft.skipped_stamps()
+    kept: dict[Place, Kept] = {}
+    rest, settled = [], []
+    for picture in pictures:
+        place = _place_of(picture)
+        entry = drafted.get(place)
+        if entry is not None and not picture.missing and entry.stamp == _stamp_of(picture):
+            kept[place] = Kept(_named(entry.record, picture), row=entry.row)
+        elif picture.size >= 0 and failed.get(place) == _stamp_of(picture):
+            settled.append(place)
+        else:
+            rest.append(picture)
+    draft.forget_skipped(failed.keys() - set(settled))
+    content = _Content(known)
+    for entry in drafted.values():
+        content.rows[entry.record.sha256] = Kept(entry.record, row=entry.row)
+    work = _Work(layout.folders, embedder, content)
+    done, unreadable, embedded = len(pictures) - len(rest), 0, 0
+    on_progress("embed", done, len(pictures))
+    reported = time.perf_counter()
+    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
+        batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
+
+        def submit(batch: Sequence[Picture]) -> "Future[_Batch]":
+            return pool.submit(work.embed, batch)
+
+        # Closed before the pool is: after Ctrl-C the batches that wait are not embedded any more.
+        with closing(_in_order(batches, submit, ahead=2 * workers)) as results:
+            for result in results:
+                first = draft.rows
+                draft.add(
+                    result.images,
+                    result.thumbnails,
+                    result.vectors,
+                    result.skipped,
+                    stamps=result.stamps,
+                )
+                for row, record in enumerate(result.images, first):
+                    kept[record.source, record.path] = Kept(record, row=row)
+                    content.rows[record.sha256] = Kept(record, row=row)
+                kept |= {(each.record.source, each.record.path): each for each in result.copies}
+                done += result.pictures
+                unreadable += result.unreadable
+                embedded += result.pictures - len(result.copies)
+                if time.perf_counter() - reported > PROGRESS_EVERY_SECONDS:
+                    reported = time.perf_counter()
+                    on_progress("embed", done, len(pictures))
+    on_progress("embed", done, len(pictures))
+    ordered = [kept[place] for place in map(_place_of, pictures) if place in kept]
+    return Embedding(ordered, draft.skipped(), embedded, unreadable)
+
+
+@dataclass
+class _Content:
+    """Contents whose vectors are there already: in a gallery, and in rows of the draft."""
+
+    gallery: Gallery | None
+    rows: dict[str, Kept] = field(default_factory=dict)
+
+    def find(self, record: ImageRecord) -> Kept | None:
+        """Return `record` with the size and vector of an image of the same content; or None."""
+        known = self.rows.get(record.sha256)
+        if known is None and self.gallery is not None:
+            for image in self.gallery.ids_of_content(record.sha256)[:1]:
+                known = Kept(self.gallery.images([image])[0], image=image)
+        if known is None:
+            return None
+        width, height = known.record.width, known.record.height
+        return replace(known, record=replace(record, width=width, height=height))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    images: list[ImageRecord]
+    thumbnails: list[bytes]
+    vectors: NDArray[np.float32]
+    skipped: list[Skipped]
+    copies: list[Kept]
+    stamps: Mapping[Place, Stamp]
+    pictures: int
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker needs: it takes a whole batch from file to vector.
+
+    So a picture never waits for another thread.
+    """
+
+    folders: Sequence[Path]
+    embedder: Embedder
+    content: _Content
+
+    def embed(self, pictures: Sequence[Picture]) -> _Batch:
+        images, thumbnails, inputs, skipped, copies = [], [], [], [], []
+        stamps: dict[Place, Stamp] = {}
+        unreadable = 0
+        for picture in pictures:
+            if picture.missing:
+                skipped.append(_skip(picture, picture.missing))
+                continue
+            try:
+                picture.path.encode()
+                data = (self.folders[picture.source] / picture.path).read_bytes()
+                record = _record(picture, data)
+                if copy := self.content.find(record):
+                    copies.append(copy)
+                    continue
+                # The network never needs more pixels; the query is prepared alike.
+                image, (width, height) = decode.decode_and_measure(
+                    data, min_side=self.embedder.decoded_side
+                )
+            except UnicodeEncodeError:
+                skipped.append(_skip(picture, "Its name is not valid UTF-8: rename it."))
+                continue
+            except OSError as exc:
+                skipped.append(_skip(picture, f"It cannot be read: {exc.strerror}."))
+                unreadable += 1
+                continue
+            except DecodeError as exc:
+                skipped.append(_skip(picture, str(exc)))
+                stamps[_place_of(picture)] = _stamp_of(picture)
+                continue
+            inputs.append(self.embedder.prepare(image))
+            thumbnails.append(encode.thumbnail(image))
+            images.append(replace(record, width=width, height=height))
+            stamps[_place_of(picture)] = _stamp_of(picture)
+        vectors = self.embedder.embed_prepared(inputs)
+        return _Batch(
+            images, thumbnails, vectors, skipped, copies, stamps, len(pictures), unreadable
+        )
+
+
+def _in_order(
+    batches: Sequence[Sequence[Picture]],
+    submit: "Callable[[Sequence[Picture]], Future[_Batch]]",
+    *,
+    ahead: int,
+) -> Generator[_Batch, None, None]:
+    """Yield the results in the order of the batches, with `ahead` of them under way."""
+    waiting: deque[Future[_Batch]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(submit(batch))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _record(picture: Picture, data: bytes) -> ImageRecord:
+    digest = hashlib.sha256(data).hexdigest()
+    return _named(ImageRecord(-1, picture.path, digest, 0, 0, len(data)), picture)
+
+
+def _named(record: ImageRecord, picture: Picture) -> ImageRecord:
+    """Return a record with what the list of pictures says of it."""
+    return replace(record, id=-1, labels=picture.labels, key=picture.key, source=picture.source)
+
+
+def _place_of(picture: Picture) -> Place:
+    return picture.source, picture.path
+
+
+def _stamp_of(picture: Picture) -> Stamp:
+    return picture.size, picture.mtime_ns
+
+
+def _skip(picture: Picture, reason: str) -> Skipped:
+    """Return a skipped picture; a list's file names say nothing, so the id is named too."""
+    readable = picture.path.encode(errors="backslashreplace").decode()
+    reason = f"Its id is {picture.key!r}. {reason}" if picture.key else reason
+    return Skipped(readable, reason, picture.source)

@@ -1,0 +1,217 @@
+"""The items of one segment in SQLite: written once, then only read."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.gallery import files
+from app.values import ImageRecord, Skipped
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE image (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL, path TEXT NOT NULL, sha256 BLOB NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, bytes INTEGER NOT NULL
+);
+CREATE TABLE label (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE image_label (
+    image INTEGER NOT NULL REFERENCES image, label INTEGER NOT NULL REFERENCES label,
+    PRIMARY KEY (image, label)
+) WITHOUT ROWID;
+CREATE TABLE image_key (image INTEGER PRIMARY KEY REFERENCES image, key TEXT NOT NULL UNIQUE);
+"""
+# Made once all rows are there, which takes half the time.
+_INDEXES = """
+CREATE INDEX image_by_content ON image (sha256);
+CREATE INDEX image_by_label ON image_label (label);
+"""
+# Small pages: a thumbnail of 3 KB would leave a quarter of a page of 4 KB empty.
+_THUMBNAIL_TABLE = """
+PRAGMA page_size = 1024;
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL);
+"""
+_T = TypeVar("_T")
+_AT_ONCE = 10_000  # of the 32766 question marks that SQLite takes
+
+
+def write_items(path: Path, records: Iterable[ImageRecord]) -> list[int]:
+    """Write the items of a new segment to `path` and return their ids, which must ascend."""
+    ids: list[int] = []
+    with files.new_database(path, _TABLES) as database:
+        for batch in in_parts(records, _AT_ONCE):
+            _insert(database, batch)
+            ids += [record.id for record in batch]
+        database.executescript(_INDEXES)
+    return ids
+
+
+def write_thumbnails(path: Path, thumbnails: Iterable[tuple[int, bytes]]) -> None:
+    """Write (id, WebP) pairs of a new segment to `path`."""
+    with files.new_database(path, _THUMBNAIL_TABLE) as database:
+        database.executemany("INSERT INTO thumbnail VALUES (?, ?)", thumbnails)
+
+
+def in_parts(values: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
+    """Yield the values in tuples of `size`, the last perhaps shorter."""
+    left = iter(values)
+    while part := tuple(islice(left, size)):
+        yield part
+
+
+def _insert(database: sqlite3.Connection, records: Sequence[ImageRecord]) -> None:
+    database.executemany(
+        "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (i.id, i.source, i.path, bytes.fromhex(i.sha256), i.width, i.height, i.bytes)
+            for i in records
+        ],
+    )
+    labels = [(record.id, name) for record in records for name in record.labels]
+    database.executemany(
+        "INSERT OR IGNORE INTO label (name) VALUES (?)", [(name,) for _, name in labels]
+    )
+    database.executemany("INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", labels)
+    keys = [(record.id, record.key) for record in records if record.key]
+    database.executemany("INSERT INTO image_key VALUES (?, ?)", keys)
+
+
+class Items:
+    """The open items and thumbnails of a segment. For many threads."""
+
+    def __init__(self, items: Path, thumbnails: Path, *, mend: str) -> None:
+        """Open both; GalleryError, ending with `mend`, if one is missing or no database."""
+        self._lock = threading.Lock()
+        self._items = files.open_read_only(items, mend=mend)
+        try:
+            self._thumbnails = files.open_read_only(thumbnails, mend=mend)
+        except BaseException:
+            self._items.close()
+            raise
+        tables = {name for (name,) in self._all("SELECT name FROM sqlite_master")}
+        columns = {row[1] for row in self._all("PRAGMA table_info(image)")}
+        self._key_table = "image_key" in tables  # format 1 made it for the first key
+        self.has_keys = self._key_table and bool(self._all("SELECT 1 FROM image_key LIMIT 1"))
+        self._source = "source" if "source" in columns else "0"
+        self._skipped = "skipped" in tables
+
+    def close(self) -> None:
+        """Close both databases."""
+        with self._lock:
+            self._items.close()
+            self._thumbnails.close()
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return all ids, ascending: row i is that of the i-th."""
+        rows = self._all("SELECT id FROM image ORDER BY id")
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
+        """Return the images of these ids by id; an id that is not here is left out."""
+        records: dict[int, ImageRecord] = {}
+        for batch in in_parts(ids, _AT_ONCE):
+            records |= self._images(batch)
+        return records
+
+    def _images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
+        marks = ",".join("?" * len(ids))
+        rows = self._all(
+            f"SELECT id, path, sha256, width, height, bytes, {self._source} FROM image "
+            f"WHERE id IN ({marks})",  # only question marks are put in
+            ids,
+        )
+        names = self._all(
+            "SELECT image, name FROM image_label JOIN label ON label.id = label "
+            f"WHERE image IN ({marks}) ORDER BY name",
+            ids,
+        )
+        keys = {}
+        if self.has_keys:
+            keys = dict(
+                self._all(f"SELECT image, key FROM image_key WHERE image IN ({marks})", ids)
+            )
+        labels: dict[int, list[str]] = {}
+        for image, name in names:
+            labels.setdefault(image, []).append(name)
+        return {
+            row[0]: ImageRecord(
+                row[0],
+                row[1],
+                row[2].hex(),
+                row[3],
+                row[4],
+                row[5],
+                labels=tuple(labels.get(row[0], ())),
+                key=keys.get(row[0], ""),
+                source=row[6],
+            )
+            for row in rows
+        }
+
+    def ids_of_content(self, sha256: str) -> list[int]:
+        """Return the ids of the images whose file has this SHA-256 (hex), ascending."""
+        return self._first(
+            "SELECT id FROM image WHERE sha256 = ? ORDER BY id", bytes.fromhex(sha256)
+        )
+
+    def ids_of_key(self, key: str) -> list[int]:
+        """Return the id of the image with this key, if there is one."""
+        if not self.has_keys:
+            return []
+        return self._first("SELECT image FROM image_key WHERE key = ?", key)
+
+    def ids_of_label(self, label: str) -> list[int]:
+        """Return the ids of the images with this label, ascending."""
+        return self._first(
+            "SELECT image FROM image_label JOIN label ON label.id = label "
+            "WHERE name = ? ORDER BY image",
+            label,
+        )
+
+    def ids_of_path(self, path: str) -> list[int]:
+        """Return the ids of the images with this path, ascending."""
+        return self._first("SELECT id FROM image WHERE path = ? ORDER BY id", path)
+
+    def label_names(self) -> list[str]:
+        """Return every label of this segment."""
+        return self._first("SELECT name FROM label")
+
+    def labels(self) -> list[tuple[int, str]]:
+        """Return every (id, label), by label."""
+        return self._all(
+            "SELECT image, name FROM image_label JOIN label ON label.id = label ORDER BY name"
+        )
+
+    def thumbnails(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the WebP pictures of these ids by id."""
+        found: dict[int, bytes] = {}
+        for batch in in_parts(ids, _AT_ONCE):
+            marks = ",".join("?" * len(batch))
+            with self._lock:
+                found |= self._thumbnails.execute(
+                    f"SELECT image, webp FROM thumbnail WHERE image IN ({marks})", batch
+                ).fetchall()
+        return found
+
+    def skipped(self) -> list[Skipped]:
+        """Return the files that a build of format 1 could not read."""
+        if not self._skipped:
+            return []
+        return [
+            Skipped(*row) for row in self._all("SELECT path, reason FROM skipped ORDER BY path")
+        ]
+
+    def _all(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        with self._lock:
+            return self._items.execute(statement, values).fetchall()
+
+    def _first(self, statement: str, *values: object) -> list:  # type: ignore[type-arg]
+        return [row[0] for row in self._all(statement, values)]

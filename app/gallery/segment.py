@@ -1,0 +1,84 @@
+"""A segment's files → its rows: vectors that can be searched, items and thumbnails."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import GalleryError
+from app.gallery import files
+from app.gallery.items import Items
+from app.gallery.manifest import DATABASE, VECTORS, Folders
+from app.index import SearchEffort, VectorIndex
+from app.values.gallery import Segment
+
+Ids = NDArray[np.int64]
+Rows = NDArray[np.int64]
+
+
+class OpenSegment:
+    """An open segment. It never changes, so that galleries before and after a commit share it."""
+
+    def __init__(self, facts: Segment, folders: Folders, *, with_vectors: bool, mend: str) -> None:
+        """Open the files; GalleryError if they do not belong together."""
+        self.facts = facts
+        place = folders.below(facts.name)
+        paths = {kind: place.path_of(kind, file) for kind, file in facts.files.items()}
+        vectors = paths.get(VECTORS) if with_vectors else None
+        self.index = VectorIndex(
+            vectors=vectors,
+            shortlist=paths.get("shortlist"),
+            effort=SearchEffort(facts.probes, facts.candidates),
+        )
+        if self.index.rows != facts.rows:
+            raise GalleryError(f"The index in {place.indexes} does not belong to it. {mend}")
+        # In format 1 the items are beside the manifest, in one database.
+        items = paths.get("items", place.indexes / DATABASE)
+        self.items = Items(items, paths["thumbnails"], mend=mend)
+
+    @cached_property
+    def ids(self) -> Ids:
+        """The (rows,) ids, ascending."""
+        first = self.facts.first_id
+        if first is not None:
+            return np.arange(first, first + self.facts.rows)
+        return self.items.ids()
+
+    @property
+    def least_id(self) -> int:
+        """The least id."""
+        first = self.facts.first_id
+        return int(self.ids[0]) if first is None else first
+
+    @property
+    def greatest_id(self) -> int:
+        """The greatest id."""
+        first = self.facts.first_id
+        return int(self.ids[-1]) if first is None else first + self.facts.rows - 1
+
+    def ids_of(self, rows: Rows) -> Ids:
+        """Return the ids of rows, in the same shape."""
+        first = self.facts.first_id
+        return self.ids[rows] if first is None else rows + first
+
+    def rows_of(self, ids: Ids) -> Rows:
+        """Return the (n,) rows of (n,) ids; -1 for an id that is not here."""
+        first, rows = self.facts.first_id, self.facts.rows
+        if first is not None:
+            return np.where((ids >= first) & (ids < first + rows), ids - first, -1)
+        places = np.minimum(np.searchsorted(self.ids, ids), rows - 1)
+        return np.where(self.ids[places] == ids, places, -1)
+
+    def close(self) -> None:
+        """Close the databases."""
+        self.items.close()
+
+
+def verify(
+    facts: Segment, folders: Folders, *, with_vectors: bool, hashed: bool, mend: str
+) -> None:
+    """Raise a GalleryError, ending with `mend`, unless the files are those that were stored."""
+    place = folders.below(facts.name)
+    for kind, file in facts.files.items():
+        if kind != VECTORS or with_vectors:
+            files.verify_file(place.path_of(kind, file), file, mend, hashed=hashed)

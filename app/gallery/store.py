@@ -1,0 +1,106 @@
+"""What the rest of the program may ask of a gallery, whatever holds it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.index import Neighbours
+from app.values import ImageRecord, Skipped
+from app.values.gallery import Manifest
+
+Ids = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+
+class Store(Protocol):
+    """An open gallery, as it was when it was opened. For any number of threads.
+
+    An image is known by its id, which it keeps and which is never another's. `Neighbours.rows`
+    holds ids here.
+    """
+
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The gallery's name."""
+
+    @property
+    def rows(self) -> int:
+        """How many images there are."""
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+
+    @property
+    def approximate(self) -> bool:
+        """True without the vectors: the index's own order and scores are all there is."""
+
+    @property
+    def exact_only(self) -> bool:
+        """True where every search compares every vector."""
+
+    @property
+    def projection_path(self) -> Path | None:
+        """The projection of the model's vectors; None where the gallery keeps those themselves."""
+
+    def replaced(self) -> bool:
+        """Return whether the gallery has changed since, or is gone."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Neighbours:
+        """Return the min(k, rows) nearest ids of each of (q, dim) unit vectors, exactly scored.
+
+        By score, then id; an `exact` search compares every vector.
+        """
+
+    def search_codes(self, queries: Vectors, k: int) -> Neighbours:
+        """Return the k nearest ids as the index orders them, before they are compared exactly.
+
+        -1 stands where the cells that were visited hold too few.
+        """
+
+    def search_among(self, query: Vectors, k: int, among: Ids) -> Neighbours:
+        """Return the min(k, n) nearest of (n,) ids to one (dim,) unit vector; each is compared."""
+
+    def scores(self, query: Vectors, ids: Ids) -> Vectors:
+        """Return the (n,) cosines of a (dim,) query to (n,) ids."""
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """Return the (n, dim) vectors of (n,) ids, as stored."""
+
+    def vector(self, image: int) -> Vectors:
+        """Return the (dim,) vector of an image, of norm 1."""
+
+    def ids(self) -> Ids:
+        """Return the (rows,) ids of all images, ascending."""
+
+    def images(self, ids: Sequence[int]) -> list[ImageRecord]:
+        """Return the images of these ids, in their order; NotFoundError if one does not exist."""
+
+    def thumbnail(self, image: int) -> bytes:
+        """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
+
+    def ids_of_content(self, sha256: str) -> list[int]:
+        """Return the ids of the images whose file has this SHA-256 (hex); none for '' (unknown)."""
+
+    def ids_of_label(self, label: str) -> list[int]:
+        """Return the ids of the images with this label, ascending; NotFoundError if it is none."""
+
+    def id_of(self, public_id: str) -> int:
+        """Return the id of the image with this key or id; NotFoundError if there is none."""
+
+    def random_ids(self, count: int) -> list[int]:
+        """Return up to `count` different ids, drawn afresh at each call."""
+
+    def labels(self) -> list[tuple[str, ...]]:
+        """Return the labels of every image in the order of `ids`."""
+
+    def skipped(self) -> list[Skipped]:
+        """Return the files that could not be read, by path."""
