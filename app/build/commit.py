@@ -14,6 +14,7 @@ from app.embed import Embedder
 from app.errors import StorageError
 from app.gallery import (
     NO_IMAGE,
+    Commit,
     Draft,
     Folders,
     Gallery,
@@ -36,7 +37,7 @@ from app.index import (
     write_vectors,
 )
 from app.values import Skipped, VectorOptions
-from app.values.gallery import Manifest
+from app.values.gallery import Manifest, Segment
 
 _CHUNK_ROWS = 4_096
 _VERSIONS = ("faiss-cpu", "numpy", "openvino", "pillow")
@@ -84,19 +85,19 @@ class Material:
     `projection` makes the gallery's vectors of the draft's, which are the model's own.
     """
 
-    draft: Draft
+    draft: Draft | None
     gallery: Gallery | None = None
     projection: Projection | None = None
 
     def vectors(self, kept: Sequence[Kept], dim: int) -> Iterator[Vectors]:
         """Yield the vectors of kept images, (n, dim) float32 each, in their order."""
-        raw = self.draft.raw_vectors()
+        raw = self.draft.raw_vectors() if self.draft else None
         for start in range(0, len(kept), _CHUNK_ROWS):
             part = kept[start : start + _CHUNK_ROWS]
             vectors = np.zeros((len(part), dim), np.float32)
             rows = {at: each.row for at, each in enumerate(part) if each.row is not None}
             images = {at: each.image for at, each in enumerate(part) if each.image is not None}
-            if rows:
+            if rows and raw is not None:
                 drafted = raw[list(rows.values())].astype(np.float32)
                 projected = self.projection.apply(drafted) if self.projection else drafted
                 vectors[list(rows)] = projected
@@ -110,7 +111,7 @@ class Material:
             part = kept[start : start + _CHUNK_ROWS]
             rows = [each.row for each in part if each.row is not None]
             images = [each.image for each in part if each.image is not None]
-            drafted = iter(self.draft.thumbnails(rows))
+            drafted = iter(self.draft.thumbnails(rows) if self.draft else ())
             known = iter(self.gallery.thumbnails(images) if self.gallery else ())
             for each in part:
                 yield each.record.id, next(known if each.row is None else drafted)
@@ -168,6 +169,7 @@ def finish_gallery(
     cannot take it.
     """
     draft = material.draft
+    assert draft is not None
     options.check_images(len(kept))
     kept = [replace(each, record=replace(each.record, id=id)) for id, each in enumerate(kept)]
     writer = SegmentWriter(draft.place)
@@ -220,6 +222,18 @@ def finish_gallery(
         )
     draft.discard()
     return manifest
+
+
+def add_segment(commit: Commit, kept: Sequence[Kept], material: Material, *, dim: int) -> Segment:
+    """Write kept images, in the order of their ids, as a new segment in its place.
+
+    It has no shortlist: few images are searched exactly as fast, and many wait for compaction.
+    """
+    writer = commit.segment_writer()
+    with writing_to(commit.folders.indexes):
+        write_vectors(material.vectors(kept, dim), writer.vectors_path, dim=dim)
+    writer.write_images((each.record for each in kept), material.thumbnails(kept))
+    return commit.place(writer.finish(), writer.place)
 
 
 def seen_of(kept: Sequence[Kept], stamps: Mapping[Place, Stamp]) -> dict[Place, Seen]:

@@ -41,8 +41,8 @@ class Kept:
 class Embedding:
     """What became of pictures: those that can be used, in their order, and the others.
 
-    `embedded` is how many were decoded in this run, for the network or in vain; `unreadable` how many
-    files that were listed could not be opened.
+    `embedded` is how many were decoded in this run, for the network or in vain; `unreadable` how
+    many files that were listed could not be opened.
     """
 
     kept: list[Kept]

@@ -37,7 +37,12 @@ _NOTHING_LEFT_OUT: Rows = np.zeros(0, np.int64)
 
 
 def open_gallery(
-    name: str, *, features_dir: Path, indexes_dir: Path, before: "Gallery | None" = None
+    name: str,
+    *,
+    features_dir: Path,
+    indexes_dir: Path,
+    before: "Gallery | None" = None,
+    hashed: bool = True,
 ) -> "Gallery":
     """Open a gallery; NotFoundError, with the names there are, if there is none of that name.
 
@@ -51,7 +56,8 @@ def open_gallery(
             else "make one with python3 create_index.py --images DIR --name NAME."
         )
         raise NotFoundError(f"There is no gallery {name!r}: {mend}")
-    return Gallery(Folders.of(name, features_dir, indexes_dir), before=before)
+    folders = Folders.of(name, features_dir, indexes_dir)
+    return Gallery(folders, before=before, hashed=hashed)
 
 
 class _View:
@@ -297,7 +303,7 @@ class Gallery:
         except OSError as exc:
             path = exc.filename or self.folders.indexes
             raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
-        self._views = list(_views_of(self._segments, self._removed()))
+        self._views = list(_views_of(self._segments, self.removed_ids()))
         self._has_keys = any(segment.items.has_keys for segment in self._segments)
         found = sum(view.index.found_rows for view in self._views)
         if found != self.manifest.images:
@@ -314,7 +320,8 @@ class Gallery:
                     facts, self.folders, with_vectors=self._with_vectors, mend=self._mend()
                 )
 
-    def _removed(self) -> Ids:
+    def removed_ids(self) -> Ids:
+        """Return the ids that are gone and that some segment holds still."""
         file = self.manifest.files.get("removed")
         if file is None:
             return np.zeros(0, np.int64)

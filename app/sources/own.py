@@ -90,3 +90,8 @@ def open_folder(folder: Path, name: str) -> Layout:
         There is no such folder.
     """
     return OwnFolder(folder, name)
+
+
+def open_folders(folders: "Sequence[Path]", name: str, *, exclude: "Sequence[str]" = ()) -> Layout:
+    """Interim."""
+    return OwnFolder(folders[0], name)

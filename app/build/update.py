@@ -1,0 +1,395 @@
+"""What has changed in a gallery's folders since the last look → the gallery as it should be."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.build.build import check_readable, recipe_of_model
+from app.build.commit import Material, add_segment, check_room, made_by_model
+from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, stamped
+from app.build.layouts import OpenList, layout_of
+from app.embed import Embedder
+from app.errors import DatasetError, GalleryError, ModelError
+from app.gallery import (
+    NO_IMAGE,
+    Draft,
+    Gallery,
+    Place,
+    Seen,
+    Stamp,
+    committing,
+    now,
+    open_gallery,
+)
+from app.index import Projection
+from app.sources.picture import Layout, Picture
+from app.values import Skipped
+from app.values.gallery import Manifest
+
+_FEW_GONE = 20  # so many may be deleted at once without a question
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """What an update did, in numbers of images; `embedded` is how many files were decoded."""
+
+    manifest: Manifest
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    embedded: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def did_something(self) -> bool:
+        """Whether the gallery has other images than before, or other paths of them."""
+        return bool(self.added or self.changed or self.moved or self.removed)
+
+
+def update_gallery(
+    name: str,
+    *,
+    datasets_dir: Path,
+    features_dir: Path,
+    indexes_dir: Path,
+    load_embedder: Callable[[str], Embedder],
+    open_list: OpenList,
+    workers: int,
+    accept_removals: bool = False,
+    on_progress: OnProgress,
+) -> UpdateReport:
+    """Bring a gallery up to date with its folders, data set or list.
+
+    A file whose path, size and time are as before is not opened. Of the others the content decides:
+    nothing is embedded that the gallery has already, and a file that was moved or renamed keeps its
+    image's id. Stopped at any moment, the gallery is as before and the next update goes on.
+
+    Raises DatasetError for a folder that is gone, or where more than half of the pictures are,
+    unless `accept_removals`; ModelError where the model cannot make the same vectors; BusyError
+    while a build or another update is at work on it.
+    """
+    started = time.perf_counter()
+    gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir, hashed=False)
+    try:
+        if gallery.approximate:
+            raise GalleryError(
+                f"The vectors of {name} are not here ({gallery.folders.features}): copy them to "
+                "this machine first."
+            )
+        on_progress("list", 0, 0)
+        layout = layout_of(gallery.manifest, datasets_dir=datasets_dir, open_list=open_list)
+        limit = gallery.manifest.request.get("limit")
+        found = stamped(layout.pictures()[:limit], layout.folders)
+        looked = _look(gallery, list(found))
+        _check_gone(looked, layout, accept_removals)
+        update = _Update(gallery, layout, looked, load_embedder, workers, on_progress)
+        report = update.run()
+    finally:
+        gallery.close()
+    return replace(
+        report,
+        left_out=dict(getattr(layout, "left_out", {})),
+        seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass
+class _Look:
+    """What a gallery knows of its files, and how it finds them now."""
+
+    known: dict[Place, Seen]
+    alive: frozenset[int]
+    pictures: dict[Place, Picture]
+    unreadable: frozenset[Place]
+    same: dict[Place, Seen] = field(default_factory=dict)
+    others: list[Picture] = field(default_factory=list)
+
+    @cached_property
+    def gone(self) -> dict[Place, int]:
+        """Return the images whose file is not there any more.
+
+        What lies in a folder that cannot be read now is not gone.
+        """
+        hidden = tuple((source, f"{path}/") for source, path in self.unreadable)
+        return {
+            place: seen.image
+            for place, seen in self.known.items()
+            if place not in self.pictures
+            and seen.image in self.alive
+            and place not in self.unreadable
+            and not any(place[0] == at and place[1].startswith(path) for at, path in hidden)
+        }
+
+
+def _look(gallery: Gallery, pictures: Sequence[Picture]) -> _Look:
+    known = gallery.seen() or _seen_in(gallery)
+    there = {_place(each): each for each in pictures if not each.missing}
+    alive = frozenset(gallery.ids().tolist())
+    unreadable = frozenset(_place(each) for each in pictures if each.missing)
+    look = _Look(known, alive, there, unreadable)
+    for place, picture in there.items():
+        seen = known.get(place)
+        if seen is not None and seen.stamp == (picture.size, picture.mtime_ns):
+            look.same[place] = seen
+        else:
+            look.others.append(picture)
+    look.others += [each for each in pictures if each.missing]
+    return look
+
+
+def _seen_in(gallery: Gallery) -> dict[Place, Seen]:
+    """Return what a gallery of format 1 knows of its files: their sizes, and no times."""
+    records = gallery.images(gallery.ids().tolist())
+    return {
+        (each.source, each.path): Seen((each.bytes, 0), each.id)
+        for each in records
+        if each.source >= 0
+    }
+
+
+def _check_gone(looked: _Look, layout: Layout, accept_removals: bool) -> None:
+    gone = looked.gone
+    before = sum(seen.image in looked.alive for seen in looked.known.values())
+    if accept_removals or len(gone) <= max(_FEW_GONE, before // 2):
+        return
+    raise DatasetError(
+        f"{len(gone)} of the {before} pictures are not in {layout.folder} any more, so the gallery "
+        "stays as it was: bring them back, or add --accept-removals if they are to go."
+    )
+
+
+class _Update:
+    """One update, after the look at the folders."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        layout: Layout,
+        looked: _Look,
+        load_embedder: Callable[[str], Embedder],
+        workers: int,
+        on_progress: OnProgress,
+    ) -> None:
+        self._gallery = gallery
+        self._layout = layout
+        self._looked = looked
+        self._load_embedder = load_embedder
+        self._workers = workers
+        self._on_progress = on_progress
+        self._manifest = gallery.manifest
+        self._again = _relabelled(gallery, looked)
+
+    def run(self) -> UpdateReport:
+        """Embed what has to be, and commit."""
+        others = self._looked.others
+        if not others and not self._again and not self._looked.gone:
+            return self._commit(None, Embedding([], [], 0, 0))
+        if not any(not each.missing for each in others):
+            skipped = [Skipped(each.path, each.missing, each.source) for each in others]
+            return self._commit(None, Embedding([], skipped, 0, 0))
+        embedder = self._load_embedder(self._manifest.model)
+        check_same_model(embedder, self._manifest)
+        folders = self._gallery.folders
+        draft = Draft(folders, recipe=recipe_of_model(embedder), dim=embedder.dim, replaces=False)
+        try:
+            check_room(folders, len(others), draft.rows, embedder.dim)
+            embedding = embed_pictures(
+                others,
+                self._layout,
+                embedder,
+                draft,
+                known=self._gallery,
+                workers=self._workers,
+                on_progress=self._on_progress,
+            )
+            check_readable(embedding, list(self._looked.pictures.values()), self._layout)
+            report = self._commit(draft, embedding)
+        except BaseException:
+            draft.close()
+            raise
+        draft.discard()
+        return report
+
+    def _commit(self, draft: Draft | None, embedding: Embedding) -> UpdateReport:
+        looked, gone = self._looked, self._looked.gone
+        sorted_out = _sort_out(self._gallery, embedding.kept, looked, gone)
+        sorted_out.rows += self._again
+        sorted_out.changed += len(self._again)
+        skipped = self._skipped(embedding)
+        with committing(self._gallery.folders) as commit:
+            manifest = commit.manifest
+            if manifest is None:
+                raise GalleryError(f"The gallery {self._manifest.name} is gone.")
+            current = Gallery(self._gallery.folders, before=self._gallery, hashed=False)
+            alive = set(current.ids().tolist())
+            alive.add(NO_IMAGE)
+            # What somebody else has removed meanwhile stays removed.
+            rows = [each for each in sorted_out.rows if each.record.id in alive]
+            rows = _numbered(rows, manifest.next_id)
+            removed = sorted(set(gone.values()) - sorted_out.moved_ids)
+            removed = [image for image in removed if image in alive]
+            seen = sorted_out.seen_after(looked, rows)
+            stored = dict(manifest.files)
+            changes: dict[str, Any] = {}
+            if rows:
+                material = Material(draft, self._gallery, _projection(self._gallery))
+                segment = add_segment(commit, rows, material, dim=manifest.dim)
+                new = sum(each.record.id >= manifest.next_id for each in rows)
+                changes["segments"] = (*manifest.segments, segment)
+                changes["next_id"] = manifest.next_id + new
+                changes["images"] = manifest.images + new
+            if removed:
+                before = current.removed_ids()
+                stored["removed"] = commit.write_removed(np.concatenate([before, removed]))
+                changes["images"] = changes.get("images", manifest.images) - len(removed)
+            if rows or removed:
+                changes["changed"] = now()
+            if skipped != self._gallery.skipped():
+                stored["skipped"] = commit.write_skipped(skipped)
+                changes["skipped"] = len(skipped)
+            if seen != self._gallery.seen():
+                stored["seen"] = commit.write_seen(seen)
+            if stored != manifest.files:
+                changes["files"] = stored
+            if changes:
+                manifest = commit.write(replace(manifest, **changes))
+        return UpdateReport(
+            manifest,
+            added=sorted_out.added,
+            changed=sorted_out.changed,
+            moved=len(sorted_out.moved_ids),
+            removed=len(removed),
+            unchanged=len(looked.same) + sorted_out.touched - len(self._again),
+            embedded=embedding.embedded,
+            skipped=tuple(skipped),
+        )
+
+    def _skipped(self, embedding: Embedding) -> list[Skipped]:
+        """Return all files that cannot be read: those of now, and those that are as they were."""
+        tried = {(each.source, each.path): each for each in embedding.skipped}
+        for each in self._gallery.skipped():
+            seen = self._looked.same.get((each.source, each.path))
+            if seen is not None and seen.image == NO_IMAGE:
+                tried.setdefault((each.source, each.path), each)
+        return [tried[place] for place in sorted(tried)]
+
+
+def check_same_model(embedder: Embedder, manifest: Manifest) -> None:
+    """Raise ModelError unless a model makes the vectors that a gallery has."""
+    made = made_by_model(embedder)
+    if any(getattr(manifest, key) != value for key, value in made.items()):
+        raise ModelError(
+            f"The gallery {manifest.name} was built with other weights, precision or preparation "
+            f"of {manifest.model} than are here: nothing can be added to it."
+        )
+
+
+@dataclass
+class _SortedOut:
+    """The images to be written, those of new files with the id NO_IMAGE, and what they are."""
+
+    rows: list[Kept] = field(default_factory=list)
+    stamps: dict[Place, Seen] = field(default_factory=dict)
+    moved_ids: set[int] = field(default_factory=set)
+    added: int = 0
+    changed: int = 0
+    touched: int = 0
+
+    def seen_after(self, looked: _Look, rows: Iterable[Kept]) -> dict[Place, Seen]:
+        """Return what is known of the files after the update."""
+        seen = dict(looked.same)
+        for place, picture in looked.pictures.items():
+            if place not in seen:
+                stamp: Stamp = (picture.size, picture.mtime_ns)
+                seen[place] = self.stamps.get(place, Seen(stamp, NO_IMAGE))
+        for each in rows:
+            place = (each.record.source, each.record.path)
+            if place in seen:
+                seen[place] = Seen(seen[place].stamp, each.record.id)
+        hidden = {
+            place: each
+            for place, each in looked.known.items()
+            if place not in seen and each.image in looked.alive and place not in looked.gone
+        }
+        return seen | hidden
+
+
+def _sort_out(
+    gallery: Gallery, kept: Sequence[Kept], looked: _Look, gone: dict[Place, int]
+) -> _SortedOut:
+    """Tell new, changed, moved and merely touched files from each other, by their content."""
+    out = _SortedOut()
+    gone_records = {each.id: each for each in gallery.images(sorted(set(gone.values())))}
+    homeless: dict[str, list[int]] = defaultdict(list)  # contents whose file is gone
+    for image, record in gone_records.items():
+        homeless[record.sha256].append(image)
+    places = [(each.record.source, each.record.path) for each in kept]
+    before = [looked.known.get(place) for place in places]
+    own = [each.image for each in before if each is not None and each.image in looked.alive]
+    records = {each.id: each for each in gallery.images(own)}
+    for each, place, seen in zip(kept, places, before, strict=True):
+        record = each.record
+        picture = looked.pictures[place]
+        stamp: Stamp = (picture.size, picture.mtime_ns)
+        stored = records.get(seen.image) if seen else None
+        if stored is not None and stored.sha256 == record.sha256:
+            out.touched += 1
+            out.stamps[place] = Seen(stamp, stored.id)
+        elif stored is not None:
+            out.changed += 1
+            out.rows.append(replace(each, record=replace(record, id=stored.id)))
+        elif homeless[record.sha256]:
+            image = homeless[record.sha256].pop(0)
+            out.moved_ids.add(image)
+            out.rows.append(replace(each, record=replace(record, id=image)))
+        else:
+            out.added += 1
+            out.rows.append(replace(each, record=replace(record, id=NO_IMAGE)))
+    return out
+
+
+def _relabelled(gallery: Gallery, looked: _Look) -> list[Kept]:
+    """Return the images of unchanged files whose labels or key the list has changed."""
+    same = [place for place, seen in looked.same.items() if seen.image in looked.alive]
+    listed = any(each.key for each in looked.pictures.values())
+    if not listed:
+        return []  # the labels of a folder's picture are its path
+    again = []
+    for place, record in zip(
+        same, gallery.images([looked.same[place].image for place in same]), strict=True
+    ):
+        picture = looked.pictures[place]
+        if (record.labels, record.key) != (picture.labels, picture.key):
+            renamed = replace(record, labels=picture.labels, key=picture.key)
+            again.append(Kept(renamed, image=record.id))
+    return again
+
+
+def _numbered(rows: Sequence[Kept], next_id: int) -> list[Kept]:
+    """Return the images with ids for the new ones, in the order of the ids."""
+    numbered = []
+    for each in rows:
+        if each.record.id == NO_IMAGE:
+            each = replace(each, record=replace(each.record, id=next_id))
+            next_id += 1
+        numbered.append(each)
+    return sorted(numbered, key=lambda each: each.record.id)
+
+
+def _projection(gallery: Gallery) -> Projection | None:
+    path = gallery.projection_path
+    return Projection.read(path) if path else None
+
+
+def _place(picture: Picture) -> Place:
+    return picture.source, picture.path
