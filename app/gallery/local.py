@@ -5,7 +5,7 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -203,6 +203,17 @@ class Gallery:
         """Return the (rows,) ids of all images, ascending."""
         return self._ids
 
+    def ids_in(self, places: Iterable[int]) -> Ids:
+        """Return the ids of the images that segments, by their places, hold; ascending."""
+        chosen = [self._segments[place] for place in places]
+        ids = [view.ids() for view in self._views if view.segment in chosen]
+        return np.sort(np.concatenate([_NOTHING_LEFT_OUT, *ids]))
+
+    def has(self, image: int) -> bool:
+        """Return whether there is an image of this id."""
+        asked = np.array([image])
+        return any(view.rows_of(asked)[0] >= 0 for view in self._views)
+
     def images(self, ids: Sequence[int]) -> list[ImageRecord]:
         """Return the images of these ids, in their order; NotFoundError if one does not exist."""
         records: dict[int, ImageRecord] = {}
@@ -229,6 +240,15 @@ class Gallery:
             return []
         return self._found(lambda segment: segment.items.ids_of_content(sha256))
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether its images are known by keys."""
+        return self._has_keys
+
+    def ids_of_key(self, key: str) -> list[int]:
+        """Return the id of the image with this key, if there is one."""
+        return self._found(lambda segment: segment.items.ids_of_key(key))
+
     def ids_of_path(self, path: str) -> list[int]:
         """Return the ids of the images with this path, ascending."""
         return self._found(lambda segment: segment.items.ids_of_path(path))
@@ -238,7 +258,7 @@ class Gallery:
 
         It is its key where it has one, and its id where it has none.
         """
-        found = self._found(lambda segment: segment.items.ids_of_key(public_id))
+        found = self.ids_of_key(public_id)
         if not found and re.fullmatch("0|[1-9][0-9]{0,17}", public_id):
             found = [int(public_id)]
             self._check(found)
