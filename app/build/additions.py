@@ -69,8 +69,9 @@ def add_images(
     """Add images to a gallery, all of them in one change; return what became of each.
 
     A picture whose content the gallery has is not added again, unless it comes with a key of its
-    own; in a gallery with keys its name is the key of one that comes without. Its file is copied into `datasets_dir`/added/. UsageError for keys or vectors that cannot
-    be, ModelError where the model cannot make the gallery's vectors.
+    own; in a gallery with keys its name is the key of one that comes without. Its file is copied
+    into `datasets_dir`/added/. UsageError for keys or vectors that cannot be, ModelError where the
+    model cannot make the gallery's vectors.
     """
     new = _with_keys(gallery, new)
     _check(gallery, new)
