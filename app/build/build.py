@@ -21,9 +21,10 @@ from app.images import decode, encode
 from app.index import check_factory
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folder
-from app.sources.picture import Layout, Picture
+from app.sources.picture import Layout, Picture, file_of
 from app.values import ImageRecord, Skipped, VectorOptions
 from app.values.gallery import Manifest, request_of
+from app.values.names import text_of
 
 PROGRESS_EVERY_SECONDS = 0.1
 
@@ -101,7 +102,7 @@ def build(
     if request.images is not None:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
-        source = str(request.images.resolve())
+        source = text_of(request.images.resolve())
         layout = open_folder(request.images.resolve(), request.name)
     else:
         source = ""
@@ -184,13 +185,17 @@ def build_gallery(
         [embedder.name, embedder.weights_sha256, embedder.precision]
         + [embedder.model.preprocessing, *pictures]
         # The reason why a picture is missing may be worded otherwise each time.
-        + [(picture.key, bool(picture.missing)) for picture in pictures if picture.key]
+        + [
+            (picture.key, bool(picture.missing))
+            for picture in pictures
+            if picture.key or picture.missing
+        ]
     )
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
     try:
         check_room(folders, len(pictures), draft.done, embedder.dim)
         before = draft.done
-        _embed_rest(draft, pictures, layout.folder, embedder, workers, on_progress)
+        _embed_rest(draft, pictures, layout.folders, embedder, workers, on_progress)
         seconds_embedding = time.perf_counter() - started
         if not draft.rows:
             reason = draft.skipped()[0].reason
@@ -228,7 +233,7 @@ def build_gallery(
 def _embed_rest(
     draft: Draft,
     pictures: Sequence[Picture],
-    folder: Path,
+    folders: Sequence[Path],
     embedder: Embedder,
     workers: int,
     on_progress: Callable[[str, int, int], None],
@@ -245,7 +250,7 @@ def _embed_rest(
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
 
         def submit(batch: Sequence[Picture]) -> "Future[_Embedded]":
-            return pool.submit(_embed_batch, batch, folder, embedder)
+            return pool.submit(_embed_batch, batch, folders, embedder)
 
         # Closed before the pool is: after Ctrl-C the batches that wait are not embedded any more.
         with closing(_in_order(batches, submit, ahead=2 * workers)) as embedded:
@@ -277,7 +282,9 @@ def _in_order(
             future.cancel()
 
 
-def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) -> _Embedded:
+def _embed_batch(
+    pictures: Sequence[Picture], folders: Sequence[Path], embedder: Embedder
+) -> _Embedded:
     images, thumbnails, inputs, skipped = [], [], [], []
     for picture in pictures:
         if picture.missing:
@@ -285,7 +292,7 @@ def _embed_batch(pictures: Sequence[Picture], folder: Path, embedder: Embedder) 
             continue
         try:
             picture.path.encode()
-            data = (folder / picture.path).read_bytes()
+            data = file_of(folders, picture).read_bytes()
             # The network never needs more pixels than that; the query is prepared alike.
             image, (width, height) = decode.decode_and_measure(data, min_side=embedder.decoded_side)
         except UnicodeEncodeError:

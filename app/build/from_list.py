@@ -21,6 +21,7 @@ from app.sources.schedule import Politeness
 from app.sources.shards import shards_in, unpack_shards
 from app.values import MAX_PICTURE_BYTES, VectorOptions
 from app.values.gallery import request_of
+from app.values.names import text_of
 
 _TAKEN = frozenset({*DATA_SETS, "uploaded"})
 _DEFAULTS = {
@@ -125,7 +126,7 @@ def build_listed(
         options=options,
         limit=request.limit,
         request=_kept(request),
-        source=str(folder.resolve()),
+        source=text_of(folder.resolve()),
         workers=workers,
         on_progress=on_progress,
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.values.names import text_of
+
 REQUEST_KEYS = (
     *("data", "images", "csv", "parquet", "webdataset", "embeddings"),  # the source: one of these
     *("name", "model", "index", "pca", "expand", "alpha", "limit", "pictures"),
@@ -25,7 +27,7 @@ def request_of(**options: object) -> dict[str, Any]:
     if unknown := options.keys() - set(REQUEST_KEYS):
         raise TypeError(f"create_index.py has no options {unknown}")
     return {
-        key: str(value.resolve())
+        key: text_of(value.resolve())
         if isinstance(value, Path)
         else (list(value) if isinstance(value, tuple) else value)
         for key, value in given.items()
