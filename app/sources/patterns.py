@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from app.errors import UsageError
+from app.values.names import text_of
 
 IGNORE_FILE = ".risignore"
 
@@ -64,7 +65,7 @@ class Exclusions:
     def given(cls, patterns: Sequence[str]) -> "Exclusions":
         """Return the user's own patterns; UsageError for one that can match nothing."""
         found = []
-        for pattern in patterns:
+        for pattern in map(text_of, patterns):
             compiled = _compiled(pattern)
             if compiled is None:
                 hint = " (write \\# for a name that begins with #)" if pattern[:1] == "#" else ""

@@ -15,7 +15,12 @@ def text_of(path: str | os.PathLike[str]) -> str:
     A byte that is not UTF-8 is a lone surrogate in it, so that ``str.encode`` refuses it.
     """
     text = os.fspath(path)
-    return text if text.isascii() else os.fsencode(text).decode("utf-8", "surrogateescape")
+    if text.isascii():
+        return text
+    try:
+        return os.fsencode(text).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # typed in the page, say, and never a name of this system
+        return text
 
 
 def path_of(text: str) -> Path:

@@ -39,6 +39,7 @@ def test_under_an_ascii_locale_names_are_utf_8_too(tmp_path: Path) -> None:
         "import os, sys; from app.values.names import path_of, text_of\n"
         "assert sys.getfilesystemencoding() == 'ascii'\n"
         "(name,) = os.listdir(sys.argv[1])\n"
+        "assert text_of('\\xe9') == '\\xe9'\n"
         "print(ascii(text_of(name)), path_of('Gr\\xf6\\xdfe/\\xe9.jpg').read_bytes())"
     )
     done = subprocess.run(
