@@ -9,6 +9,7 @@ from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folders
 from app.sources.picture import Layout
 from app.values.gallery import Manifest
+from app.values.names import path_of
 
 OpenList = Callable[[dict[str, Any]], Layout]
 
@@ -23,7 +24,7 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
         exclude = request.get("exclude", [])
-        return open_folders([Path(each) for each in named], manifest.data, exclude=exclude)
+        return open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
     if request.keys() & {"csv", "parquet", "webdataset"}:

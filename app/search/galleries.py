@@ -18,6 +18,7 @@ from app.search.model_cache import Models
 from app.sources.datasets.register import DATA_SETS, open_data_set
 from app.values import ImageRecord
 from app.values.gallery import GalleryInfo
+from app.values.names import path_of
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,7 @@ class Galleries:
             return self._datasets_dir / "added" / (manifest.added or gallery.name)
         named = manifest.sources[source] if source < len(manifest.sources) else ""
         if named or source:
-            return Path(named) if named else None
+            return path_of(named) if named else None
         known = self._folders.get(manifest.data)
         if known is None or not known.is_dir():
             try:
@@ -310,7 +311,7 @@ class Galleries:
         if folder is None or path.is_absolute() or ".." in path.parts:
             return None
         try:
-            return (folder / path).read_bytes()
+            return (folder / path_of(record.path)).read_bytes()
         except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
             return None
 
