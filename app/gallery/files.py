@@ -36,13 +36,17 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 def open_read_only(path: Path, *, mend: str) -> sqlite3.Connection:
-    """Return an open database; GalleryError, ending with `mend`, if there is none."""
+    """Return an open database; GalleryError, ending with `mend`, if there is none.
+
+    No lock is taken, so that a gallery opens where the file system gives none: its files are
+    replaced, never changed.
+    """
     if not path.is_file():
         raise GalleryError(f"{path} is missing. {mend}")
     _refuse_lfs_pointer(path)
     try:
         return sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+            f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )
     except sqlite3.Error as exc:
         raise GalleryError(f"{path} cannot be opened. {mend}") from exc

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from app.errors import GalleryError, StorageError, UsageError
@@ -19,6 +18,7 @@ from app.gallery.manifest import DATABASE, DRAFT, Folders, manifest_from_json, m
 from app.values import ImageRecord, Skipped
 from app.values.files import sha256_of
 from app.values.gallery import Manifest, StoredFile
+from app.values.locks import locked
 
 _TABLES = """
 CREATE TABLE image (
@@ -63,21 +63,14 @@ class Draft:
         self._features = folders.features / DRAFT
         self._indexes = folders.indexes / DRAFT
         self._dim = dim
-        with writing_to(folders.indexes):
+        busy = UsageError(
+            f"Another build of {folders.indexes.name} is running: wait for it, or stop it."
+        )
+        with writing_to(folders.indexes), contextlib.ExitStack() as guard:
             folders.indexes.mkdir(parents=True, exist_ok=True)
-            self._guard = FileLock(folders.indexes / "lock", timeout=0)
-            try:
-                self._guard.acquire()
-            except Timeout as exc:
-                raise UsageError(
-                    f"Another build of {folders.indexes.name} is running: wait for it, or stop it."
-                ) from exc
-        try:
-            with writing_to(folders.indexes):
-                self._open_or_start_over(recipe)
-        except BaseException:
-            self._guard.release()
-            raise
+            guard.enter_context(locked(folders.indexes / "lock", busy=busy))
+            self._open_or_start_over(recipe)
+            self._guard = guard.pop_all()
 
     @property
     def vectors_path(self) -> Path:
@@ -189,13 +182,13 @@ class Draft:
             files.sync(self.folders.indexes)
             self._close_files()
             self._remove_leftovers(complete)
-        self._guard.release()
+        self._guard.close()
         return complete
 
     def close(self) -> None:
         """Let go of the draft; the next build of the same recipe goes on with it."""
         self._close_files()
-        self._guard.release()
+        self._guard.close()
 
     def discard(self) -> None:
         """Delete the draft: the next build begins anew."""
@@ -204,7 +197,7 @@ class Draft:
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # it stays where the gallery that was there before is
             self.folders.features.rmdir()
-        self._guard.release()
+        self._guard.close()
 
     def _close_files(self) -> None:
         with contextlib.suppress(OSError):  # on a full disk closing fails once more
@@ -285,13 +278,10 @@ def discard_draft(folders: Folders) -> None:
 
     UsageError if a build is at work on it.
     """
-    guard = FileLock(folders.indexes / "lock", timeout=0)
-    try:
-        with writing_to(folders.indexes), guard:
-            for folder in (folders.features, folders.indexes):
-                shutil.rmtree(folder / DRAFT, ignore_errors=True)
-    except Timeout as exc:
-        raise UsageError(f"A build of {folders.indexes.name} is running: stop it first.") from exc
+    busy = UsageError(f"A build of {folders.indexes.name} is running: stop it first.")
+    with writing_to(folders.indexes), locked(folders.indexes / "lock", busy=busy):
+        for folder in (folders.features, folders.indexes):
+            shutil.rmtree(folder / DRAFT, ignore_errors=True)
     if not (folders.indexes / DATABASE).exists():
         shutil.rmtree(folders.indexes, ignore_errors=True)
     with contextlib.suppress(OSError):

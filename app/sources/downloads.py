@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from filelock import FileLock, Timeout
-
 from app.errors import FetchError, QueryError, StorageError, UsageError
 from app.images.formats import recognise
 from app.sources.lists import Row
 from app.sources.schedule import POLITE, Outcome, Politeness, Schedule
+from app.values.locks import locked
 
 FAILED = "failed.csv"
 """The list, beside the pictures, of the rows without one; it marks a folder as this module's."""
@@ -160,15 +159,11 @@ def _reserved(folder: Path) -> Iterator[None]:
         raise UsageError(f"The folder {folder} holds other pictures already: choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILED).touch()
-    try:
-        with FileLock(folder / _LOCK, timeout=0):
-            for part in folder.glob(f".*{_PART}"):
-                part.unlink()
-            yield
-    except Timeout as exc:
-        raise UsageError(
-            f"Another download into {folder} is running: wait for it, or stop it."
-        ) from exc
+    busy = UsageError(f"Another download into {folder} is running: wait for it, or stop it.")
+    with locked(folder / _LOCK, busy=busy):
+        for part in folder.glob(f".*{_PART}"):
+            part.unlink()
+        yield
 
 
 def _pictures_in(folder: Path) -> dict[str, str]:

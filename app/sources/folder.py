@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from reprlib import repr as shortened
 
-from filelock import FileLock, Timeout
-
 from app.errors import StorageError, UsageError
+from app.values.locks import locked
 
 _SPARE_BYTES = 10_000_000  # room that stays free for everything else on the disk
 _DRAFT = ".unfinished"
@@ -57,15 +56,16 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     StorageError
         It cannot be written.
     """
-    locked = False
+    held = False
+    busy = UsageError(f"Another run is filling the folder {folder}: wait for it, or stop it.")
     try:
         empty = is_empty(folder)
         # On the same disk; inside, an empty folder may be all that can be written to.
         draft = folder / _DRAFT if empty else folder.with_name(f".{folder.name}{_DRAFT}")
         lock = draft / "lock"
         draft.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock, timeout=0):
-            locked = True
+        with locked(lock, busy=busy):
+            held = True
             for remains in draft.iterdir():
                 if remains != lock:
                     shutil.rmtree(remains)
@@ -73,17 +73,13 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
             made.mkdir()
             yield made
             _put_in_place(made, folder, empty=empty, replace=replace)
-    except Timeout as exc:
-        raise UsageError(
-            f"Another run is filling the folder {folder}: wait for it, or stop it."
-        ) from exc
     except OSError as exc:
         raise StorageError(
             f"{exc.filename or folder} cannot be written ({exc.strerror or exc}): "
             "make room there, then try again."
         ) from exc
     finally:
-        if locked:
+        if held:
             shutil.rmtree(draft, ignore_errors=True)
 
 
