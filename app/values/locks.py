@@ -5,7 +5,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from app.errors import AppError, StorageError
 
@@ -15,15 +15,24 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, busy: AppError) -> Iterator[None]:
-    """Hold the lock of the file `path`, which is made if need be.
+def locked(path: Path, *, busy: AppError, wait_seconds: float = 0) -> Iterator[None]:
+    """Hold the lock of the file `path`; see `lock`."""
+    held = lock(path, busy=busy, wait_seconds=wait_seconds)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def lock(path: Path, *, busy: AppError, wait_seconds: float = 0) -> BaseFileLock:
+    """Take the lock of the file `path`, which is made if need be; its `release` ends it.
 
     The system ends the lock with the process, however that ends; the file stays.
 
     Raises
     ------
     AppError
-        `busy`, at once, if another run holds the lock.
+        `busy`, if another run holds the lock and does not let go of it in `wait_seconds`.
     StorageError
         The file system gives no locks.
     OSError
@@ -31,9 +40,9 @@ def locked(path: Path, *, busy: AppError) -> Iterator[None]:
     """
     # Where flock is missing the package would take the file itself for the lock, which a killed
     # run leaves behind.
-    lock = FileLock(path, timeout=0, fallback_to_soft=False)
+    held = FileLock(path, timeout=wait_seconds, fallback_to_soft=False)
     try:
-        lock.acquire()
+        held.acquire()
     except Timeout as exc:
         raise busy from exc
     except OSError as exc:
@@ -43,7 +52,4 @@ def locked(path: Path, *, busy: AppError) -> Iterator[None]:
             f"The file system of {path.parent} gives no locks ({exc.strerror}), so nothing can be "
             "built or changed there: set RIS_HOME to a folder on a local disk."
         ) from exc
-    try:
-        yield
-    finally:
-        lock.release()
+    return held
