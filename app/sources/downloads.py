@@ -91,16 +91,9 @@ def download(
                     file.flush()
                 done += 1
                 on_progress("download", done, len(rows))
-        fetched_now = taken | {row.number for row in missing} - reasons.keys()
-    return [
-        Downloaded(
-            row,
-            files.get(stem_of(row), ""),
-            reasons.get(row.number, ""),
-            new=row.number in fetched_now,
-        )
-        for row in rows
-    ]
+        new = taken | {row.number for row in missing} - reasons.keys()
+    outcomes = ((row, files.get(stem_of(row), ""), reasons.get(row.number, "")) for row in rows)
+    return [Downloaded(*outcome, new=outcome[0].number in new) for outcome in outcomes]
 
 
 def stem_of(row: Row) -> str:
