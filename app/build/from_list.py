@@ -1,8 +1,9 @@
 """A list of pictures (CSV, Parquet, webdataset shards) → a gallery known by the list's own ids."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from app.images import decode
 from app.images.formats import SUFFIXES
 from app.sources.datasets.register import DATA_SETS
 from app.sources.downloads import FAILED, Downloaded, download
-from app.sources.lists import Columns, Row, read_csv, read_parquet
+from app.sources.lists import Columns, Row, read_csv
 from app.sources.own import Listed
+from app.sources.parquet import pictures_inside, read_parquet
 from app.sources.picture import Picture
 from app.sources.schedule import Politeness
 from app.sources.shards import shards_in, unpack_shards
@@ -113,6 +115,7 @@ def build_listed(
             check=_decoding(embedder.decoded_side),
             on_progress=on_progress,
             politeness=politeness,
+            inside=_inside(request),
         )
         if retried:
             _check_something_came(got, folder)
@@ -209,7 +212,7 @@ def _decoding(side: int) -> Callable[[bytes], None]:
 
 
 def _rows(request: ListRequest) -> list[Row]:
-    columns = Columns(request.id_column or "", request.url_column or "", request.label_column or ())
+    columns = _columns(request)
     if request.parquet is not None:
         return read_parquet(request.parquet, columns)
     if request.csv is None:
@@ -217,6 +220,20 @@ def _rows(request: ListRequest) -> list[Row]:
     return read_csv(
         request.csv, columns, delimiter=request.delimiter, encoding=request.encoding or "utf-8"
     )
+
+
+def _inside(
+    request: ListRequest,
+) -> Callable[[Sequence[Row]], Iterator[tuple[Row, bytes]]] | None:
+    """Return what gives the pictures that are inside the list; None if it has URLs alone."""
+    if request.parquet is None:
+        return None
+    inside = pictures_inside(request.parquet, _columns(request))
+    return partial(inside.of, most_picture_bytes=MAX_PICTURE_BYTES) if inside else None
+
+
+def _columns(request: ListRequest) -> Columns:
+    return Columns(request.id_column or "", request.url_column or "", request.label_column or ())
 
 
 def _check_something_came(got: list[Downloaded], folder: Path) -> None:

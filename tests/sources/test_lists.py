@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import AppError, DatasetError, UsageError
-from app.sources.lists import Columns, Row, read_csv, read_parquet
+from app.sources.lists import Columns, Row, read_csv
+from app.sources.parquet import read_parquet
 from tests.commands import write_csv
 
 URL = "http://example.org/a.jpg"

@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
     what.add_argument("--csv", type=_file, metavar="FILE", help="a CSV file with ids and URLs")
     what.add_argument(
-        "--parquet", type=_file, metavar="FILE", help="a Parquet file with ids and URLs"
+        "--parquet",
+        type=_file,
+        metavar="FILE",
+        help="a Parquet file with ids and URLs, or with the pictures inside it",
     )
     what.add_argument(
         "--webdataset",
