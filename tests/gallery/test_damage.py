@@ -1,4 +1,4 @@
-"""A file that is not the one its gallery was built with is named, with the command that mends it."""
+"""A file that its gallery was not built with is named, with the command that mends it."""
 
 import contextlib
 import dataclasses
@@ -166,8 +166,10 @@ def test_a_damaged_file_is_named_with_the_command_that_mends_it(
 
 @pytest.mark.parametrize(
     ("version", "file"),
-    [(1, "gallery.db"), (1, "vectors.faiss"), (2, "manifest.json"), (2, "1/vectors.faiss")]
-    + [(2, "removed.2.npy")],
+    [
+        *((1, "gallery.db"), (1, "vectors.faiss")),
+        *((2, "manifest.json"), (2, "1/vectors.faiss"), (2, "removed.2.npy")),
+    ],
 )
 def test_the_command_that_a_damaged_gallery_names_mends_it(
     original, copied, version, file, open_gallery
