@@ -56,6 +56,23 @@ class Settings:
             )
         return ""
 
+    @property
+    def changing_off(self) -> str:
+        """Why no program may change a gallery here, in one sentence; '' if every one may.
+
+        With a token, those that know it may, wherever the server listens.
+        """
+        if self.create_galleries and self.api_token:
+            return ""
+        if not self.create_galleries:
+            return "To change galleries here, start the server with RIS_CREATE_GALLERIES=1."
+        if self.creating_off:
+            return (
+                "No gallery can be changed while others may reach the server: set RIS_API_TOKEN, "
+                "or start it with HOST=127.0.0.1 and without RIS_HOSTS."
+            )
+        return ""
+
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings that the environment gives; SettingsError names a bad one."""

@@ -21,8 +21,12 @@ from app.settings import Settings
 from app.values import Evaluation
 
 if TYPE_CHECKING:
+    from app.build.keeper import GalleryKeeper
+    from app.build.layouts import OpenList
     from app.build.transfer import ExportReport
+    from app.build.update import UpdateReport
     from app.search.inspection import Survey
+    from app.sources.picture import Layout
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -174,4 +178,46 @@ def make_maker(settings: Settings) -> GalleryMaker:
             check_can_run, weights_dir=settings.weights_dir, cache_dir=settings.cache_dir
         ),
         off=settings.creating_off,
+    )
+
+
+def make_updater(settings: Settings) -> "partial[UpdateReport]":
+    """Return `app.build.update.update_gallery` with folders, models and the network filled in.
+
+    It takes a gallery's name, `accept_removals` and `on_progress`.
+    """
+    from app.build.update import update_gallery
+
+    builder = make_builder(settings).keywords
+    needed = ("datasets_dir", "features_dir", "indexes_dir", "load_embedder", "workers")
+    return partial(
+        update_gallery,
+        **{key: builder[key] for key in needed},
+        open_list=make_list_opener(settings),
+    )
+
+
+def make_list_opener(settings: Settings) -> "OpenList":
+    """Return the function that fetches what the list of a gallery's request names."""
+
+    def open_list(request: dict[str, Any]) -> "Layout":
+        raise UsageError("A gallery of a list cannot be updated yet.")
+
+    return open_list
+
+
+def make_keeper(
+    settings: Settings, *, off: str = "", in_background: bool = False
+) -> "GalleryKeeper":
+    """Return what changes galleries: for a server `off` is its settings' `changing_off`."""
+    from app.build.keeper import GalleryKeeper
+
+    return GalleryKeeper(
+        datasets_dir=settings.datasets_dir,
+        features_dir=settings.features_dir,
+        indexes_dir=settings.indexes_dir,
+        load_embedder=make_loader(settings, "build", download=True),
+        update=make_updater(settings),
+        off=off,
+        in_background=in_background,
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 from app.build.commit import (
     AS_THE_MODEL,
-    Material,
     Origin,
     check_room,
     finish_gallery,
@@ -192,7 +191,7 @@ def build_gallery(
             )
         check_readable(embedding, pictures, layout)
         manifest = finish_gallery(
-            Material(draft, known),
+            draft,
             embedding.kept,
             Origin(
                 data=layout.name,
@@ -200,6 +199,7 @@ def build_gallery(
                 request=request,
                 **made_by_model(embedder),
             ),
+            known=known,
             skipped=embedding.skipped,
             stamps={(each.source, each.path): (each.size, each.mtime_ns) for each in pictures},
             index=index,

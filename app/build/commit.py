@@ -1,7 +1,7 @@
 """A full draft → the gallery in its place: vectors, index, measures, manifest."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.embedding import Kept, OnProgress
+from app.build.material import Material
 from app.embed import Embedder
-from app.errors import StorageError
+from app.errors import ModelError, StorageError
 from app.gallery import (
     NO_IMAGE,
-    Commit,
     Draft,
     Folders,
     Gallery,
@@ -37,7 +37,7 @@ from app.index import (
     write_vectors,
 )
 from app.values import Skipped, VectorOptions
-from app.values.gallery import Manifest, Segment
+from app.values.gallery import Manifest
 
 _CHUNK_ROWS = 4_096
 _VERSIONS = ("faiss-cpu", "numpy", "openvino", "pillow")
@@ -79,45 +79,6 @@ def made_by_model(embedder: Embedder) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Material:
-    """Where the vectors and thumbnails of kept images are: in a draft, and in a gallery.
-
-    `projection` makes the gallery's vectors of the draft's, which are the model's own.
-    """
-
-    draft: Draft | None
-    gallery: Gallery | None = None
-    projection: Projection | None = None
-
-    def vectors(self, kept: Sequence[Kept], dim: int) -> Iterator[Vectors]:
-        """Yield the vectors of kept images, (n, dim) float32 each, in their order."""
-        raw = self.draft.raw_vectors() if self.draft else None
-        for start in range(0, len(kept), _CHUNK_ROWS):
-            part = kept[start : start + _CHUNK_ROWS]
-            vectors = np.zeros((len(part), dim), np.float32)
-            rows = {at: each.row for at, each in enumerate(part) if each.row is not None}
-            images = {at: each.image for at, each in enumerate(part) if each.image is not None}
-            if rows and raw is not None:
-                drafted = raw[list(rows.values())].astype(np.float32)
-                projected = self.projection.apply(drafted) if self.projection else drafted
-                vectors[list(rows)] = projected
-            if images and self.gallery:
-                vectors[list(images)] = self.gallery.vectors(np.array(list(images.values())))
-            yield vectors
-
-    def thumbnails(self, kept: Sequence[Kept]) -> Iterator[tuple[int, bytes]]:
-        """Yield the ids of kept images, each with its thumbnail."""
-        for start in range(0, len(kept), _CHUNK_ROWS):
-            part = kept[start : start + _CHUNK_ROWS]
-            rows = [each.row for each in part if each.row is not None]
-            images = [each.image for each in part if each.image is not None]
-            drafted = iter(self.draft.thumbnails(rows) if self.draft else ())
-            known = iter(self.gallery.thumbnails(images) if self.gallery else ())
-            for each in part:
-                yield each.record.id, next(known if each.row is None else drafted)
-
-
-@dataclass(frozen=True)
 class Measured:
     """What was measured of a trained segment, for it and for its gallery."""
 
@@ -150,11 +111,22 @@ def train_and_measure(
     return Measured(note, found, found | of_gallery)
 
 
+def check_same_model(embedder: Embedder, manifest: Manifest) -> None:
+    """Raise ModelError unless a model makes the vectors that a gallery has."""
+    made = made_by_model(embedder)
+    if any(getattr(manifest, key) != value for key, value in made.items()):
+        raise ModelError(
+            f"The gallery {manifest.name} was built with other weights, precision or preparation "
+            f"of {manifest.model} than are here: nothing can be added to it."
+        )
+
+
 def finish_gallery(
-    material: Material,
+    draft: Draft,
     kept: Sequence[Kept],
     origin: Origin,
     *,
+    known: Gallery | None = None,
     skipped: Sequence[Skipped] = (),
     stamps: Mapping[Place, Stamp] | None = None,
     index: str,
@@ -164,12 +136,11 @@ def finish_gallery(
 ) -> Manifest:
     """Train and measure the index of kept images, put the gallery in place, return its manifest.
 
-    It replaces the one that was there. `stamps` are those of the files that were looked at. The
-    draft goes. UsageError if there are too few images for the `options`, StorageError if the disk
-    cannot take it.
+    It replaces the one that was there; `known` has the vectors that the draft has not. `stamps`
+    are those of the files that were looked at. The draft goes. UsageError if there are too few
+    images for the `options`, StorageError if the disk cannot take it.
     """
-    draft = material.draft
-    assert draft is not None
+    material = Material(draft, known)
     options.check_images(len(kept))
     kept = [replace(each, record=replace(each.record, id=id)) for id, each in enumerate(kept)]
     writer = SegmentWriter(draft.place)
@@ -222,18 +193,6 @@ def finish_gallery(
         )
     draft.discard()
     return manifest
-
-
-def add_segment(commit: Commit, kept: Sequence[Kept], material: Material, *, dim: int) -> Segment:
-    """Write kept images, in the order of their ids, as a new segment in its place.
-
-    It has no shortlist: few images are searched exactly as fast, and many wait for compaction.
-    """
-    writer = commit.segment_writer()
-    with writing_to(commit.folders.indexes):
-        write_vectors(material.vectors(kept, dim), writer.vectors_path, dim=dim)
-    writer.write_images((each.record for each in kept), material.thumbnails(kept))
-    return commit.place(writer.finish(), writer.place)
 
 
 def seen_of(kept: Sequence[Kept], stamps: Mapping[Place, Stamp]) -> dict[Place, Seen]:

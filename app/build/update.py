@@ -2,20 +2,19 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from app.build.build import check_readable, recipe_of_model
-from app.build.commit import Material, add_segment, check_room, made_by_model
+from app.build.change import commit_change, current_gallery
+from app.build.commit import check_room, check_same_model
 from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, stamped
 from app.build.layouts import OpenList, layout_of
+from app.build.material import Material
 from app.embed import Embedder
-from app.errors import DatasetError, GalleryError, ModelError
+from app.errors import DatasetError, GalleryError
 from app.gallery import (
     NO_IMAGE,
     Draft,
@@ -24,13 +23,12 @@ from app.gallery import (
     Seen,
     Stamp,
     committing,
-    now,
     open_gallery,
 )
 from app.index import Projection
 from app.sources.picture import Layout, Picture
 from app.values import Skipped
-from app.values.gallery import Manifest
+from app.values.gallery import Manifest, StoredFile
 
 _FEW_GONE = 20  # so many may be deleted at once without a question
 
@@ -227,42 +225,24 @@ class _Update:
         sorted_out.changed += len(self._again)
         skipped = self._skipped(embedding)
         with committing(self._gallery.folders) as commit:
-            manifest = commit.manifest
-            if manifest is None:
-                raise GalleryError(f"The gallery {self._manifest.name} is gone.")
-            current = Gallery(self._gallery.folders, before=self._gallery, hashed=False)
-            alive = set(current.ids().tolist())
-            alive.add(NO_IMAGE)
-            # What somebody else has removed meanwhile stays removed.
-            rows = [each for each in sorted_out.rows if each.record.id in alive]
-            rows = _numbered(rows, manifest.next_id)
-            removed = sorted(set(gone.values()) - sorted_out.moved_ids)
-            removed = [image for image in removed if image in alive]
-            seen = sorted_out.seen_after(looked, rows)
-            stored = dict(manifest.files)
-            changes: dict[str, Any] = {}
-            if rows:
-                material = Material(draft, self._gallery, _projection(self._gallery))
-                segment = add_segment(commit, rows, material, dim=manifest.dim)
-                new = sum(each.record.id >= manifest.next_id for each in rows)
-                changes["segments"] = (*manifest.segments, segment)
-                changes["next_id"] = manifest.next_id + new
-                changes["images"] = manifest.images + new
-            if removed:
-                before = current.removed_ids()
-                stored["removed"] = commit.write_removed(np.concatenate([before, removed]))
-                changes["images"] = changes.get("images", manifest.images) - len(removed)
-            if rows or removed:
-                changes["changed"] = now()
+            current = current_gallery(commit, self._gallery)
+            stored: dict[str, StoredFile] = {}
             if skipped != self._gallery.skipped():
                 stored["skipped"] = commit.write_skipped(skipped)
-                changes["skipped"] = len(skipped)
+            removed = set(gone.values()) - sorted_out.moved_ids
+            rows = sorted_out.rows
+            seen = sorted_out.seen_after(looked, current.manifest.next_id)
             if seen != self._gallery.seen():
                 stored["seen"] = commit.write_seen(seen)
-            if stored != manifest.files:
-                changes["files"] = stored
-            if changes:
-                manifest = commit.write(replace(manifest, **changes))
+            manifest = commit_change(
+                commit,
+                current,
+                rows,
+                Material(draft, self._gallery, _projection(self._gallery)),
+                removed=removed,
+                stored=stored,
+                skipped=len(skipped),
+            )
         return UpdateReport(
             manifest,
             added=sorted_out.added,
@@ -284,16 +264,6 @@ class _Update:
         return [tried[place] for place in sorted(tried)]
 
 
-def check_same_model(embedder: Embedder, manifest: Manifest) -> None:
-    """Raise ModelError unless a model makes the vectors that a gallery has."""
-    made = made_by_model(embedder)
-    if any(getattr(manifest, key) != value for key, value in made.items()):
-        raise ModelError(
-            f"The gallery {manifest.name} was built with other weights, precision or preparation "
-            f"of {manifest.model} than are here: nothing can be added to it."
-        )
-
-
 @dataclass
 class _SortedOut:
     """The images to be written, those of new files with the id NO_IMAGE, and what they are."""
@@ -305,17 +275,19 @@ class _SortedOut:
     changed: int = 0
     touched: int = 0
 
-    def seen_after(self, looked: _Look, rows: Iterable[Kept]) -> dict[Place, Seen]:
-        """Return what is known of the files after the update."""
+    def seen_after(self, looked: _Look, next_id: int) -> dict[Place, Seen]:
+        """Return what is known of the files after the update; new images begin at `next_id`."""
         seen = dict(looked.same)
         for place, picture in looked.pictures.items():
             if place not in seen:
                 stamp: Stamp = (picture.size, picture.mtime_ns)
                 seen[place] = self.stamps.get(place, Seen(stamp, NO_IMAGE))
-        for each in rows:
-            place = (each.record.source, each.record.path)
+        for each in self.rows:
+            place, image = (each.record.source, each.record.path), each.record.id
+            if image == NO_IMAGE:
+                image, next_id = next_id, next_id + 1
             if place in seen:
-                seen[place] = Seen(seen[place].stamp, each.record.id)
+                seen[place] = Seen(seen[place].stamp, image)
         hidden = {
             place: each
             for place, each in looked.known.items()
@@ -373,17 +345,6 @@ def _relabelled(gallery: Gallery, looked: _Look) -> list[Kept]:
             renamed = replace(record, labels=picture.labels, key=picture.key)
             again.append(Kept(renamed, image=record.id))
     return again
-
-
-def _numbered(rows: Sequence[Kept], next_id: int) -> list[Kept]:
-    """Return the images with ids for the new ones, in the order of the ids."""
-    numbered = []
-    for each in rows:
-        if each.record.id == NO_IMAGE:
-            each = replace(each, record=replace(each.record, id=next_id))
-            next_id += 1
-        numbered.append(each)
-    return sorted(numbered, key=lambda each: each.record.id)
 
 
 def _projection(gallery: Gallery) -> Projection | None:

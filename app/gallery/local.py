@@ -5,7 +5,7 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -205,6 +205,17 @@ class Gallery:
         """Return the (rows,) ids of all images, ascending."""
         return self._ids
 
+    def ids_in(self, places: Iterable[int]) -> Ids:
+        """Return the ids of the images that segments, by their places, hold; ascending."""
+        chosen = [self._segments[place] for place in places]
+        ids = [view.ids() for view in self._views if view.segment in chosen]
+        return np.sort(np.concatenate([_NOTHING_LEFT_OUT, *ids]))
+
+    def has(self, image: int) -> bool:
+        """Return whether there is an image of this id."""
+        asked = np.array([image])
+        return any(view.rows_of(asked)[0] >= 0 for view in self._views)
+
     def images(self, ids: Sequence[int]) -> list[ImageRecord]:
         """Return the images of these ids, in their order; NotFoundError if one does not exist."""
         records: dict[int, ImageRecord] = {}
@@ -231,16 +242,40 @@ class Gallery:
             return []
         return self._found(lambda segment: segment.items.ids_of_content(sha256))
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether its images are known by keys."""
+        return self._has_keys
+
+    def ids_of_key(self, key: str) -> list[int]:
+        """Return the id of the image with this key, if there is one."""
+        return self._found(lambda segment: segment.items.ids_of_key(key))
+
     def ids_of_path(self, path: str) -> list[int]:
         """Return the ids of the images with this path, ascending."""
         return self._found(lambda segment: segment.items.ids_of_path(path))
+
+    def copies(self, ids: Iterable[int]) -> list[list[int]]:
+        """Return the ids of all images with a content that one of `ids` shares; see Store."""
+        sharing = self._sharing_content.intersection(ids)
+        groups: dict[int, list[int]] = {}
+        for image in sharing:
+            if image not in groups:
+                same = self.ids_of_content(self.images([image])[0].sha256)
+                groups |= dict.fromkeys(sharing.intersection(same), same)
+        different = {same[0]: same for same in groups.values()}.values()
+        return [same for same in different if len(same) > 1]
+
+    def one_of_each_content(self) -> list[int]:
+        """Return the lowest id of each content, ascending; every id whose content is unknown."""
+        return self._one_of_each
 
     def id_of(self, public_id: str) -> int:
         """Return the id of the image with this key or id; NotFoundError if there is none.
 
         It is its key where it has one, and its id where it has none.
         """
-        found = self._found(lambda segment: segment.items.ids_of_key(public_id))
+        found = self.ids_of_key(public_id)
         if not found and re.fullmatch("0|[1-9][0-9]{0,17}", public_id):
             found = [int(public_id)]
             self._check(found)
@@ -361,6 +396,35 @@ class Gallery:
     def _mend(self) -> str:
         own = self.manifest.name == self.name
         return mending_command(self.name, self.manifest.command if own else None)
+
+    # --- contents --------------------------------------------------------------------------------
+
+    @cached_property
+    def _sharing_content(self) -> frozenset[int]:
+        """The ids of the images whose content another one may have too: none in most galleries.
+
+        Asking the databases about the results of each search would make all of them a tenth slower.
+        The large segments know their own once and for all, so that a small one more costs little.
+        """
+        sharing = [segment.contents.shared for segment in self._segments]
+        for place, segment in enumerate(self._segments):
+            for later in self._segments[place + 1 :]:
+                sharing += segment.contents.shared_with(later.contents)
+        return frozenset(np.unique(np.concatenate([_NOTHING_LEFT_OUT, *sharing])).tolist())
+
+    @cached_property
+    def _one_of_each(self) -> list[int]:
+        first: dict[bytes, int] = {}
+        unknown: list[int] = []
+        for view in self._views:
+            digests = view.segment.items.digests()
+            for image in view.ids().tolist():
+                digest = digests[image]
+                if digest:
+                    first[digest] = min(image, first.get(digest, image))
+                else:
+                    unknown.append(image)
+        return sorted([*first.values(), *unknown])
 
     # --- ids and rows ----------------------------------------------------------------------------
 

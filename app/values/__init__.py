@@ -9,6 +9,9 @@ from app.errors import UsageError
 MAX_PICTURE_BYTES = 50_000_000
 """Of a query, in every door, and of a picture in a shard: no photograph is larger."""
 
+MOST_PLACES = 50
+"""Listed of one content: a hit of a picture with thousands of copies is still one hit."""
+
 MOST_EXPAND = 200
 MOST_ALPHA = 100
 
@@ -176,7 +179,10 @@ def _means(description: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Hit:
-    """One result of a search; its other fields are in every door's JSON, described as here."""
+    """One result of a search; its other fields are in every door's JSON, described as here.
+
+    It stands for all images with its content, which is there once.
+    """
 
     image: ImageRecord
     score: float = field(
@@ -190,6 +196,12 @@ class Hit:
     missed: bool = field(
         default=False, metadata=_means("In an exact search: the index would have missed it.")
     )
+    copies: int = field(
+        default=0, metadata=_means("How many other images of the gallery have its content.")
+    )
+    places: tuple[ImageRecord, ...] = field(
+        default=(), metadata=_means(f"Those images, at most {MOST_PLACES}, by their ids.")
+    )
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -198,6 +210,7 @@ class Hit:
             (self.same_file, "same file"),
             (self.duplicate_of, f"nearly equals no. {self.duplicate_of}"),
             (self.missed, "missed by the index"),
+            (self.copies, f"in {self.copies + 1:,} places"),
         )
         return tuple(words for holds, words in remarks if holds)
 

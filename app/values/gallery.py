@@ -134,9 +134,10 @@ class Manifest(GalleryFacts):
     """Everything a query must agree with, and what was measured when the gallery was built.
 
     Of two segments that hold an image of the same id, the later one has it. `next_id` is the id of
-    the next image, `generation` the number of the last change. `request` holds the options of
-    `create_index.py` that built it, as `request_of` makes them;
-    `precision` is what the network calculated in.
+    the next image, `generation` the number of the last change, `added` the folder below
+    `datasets/added/` that holds the pictures that were added one by one. `request` holds the
+    options of `create_index.py` that built it, as `request_of` makes them; `precision` is what the
+    network calculated in.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Manifest(GalleryFacts):
     versions: dict[str, str]
     segments: tuple[Segment, ...] = ()
     next_id: int = 0
+    added: str = ""
     files: dict[str, StoredFile] = field(default_factory=dict)
     generation: int = 1
     request: dict[str, Any] = field(default_factory=dict)

@@ -37,7 +37,7 @@ def rewrite_as_format_1(folders: Folders) -> None:
     gallery.close()
     of_segment = ("vectors", "shortlist", "thumbnails")
     files = {kind: values["segments"][0]["files"].get(kind) for kind in of_segment}
-    for key in ("segments", "next_id", "sources", "title", "changed"):
+    for key in ("segments", "next_id", "sources", "title", "changed", "added"):
         del values[key]
     values["files"] = {kind: file for kind, file in files.items() if file}
     with contextlib.closing(sqlite3.connect(folders.indexes / "gallery.db")) as database:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.build import BuildReport
-from app.build.commit import Material, Origin, check_room, finish_gallery, made_by_model
+from app.build.commit import Origin, check_room, finish_gallery, made_by_model
 from app.build.embedding import Kept
 from app.build.transfer.parts import Part, parts_of
 from app.build.transfer.places import PROJECTION, Exported, read_exported
@@ -117,7 +117,7 @@ def import_embeddings(
         skipped = tuple(exported.skipped) if exported else ()
         kept = [Kept(record, row=row) for row, record in enumerate(draft.records())]
         manifest = finish_gallery(
-            Material(draft),
+            draft,
             kept,
             origin,
             skipped=skipped,
