@@ -1,8 +1,6 @@
 """Two galleries for the tests of this folder, and a function that opens one."""
 
 import contextlib
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,11 +43,3 @@ def open_gallery() -> Iterator[OpenGallery]:
             return gallery
 
         yield open_it
-
-
-def sealed(values: dict[str, object]) -> str:
-    """Return a manifest's values as JSON text with their seal, as the format says."""
-    values = {key: value for key, value in values.items() if key != "seal"}
-    text = json.dumps(values, indent=1, sort_keys=True)
-    seal = hashlib.sha256(text.encode()).hexdigest()
-    return json.dumps(values | {"seal": seal}, indent=1, sort_keys=True)

@@ -20,8 +20,9 @@ from app.gallery import committing, files, gallery_names, manifest_from_json, ma
 from app.values import Skipped
 from app.values.gallery import Manifest
 from tests.conftest import Home
-from tests.gallery.conftest import PICTURES, sealed
+from tests.gallery.conftest import PICTURES
 from tests.gallery.format_1 import rewrite_as_format_1
+from tests.gallery.sealing import sealed
 
 OF_FORMAT_1 = ["gallery.db", "thumbnails.db", "shortlist.faiss", "vectors.faiss"]
 OF_FORMAT_2 = [

@@ -1,12 +1,9 @@
 """A manifest is read as it was written; a damaged or newer one, and a bad name, is refused."""
 
-import contextlib
 import dataclasses
 import json
-import sqlite3
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,17 +19,10 @@ from app.gallery import (
     recipe_of,
 )
 from app.values.gallery import command_for
-from tests.gallery.conftest import sealed
-from tests.gallery.format_1 import rewrite_as_format_1
+from tests.gallery.format_1 import rewrite_as_format_1, values_of_format_1
+from tests.gallery.sealing import sealed
 
 read_manifest = partial(manifest_from_json, place=Path("manifest.json"), mend="Build it anew.")
-
-
-def values_of_format_1(folders: Folders) -> dict[str, Any]:
-    with contextlib.closing(sqlite3.connect(folders.indexes / "gallery.db")) as database:
-        (text,) = database.execute("SELECT manifest FROM manifest").fetchone()
-    values: dict[str, Any] = json.loads(text)
-    return values
 
 
 # Names
