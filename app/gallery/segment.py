@@ -28,8 +28,9 @@ class Contents:
         starts = np.frombuffer(b"".join(known.values()), np.uint64)
         order = np.argsort(starts, kind="stable")
         self._starts, self._ids = starts[order], ids[order]
-        same = self._starts[1:] == self._starts[:-1]
-        self.shared: Ids = self._ids[np.append(same, False) | np.append(False, same)]
+        same = np.diff(self._starts) == 0 if len(known) else np.zeros(0, bool)
+        pairs = np.flatnonzero(same)
+        self.shared: Ids = self._ids[np.union1d(pairs, pairs + 1)]
         """The (n,) ids of those that share it with another one of the segment."""
 
     def shared_with(self, other: "Contents") -> tuple[Ids, Ids]:
