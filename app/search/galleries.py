@@ -37,6 +37,17 @@ class SearchableGallery:
         """What is searched."""
         return self.stored
 
+    def is_like(self, other: "SearchableGallery") -> bool:
+        """Return whether its vectors can be compared with those of another gallery."""
+        mine, others = (
+            (
+                *(each.weights_sha256, each.model, each.precision, each.preprocessing, each.dim),
+                each.files["projection"].sha256 if "projection" in each.files else "",
+            )
+            for each in (self.stored.manifest, other.stored.manifest)
+        )
+        return mine == others
+
     def was_built_with(self, embedder: Embedder) -> bool:
         """Return whether it was built with this model's weights, precision and preprocessing."""
         return not self.difference_to(embedder)
@@ -158,6 +169,34 @@ class Galleries:
             "make one with python3 create_index.py --images DIR --name NAME."
         )
 
+    def asked(self, gallery: str) -> list[SearchableGallery]:
+        """Return the galleries that a request names: one, several with commas between, or all.
+
+        '' is the first that can be searched, "all" it and all others of its model that can be,
+        unless a gallery has that name. UsageError for galleries of different models.
+        """
+        if not gallery:
+            return [self.open(self.default())]
+        if gallery == "all" and gallery not in self.names():
+            first = self.open(self.default())
+            others = [self._open_or_none(name) for name in self.names()]
+            alike = [each for each in others if each and each.is_like(first)]
+            return sorted(alike, key=lambda each: each is not first)
+        galleries = [self.open(name.strip()) for name in dict.fromkeys(gallery.split(","))]
+        for each in galleries[1:]:
+            if not each.is_like(galleries[0]):
+                raise UsageError(
+                    f"{galleries[0].stored.name} and {each.stored.name} are of different models or "
+                    "components: search in galleries of one model together."
+                )
+        return galleries
+
+    def _open_or_none(self, name: str) -> SearchableGallery | None:
+        try:
+            return self.open(name)
+        except (GalleryError, NotFoundError):  # `infos` says why
+            return None
+
     def open(self, name: str) -> SearchableGallery:
         """Return a gallery, opened if need be; NotFoundError, GalleryError if it is damaged."""
         gallery = self._open_galleries.get(name)
@@ -244,11 +283,14 @@ class Galleries:
             )
         return embedder
 
-    def folder_of(self, gallery: Store) -> Path | None:
-        """Return the folder that its paths start from; None where it is not known here."""
+    def folder_of(self, gallery: Store, source: int = 0) -> Path | None:
+        """Return the folder that paths of one of its sources start from; None if not known here."""
         manifest = gallery.manifest
-        if manifest.source:
-            return Path(manifest.source)
+        if source < 0:
+            return self._datasets_dir / "added" / (manifest.added or gallery.name)
+        named = manifest.sources[source] if source < len(manifest.sources) else ""
+        if named or source:
+            return Path(named) if named else None
         known = self._folders.get(manifest.data)
         if known is None or not known.is_dir():
             try:
@@ -263,7 +305,7 @@ class Galleries:
 
         Links do: the build follows them too, and whoever owns the folder has put them there.
         """
-        folder = self.folder_of(gallery)
+        folder = self.folder_of(gallery, record.source)
         path = PurePosixPath(record.path)
         if folder is None or path.is_absolute() or ".." in path.parts:
             return None

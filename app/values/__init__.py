@@ -144,7 +144,8 @@ class ImageRecord:
     """One image of a gallery: `id` is its own for good, `path` is relative to its folder.
 
     `key` is the name that a list of pictures gave it (a CSV's own id), '' where there was none;
-    `source` which of the gallery's folders it lies in, -1 for a picture that was added by itself.
+    `source` which of the gallery's folders it lies in, -1 for a picture that was added by itself;
+    `gallery` the gallery's name where several were searched together.
     """
 
     id: int
@@ -156,6 +157,7 @@ class ImageRecord:
     labels: tuple[str, ...] = ()
     key: str = ""
     source: int = 0
+    gallery: str = ""
 
     @property
     def public_id(self) -> int | str:
