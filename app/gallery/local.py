@@ -278,8 +278,9 @@ class Gallery:
         found = self.ids_of_key(public_id)
         if not found and re.fullmatch("0|[1-9][0-9]{0,17}", public_id):
             found = [int(public_id)]
-            self._check(found)
-            if self._has_keys and self.images(found)[0].key:
+            if not self._has_keys:
+                self._check(found)
+            elif not self.has(found[0]) or self.images(found)[0].key:
                 found = []
         if not found:
             raise NotFoundError(f"The gallery {self.name} has no image {public_id!r}.")
@@ -343,7 +344,8 @@ class Gallery:
         self._views = list(_views_of(self._segments, self.removed_ids()))
         self._has_keys = any(segment.items.has_keys for segment in self._segments)
         found = sum(view.index.found_rows for view in self._views)
-        if found != self.manifest.images:
+        dims = {segment.index.dim for segment in self._segments}
+        if found != self.manifest.images or dims - {self.manifest.dim}:
             raise GalleryError(
                 f"The index of {self.name} does not belong to its database. {self._mend()}"
             )

@@ -50,7 +50,7 @@ def read_seen(path: Path) -> dict[Place, Seen]:
 
 
 def _kept(path: str) -> str | bytes:
-    """Return a path as the table has it: a name that is no text, as some systems allow, as bytes."""
+    """Return a path as the table has it: in bytes where its name is no text."""
     try:
         path.encode()
     except UnicodeEncodeError:

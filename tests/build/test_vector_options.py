@@ -232,8 +232,9 @@ def test_a_query_is_compared_with_its_nearest_images_added(
             vectors = unit(service.vectors(name))
             for hit in result:
                 assert hit.score == pytest.approx(float(vectors[hit.image.id] @ compared), abs=1e-5)
-        assert {hit.image.id for hit in result.hits[: len(own)]} == own, "the same file is first"
-        assert all(hit.same_file == (hit.image.id in own) for hit in result)
+        same = [hit for hit in result if hit.same_file]
+        assert {image.id for hit in same for image in (hit.image, *hit.places)} == own
+        assert [hit.rank for hit in same] == [1][: len(own)], "the same file is first"
 
 
 def test_the_answer_notes_that_the_query_was_expanded(built: Home) -> None:
