@@ -124,13 +124,17 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def state_of(folder: Path) -> frozenset[tuple[object, ...]]:
-    """Return a state that differs once a file in a folder changes; empty if it cannot be read."""
+    """Return a state that differs once a file of a gallery in a folder changes.
+
+    Those of its segments, in numbered folders, count too. Empty if it cannot be read.
+    """
     state: set[tuple[object, ...]] = set()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             facts = entry.stat()
             when = facts.st_mtime_ns, facts.st_ctime_ns
-            state.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when))
+            inside = state_of(Path(entry.path)) if entry.name.isdigit() else None
+            state.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when, inside))
     return frozenset(state)
 
 

@@ -20,6 +20,8 @@ from app.values import ImageRecord
 from app.values.gallery import GalleryInfo
 from app.values.names import path_of
 
+_LOOKED_FOR = 10  # originals: some may have been deleted
+
 
 @dataclass(frozen=True)
 class SearchableGallery:
@@ -317,8 +319,7 @@ class Galleries:
 
     def pictures_missing(self, gallery: Store) -> str:
         """Return how to get the originals that are not here, in a sentence; '' if they are."""
-        folder = self.folder_of(gallery)
-        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
+        if self._has_originals(gallery):
             return ""
         manifest = gallery.manifest
         if manifest.source:
@@ -328,6 +329,19 @@ class Galleries:
         if published is None:  # a data set that only another version of this program knows
             return missing
         return f"{missing} To fetch them, run: {published.download_command()}"
+
+    def _has_originals(self, gallery: Store) -> bool:
+        """Whether the file of one of some images is here, which are from all over the gallery."""
+        ids = gallery.ids()
+        some = gallery.images(ids[:: max(1, len(ids) // _LOOKED_FOR)].tolist())
+        return not some or any(self._is_here(gallery, record) for record in some)
+
+    def _is_here(self, gallery: Store, record: ImageRecord) -> bool:
+        folder = self.folder_of(gallery, record.source)
+        try:
+            return folder is not None and (folder / record.path).is_file()
+        except ValueError:  # a name that no file can have
+            return False
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""

@@ -59,7 +59,7 @@ def file_of(shop: Home, path: str) -> bytes:
 def stored_vectors(home: Home) -> NDArray[np.float32]:
     """Return the vectors of "mine" as its file keeps them."""
     index = VectorIndex(
-        vectors=home.path / "features" / "mine" / "vectors.faiss",
+        vectors=home.path / "features" / "mine" / "1" / "vectors.faiss",
         shortlist=None,
         effort=SearchEffort(0, 0),
     )
@@ -109,7 +109,6 @@ def build_with(home: Home, embedder: Embedder, name: str) -> None:
         index="Flat",
         limit=None,
         request={},
-        source=str(images),
         workers=1,
         on_progress=lambda stage, done, total: None,
     )

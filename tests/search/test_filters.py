@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from app.errors import NotFoundError, UsageError
-from app.gallery import Draft, Folders, Gallery
+from app.gallery import Folders, Gallery
 from app.search.question import MAX_K, File, Item, SearchRequest
 from app.search.service import SearchService
-from app.values import Box, ImageRecord
-from app.values.gallery import Manifest
+from app.values import Box
 from tests.conftest import Home, encoded, picture
+from tests.gallery.segments import change, record_of
 
 KIND = "kind_3"
 
@@ -125,20 +125,8 @@ def test_a_querys_vector_is_the_one_that_is_compared(service: SearchService) -> 
 def keyed(folder: Path, keys: list[str]) -> Gallery:
     """Return a gallery whose images have these keys; its vectors are of no matter here."""
     folders = Folders.of("keyed", folder / "features", folder / "indexes")
-    draft = Draft(folders, recipe="x", dim=4)
-    images = [
-        ImageRecord(-1, f"{row}.jpg", f"{row:064x}", 4, 3, 100, (), key)
-        for row, key in enumerate(keys)
-    ]
-    draft.add(images, [b"x"] * len(keys), np.eye(len(keys), 4, dtype=np.float32), [])
-    draft.vectors_path.write_bytes(b"vectors")
-    facts = {
-        **dict.fromkeys(("data", "source", "model", "weights_sha256"), ""),
-        **dict.fromkeys(("skipped", "probes", "candidates", "recall_queries"), 0),
-        **{"index_asked": "Flat", "index": "Flat", "created": "", "versions": {}},
-        **{"recall_raw": 1.0, "recall_reranked": 1.0, "preprocessing": {}, "dim": 4},
-    }
-    draft.finish(Manifest(name="keyed", images=len(keys), **facts))  # type: ignore[arg-type]
+    records = [record_of(image, key=key) for image, key in enumerate(keys)]
+    change(folders, records=records, vectors=np.eye(len(keys), 4, dtype=np.float32))
     return Gallery(folders)
 
 

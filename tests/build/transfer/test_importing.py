@@ -16,6 +16,7 @@ from app.images import encode
 from tests.build.transfer.conftest import export, foreign, some_vectors, take
 from tests.commands import Run
 from tests.conftest import Home, encoded, fill, picture
+from tests.gallery.sealing import sealed
 
 
 def npz(file: Path) -> None:
@@ -29,6 +30,7 @@ def test_an_export_of_a_newer_version_is_refused_as_such(home: Home, tmp_path: P
     export(home, "mine", out)
     values = json.loads((out / "gallery.json").read_text())
     values["gallery"]["of_tomorrow"] = 1
+    values["gallery"] = json.loads(sealed(values["gallery"]))
     (out / "gallery.json").write_text(json.dumps(values))
     with pytest.raises(DatasetError, match="newer version"):
         take(home, out)
