@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from app.errors import UsageError
 from app.sources.datasets.register import open_data_set
@@ -11,7 +10,7 @@ from app.sources.picture import Layout
 from app.values.gallery import Manifest
 from app.values.names import path_of
 
-OpenList = Callable[[dict[str, Any]], Layout]
+OpenList = Callable[[Manifest], Layout]
 
 
 def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) -> Layout:
@@ -28,7 +27,7 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
     if request.keys() & {"csv", "parquet", "webdataset"}:
-        return open_list(request)
+        return open_list(manifest)
     raise UsageError(
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."

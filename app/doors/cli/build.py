@@ -10,7 +10,7 @@ from app.errors import UsageError
 
 if TYPE_CHECKING:
     from app.build.build import BuildReport
-    from app.build.from_list import ListRequest
+    from app.build.listed import ListRequest
     from app.build.transfer import ImportRequest
 
 NAME = "create-index"
@@ -194,7 +194,7 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":
-    from app.build.from_list import ListRequest
+    from app.build.listed import ListRequest
 
     given = (
         "model",
