@@ -104,7 +104,7 @@ class Watch:
         self._lost = ""
         self._root_changed = False
         self._devices: dict[Path, int | None] = {}
-        self._refusals: set[str] = set()  # that were said
+        self._said: set[str] = set()  # what is said once
         self._rescan_at = self._check_at = self._updated_at = self._followed_at = -math.inf
 
     def run(self, stop: threading.Event) -> None:
@@ -152,8 +152,8 @@ class Watch:
         if self._rescan_at > -math.inf:
             try:
                 self._list_anew(self._list())
-            except AppError as exc:
-                _logger.warning("The galleries could not be listed: %s", exc)
+            except (AppError, OSError) as exc:
+                self._say_once(str(exc))
         self._rescan_at = now + self._rescan_seconds
         self._check_folders()
         self._follow()  # folders that were mounted in others have no events yet
@@ -231,12 +231,10 @@ class Watch:
             self._note_all()
 
     def _refuse(self, why: str) -> None:
-        if why not in self._refusals:
-            self._refusals.add(why)
-            every = f"{self._rescan_seconds / 60:g} minutes"
-            self._say(
-                f"No events come from the folders, so they are looked at every {every}: {why}."
-            )
+        every = f"{self._rescan_seconds / 60:g} minutes"
+        self._say_once(
+            f"No events come from the folders, so they are looked at every {every}: {why}."
+        )
 
     # --- events, in a thread of their own --------------------------------------------------------
 
@@ -316,6 +314,11 @@ class Watch:
         if said or each.trouble:
             self._say(f"{each.name}: {', '.join(said) or 'up to date again'}")
         each.skipped, each.trouble, each.failures = skipped, "", 0
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
 
     def _say(self, text: str) -> None:
         self._say_line(f"{time.strftime('%H:%M')} {text}")
