@@ -230,7 +230,7 @@ def test_an_error_is_said_once_and_tried_again_until_it_is_over(home, images):
             raise error
         return nothing(name, on_progress)
 
-    with Watching(home, update=update) as watching:
+    with Watching(home, update=update, retry_seconds=0.01) as watching:
         watching.until_said("mine: up to date again")
     assert watching.said[1:] == [
         "mine: mine is being built.",
