@@ -53,6 +53,7 @@ def test_new_changed_moved_and_deleted_files_reach_the_gallery(home, images):
         watching.until(lambda: watching.counts() == (2, 1, 1, 0))
         (images / "kind_2" / "00002.jpg").unlink()
         watching.until(lambda: watching.counts() == (2, 1, 1, 1))
+        watching.until(lambda: not watching.watch.waiting())
     there = paths(home)
     assert {"new/deep/1.jpg", "new/deep/2.jpg", "new/renamed.jpg"} <= there
     assert not {"kind_1/00001.jpg", "kind_2/00002.jpg"} & there
@@ -72,6 +73,15 @@ def test_many_files_at_once_are_few_updates(home, images):
         fill(images, 300, first=1000)
         watching.until(lambda: watching.counts()[0] == 300)
     assert len(watching.updates) < 10
+
+
+def test_an_update_waits_until_it_has_been_quiet(home, images):
+    with Watching(home, update=nothing, quiet_seconds=NEVER, most_seconds=NEVER) as watching:
+        watching.until_updated(1)
+        put(images / "new.jpg", 1000)
+        watching.until(lambda: watching.watch.waiting() == {"mine"})
+        watching.until_turned()
+        assert len(watching.updates) == 1
 
 
 def test_a_stream_of_events_that_never_ends_does_not_put_the_update_off_for_ever(home, images):
@@ -141,6 +151,7 @@ def test_a_folder_that_goes_away_is_waited_for_and_the_gallery_stays(home, image
         images.rename(away)
         line = watching.until_said("mine: ", str(images), "is not there")
         assert is_one_sentence(line)
+        watching.until_turned()
         updates = len(watching.updates)
         assert paths(home) == before
         put(away / "new.jpg", 1000)
@@ -159,6 +170,7 @@ def test_a_folder_that_is_missing_at_the_start_is_waited_for(home, images):
     images.rename(away)
     with Watching(home) as watching:
         watching.until_said("is not there")
+        watching.until_turned()
         put(away / "new.jpg", 1000)
         away.rename(images)
         watching.until_said("mine: added 1")

@@ -15,9 +15,13 @@ NEVER = 3600.0
 
 
 class CountingWatch(Watch):
-    """Counts the events that it is handed."""
+    """Counts the events that it is handed, and its turns."""
 
-    events = 0
+    events = turns = 0
+
+    def _turn(self, stop: threading.Event) -> None:
+        super()._turn(stop)
+        self.turns += 1
 
     def _on_events(self, paths: Iterable[str]) -> None:
         paths = list(paths)
@@ -50,7 +54,7 @@ class Watching:
             "own_folders": [*dirs.values(), home.path / "datasets"],
             "rescan_seconds": NEVER,
             "quiet_seconds": 0.3,
-            "check_seconds": 0.2,
+            "check_seconds": 0,
             "retry_seconds": 0.2,
         }
         self.watch = CountingWatch(lambda: galleries_of_folders(**dirs), **(arguments | options))  # type: ignore[arg-type]
@@ -80,6 +84,11 @@ class Watching:
     def until_updated(self, times: int) -> None:
         """Wait until so many updates have been made, and none is at work."""
         self.until(lambda: len(self.updates) >= times and not self.at_work)
+
+    def until_turned(self) -> None:
+        """Wait until it has looked a few times whether there is something to do."""
+        turns = self.watch.turns
+        self.until(lambda: self.watch.turns > turns + 2)
 
     def until_said(self, *words: str) -> str:
         """Wait for a line with all these words; return it."""
