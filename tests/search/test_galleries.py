@@ -278,7 +278,7 @@ class PathsAlone:
     name = "paths"
 
     def __init__(self, folder: Path, *paths: str) -> None:
-        self.folder, self.folders = folder, (folder,)
+        self.folder = folder
         self.paths = paths
 
     def pictures(self) -> list[Picture]:

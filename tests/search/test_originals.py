@@ -42,6 +42,7 @@ def test_missing_originals_of_a_published_set_name_the_command_that_fetches_them
         index="Flat",
         limit=None,
         request={"data": "caltech101"},
+        own=False,
         workers=1,
         on_progress=lambda stage, done, total: None,
     )
@@ -63,12 +64,13 @@ def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_comm
 ) -> None:
     images = fill(home.path / "elsewhere", 6)
     build_gallery(
-        OwnFolder(images, "caltech256"),
+        OwnFolder([images], "caltech256"),
         mean_colour(),
         folders=home.folders("mine"),
         index="Flat",
         limit=None,
         request={"data": "caltech256"},
+        own=False,
         workers=1,
         on_progress=lambda stage, done, total: None,
     )
