@@ -1,4 +1,4 @@
-"""A list that has changed: the new rows alone are fetched and embedded, the others keep their ids."""
+"""A list that has changed: new rows alone are fetched and embedded, the others keep their ids."""
 
 from pathlib import Path
 
