@@ -64,7 +64,12 @@ def gallery_answer(info: GalleryInfo) -> dict[str, Any]:
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
     marks = {name: getattr(hit, name) for name in HIT_FIELDS}
-    return image_answer(gallery, hit.image) | marks | {"remarks": list(hit.remarks)}
+    marks |= {"places": [_place(image) for image in hit.places], "remarks": list(hit.remarks)}
+    return image_answer(gallery, hit.image) | marks
+
+
+def _place(record: ImageRecord) -> dict[str, Any]:
+    return {"id": record.public_id, "path": record.path, "labels": list(record.labels)}
 
 
 def _address(gallery: str, record: ImageRecord) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,10 @@ from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageE
 from app.gallery import Gallery, Store, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, expanded
 from app.search.model_cache import Models
-from app.sources.datasets.register import DATA_SETS, open_data_set
-from app.values import ImageRecord
+from app.search.originals import Originals
+from app.sources.datasets.register import open_data_set
 from app.values.gallery import GalleryInfo
 from app.values.names import path_of
-
-_LOOKED_FOR = 10  # originals: some may have been deleted
 
 
 @dataclass(frozen=True)
@@ -125,6 +123,7 @@ class Galleries:
         self._refused: dict[str, tuple[object, str]] = {}  # its files as they were, and why
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
+        self.originals = Originals(self.folder_of)
 
     def names(self) -> list[str]:
         """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
@@ -132,8 +131,12 @@ class Galleries:
 
     def infos(self) -> list[GalleryInfo]:
         """Return every gallery, the refused ones with the reason."""
+        names = self.names()
+        for name in names:  # all at once: slow folders keep each other waiting otherwise
+            with suppress(AppError):
+                self.originals.begin(self.open(name).stored)
         infos = []
-        for name in self.names():
+        for name in names:
             with suppress(NotFoundError):  # removed a moment ago
                 infos.append(self.info(name))
         return infos
@@ -148,7 +151,7 @@ class Galleries:
         return GalleryInfo(
             name,
             uploads_off=self.uploads_off(gallery),
-            pictures_missing=self.pictures_missing(gallery.stored),
+            pictures_missing=self.originals.missing(gallery.stored),
             approximate=gallery.index.approximate,
             disk_bytes=sum(manifest.disk_bytes().values()),
             manifest=manifest,
@@ -302,46 +305,6 @@ class Galleries:
                 return None
             self._folders[manifest.data] = known
         return known
-
-    def file_of(self, gallery: Store, record: ImageRecord) -> bytes | None:
-        """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
-
-        Links do: the build follows them too, and whoever owns the folder has put them there.
-        """
-        folder = self.folder_of(gallery, record.source)
-        path = PurePosixPath(record.path)
-        if folder is None or path.is_absolute() or ".." in path.parts:
-            return None
-        try:
-            return (folder / path_of(record.path)).read_bytes()
-        except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
-            return None
-
-    def pictures_missing(self, gallery: Store) -> str:
-        """Return how to get the originals that are not here, in a sentence; '' if they are."""
-        if self._has_originals(gallery):
-            return ""
-        manifest = gallery.manifest
-        if manifest.source:
-            return f"The original pictures are not in {manifest.source} any more."
-        missing = "The original pictures are not on this machine: thumbnails are shown."
-        published = DATA_SETS.get(manifest.data)
-        if published is None:  # a data set that only another version of this program knows
-            return missing
-        return f"{missing} To fetch them, run: {published.download_command()}"
-
-    def _has_originals(self, gallery: Store) -> bool:
-        """Whether the file of one of some images is here, which are from all over the gallery."""
-        ids = gallery.ids()
-        some = gallery.images(ids[:: max(1, len(ids) // _LOOKED_FOR)].tolist())
-        return not some or any(self._is_here(gallery, record) for record in some)
-
-    def _is_here(self, gallery: Store, record: ImageRecord) -> bool:
-        folder = self.folder_of(gallery, record.source)
-        try:
-            return folder is not None and (folder / record.path).is_file()
-        except ValueError:  # a name that no file can have
-            return False
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import UsageError
+from app.errors import NotFoundError, UsageError
 from app.images import decode, encode
 from app.images.edit import apply_edit
 from app.search.galleries import Galleries, SearchableGallery
@@ -121,11 +121,11 @@ class Queries:
         if isinstance(query, Item):
             [row] = _row_of(gallery, request)
             record = gallery.stored.images([row])[0]
-            data = self._galleries.file_of(gallery.stored, record)
-            if data is not None:
-                return data, record.sha256, ()
-            note = "The thumbnail was edited: the original is not here."
-            return gallery.stored.thumbnail(row), record.sha256, (note,)
+            try:
+                return self._galleries.originals.read(gallery.stored, record), record.sha256, ()
+            except NotFoundError as exc:
+                note = f"The thumbnail was edited: the original is not here. {exc}"
+                return gallery.stored.thumbnail(row), record.sha256, (note,)
         if isinstance(query, Url):
             with watch.measure("fetch"):
                 data = self._fetch(query.url)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embed import Embedder
-from app.errors import NotFoundError
 from app.images import formats
 from app.search.galleries import Galleries, SearchableGallery
 from app.search.model_cache import Models
@@ -184,15 +183,13 @@ class SearchService:
     def picture(self, gallery: str, image: int) -> tuple[bytes, str]:
         """Return the original file of an image and its media type.
 
-        NotFoundError if it is not on this machine; the message says which command fetches it.
+        NotFoundError if it is not on this machine, or another picture is in its place; the message
+        says which command helps.
         """
         stored = self._galleries.open(gallery).stored
         record = stored.images([image])[0]
-        data = self._galleries.file_of(stored, record)
-        if data is None:
-            missing = self._galleries.pictures_missing(stored)
-            raise NotFoundError(missing or f"{record.path} is missing.")
-        kind = formats.by_suffix(record.path)
+        data = self._galleries.originals.read(stored, record)
+        kind = formats.by_suffix(record.path) or formats.recognise(data)
         return data, kind.media_type if kind else "application/octet-stream"
 
     @contextmanager

@@ -180,7 +180,8 @@ class GalleryStatus:
     """How a gallery can be used where it is now.
 
     `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
-    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    own images can be queries; `pictures_missing` which original pictures are not here, as far as
+    some of them were looked for, and what to do.
     """
 
     name: str

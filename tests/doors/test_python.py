@@ -100,7 +100,6 @@ def keyed(tmp_path: Path):
         index="Flat",
         limit=None,
         request={},
-        source=str(folder),
         workers=1,
         on_progress=lambda stage, done, total: None,
     )

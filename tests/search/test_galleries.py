@@ -22,8 +22,6 @@ from app.search.galleries import Galleries
 from app.search.model_cache import Models
 from app.search.question import MAX_K
 from app.search.service import SearchService
-from app.sources.datasets.caltech101 import Caltech101
-from app.sources.own import OwnFolder
 from app.sources.picture import Picture
 from app.values.files import sha256_of
 from tests.conftest import Home, encoded, fill, mean_colour, picture
@@ -280,7 +278,7 @@ class PathsAlone:
     name = "paths"
 
     def __init__(self, folder: Path, *paths: str) -> None:
-        self.folder, self.folders = folder, (folder,)
+        self.folder = folder
         self.paths = paths
 
     def pictures(self) -> list[Picture]:
@@ -323,69 +321,3 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
     for image in (2, 3):  # links that the folder's owner made, and that the build followed
         assert service.picture("mine", image)[0] == secret
     assert service.picture("mine", 4)[0] == (inside / "good.jpg").read_bytes()
-
-
-def test_missing_originals_of_a_published_set_name_the_command_that_fetches_them(
-    home: Home,
-) -> None:
-    images = fill(home.path / "datasets" / "caltech101", 6, labels=2)
-    for path in list(images.rglob("*.jpg")):
-        path.rename(path.with_name(f"image_{int(path.stem):04}.jpg"))
-    build_gallery(
-        Caltech101(images),
-        mean_colour(),
-        folders=home.folders("mine"),
-        index="Flat",
-        limit=None,
-        request={"data": "caltech101"},
-        own=False,
-        workers=1,
-        on_progress=lambda stage, done, total: None,
-    )
-    service = home.service()
-    assert service.gallery("mine").pictures_missing == ""
-    assert service.picture("mine", 0)[0]
-    shutil.rmtree(images)
-    for there in (service, home.service()):
-        missing = there.gallery("mine").pictures_missing
-        assert missing.endswith("bash data_download.sh caltech")
-        with pytest.raises(NotFoundError) as refusal:
-            there.picture("mine", 0)
-        assert str(refusal.value) == missing
-        assert there.thumbnail("mine", 0)
-
-
-def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_command(
-    home: Home,
-) -> None:
-    images = fill(home.path / "elsewhere", 6)
-    build_gallery(
-        OwnFolder([images], "caltech256"),
-        mean_colour(),
-        folders=home.folders("mine"),
-        index="Flat",
-        limit=None,
-        request={"data": "caltech256"},
-        own=False,
-        workers=1,
-        on_progress=lambda stage, done, total: None,
-    )
-    missing = home.service().gallery("mine").pictures_missing
-    assert missing
-    assert "data_download" not in missing
-
-
-def test_missing_originals_of_a_visitors_folder_name_the_folder(home: Home) -> None:
-    images = fill(home.path / "own", 6)
-    home.build(images)
-    service = home.service()
-    assert service.gallery("mine").pictures_missing == ""
-    gone = service.image("mine", 3).path
-    (images / gone).unlink()
-    with pytest.raises(NotFoundError, match=gone):
-        service.picture("mine", 3)
-    assert service.picture("mine", 0)
-    (images / service.image("mine", 0).path).unlink()
-    assert service.gallery("mine").pictures_missing == "", "most are there"
-    images.rename(home.path / "moved")
-    assert str(images) in service.gallery("mine").pictures_missing

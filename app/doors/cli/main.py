@@ -22,6 +22,7 @@ from app.doors.cli import (
     output,
     search,
     serve,
+    update,
     verify,
 )
 from app.doors.cli.parameters import MAY_BE_NEGATIVE
@@ -41,6 +42,7 @@ COMMANDS = (
     evaluate,
     verify,
     build,
+    update,
     export,
     inspect,
     mcp,

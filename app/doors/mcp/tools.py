@@ -69,8 +69,9 @@ class Tools:
         """Find the images of a gallery that look like a picture, the most similar first.
 
         The answer has id, path, labels, size and score (a cosine) of each result, whether it is
-        the very same file (same_file), and the rank of a better result that it nearly equals
-        (duplicate_of). After it come the thumbnails of the best results, each behind its rank and
+        the very same file (same_file), the rank of a better result that it nearly equals
+        (duplicate_of), and in how many other places of the gallery the same file is (copies,
+        places). After it come the thumbnails of the best results, each behind its rank and
         id. Where similar_enough is false, nothing in the gallery is really like the picture.
         """
         if not 0 <= pictures <= MOST_PICTURES:
