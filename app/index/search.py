@@ -138,6 +138,8 @@ class VectorIndex:
         exactly. More candidates are taken in proportion for k above 10.
         """
         k = min(k, self.found_rows)
+        if not k:
+            return _nothing_for(queries)
         candidates = self._candidates(k)
         if self._flat is None:
             return self._search_codes(queries, k, SearchEffort(self.effort.probes, candidates))
@@ -184,12 +186,16 @@ class VectorIndex:
 
         One that cannot select finds rows that are left out, too: more are taken to make up for it.
         """
-        if self._selection.is_all:
-            return candidates, None
-        if isinstance(self._short, FaissShortlist) and self._short.selects:
+        if self._selects:
             return candidates, self._selection.selector
         share = self.rows / max(1, self.found_rows)
         return min(self.rows, math.ceil(candidates * share * _SURPLUS)), None
+
+    @property
+    def _selects(self) -> bool:
+        """Whether the shortlist itself finds no row that is left out."""
+        faiss_selects = isinstance(self._short, FaissShortlist) and self._short.selects
+        return self._selection.is_all or faiss_selects
 
     def _shortlisted(self, queries: Vectors, candidates: int, probes: int) -> tuple[Vectors, Rows]:
         """Return (q, candidates or more) scores and rows; -1 for what is not to be found."""
@@ -222,6 +228,8 @@ class VectorIndex:
         Without a shortlist by the vectors themselves.
         """
         k = min(k, self.found_rows)
+        if not k:
+            return _nothing_for(queries)
         if self._short is None:
             return self.search(queries, k)
         scores, rows = self._shortlisted(queries, k, self.effort.probes)
@@ -244,10 +252,18 @@ class VectorIndex:
     def _search_every_code(self, queries: Vectors, k: int) -> Neighbours:
         cells = self.cells
         if cells:
-            scores, rows = self._shortlisted(queries, k, cells)
+            # Of one that cannot select, all rows: the nearest may be those that are left out.
+            wanted = k if self._selects else self.rows
+            scores, rows = self._shortlisted(queries, wanted, cells)
             return in_order(rows, scores, k, candidates=0)
         # A graph may have parts that no walk reaches: many equal vectors make such.
         chunks = np.array_split(np.arange(self.rows), 1 + self.rows // _CHUNK_ROWS)
         scores = np.concatenate([queries @ self.vectors(rows).T for rows in chunks], axis=1)
         everything = self._selection.of(np.tile(np.arange(self.rows), (len(queries), 1)))
         return in_order(everything, scores, k, candidates=0)
+
+
+def _nothing_for(queries: Vectors) -> Neighbours:
+    """Return the answer of an index all of whose rows are left out."""
+    none = np.zeros((len(queries), 0))
+    return Neighbours(none.astype(np.int64), none.astype(np.float32), 0)
