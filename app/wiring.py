@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from app.build.update import UpdateReport
     from app.build.watch import Watch
     from app.search.inspection import Survey
-    from app.sources.picture import Layout
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -199,12 +198,16 @@ def make_updater(settings: Settings) -> "partial[UpdateReport]":
 
 
 def make_list_opener(settings: Settings) -> "OpenList":
-    """Return the function that fetches what the list of a gallery's request names."""
+    """Return `app.build.listed.open_list` with folders and the network filled in."""
+    from app.build.listed import open_list
+    from app.sources.schedule import Politeness
 
-    def open_list(request: dict[str, Any]) -> "Layout":
-        raise UsageError("A gallery of a list cannot be updated yet.")
-
-    return open_list
+    return partial(
+        open_list,
+        datasets_dir=settings.datasets_dir,
+        fetch=make_fetch(settings),
+        politeness=Politeness(),
+    )
 
 
 def make_keeper(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.build import manage
 from app.build.additions import AddReport, NewImage, add_images, remove_images
-from app.build.compact import compact
+from app.build.compact import choice, compact
 from app.build.embedding import OnProgress
 from app.build.update import UpdateReport
 from app.embed import Embedder
@@ -55,7 +55,7 @@ class GalleryKeeper:
             load_embedder=self._load_embedder,
             datasets_dir=self._datasets_dir,
         )
-        self._tidy(name)
+        self._tidy(name, report.manifest)
         return report
 
     def remove(self, name: str, public_ids: Sequence[str]) -> Manifest:
@@ -63,7 +63,7 @@ class GalleryKeeper:
         self._check_on()
         gallery = self._gallery(name)
         manifest = remove_images(gallery, [gallery.id_of(each) for each in public_ids])
-        self._tidy(name)
+        self._tidy(name, manifest)
         return manifest
 
     def update(
@@ -72,7 +72,7 @@ class GalleryKeeper:
         """Bring a gallery up to date with its folders; see `update_gallery`."""
         self._check_on()
         report = self._update(name, accept_removals=accept_removals, on_progress=on_progress)
-        self._tidy(name, on_progress)
+        self._tidy(name, report.manifest, on_progress)
         return report
 
     def merge(self, into: str, other: str) -> tuple[Manifest, int, int]:
@@ -83,7 +83,7 @@ class GalleryKeeper:
         merged = manage.merge_galleries(
             self._folders(into), self._folders(other), datasets_dir=self._datasets_dir
         )
-        self._tidy(into)
+        self._tidy(into, merged[0])
         return merged
 
     def set_title(self, name: str, title: str) -> Manifest:
@@ -132,8 +132,12 @@ class GalleryKeeper:
                 )
             return self._open[name]
 
-    def _tidy(self, name: str, on_progress: OnProgress = lambda *_: None) -> None:
+    def _tidy(
+        self, name: str, manifest: Manifest, on_progress: OnProgress = lambda *_: None
+    ) -> None:
         """Compact a gallery where it needs it; what goes wrong there can wait."""
+        if not choice(manifest):
+            return
         if self._in_background:
             threading.Thread(target=self._compact_one, args=[name], daemon=True).start()
         else:

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from app.errors import UsageError
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folders
 from app.sources.picture import Layout
 from app.values.gallery import Manifest
+from app.values.names import path_of
 
-OpenList = Callable[[dict[str, Any]], Layout]
+OpenList = Callable[[Manifest], Layout]
 
 
 def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) -> Layout:
@@ -23,11 +23,11 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
         exclude = request.get("exclude", [])
-        return open_folders([Path(each) for each in named], manifest.data, exclude=exclude)
+        return open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
     if request.keys() & {"csv", "parquet", "webdataset"}:
-        return open_list(request)
+        return open_list(manifest)
     raise UsageError(
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."

@@ -10,7 +10,7 @@ from app.errors import UsageError
 
 if TYPE_CHECKING:
     from app.build.build import BuildReport
-    from app.build.from_list import ListRequest
+    from app.build.listed import ListRequest
     from app.build.transfer import ImportRequest
 
 NAME = "create-index"
@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
     what.add_argument("--csv", type=_file, metavar="FILE", help="a CSV file with ids and URLs")
     what.add_argument(
-        "--parquet", type=_file, metavar="FILE", help="a Parquet file with ids and URLs"
+        "--parquet",
+        type=_file,
+        metavar="FILE",
+        help="a Parquet file with ids and URLs, or with the pictures inside it",
     )
     what.add_argument(
         "--webdataset",
@@ -191,7 +194,7 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":
-    from app.build.from_list import ListRequest
+    from app.build.listed import ListRequest
 
     given = (
         "model",
