@@ -29,8 +29,8 @@ class NotFollowedError(Exception):
 class FolderEvents:
     """Follows folders, with all that is in them, from a thread of its own.
 
-    `on_events` gets the paths of what changed, as text (`app.values.names`). `on_lost` gets a reason when that has ended by
-    itself: then follow the folders anew.
+    `on_events` gets the paths of what changed, as text (`app.values.names`). `on_lost` gets a
+    reason when that has ended by itself: then follow the folders anew.
     """
 
     def __init__(self, on_events: OnEvents, on_lost: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """Galleries and their folders → updates, whenever something in the folders has changed.
 
-An event only says "look again": it is never kept. Its path is text, as in a gallery. Rescans find what has no events, as on a network
-share, and what was missed.
+An event only says "look again": it is never kept, nor is its path. Rescans find what has no events,
+as on a network share, and what was missed.
 """
 
 import contextlib
