@@ -102,6 +102,21 @@ def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifes
         return _write(commit, sources=moved, request=request)
 
 
+def ids_of_path(gallery: Gallery, path: str) -> list[int]:
+    """Return the images at a path, from one of the gallery's folders on or absolute.
+
+    NotFoundError if there is none.
+    """
+    found = gallery.ids_of_path(path)
+    for place, folder in enumerate(gallery.manifest.sources):
+        if not found and Path(path).is_relative_to(folder):
+            below = gallery.ids_of_path(Path(path).relative_to(folder).as_posix())
+            found = [each.id for each in gallery.images(below) if each.source == place]
+    if not found:
+        raise NotFoundError(f"The gallery {gallery.name} has no image at {path!r}.")
+    return found
+
+
 def merge_galleries(
     into: Folders, other: Folders, *, datasets_dir: Path
 ) -> tuple[Manifest, int, int]:
@@ -210,6 +225,7 @@ def _which(manifest: Manifest, before: str) -> int:
     if not sources:
         raise UsageError(f"The pictures of {manifest.name} are those of a data set, which stay.")
     if before:
+        before = before if before in sources else str(Path(before).resolve())
         if before not in sources:
             raise UsageError(f"{before} is no folder of {manifest.name}: {', '.join(sources)}.")
         return sources.index(before)

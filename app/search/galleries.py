@@ -258,12 +258,21 @@ class Galleries:
             self._folders[manifest.data] = known
         return known
 
+    def _folder_of_image(self, gallery: Store, record: ImageRecord) -> Path | None:
+        """Return the folder that an image's path starts from: one of several, or of added ones."""
+        manifest = gallery.manifest
+        if record.source < 0:
+            return self._datasets_dir / "added" / (manifest.added or manifest.name)
+        if record.source and record.source < len(manifest.sources):
+            return Path(manifest.sources[record.source])
+        return self.folder_of(gallery)
+
     def file_of(self, gallery: Store, record: ImageRecord) -> bytes | None:
         """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
 
         Links do: the build follows them too, and whoever owns the folder has put them there.
         """
-        folder = self.folder_of(gallery)
+        folder = self._folder_of_image(gallery, record)
         path = PurePosixPath(record.path)
         if folder is None or path.is_absolute() or ".." in path.parts:
             return None
@@ -274,8 +283,11 @@ class Galleries:
 
     def pictures_missing(self, gallery: Store) -> str:
         """Return how to get the originals that are not here, in a sentence; '' if they are."""
-        folder = self.folder_of(gallery)
-        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
+        first = gallery.images(gallery.ids()[:1].tolist())
+        if not first:
+            return ""
+        folder = self._folder_of_image(gallery, first[0])
+        if folder is not None and (folder / first[0].path).is_file():
             return ""
         manifest = gallery.manifest
         if manifest.source:
