@@ -11,8 +11,8 @@ from app.build.update import UpdateReport, update_gallery
 from app.embed import Embedder, model_named
 from app.errors import DatasetError
 from app.gallery import Gallery
-from tests.build.conftest import CountingRuntime
 from app.values.vectors import unit
+from tests.build.conftest import CountingRuntime
 from tests.conftest import Home, encoded, fill, picture
 from tests.gallery.format_1 import rewrite_as_format_1
 
