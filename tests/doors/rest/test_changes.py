@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import numpy as np
 import pytest
 import uvicorn
 
+from app.build.build import build_gallery
 from app.doors.access import Access
 from app.doors.rest import make_rest
 from app.search.service import SearchService
 from app.settings import read_settings
+from app.sources.own import Listed, open_folder
 from tests.build.workshop import Gate, gated
-from tests.conftest import Home, encoded, fill, picture
+from tests.conftest import Home, encoded, fill, mean_colour, picture
 from tests.doors.rest.conftest import OFF, TOKEN, Served, problem_of, service_of
 
 IMAGES = 12
@@ -240,12 +243,27 @@ def test_a_vector_is_added_and_found(album: Album) -> None:
     assert near["ids"] == ["made"]
 
 
-def test_vectors_without_keys_never_take_each_other_s_place(album: Album) -> None:
-    vectors = np.random.default_rng(0).normal(size=(3, MODEL_DIM)).tolist()
-    album.post("images", json={"vector": vectors[0], "key": "so it has keys"})
-    for vector in vectors[1:]:
-        assert album.post("images", json={"vector": vector}).json()["added"] == 1
-    assert album.images() == IMAGES + 3
+def test_vectors_without_keys_never_take_each_other_s_place(own: Home) -> None:
+    """Nor where images are known by keys, and a name is the key of what comes without."""
+    keyed = Home(own.path / "keyed")
+    folder = fill(keyed.path / "pictures", 2)
+    pictures = open_folder(folder, "mine").pictures()
+    listed = [replace(each, key=f"key {n}") for n, each in enumerate(pictures)]
+    build_gallery(
+        Listed("mine", folder, listed),
+        mean_colour(),
+        folders=keyed.folders("mine"),
+        index="Flat",
+        limit=None,
+        request={},
+        workers=1,
+        on_progress=lambda stage, done, total: None,
+    )
+    with changeable(keyed) as album:
+        for vector in np.random.default_rng(0).normal(size=(2, MODEL_DIM)).tolist():
+            answer = album.post("images", json={"vector": vector}).json()
+            assert (answer["added"], type(answer["ids"][0])) == (1, str)
+        assert album.images() == 4
 
 
 def test_of_several_images_each_has_its_own_answer_in_their_order(album: Album, site: str) -> None:
