@@ -3,7 +3,7 @@
 What a search does not need is imported where it is made: the command line answers in two seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from app.build.layouts import OpenList
     from app.build.transfer import ExportReport
     from app.build.update import UpdateReport
+    from app.build.watch import Watch
     from app.search.inspection import Survey
-    from app.sources.picture import Layout
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -198,12 +198,16 @@ def make_updater(settings: Settings) -> "partial[UpdateReport]":
 
 
 def make_list_opener(settings: Settings) -> "OpenList":
-    """Return the function that fetches what the list of a gallery's request names."""
+    """Return `app.build.listed.open_list` with folders and the network filled in."""
+    from app.build.listed import open_list
+    from app.sources.schedule import Politeness
 
-    def open_list(request: dict[str, Any]) -> "Layout":
-        raise UsageError("A gallery of a list cannot be updated yet.")
-
-    return open_list
+    return partial(
+        open_list,
+        datasets_dir=settings.datasets_dir,
+        fetch=make_fetch(settings),
+        politeness=Politeness(),
+    )
 
 
 def make_keeper(
@@ -220,4 +224,38 @@ def make_keeper(
         update=make_updater(settings),
         off=off,
         in_background=in_background,
+    )
+
+
+def make_watch(
+    settings: Settings,
+    names: Collection[str],
+    *,
+    rescan_minutes: float,
+    say: Callable[[str], None],
+) -> "Watch":
+    """Return what keeps galleries up to date with their folders; all galleries of folders for ().
+
+    NotFoundError if there is no gallery of a name, UsageError if one was not made of folders.
+    """
+    from app.build.watch import Watch, folders_of, galleries_of_folders
+
+    dirs = {"features_dir": settings.features_dir, "indexes_dir": settings.indexes_dir}
+    keeper = make_keeper(settings)
+
+    def galleries() -> dict[str, tuple[Path, ...]]:
+        named = {name: folders_of(name, **dirs) for name in names}
+        return named or galleries_of_folders(**dirs)
+
+    return Watch(
+        galleries,
+        update=lambda name, on_progress: keeper.update(name, on_progress=on_progress),
+        say=say,
+        own_folders=(
+            *dirs.values(),
+            settings.datasets_dir,
+            settings.models_dir,
+            settings.cache_dir,
+        ),
+        rescan_seconds=rescan_minutes * 60,
     )

@@ -23,7 +23,6 @@ from app.sources.picture import labels_of
 from app.values import MAX_PICTURE_BYTES, ImageRecord, Skipped
 from app.values.files import replacing
 from app.values.gallery import Manifest
-from app.values.vectors import unit
 
 ADDED = -1
 """The `source` of a picture that was added by itself, in `datasets/added/<gallery>/`."""
@@ -195,14 +194,15 @@ class _Drafts:
     def _vector(self, new: NewImage) -> Kept:
         assert new.vector is not None
         dim = self.projection.from_dim if self.projection else self.gallery.dim
-        length = float(np.linalg.norm(new.vector.astype(np.float64)))
-        if len(new.vector) != dim or not np.isfinite(length) or length < 1e-12:
+        vector = new.vector.astype(np.float32)
+        length = float(np.sqrt(np.dot(vector, vector)))
+        if len(vector) != dim or not np.isfinite(length) or length < 1e-12:
             raise UsageError(
                 f"The vector of {new.name!r} must be {dim} numbers that are not all zero, as the "
-                f"gallery's model makes them, not {len(new.vector)}."
+                f"gallery's model makes them, not {len(vector)}."
             )
         record = ImageRecord(NO_IMAGE, new.name, "", 0, 0, 0, labels_of(new.labels), new.key, ADDED)
-        return self._row(record, unit(new.vector.astype(np.float32)), encode.no_picture())
+        return self._row(record, vector / length, encode.no_picture())
 
     def _picture(self, new: NewImage) -> Kept:
         if len(new.data) > MAX_PICTURE_BYTES:
@@ -266,10 +266,15 @@ def _placed(kept: Sequence[Kept | None], current: Gallery) -> list[_Placed]:
             placed.append(_Placed(held[0], None if is_there else written, key=record.key))
         else:
             contents[content] = next_id
-            written = replace(each, record=replace(record, id=NO_IMAGE))
-            placed.append(_Placed(next_id, written, is_new=True, key=record.key))
+            # What was known when the change began may have been removed since.
+            new = each if record.id == NO_IMAGE else replace(each, record=_as_new(record))
+            placed.append(_Placed(next_id, new, is_new=True, key=record.key))
             next_id += 1
     return placed
+
+
+def _as_new(record: ImageRecord) -> ImageRecord:
+    return replace(record, id=NO_IMAGE)
 
 
 def _outcomes(

@@ -38,7 +38,7 @@ def compact(
     with locked(folders.indexes / "compact.lock", busy=busy):
         gallery = Gallery(folders, hashed=False)
         try:
-            chosen = range(len(gallery.segments)) if everything else _choice(gallery)
+            chosen = range(len(gallery.segments)) if everything else choice(gallery.manifest)
             if not chosen or gallery.approximate:
                 return False
             return _fold(gallery, chosen, on_progress)
@@ -46,12 +46,12 @@ def compact(
             gallery.close()
 
 
-def _choice(gallery: Gallery) -> range:
+def choice(manifest: Manifest) -> range:
     """Return the places of the segments to fold, which stand beside each other; or none."""
-    rows = [segment.facts.rows for segment in gallery.segments]
+    rows = [segment.rows for segment in manifest.segments]
     total, count = sum(rows), len(rows)
-    dead = total - gallery.rows
-    exact = sum(each.facts.rows for each in gallery.segments if "shortlist" not in each.facts.files)
+    dead = total - manifest.images
+    exact = sum(each.rows for each in manifest.segments if "shortlist" not in each.files)
     many_dead = dead > _MOST_DEAD * total
     many_exact = exact > max(_FEW_ROWS, _MOST_EXACT * total) and count > 1
     if many_dead or many_exact:

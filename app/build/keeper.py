@@ -8,7 +8,7 @@ from typing import Any
 
 from app.build import manage
 from app.build.additions import AddReport, NewImage, add_images, remove_images
-from app.build.compact import compact
+from app.build.compact import choice, compact
 from app.build.embedding import OnProgress
 from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.update import UpdateReport
@@ -62,7 +62,7 @@ class GalleryKeeper:
                 raise
             self._models.clear()  # the model's file may have been replaced since it was loaded
             report = self._add(name, new)
-        self._tidy(name)
+        self._tidy(name, report.manifest)
         return report
 
     def remove(
@@ -78,7 +78,7 @@ class GalleryKeeper:
         for path in paths:
             ids += manage.ids_of_path(gallery, path)
         manifest = remove_images(gallery, ids)
-        self._tidy(name)
+        self._tidy(name, manifest)
         return manifest
 
     def update(
@@ -87,7 +87,7 @@ class GalleryKeeper:
         """Bring a gallery up to date with its folders; see `update_gallery`."""
         self.check_on()
         report = self._update(name, accept_removals=accept_removals, on_progress=on_progress)
-        self._tidy(name, on_progress)
+        self._tidy(name, report.manifest, on_progress)
         return report
 
     def start_update(self, name: str, *, accept_removals: bool = False) -> UpdateProgress:
@@ -133,7 +133,7 @@ class GalleryKeeper:
         merged = manage.merge_galleries(
             self._folders(into), self._folders(other), datasets_dir=self._datasets_dir
         )
-        self._tidy(into)
+        self._tidy(into, merged[0])
         return merged
 
     def set_title(self, name: str, title: str) -> Manifest:
@@ -211,8 +211,12 @@ class GalleryKeeper:
                 )
             return self._open[name]
 
-    def _tidy(self, name: str, on_progress: OnProgress = lambda *_: None) -> None:
+    def _tidy(
+        self, name: str, manifest: Manifest, on_progress: OnProgress = lambda *_: None
+    ) -> None:
         """Compact a gallery where it needs it; what goes wrong there can wait."""
+        if not choice(manifest):
+            return
         if self._in_background:
             threading.Thread(target=self._compact_one, args=[name], daemon=True).start()
         else:

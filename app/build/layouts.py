@@ -9,8 +9,9 @@ from app.sources.datasets.register import ALIASES, open_data_set
 from app.sources.own import open_folders
 from app.sources.picture import Layout
 from app.values.gallery import Manifest, request_of
+from app.values.names import path_of
 
-OpenList = Callable[[dict[str, Any]], Layout]
+OpenList = Callable[[Manifest], Layout]
 _LISTS = {"csv", "parquet", "webdataset"}
 _LEFT_OUT = {"id_column": "id", "url_column": "url", "encoding": "utf-8"}  # of a request
 
@@ -25,11 +26,11 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
         exclude = request.get("exclude", [])
-        return open_folders([Path(each) for each in named], manifest.data, exclude=exclude)
+        return open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
     if request.keys() & _LISTS:
-        return open_list(request)
+        return open_list(manifest)
     raise UsageError(
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."

@@ -28,6 +28,7 @@ from app.gallery import (
 from app.sources.datasets.register import open_data_set
 from app.values import ImageRecord
 from app.values.gallery import Manifest
+from app.values.names import path_of, text_of
 
 _MOST_TITLE_CHARACTERS = 200
 _LOOKED_FOR = 50  # pictures, to see whether a folder is the one that moved
@@ -85,20 +86,20 @@ def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifes
         place = _which(gallery.manifest, before)
         found = Path(os.path.realpath(folder))
         looked = [each for each in _some(gallery) if each.source == place]
-        if looked and not any(os.path.isfile(found / each.path) for each in looked):  # noqa: PTH113
+        if looked and not any(os.path.isfile(found / path_of(each.path)) for each in looked):  # noqa: PTH113
             raise DatasetError(
                 f"None of the {len(looked)} pictures of {gallery.name} that were looked for is in "
                 f"{found}, such as {looked[0].path}: name the folder that the paths begin in."
             )
     finally:
         gallery.close()
-    moved = (*sources[:place], str(found), *sources[place + 1 :])
+    moved = (*sources[:place], text_of(found), *sources[place + 1 :])
     with committing(folders) as commit:
         assert commit.manifest is not None
         request = dict(commit.manifest.request)
         if images := request.get("images"):
             listed = images if isinstance(images, list) else [images]
-            again = [str(found) if each == sources[place] else each for each in listed]
+            again = [text_of(found) if each == sources[place] else each for each in listed]
             request["images"] = again if len(again) > 1 else again[0]
         return _write(commit, sources=moved, request=request)
 
@@ -192,7 +193,7 @@ def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
     sources = manifest.sources
     if not sources:
         try:
-            sources = (str(open_data_set(manifest.data, datasets_dir).folder.resolve()),)
+            sources = (text_of(open_data_set(manifest.data, datasets_dir).folder.resolve()),)
         except AppError:  # the pictures are not here, and so nobody looks for them
             sources = (str((datasets_dir / manifest.data).resolve()),)
     added = datasets_dir / "added" / (manifest.added or manifest.name)
@@ -200,12 +201,10 @@ def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
 
 
 def _request_of_both(mine: Manifest, other: Manifest) -> dict[str, Any]:
+    """Return the request of the first gallery, with the folders of both to keep up to date with."""
     request = dict(mine.request)
     if "images" in request and "images" in other.request:
-        folders: list[str] = []
-        for each in (mine.request["images"], other.request["images"]):
-            folders += each if isinstance(each, list) else [each]
-        request["images"] = folders
+        request["images"] = [*mine.sources, *other.sources]
     return request
 
 

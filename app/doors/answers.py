@@ -29,7 +29,7 @@ def search_answer(result: SearchResult) -> dict[str, Any]:
     """Return the answer to one query; `ids` are in the order of `results`."""
     return {
         "ids": [hit.image.public_id for hit in result.hits],
-        "results": [_hit(result.gallery, hit) for hit in result.hits],
+        "results": [_hit(hit.image.gallery or result.gallery, hit) for hit in result.hits],
         "gallery": result.gallery,
         "timing_ms": {stage: round(value, 3) for stage, value in asdict(result.timings).items()},
         "exact": result.exact,
@@ -45,7 +45,9 @@ def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
     """Return an image's facts."""
     return {
         "id": record.public_id,
+        "gallery": gallery,
         "path": record.path,
+        "source": record.source,
         "labels": list(record.labels),
         "image_url": image_url(gallery, record),
         "thumbnail_url": thumbnail_url(gallery, record),
@@ -93,7 +95,12 @@ def outcome_answer(outcome: "Outcome") -> dict[str, Any]:
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
     marks = {name: getattr(hit, name) for name in HIT_FIELDS}
-    return image_answer(gallery, hit.image) | marks | {"remarks": list(hit.remarks)}
+    marks |= {"places": [_place(image) for image in hit.places], "remarks": list(hit.remarks)}
+    return image_answer(gallery, hit.image) | marks
+
+
+def _place(record: ImageRecord) -> dict[str, Any]:
+    return {"id": record.public_id, "path": record.path, "labels": list(record.labels)}
 
 
 def _address(gallery: str, record: ImageRecord) -> str:

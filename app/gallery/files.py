@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
 from app.errors import AppError, BusyError, GalleryError, StorageError
+from app.values import locks
 from app.values.files import sha256_of
 from app.values.gallery import StoredFile
 
@@ -21,20 +22,21 @@ _CHUNK_BYTES = 1 << 20
 @contextlib.contextmanager
 def locked(path: Path, *, busy: str, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the lock of the file `path`; BusyError with the sentence `busy` if another has it."""
-    with lock(path, busy=busy, wait_seconds=wait_seconds):
+    held = lock(path, busy=busy, wait_seconds=wait_seconds)
+    try:
         yield
+    finally:
+        held.release()
 
 
-def lock(path: Path, *, busy: str, wait_seconds: float = 0) -> FileLock:
-    """Take the lock of the file `path`, to be released; BusyError `busy` if another has it."""
-    guard = FileLock(path, timeout=wait_seconds)
+def lock(path: Path, *, busy: str, wait_seconds: float = 0) -> BaseFileLock:
+    """Take the lock of the file `path`, to be released; BusyError `busy` if another has it.
+
+    StorageError where the folder cannot be made, or its file system gives no locks.
+    """
     with writing_to(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            guard.acquire()
-        except Timeout as exc:
-            raise BusyError(busy) from exc
-    return guard
+        return locks.lock(path, busy=BusyError(busy), wait_seconds=wait_seconds)
 
 
 @contextlib.contextmanager
@@ -57,7 +59,11 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 def open_read_only(path: Path, *, mend: str) -> sqlite3.Connection:
-    """Return an open database; GalleryError, ending with `mend`, if there is none."""
+    """Return an open database; GalleryError, ending with `mend`, if there is none.
+
+    No lock is taken, so that a gallery opens where the file system gives none: its files are
+    replaced, never changed.
+    """
     if not path.is_file():
         raise GalleryError(f"{path} is missing. {mend}")
     refuse_lfs_pointer(path)
@@ -118,13 +124,17 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def state_of(folder: Path) -> frozenset[tuple[object, ...]]:
-    """Return a state that differs once a file in a folder changes; empty if it cannot be read."""
+    """Return a state that differs once a file of a gallery in a folder changes.
+
+    Those of its segments, in numbered folders, count too. Empty if it cannot be read.
+    """
     state: set[tuple[object, ...]] = set()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             facts = entry.stat()
             when = facts.st_mtime_ns, facts.st_ctime_ns
-            state.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when))
+            inside = state_of(Path(entry.path)) if entry.name.isdigit() else None
+            state.add((entry.name, facts.st_ino, facts.st_size, facts.st_mode, *when, inside))
     return frozenset(state)
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from app.values.vectors import unit
 
 Vectors = NDArray[np.float32]
 _CHUNK_IDS = 4_096
+_GREATEST_ID = 2**63 - 1
 _NOTHING_LEFT_OUT: Rows = np.zeros(0, np.int64)
 
 
@@ -194,7 +196,7 @@ class Gallery:
 
     def vector(self, image: int) -> Vectors:
         """Return the (dim,) vector of an image, of norm 1."""
-        vector: Vectors = unit(self.vectors(np.array([image])))[0]
+        vector: Vectors = unit(self.vectors(self._asked([image])))[0]
         return vector
 
     # --- images ----------------------------------------------------------------------------------
@@ -217,7 +219,7 @@ class Gallery:
     def images(self, ids: Sequence[int]) -> list[ImageRecord]:
         """Return the images of these ids, in their order; NotFoundError if one does not exist."""
         records: dict[int, ImageRecord] = {}
-        asked = np.array(ids, np.int64)
+        asked = self._asked(ids)
         for view, at, _ in self._places(asked):
             records |= view.segment.items.images(asked[at].tolist())
         return [records[image] for image in ids]
@@ -229,7 +231,7 @@ class Gallery:
     def thumbnails(self, ids: Sequence[int]) -> list[bytes]:
         """Return the small WebP pictures of these ids, in their order."""
         found: dict[int, bytes] = {}
-        asked = np.array(ids, np.int64)
+        asked = self._asked(ids)
         for view, at, _ in self._places(asked):
             found |= view.segment.items.thumbnails(asked[at].tolist())
         return [found[image] for image in ids]
@@ -256,6 +258,21 @@ class Gallery:
         """Return the ids of the images with this path, ascending."""
         return self._found(lambda segment: segment.items.ids_of_path(path))
 
+    def copies(self, ids: Iterable[int]) -> list[list[int]]:
+        """Return the ids of all images with a content that one of `ids` shares; see Store."""
+        sharing = self._sharing_content.intersection(ids)
+        groups: dict[int, list[int]] = {}
+        for image in sharing:
+            if image not in groups:
+                same = self.ids_of_content(self.images([image])[0].sha256)
+                groups |= dict.fromkeys(sharing.intersection(same), same)
+        different = {same[0]: same for same in groups.values()}.values()
+        return [same for same in different if len(same) > 1]
+
+    def one_of_each_content(self) -> list[int]:
+        """Return the lowest id of each content, ascending; every id whose content is unknown."""
+        return self._one_of_each
+
     def id_of(self, public_id: str) -> int:
         """Return the id of the image with this key or id; NotFoundError if there is none.
 
@@ -264,8 +281,9 @@ class Gallery:
         found = self.ids_of_key(public_id)
         if not found and re.fullmatch("0|[1-9][0-9]{0,17}", public_id):
             found = [int(public_id)]
-            self._check(found)
-            if self._has_keys and self.images(found)[0].key:
+            if not self._has_keys:
+                self._check(found)
+            elif not self.has(found[0]) or self.images(found)[0].key:
                 found = []
         if not found:
             raise NotFoundError(f"The gallery {self.name} has no image {public_id!r}.")
@@ -329,7 +347,8 @@ class Gallery:
         self._views = list(_views_of(self._segments, self.removed_ids()))
         self._has_keys = any(segment.items.has_keys for segment in self._segments)
         found = sum(view.index.found_rows for view in self._views)
-        if found != self.manifest.images:
+        dims = {segment.index.dim for segment in self._segments}
+        if found != self.manifest.images or dims - {self.manifest.dim}:
             raise GalleryError(
                 f"The index of {self.name} does not belong to its database. {self._mend()}"
             )
@@ -383,6 +402,35 @@ class Gallery:
         own = self.manifest.name == self.name
         return mending_command(self.name, self.manifest.command if own else None)
 
+    # --- contents --------------------------------------------------------------------------------
+
+    @cached_property
+    def _sharing_content(self) -> frozenset[int]:
+        """The ids of the images whose content another one may have too: none in most galleries.
+
+        Asking the databases about the results of each search would make all of them a tenth slower.
+        The large segments know their own once and for all, so that a small one more costs little.
+        """
+        sharing = [segment.contents.shared for segment in self._segments]
+        for place, segment in enumerate(self._segments):
+            for later in self._segments[place + 1 :]:
+                sharing += segment.contents.shared_with(later.contents)
+        return frozenset(np.unique(np.concatenate([_NOTHING_LEFT_OUT, *sharing])).tolist())
+
+    @cached_property
+    def _one_of_each(self) -> list[int]:
+        first: dict[bytes, int] = {}
+        unknown: list[int] = []
+        for view in self._views:
+            digests = view.segment.items.digests()
+            for image in view.ids().tolist():
+                digest = digests[image]
+                if digest:
+                    first[digest] = min(image, first.get(digest, image))
+                else:
+                    unknown.append(image)
+        return sorted([*first.values(), *unknown])
+
     # --- ids and rows ----------------------------------------------------------------------------
 
     @cached_property
@@ -408,10 +456,17 @@ class Gallery:
 
     def _check(self, ids: Sequence[int]) -> None:
         """Raise NotFoundError unless there are images of these ids."""
-        for _ in self._places(np.array(ids, np.int64)):
+        for _ in self._places(self._asked(ids)):
             pass
 
-    def _refuse(self, image: int) -> None:
+    def _asked(self, ids: Sequence[int]) -> Ids:
+        """Return (n,) ids as an array; NotFoundError for a number that no id can be."""
+        try:
+            return np.array(ids, np.int64)
+        except OverflowError:
+            self._refuse(next(image for image in ids if abs(image) > _GREATEST_ID))
+
+    def _refuse(self, image: int) -> NoReturn:
         least, greatest = self._ids[[0, -1]].tolist() if self.rows else (0, -1)
         why = f"its ids go from {least} to {greatest}"
         if least <= image <= greatest:
@@ -436,9 +491,12 @@ def _is_shared(facts: Segment, shared: dict[str, OpenSegment]) -> bool:
 
 
 def manifest_path(folders: Folders) -> Path:
-    """Return the file that holds a gallery's manifest, whatever format it is in."""
-    path = folders.indexes / MANIFEST
-    return path if path.exists() else folders.indexes / DATABASE
+    """Return the file that holds a gallery's manifest, or held it: its remains tell the format."""
+    path, database = folders.indexes / MANIFEST, folders.indexes / DATABASE
+    if path.exists():
+        return path
+    of_format_1 = database.exists() or any(folders.indexes.glob("thumbnails*.db"))
+    return database if of_format_1 else path
 
 
 def identity_of(folders: Folders) -> tuple[int, int] | None:
@@ -456,6 +514,8 @@ def read_manifest(folders: Folders) -> Manifest:
     if path.name == DATABASE:
         text = files.manifest_text(path, mend=mend)
     else:
+        if not path.is_file():
+            raise GalleryError(f"{path} is missing. {mend}")
         files.refuse_lfs_pointer(path)
         try:
             text = path.read_text(encoding="utf-8")

@@ -25,6 +25,7 @@ _ALWAYS = frozenset(
     | {"recall_reranked", "created", "skipped"}
 )
 """The facts that the oldest galleries have; of those added later the default is true of them."""
+_SINCE_FORMAT_2 = frozenset({"segments", "next_id", "sources"})
 _NUMBERS: dict[str, type[int | float]] = {"limit": int, "pca": int, "expand": int, "alpha": float}
 
 
@@ -58,12 +59,14 @@ def _manifest_of(values: dict[str, Any], place: Path) -> Manifest:
     version = values.pop("format")
     if "command" in values:
         values["request"] = _request_of(values.pop("command"))
+    needed = _ALWAYS | (_SINCE_FORMAT_2 if version == FORMAT else frozenset())
+    lacking = needed - values.keys()
     segments = values.pop("segments", [])
     unknown = values.keys() - _KEYS
     unknown |= {key for segment in segments for key in segment.keys() - _SEGMENT_KEYS}
     if unknown:
         raise _newer(place, ", ".join(sorted(unknown)))
-    if _ALWAYS - values.keys():
+    if lacking:
         raise ValueError(values)
     files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
     if version == 1:

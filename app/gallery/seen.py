@@ -35,7 +35,10 @@ def write_seen(path: Path, seen: Mapping[Place, Seen]) -> None:
     with files.new_database(path, _TABLE) as database:
         database.executemany(
             "INSERT INTO file VALUES (?, ?, ?, ?, ?)",
-            ((*place, *each.stamp, each.image) for place, each in sorted(seen.items())),
+            (
+                (source, _kept(path), *each.stamp, each.image)
+                for (source, path), each in sorted(seen.items())
+            ),
         )
 
 
@@ -43,4 +46,17 @@ def read_seen(path: Path) -> dict[Place, Seen]:
     """Return what was seen; GalleryError if the file is missing or no database."""
     with contextlib.closing(files.open_read_only(path, mend="")) as database:
         rows = database.execute("SELECT source, path, bytes, mtime_ns, image FROM file")
-        return {(row[0], row[1]): Seen((row[2], row[3]), row[4]) for row in rows}
+        return {(row[0], _name(row[1])): Seen((row[2], row[3]), row[4]) for row in rows}
+
+
+def _kept(path: str) -> str | bytes:
+    """Return a path as the table has it: in bytes where its name is no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return path.encode(errors="surrogateescape")
+    return path
+
+
+def _name(kept: str | bytes) -> str:
+    return kept if isinstance(kept, str) else kept.decode(errors="surrogateescape")

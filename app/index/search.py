@@ -152,17 +152,6 @@ class VectorIndex:
             neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores
         return neighbours
 
-    def search_among(self, query: Vectors, k: int, among: Rows) -> Neighbours:
-        """Return the min(k, n) nearest of (n,) rows to one (dim,) unit vector; each is compared."""
-        # In parts: the vectors of all images of a label may be more than fit in memory.
-        scores = np.concatenate(
-            [
-                self.scores(query, rows)
-                for rows in np.array_split(among, 1 + len(among) // _CHUNK_ROWS)
-            ]
-        )
-        return in_order(among[None], scores[None], k, candidates=len(among))
-
     def _search_refined(
         self, flat: FlatVectors, queries: Vectors, k: int, candidates: int
     ) -> Neighbours:

@@ -122,6 +122,8 @@ def _chunks(flat: Any) -> Iterator[NDArray[np.float32]]:
 def _write(index: Any, path: Path) -> None:
     try:
         faiss.write_index(index, str(path))
+        # A full disk may show only when the file is closed, and FAISS says nothing of it then.
+        faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as exc:
         raise StorageError(
             f"{path} cannot be written: make room, then run the same command again; what is done "

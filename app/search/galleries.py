@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageE
 from app.gallery import Gallery, Store, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, expanded
 from app.search.model_cache import Models
-from app.sources.datasets.register import DATA_SETS, open_data_set
-from app.values import ImageRecord
+from app.search.originals import Originals
+from app.sources.datasets.register import open_data_set
 from app.values.gallery import GalleryInfo
+from app.values.names import path_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,17 @@ class SearchableGallery:
     def index(self) -> Store:
         """What is searched."""
         return self.stored
+
+    def is_like(self, other: "SearchableGallery") -> bool:
+        """Return whether its vectors can be compared with those of another gallery."""
+        mine, others = (
+            (
+                *(each.weights_sha256, each.model, each.precision, each.preprocessing, each.dim),
+                each.files["projection"].sha256 if "projection" in each.files else "",
+            )
+            for each in (self.stored.manifest, other.stored.manifest)
+        )
+        return mine == others
 
     def was_built_with(self, embedder: Embedder) -> bool:
         """Return whether it was built with this model's weights, precision and preprocessing."""
@@ -111,6 +123,7 @@ class Galleries:
         self._refused: dict[str, tuple[object, str]] = {}  # its files as they were, and why
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
+        self.originals = Originals(self.folder_of)
 
     def names(self) -> list[str]:
         """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
@@ -118,8 +131,12 @@ class Galleries:
 
     def infos(self) -> list[GalleryInfo]:
         """Return every gallery, the refused ones with the reason."""
+        names = self.names()
+        for name in names:  # all at once: slow folders keep each other waiting otherwise
+            with suppress(AppError):
+                self.originals.begin(self.open(name).stored)
         infos = []
-        for name in self.names():
+        for name in names:
             with suppress(NotFoundError):  # removed a moment ago
                 infos.append(self.info(name))
         return infos
@@ -134,7 +151,7 @@ class Galleries:
         return GalleryInfo(
             name,
             uploads_off=self.uploads_off(gallery),
-            pictures_missing=self.pictures_missing(gallery.stored),
+            pictures_missing=self.originals.missing(gallery.stored),
             approximate=gallery.index.approximate,
             disk_bytes=sum(manifest.disk_bytes().values()),
             manifest=manifest,
@@ -157,6 +174,34 @@ class Galleries:
             "There is no gallery to search: "
             "make one with python3 create_index.py --images DIR --name NAME."
         )
+
+    def asked(self, gallery: str) -> list[SearchableGallery]:
+        """Return the galleries that a request names: one, several with commas between, or all.
+
+        '' is the first that can be searched, "all" it and all others of its model that can be,
+        unless a gallery has that name. UsageError for galleries of different models.
+        """
+        if not gallery:
+            return [self.open(self.default())]
+        if gallery == "all" and gallery not in self.names():
+            first = self.open(self.default())
+            others = [self._open_or_none(name) for name in self.names()]
+            alike = [each for each in others if each and each.is_like(first)]
+            return sorted(alike, key=lambda each: each is not first)
+        galleries = [self.open(name.strip()) for name in dict.fromkeys(gallery.split(","))]
+        for each in galleries[1:]:
+            if not each.is_like(galleries[0]):
+                raise UsageError(
+                    f"{galleries[0].stored.name} and {each.stored.name} are of different models or "
+                    "components: search in galleries of one model together."
+                )
+        return galleries
+
+    def _open_or_none(self, name: str) -> SearchableGallery | None:
+        try:
+            return self.open(name)
+        except (GalleryError, NotFoundError):  # `infos` says why
+            return None
 
     def open(self, name: str) -> SearchableGallery:
         """Return a gallery, opened if need be; NotFoundError, GalleryError if it is damaged."""
@@ -244,11 +289,14 @@ class Galleries:
             )
         return embedder
 
-    def folder_of(self, gallery: Store) -> Path | None:
-        """Return the folder that its paths start from; None where it is not known here."""
+    def folder_of(self, gallery: Store, source: int = 0) -> Path | None:
+        """Return the folder that paths of one of its sources start from; None if not known here."""
         manifest = gallery.manifest
-        if manifest.source:
-            return Path(manifest.source)
+        if source < 0:
+            return self._datasets_dir / "added" / (manifest.added or gallery.name)
+        named = manifest.sources[source] if source < len(manifest.sources) else ""
+        if named or source:
+            return path_of(named) if named else None
         known = self._folders.get(manifest.data)
         if known is None or not known.is_dir():
             try:
@@ -257,46 +305,6 @@ class Galleries:
                 return None
             self._folders[manifest.data] = known
         return known
-
-    def _folder_of_image(self, gallery: Store, record: ImageRecord) -> Path | None:
-        """Return the folder that an image's path starts from: one of several, or of added ones."""
-        manifest = gallery.manifest
-        if record.source < 0:
-            return self._datasets_dir / "added" / (manifest.added or manifest.name)
-        if record.source and record.source < len(manifest.sources):
-            return Path(manifest.sources[record.source])
-        return self.folder_of(gallery)
-
-    def file_of(self, gallery: Store, record: ImageRecord) -> bytes | None:
-        """Return the bytes of a gallery's file, or None; a path never leads out of its folder.
-
-        Links do: the build follows them too, and whoever owns the folder has put them there.
-        """
-        folder = self._folder_of_image(gallery, record)
-        path = PurePosixPath(record.path)
-        if folder is None or path.is_absolute() or ".." in path.parts:
-            return None
-        try:
-            return (folder / path).read_bytes()
-        except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
-            return None
-
-    def pictures_missing(self, gallery: Store) -> str:
-        """Return how to get the originals that are not here, in a sentence; '' if they are."""
-        first = gallery.images(gallery.ids()[:1].tolist())
-        if not first:
-            return ""
-        folder = self._folder_of_image(gallery, first[0])
-        if folder is not None and (folder / first[0].path).is_file():
-            return ""
-        manifest = gallery.manifest
-        if manifest.source:
-            return f"The original pictures are not in {manifest.source} any more."
-        missing = "The original pictures are not on this machine: thumbnails are shown."
-        published = DATA_SETS.get(manifest.data)
-        if published is None:  # a data set that only another version of this program knows
-            return missing
-        return f"{missing} To fetch them, run: {published.download_command()}"
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""

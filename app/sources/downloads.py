@@ -1,7 +1,8 @@
-"""Rows with URLs → pictures in a folder: many at once, few from one host, resumed where it stopped.
+"""Rows of a list → pictures in a folder: many at once, few from one host, resumed after a stop.
 
-A picture's file is named after its row's id and a hash of id and URL: so the folder itself says
-what has been fetched already, and no id leads out of it.
+A picture's file is named after its row's id and a hash of id and URL, or of id and content where
+the list itself holds the picture: so the folder itself says what is there already, in whatever
+order the list is and whatever was added to it, and no id leads out of it.
 """
 
 import contextlib
@@ -10,17 +11,16 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-
-from filelock import FileLock, Timeout
 
 from app.errors import FetchError, QueryError, StorageError, UsageError
 from app.images.formats import recognise
 from app.sources.lists import Row
 from app.sources.schedule import POLITE, Outcome, Politeness, Schedule
+from app.values.locks import locked
 
 FAILED = "failed.csv"
 """The list, beside the pictures, of the rows without one; it marks a folder as this module's."""
@@ -49,8 +49,12 @@ def download(
     check: Callable[[bytes], None] = lambda data: None,
     on_progress: Callable[[str, int, int], None],
     politeness: Politeness = POLITE,
+    inside: Callable[[Sequence[Row]], Iterable[tuple[Row, bytes]]] | None = None,
 ) -> list[Downloaded]:
-    """Fetch the pictures of the rows that are not in `folder` yet; return all rows, in their order.
+    """Get the pictures of the rows that are not in `folder` yet; return all rows, in their order.
+
+    `inside` gives the pictures that the list itself holds: each row, with its content if it has
+    one, and that; the others are fetched.
 
     Stopped at any moment, the next call with the same rows fetches what is missing. Failures are
     listed in `FAILED`, and so are pictures for which `check` raises a QueryError: those are not
@@ -65,6 +69,9 @@ def download(
     """
     with _storage_errors(folder), _reserved(folder):
         files = _pictures_in(folder)
+        taken: set[int] = set()
+        if inside is not None:
+            rows = list(_taken(inside(rows), folder, files, taken, len(rows), on_progress))
         missing = [row for row in rows if stem_of(row) not in files]
         reasons: dict[int, str] = {}
         done = len(rows) - len(missing)
@@ -84,23 +91,34 @@ def download(
                     file.flush()
                 done += 1
                 on_progress("download", done, len(rows))
-        fetched_now = {row.number for row in missing} - reasons.keys()
-    return [
-        Downloaded(
-            row,
-            files.get(stem_of(row), ""),
-            reasons.get(row.number, ""),
-            new=row.number in fetched_now,
-        )
-        for row in rows
-    ]
+        new = taken | {row.number for row in missing} - reasons.keys()
+    outcomes = ((row, files.get(stem_of(row), ""), reasons.get(row.number, "")) for row in rows)
+    return [Downloaded(*outcome, new=outcome[0].number in new) for outcome in outcomes]
 
 
 def stem_of(row: Row) -> str:
     """Return the name of a row's file without its suffix: safe on every system, and unique."""
     readable = re.sub("[^A-Za-z0-9_-]+", "_", row.key)[:40].strip("_")
-    digest = hashlib.sha256(f"{row.key}\0{row.url}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{row.key}\0{row.content or row.url}".encode()).hexdigest()[:16]
     return f"{readable}-{digest}" if readable else digest
+
+
+def _taken(
+    pictures: Iterable[tuple[Row, bytes]],
+    folder: Path,
+    files: dict[str, str],
+    taken: set[int],
+    total: int,
+    on_progress: Callable[[str, int, int], None],
+) -> Iterator[Row]:
+    """Yield the rows of a list that holds pictures; write those that are not in `folder` yet."""
+    for done, (row, data) in enumerate(pictures, 1):
+        if data and stem_of(row) not in files:
+            # Whether it can be decoded is for the build: it would come no better another time.
+            files[stem_of(row)] = _keep(row, folder, data, check=lambda data: None)
+            taken.add(row.number)
+        on_progress("take", done, total)
+        yield row
 
 
 def _fetched(
@@ -121,7 +139,7 @@ def _fetched(
         while (turn := schedule.take()) is not None:
             try:
                 if not turn.row.url:
-                    raise FetchError("The list has no address for it.")
+                    raise FetchError(turn.row.fault or "The list has no address for it.")
                 outcome: Outcome = _keep(turn.row, folder, fetch(turn.row.url), check)
             except Exception as exc:  # noqa: BLE001 (raised by the thread that waits for it)
                 outcome = exc
@@ -160,15 +178,11 @@ def _reserved(folder: Path) -> Iterator[None]:
         raise UsageError(f"The folder {folder} holds other pictures already: choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILED).touch()
-    try:
-        with FileLock(folder / _LOCK, timeout=0):
-            for part in folder.glob(f".*{_PART}"):
-                part.unlink()
-            yield
-    except Timeout as exc:
-        raise UsageError(
-            f"Another download into {folder} is running: wait for it, or stop it."
-        ) from exc
+    busy = UsageError(f"Another download into {folder} is running: wait for it, or stop it.")
+    with locked(folder / _LOCK, busy=busy):
+        for part in folder.glob(f".*{_PART}"):
+            part.unlink()
+        yield
 
 
 def _pictures_in(folder: Path) -> dict[str, str]:

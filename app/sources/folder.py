@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from reprlib import repr as shortened
 
-from filelock import FileLock, Timeout
-
 from app.errors import StorageError, UsageError
+from app.values.locks import locked
+
+MOST_UNPACKED_BYTES = 20_000_000_000
+"""What one archive, list or set of shards may unpack to."""
 
 _SPARE_BYTES = 10_000_000  # room that stays free for everything else on the disk
 _DRAFT = ".unfinished"
@@ -48,7 +50,8 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give an empty folder to fill; it becomes `folder` at the end, and is deleted after an error.
 
     Remains of a killed run are deleted too. An existing `folder` is kept if it holds the same
-    files, filled if it is empty, and replaced if `replace` is set.
+    files, filled if it is empty, and replaced if none of its files gets lost or changes, or if
+    `replace` is set.
 
     Raises
     ------
@@ -57,15 +60,16 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     StorageError
         It cannot be written.
     """
-    locked = False
+    held = False
+    busy = UsageError(f"Another run is filling the folder {folder}: wait for it, or stop it.")
     try:
         empty = is_empty(folder)
         # On the same disk; inside, an empty folder may be all that can be written to.
         draft = folder / _DRAFT if empty else folder.with_name(f".{folder.name}{_DRAFT}")
         lock = draft / "lock"
         draft.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock, timeout=0):
-            locked = True
+        with locked(lock, busy=busy):
+            held = True
             for remains in draft.iterdir():
                 if remains != lock:
                     shutil.rmtree(remains)
@@ -73,17 +77,13 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
             made.mkdir()
             yield made
             _put_in_place(made, folder, empty=empty, replace=replace)
-    except Timeout as exc:
-        raise UsageError(
-            f"Another run is filling the folder {folder}: wait for it, or stop it."
-        ) from exc
     except OSError as exc:
         raise StorageError(
             f"{exc.filename or folder} cannot be written ({exc.strerror or exc}): "
             "make room there, then try again."
         ) from exc
     finally:
-        if locked:
+        if held:
             shutil.rmtree(draft, ignore_errors=True)
 
 
@@ -100,18 +100,20 @@ def _put_in_place(made: Path, folder: Path, *, empty: bool, replace: bool) -> No
         made.rename(folder)
     elif _same(made, folder):
         return
-    elif replace:
+    elif replace or _same(folder, made, within=True):
         folder.rename(made.with_name("old"))
         made.rename(folder)
     else:
         raise UsageError(f"The folder {folder} holds other pictures already: choose another name.")
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Return whether two folders hold the same files, so that a stopped build can be resumed."""
+def _same(one: Path, other: Path, *, within: bool = False) -> bool:
+    """Return whether two folders hold the same files, or the other more where `within` is set."""
     files, others = _files(one), _files(other)
-    return files.keys() == others.keys() and all(
-        filecmp.cmp(file, others[name], shallow=False) for name, file in files.items()
+    return (
+        files.keys() <= others.keys()
+        and (within or len(files) == len(others))
+        and all(filecmp.cmp(file, others[name], shallow=False) for name, file in files.items())
     )
 
 

@@ -1,4 +1,4 @@
-"""A CSV or Parquet file with a column of URLs → its rows, checked as a whole.
+"""A CSV file with a column of URLs → its rows; the rows of any list, checked as a whole.
 
 An id is text and stays unchanged: "007" is not "7". Rows are numbered as spreadsheets number them:
 the header is row 1.
@@ -13,6 +13,7 @@ from typing import Any
 
 from app.errors import DatasetError, UsageError
 from app.sources.ids import fault_of, is_text
+from app.sources.picture import labels_of
 
 _SHOWN_ROWS = 5
 _DELIMITERS = ",;\t|"
@@ -27,15 +28,26 @@ class Columns:
     url: str = "url"
     labels: tuple[str, ...] = ()
 
+    def options(self) -> list[tuple[str, str]]:
+        """Return the columns, each with the option of the command line that names it."""
+        labels = [("--label-column", name) for name in self.labels]
+        return [("--id-column", self.key), ("--url-column", self.url), *labels]
+
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of a list; `url` is '' if its cell is empty."""
+    """One picture of a list; `url` is '' if its cell is empty.
+
+    `content` is the SHA-256, in hex, of a picture that is in the list itself; `fault` says why
+    there is neither such a picture nor a URL, if it is known.
+    """
 
     number: int
     key: str
     url: str
     labels: tuple[str, ...] = ()
+    content: str = ""
+    fault: str = ""
 
 
 def read_csv(
@@ -76,44 +88,7 @@ def read_csv(
             f"{file} is not in {encoding.removesuffix('-sig')}: give its encoding, for example "
             "with --encoding cp1252 (spreadsheets of Western Europe) or --encoding utf-16."
         ) from exc
-    return _checked(rows, file)
-
-
-def read_parquet(file: Path, columns: Columns) -> list[Row]:
-    """Return the rows of a Parquet file; a label column may hold texts or lists of texts.
-
-    Raises
-    ------
-    DatasetError
-        The file is not such a Parquet file, or an id is not valid.
-    """
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(file) as parquet:
-            _check_columns(parquet.schema_arrow.names, columns, file)
-            table = parquet.read([columns.key, columns.url, *columns.labels])
-            keys = table[columns.key].cast(pyarrow.string()).to_pylist()
-            urls = table[columns.url].cast(pyarrow.string()).to_pylist()
-            labels = [table[name].to_pylist() for name in columns.labels]
-    except OSError as exc:
-        reason = exc.strerror or "it is damaged, or no Parquet file"
-        raise DatasetError(f"{file} cannot be read ({reason}).") from exc
-    except UnicodeError as exc:
-        raise DatasetError(f"{file} holds text that is not valid UTF-8: write it again.") from exc
-    except pyarrow.ArrowException as exc:
-        raise DatasetError(
-            f"{file} is not a Parquet file whose columns {columns.key!r} and {columns.url!r} "
-            "hold texts or numbers: write it again."
-        ) from exc
-    rows = [
-        Row(number, key or "", (url or "").strip(), _labels(cells))
-        for number, key, url, *cells in zip(
-            range(2, len(keys) + 2), keys, urls, *labels, strict=True
-        )
-    ]
-    return _checked(rows, file)
+    return checked(rows, file)
 
 
 def _is_parquet(file: Path) -> bool:
@@ -133,7 +108,7 @@ def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Itera
     header = [name.strip() for name in next(lines, [])]
     if not header:
         raise DatasetError(f"{file} is empty: its first line must name the columns.")
-    _check_columns(header, columns, file)
+    check_columns(header, columns.options(), file)
     key, url = header.index(columns.key), header.index(columns.url)
     labels = [header.index(name) for name in columns.labels]
     for number, line in enumerate(lines, 2):
@@ -145,7 +120,10 @@ def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Itera
         if line:
             cells = line + [""] * (len(header) - len(line))
             yield Row(
-                number, cells[key], cells[url].strip(), _labels(cells[place] for place in labels)
+                number,
+                cells[key],
+                cells[url].strip(),
+                labels_of_cells(cells[place] for place in labels),
             )
 
 
@@ -165,12 +143,12 @@ def _readable(lines: Iterator[list[str]], file: Path) -> Iterator[list[str]]:
         yield line
 
 
-def _check_columns(names: Sequence[str], columns: Columns, file: Path) -> None:
-    for option, name in (
-        ("--id-column", columns.key),
-        ("--url-column", columns.url),
-        *(("--label-column", name) for name in columns.labels),
-    ):
+def check_columns(names: Sequence[str], wanted: Iterable[tuple[str, str]], file: Path) -> None:
+    """Raise DatasetError, with the names that there are, unless each wanted one is there once.
+
+    `wanted` are pairs of an option and the column that it names.
+    """
+    for option, name in wanted:
         if names.count(name) != 1:
             has = "no column" if name not in names else "more than one column"
             raise DatasetError(
@@ -179,18 +157,17 @@ def _check_columns(names: Sequence[str], columns: Columns, file: Path) -> None:
             )
 
 
-def _labels(cells: Iterable[Any]) -> tuple[str, ...]:
+def labels_of_cells(cells: Iterable[Any]) -> tuple[str, ...]:
     """Return the distinct texts of some cells (a text, a list of texts or None), sorted."""
-    texts = (
-        str(text).strip()
+    return labels_of(
+        str(text)
         for cell in cells
         for text in (cell if isinstance(cell, list) else [cell])
         if text is not None
     )
-    return tuple(sorted(set(texts) - {""}))
 
 
-def _checked(rows: list[Row], file: Path) -> list[Row]:
+def checked(rows: list[Row], file: Path) -> list[Row]:
     """Return the rows if every id is valid and none occurs twice; DatasetError otherwise."""
     if not rows:
         raise DatasetError(f"{file} lists no picture: it needs a row below its header.")

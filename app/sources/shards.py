@@ -1,32 +1,31 @@
 """webdataset shards (tar files of samples) → a folder of pictures, with ids and labels.
 
 A sample is the files that share a name up to its first dot: `0001.jpg`, `0001.cls`, `0001.json`.
-That name is the picture's id. No file is unpacked under a name from the tar, so none leaves the
-folder.
+That name is the picture's id, with the shard's before it where several shards hold it. No file is
+unpacked under a name from the tar, so none leaves the folder.
 """
 
+import filecmp
 import hashlib
 import json
 import re
-import tarfile
-import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from reprlib import repr as shortened
 from typing import Any
 
-from app.errors import DatasetError, UsageError
-from app.sources.folder import new_folder, relative
+from app.errors import DatasetError
+from app.sources.folder import MOST_UNPACKED_BYTES, new_folder
 from app.sources.ids import fault_of
-from app.sources.uploads import MOST_UNPACKED_BYTES
+from app.sources.picture import labels_of
+from app.sources.tars import files_in, is_tar, stem_of_tar
 
 _MAX_LABEL_BYTES = 1 << 20
 _MAX_LABEL_CHARACTERS = 200
 _LABEL_SUFFIXES = (".cls", ".txt", ".json")
 _LABEL_KEYS = ("label", "labels", "class", "category", "caption")
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, OSError)
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,51 @@ class Sample:
     missing: str = ""
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A picture in a shard: its name there without suffix; `is_first` if none before has that."""
+
+    shard: Path
+    key: str
+    sample: str
+    suffix: str
+    is_first: bool
+    missing: str
+
+    @property
+    def long_key(self) -> str:
+        """The id that tells it from other shards' pictures of that name."""
+        return f"{stem_of_tar(self.shard.name)}/{self.key}"
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it is unpacked to, before its id is known."""
+        return self.named(self.key if self.is_first else self.long_key)
+
+    def named(self, key: str) -> str:
+        """Return the name of its file if its id is `key`: safe on every system."""
+        return hashlib.sha256(key.encode()).hexdigest()[:32] + self.suffix
+
+
 def shards_in(place: Path) -> list[Path]:
     """Return the shards that a file, a folder or a pattern such as `shard-*.tar` names, in order.
 
-    DatasetError if there are none.
+    Numbers in their names count as numbers. DatasetError if there are none.
     """
     if place.is_dir():
-        shards = [
-            file for file in place.iterdir() if re.search(r"\.(tar|tgz|tar\.\w+)$", file.name)
-        ]
+        shards = [file for file in place.iterdir() if is_tar(file.name)]
     elif place.is_file():
         shards = [place]
     else:
         shards = list(place.parent.glob(place.name))
     if not shards:
         raise DatasetError(f"There is no shard (a tar file) at {place}: name one, or their folder.")
-    return sorted(shards)
+    return sorted(shards, key=_in_order)
+
+
+def _in_order(shard: Path) -> tuple[list[str | int], str]:
+    parts = re.split("([0-9]+)", shard.name)  # by turns text and number
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], shard.name
 
 
 def unpack_shards(
@@ -72,6 +100,10 @@ def unpack_shards(
 ) -> list[Sample]:
     """Unpack the pictures of some shards into `folder`; return them in the order of their ids.
 
+    An id is the picture's name in its shard. Where several shards hold one of that name, the first
+    of them keeps it and the others' ids are "SHARD/NAME", but for pictures that have an id in
+    `folder` already: they keep theirs, whatever shards come before them or go.
+
     Labels are the content of a sample's `.cls` and `.txt`, and `label`, `labels`, `class`,
     `category` or `caption` in its `.json`, if those files have at most 1 MB. Pictures larger than
     `most_picture_bytes` are `missing`. `force` replaces pictures of other shards.
@@ -80,97 +112,115 @@ def unpack_shards(
     ------
     DatasetError
         A shard is not a whole tar file, holds a link or a name that leads out of the folder, an
-        invalid id or one that occurs twice, too many bytes or no picture.
+        invalid id or one that occurs twice in it, too many bytes or no picture.
     UsageError
         The folder holds other pictures.
     StorageError
         It cannot be written.
     """
-    pictures: dict[str, tuple[str, str, Path, str]] = {}  # id → sample, file, shard, missing
-    labels: defaultdict[str, set[str]] = defaultdict(set)
-    bytes_left = most_bytes
+    labels: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
     most = dict.fromkeys(suffixes, most_picture_bytes) | dict.fromkeys(
         _LABEL_SUFFIXES, _MAX_LABEL_BYTES
     )
+    found: dict[str, list[_Found]] = {}  # by name
     with new_folder(folder, replace=force and _is_unpacked(folder)) as made:
         for done, shard in enumerate(shards):
             on_progress("unpack", done, len(shards))
-            for path, size, data in _files(shard, most, bytes_left):
-                bytes_left -= size
-                sample, suffix = _sample_of(path), path.suffix.lower()
-                if suffix in _LABEL_SUFFIXES:
-                    labels[sample] |= _labels_in(data or b"", suffix)
-                    continue
-                key = str(path.with_suffix(""))
-                if fault := fault_of(key):
-                    raise DatasetError(
-                        f"{shard.name} holds {shortened(str(path))}, which has {fault}: rename it."
-                    )
-                if key in pictures:
-                    raise DatasetError(
-                        f"The id {key!r} is both in {pictures[key][2].name} and in {shard.name}: "
-                        "rename one of them."
-                    )
-                name = hashlib.sha256(key.encode()).hexdigest()[:32] + suffix
-                missing = ""
-                if data is None:
-                    missing = f"It has {size / 1e6:,.0f} MB, too many: make it smaller."
+            for path, size, data in files_in(shard, most, most_bytes):
+                most_bytes -= size
+                if path.suffix.lower() in _LABEL_SUFFIXES:
+                    labels[shard, _sample_of(path)] |= _labels_in(data or b"", path.suffix.lower())
                 else:
-                    (made / name).write_bytes(data)
-                pictures[key] = sample, name, shard, missing
-        if not pictures:
+                    _unpack(path, size, data, shard, made, found)
+        if not found:
             raise DatasetError(
                 f"{shards[0].name} holds no picture (a file named {' '.join(sorted(suffixes))})."
             )
+        pictures = _with_ids(found, made, folder)
+        _rename(made, {each.file: each.named(key) for key, each in pictures.items()})
         on_progress("unpack", len(shards), len(shards))
     return [
-        Sample(key, name, tuple(sorted(labels[sample])), missing)
-        for key, (sample, name, _, missing) in sorted(pictures.items())
+        Sample(key, each.named(key), labels_of(labels[each.shard, each.sample]), each.missing)
+        for key, each in sorted(pictures.items())
     ]
+
+
+def _unpack(
+    path: PurePosixPath,
+    size: int,
+    data: bytes | None,
+    shard: Path,
+    made: Path,
+    found: dict[str, list[_Found]],
+) -> None:
+    """Write a picture's file and add it to those found."""
+    key = str(path.with_suffix(""))
+    _check_key(key, str(path), shard)
+    others = found.setdefault(key, [])
+    if others and others[-1].shard == shard:
+        raise _twice(key, shard, shard)
+    missing = f"It has {size / 1e6:,.0f} MB, too many: make it smaller." if data is None else ""
+    each = _Found(shard, key, _sample_of(path), path.suffix.lower(), not others, missing)
+    if data is not None:
+        (made / each.file).write_bytes(data)
+    others.append(each)
+
+
+def _with_ids(found: Mapping[str, Sequence[_Found]], made: Path, before: Path) -> dict[str, _Found]:
+    """Return the pictures, unpacked to `made`, by their ids; those in `before` keep theirs."""
+    names = {path.name for path in before.iterdir()} if before.is_dir() else set()
+    pictures: dict[str, _Found] = {}
+    for key, group in found.items():
+        # A folder in a shard may be called as another shard is: then the file is that one's.
+        new = [
+            each
+            for each in group
+            if each.long_key in found or each.named(each.long_key) not in names
+        ]
+        known = (
+            each
+            for each in new
+            if len(new) > 1 and _are_same(made / each.file, before / each.named(key))
+        )
+        first = next(known, new[0] if new else None)
+        for each in group:
+            own = key if each is first else each.long_key
+            if own in pictures:
+                raise _twice(own, pictures[own].shard, each.shard)
+            if own != key:
+                _check_key(own, own, each.shard)
+            pictures[own] = each
+    return pictures
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def _rename(folder: Path, names: Mapping[str, str]) -> None:
+    """Rename files that may take each other's names."""
+    moved = {old: new for old, new in names.items() if old != new and (folder / old).exists()}
+    for old in moved:
+        (folder / old).rename(folder / f"{old}.moved")
+    for old, new in moved.items():
+        (folder / f"{old}.moved").rename(folder / new)
+
+
+def _check_key(key: str, name: str, shard: Path) -> None:
+    if fault := fault_of(key):
+        raise DatasetError(f"{shard.name} holds {shortened(name)}, which has {fault}: rename it.")
+
+
+def _twice(key: str, one: Path, other: Path) -> DatasetError:
+    return DatasetError(
+        f"The id {key!r} is both in {one.name} and in {other.name}: rename one of them."
+    )
 
 
 def _is_unpacked(folder: Path) -> bool:
     """Return whether every file of a folder was put there by `unpack_shards`."""
     name = re.compile(r"[0-9a-f]{32}\.[a-z]+")
     return folder.is_dir() and all(name.fullmatch(path.name) for path in folder.iterdir())
-
-
-def _files(
-    shard: Path, most: Mapping[str, int], most_bytes: int
-) -> Iterator[tuple[PurePosixPath, int, bytes | None]]:
-    """Yield a shard's files in their order: path, size and content.
-
-    The content is None if it is larger than `most` allows for the suffix; files with a suffix that
-    is not in `most` are left out.
-    """
-    try:
-        with tarfile.open(shard, "r|*") as tar:
-            for member in tar:
-                if member.isdir():
-                    continue
-                if not member.isreg() or member.issparse():
-                    raise DatasetError(
-                        f"{shard.name} holds {shortened(member.name)}, which is a link or a device "
-                        "and no plain file: pack it without those."
-                    )
-                most_bytes -= member.size
-                if most_bytes < 0:
-                    raise DatasetError(
-                        f"{shard.name} exceeds the limit of {MOST_UNPACKED_BYTES / 1e9:g} GB "
-                        "for all shards: give fewer or smaller ones."
-                    )
-                path = relative(member.name, shard.name)
-                largest = most.get(path.suffix.lower())
-                if largest is None or path.name.startswith("."):
-                    continue
-                file = tar.extractfile(member) if member.size <= largest else None
-                yield path, member.size, file.read() if file else None
-    except FileNotFoundError as exc:
-        raise UsageError(f"{shard} is no longer there: give it again.") from exc
-    except _DAMAGED as exc:
-        raise DatasetError(
-            f"{shard} is not a tar file, or a damaged one: download it again."
-        ) from exc
 
 
 def _sample_of(path: PurePosixPath) -> str:

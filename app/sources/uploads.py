@@ -16,9 +16,8 @@ from reprlib import repr as shortened
 from typing import TypeVar
 
 from app.errors import DatasetError, UsageError
-from app.sources.folder import check_free_space, new_folder, relative
+from app.sources.folder import MOST_UNPACKED_BYTES, check_free_space, new_folder, relative
 
-MOST_UNPACKED_BYTES = 20_000_000_000
 _CHUNK_BYTES = 1 << 20
 _ENCRYPTED = 0x1  # APPNOTE.TXT 4.4.4, general purpose bit flag
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what nearly every ZIP uses

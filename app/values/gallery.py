@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.values.names import text_of
+
 REQUEST_KEYS = (
     # the source: one of these
     *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
@@ -32,7 +34,7 @@ def request_of(**options: object) -> dict[str, Any]:
 def _kept(value: object) -> Any:
     if isinstance(value, tuple):
         return [_kept(each) for each in value]
-    return str(value.resolve()) if isinstance(value, Path) else value
+    return text_of(value.resolve()) if isinstance(value, Path) else value
 
 
 def command_for(request: Mapping[str, Any]) -> str:
@@ -178,7 +180,8 @@ class GalleryStatus:
     """How a gallery can be used where it is now.
 
     `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
-    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    own images can be queries; `pictures_missing` which original pictures are not here, as far as
+    some of them were looked for, and what to do.
     """
 
     name: str

@@ -13,7 +13,7 @@ from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import DatasetError, ModelError, NotFoundError, UsageError
 from app.gallery import Gallery, gallery_names
 from app.images import decode
-from tests.build.conftest import CountingRuntime, build_with, content, open_index
+from tests.build.conftest import CountingRuntime, build_with, content
 from tests.conftest import Home, encoded, fill, mean_colour, picture
 
 # A whole build
@@ -21,7 +21,7 @@ from tests.conftest import Home, encoded, fill, mean_colour, picture
 
 def test_a_build_says_what_it_did(home, images):
     reported: list[tuple[str, int, int]] = []
-    options = {"on_progress": lambda *step: reported.append(step), "source": "here"}
+    options = {"on_progress": lambda *step: reported.append(step)}
     report = build_with(CountingRuntime(), home, images, **options)
 
     manifest = report.manifest
@@ -30,7 +30,8 @@ def test_a_build_says_what_it_did(home, images):
     assert counts[0] == (0, 100)
     assert counts[-1] == (100, 100)
     assert counts == sorted(counts)
-    assert (manifest.name, manifest.data, manifest.source) == ("mine", "mine", "here")
+    assert (manifest.name, manifest.data, manifest.source) == ("mine", "mine", str(images))
+    assert manifest.sources == (str(images),)
     assert (manifest.model, manifest.dim) == ("mean_colour", 48)
     assert manifest.request == {"images": "/pictures"}
     assert manifest.command == "python3 create_index.py --images /pictures"
@@ -40,7 +41,12 @@ def test_a_build_says_what_it_did(home, images):
     assert manifest.recall_queries > 40
     assert ["IVF2,SQ8" in note for note in manifest.notes] == [True]
     assert set(manifest.versions) == {"faiss-cpu", "numpy", "openvino", "pillow"}
-    assert set(manifest.files) == {"vectors", "shortlist", "thumbnails"}
+    [segment] = manifest.segments
+    assert set(segment.files) == {"vectors", "shortlist", "thumbnails", "items"}
+    assert (segment.rows, segment.first_id, manifest.next_id) == (97, 0, 97)
+    found = ("index", "probes", "candidates", "recall_raw", "recall_reranked")
+    assert all(getattr(segment, fact) == getattr(manifest, fact) for fact in found)
+    assert set(manifest.files) == {"seen", "skipped"}
     assert report.images_per_second > 0
     assert report.seconds >= report.seconds_embedding > 0
 
@@ -48,12 +54,11 @@ def test_a_build_says_what_it_did(home, images):
 def test_a_picture_is_found_by_the_vector_that_a_query_of_its_file_gets(home, images):
     build_with(CountingRuntime(), home, images)
     gallery = Gallery(home.folders("mine"))
-    index = open_index(gallery)
     embedder = mean_colour()
     for record in gallery.images(range(0, 97, 8)):
         data = (images / record.path).read_bytes()
         query = embedder.embed([decode.decode(data, min_side=embedder.decoded_side)])
-        found = index.search(query, 1)
+        found = gallery.search(query, 1)
         assert found.rows[0, 0] == record.id
         assert found.scores[0, 0] == pytest.approx(1, abs=1e-3)
     gallery.close()
@@ -152,16 +157,15 @@ def test_a_gallery_too_small_for_its_index_gets_a_smaller_one_and_says_so(home, 
     manifest = report.manifest
     if count < 256:
         assert manifest.index == "Flat"
-        assert "shortlist" not in manifest.files
+        assert "shortlist" not in manifest.segments[0].files
     else:
         assert manifest.index == "IVF6,PQ8"
     (note,) = manifest.notes
     assert f"{count} images" in note
     assert ("searched exactly" if count < 256 else "IVF6,PQ8") in note
     gallery = Gallery(home.folders("mine"))
-    index = open_index(gallery)
-    vectors = index.vectors(np.arange(count))
-    found = index.search(vectors, 100)
+    vectors = gallery.vectors(np.arange(count))
+    found = gallery.search(vectors, 100)
     assert found.rows.shape == (count, min(count, 100))
     assert all(len(set(rows)) == len(rows) for rows in found.rows.tolist())
     assert found.rows[:, 0].tolist() == list(range(count))

@@ -33,24 +33,24 @@ WITH_LITTLE_ROOM_LATER = """
 import resource, sys
 from pathlib import Path
 from app.errors import StorageError
+from tests.build.conftest import CountingRuntime, build_with
 from tests.conftest import Home
 home, images = Home(Path(sys.argv[1])), Path(sys.argv[2])
 no_limit = resource.RLIM_INFINITY
-for stage in ("train", "measure"):
+for name, stage in (("one", "train"), ("two", "measure"), ("two", "train")):
     for room in (0, 1_000, 5_000, 8_000, 11_000, 20_000, 30_000, 40_000, 60_000):
-        begun = []
+        runtime = CountingRuntime()
         def on_progress(at, done, total):
-            if at == "embed":
-                begun.append(done)
             if at == stage:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (room, no_limit))
         try:
-            home.build(images, index="IVF100,SQ8", on_progress=on_progress)
-            print(stage, begun[0], "ended", flush=True)
+            build_with(runtime, home, images, name, on_progress=on_progress)
+            print(name, stage, runtime.batches, "ended", flush=True)
             break
         except StorageError as exc:
+            print(name, stage, runtime.batches, exc, flush=True)
+        finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (no_limit, no_limit))
-            print(stage, begun[0], exc, flush=True)
 """
 
 
@@ -95,16 +95,17 @@ def test_room_that_ends_behind_the_embedding_costs_no_embedding(home, images, wh
     run = run_script(WITH_LITTLE_ROOM_LATER, home, home.path, images)
 
     assert run.returncode == 0, run.stderr
-    tries = [line.split(" ", 2) for line in run.stdout.splitlines()]
-    for stage in ("train", "measure"):
-        (_, begun, _), *rest = [each for each in tries if each[0] == stage]
-        assert begun == "0"
+    tries = [line.split(" ", 3) for line in run.stdout.splitlines()]
+    for stage in (["one", "train", "13"], ["two", "measure", "13"], ["two", "train", "0"]):
+        first, *rest = [each[2] for each in tries if each[:2] == stage[:2]]
+        assert first == stage[2]
         assert len(rest) > 2
-        assert {begun for _, begun, _ in rest} == {"100"}, "pictures were embedded again"
-    for _, _, said in tries:
+        assert set(rest) == {"0"}, "pictures were embedded again"
+    for *_, said in tries:
         if said != "ended":
             assert_says_that_there_is_no_room(said, home)
-    assert content(home) == whole
+    assert content(home, "one").images == content(home, "two").images == whole.images
+    assert content(home, "one").vectors == content(home, "two").vectors == whole.vectors
 
 
 def test_a_disk_without_enough_room_is_seen_before_the_work(home, images, whole, monkeypatch):

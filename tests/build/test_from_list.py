@@ -211,6 +211,38 @@ def test_a_parquet_file_of_urls_becomes_a_gallery(
     assert service.image("shop", service.id_of("shop", "007")).labels == ("a",)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_list_that_grew_shrank_or_is_in_another_order_downloads_only_what_is_new(
+    run: Run, site: Site, home: Home, tmp_path: Path, form: str
+) -> None:
+    urls = {key: site.shows(f"/{key}.jpg", seed) for seed, key in enumerate("abcd")}
+
+    def asked_for(keys: str) -> list[str]:
+        file = tmp_path / f"items.{form}"
+        if form == "csv":
+            write_csv(file, [("id", "url"), *((key, urls[key]) for key in keys)])
+        else:
+            table = pyarrow.table({"url": [urls[key] for key in keys], "id": list(keys)})
+            pyarrow.parquet.write_table(table, file)
+        site.asked.clear()
+        code, _, err = run(f"--{form}", file, *OWN, "--force")
+        assert code == 0, err
+        service = home.service()
+        assert service.gallery("shop").images == len(keys)
+        for row, key in enumerate(keys):
+            assert service.id_of("shop", key) == row
+            shown = service.picture("shop", row)[0]
+            assert shown == encoded(picture("abcd".index(key)))
+        return sorted(site.asked)
+
+    assert asked_for("ab") == ["/a.jpg", "/b.jpg"]
+    assert asked_for("abc") == ["/c.jpg"]
+    assert asked_for("cdba") == ["/d.jpg"]
+    assert asked_for("ca") == []
+    urls["a"] = site.shows("/elsewhere.jpg", 0)
+    assert asked_for("bca") == ["/elsewhere.jpg"]
+
+
 def test_the_command_that_builds_it_anew_is_kept(
     run: Run, site: Site, home: Home, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def test_the_command_of_a_gallery_builds_it_again(
 def test_progress_gives_stage_count_rate_and_time_left(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.build.build.PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(3)
     maker = workshop.make_maker(lambda name: gated(gate))
     assert maker.progress() == Progress()
@@ -106,7 +106,7 @@ def stop_midway(workshop: Workshop, gate: Gate, pictures: Path | Uploaded | Arch
 def test_a_cancelled_build_resumes_from_its_last_batch(
     workshop: Workshop, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.build.build.PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(2)
     folder = fill(tmp_path / "pictures", 10 * gate.batch)
 
@@ -130,7 +130,7 @@ def test_a_cancelled_build_resumes_from_its_last_batch(
 def test_what_was_stopped_can_be_deleted_and_the_name_taken_again(
     workshop: Workshop, home: Home, came: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.build.build.PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(2)
     folder = fill(tmp_path / "pictures", 10 * gate.batch)
     stop_midway(workshop, gate, workshop.uploaded(pictures(10 * gate.batch)) if came else folder)
@@ -162,7 +162,7 @@ def test_a_build_that_was_not_stopped_cannot_be_resumed(workshop: Workshop, tmp_
 def test_uploaded_pictures_stay_when_their_build_is_cancelled_and_it_resumes(
     workshop: Workshop, home: Home, again: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.build.build.PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(2)
     files = pictures(10 * gate.batch)
     assert stop_midway(workshop, gate, workshop.uploaded(files)).state == "stopped"
@@ -215,7 +215,7 @@ def test_a_build_cancelled_while_the_pictures_are_collected_resumes(
 def test_closing_stops_the_build(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.build.build.PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(1)
     workshop.make_maker(lambda name: gated(gate))
     workshop.start(fill(tmp_path / "pictures", 5 * gate.batch))
@@ -268,9 +268,9 @@ def test_a_name_that_a_gallery_has_is_refused_and_the_gallery_stays(
 ) -> None:
     folder = fill(tmp_path / "pictures", 12)
     home.build(folder, "taken")
-    before = (home.folders("taken").indexes / "gallery.db").read_bytes()
+    before = (home.folders("taken").indexes / "manifest.json").read_bytes()
     assert_refused(workshop, folder, "taken", "choose another name")
-    assert (home.folders("taken").indexes / "gallery.db").read_bytes() == before
+    assert (home.folders("taken").indexes / "manifest.json").read_bytes() == before
 
 
 def assert_refused(workshop: Workshop, folder: Path, name: str, words: str) -> None:

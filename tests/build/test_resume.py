@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.embed.runtimes.mean_colour import MeanColourRuntime
-from app.errors import ModelError, UsageError
+from app.errors import BusyError, ModelError
 from app.gallery import Draft, gallery_names
 from tests.build.conftest import (
     BATCH,
@@ -84,11 +84,9 @@ def test_a_stopped_build_may_go_on_with_another_index(home, images):
         build_with(CountingRuntime(), home, images, on_progress=stop)
     rest = CountingRuntime()
     manifest = build_with(rest, home, images, index="Flat").manifest
-    assert (rest.batches, manifest.index, set(manifest.files)) == (
-        0,
-        "Flat",
-        {"vectors", "thumbnails"},
-    )
+    assert (rest.batches, manifest.index) == (0, "Flat")
+    assert set(manifest.segments[0].files) == {"vectors", "thumbnails", "items"}
+    assert not list(home.folders("mine").indexes.rglob("shortlist*"))
 
 
 class Bf16Runtime(CountingRuntime):
@@ -127,8 +125,8 @@ def test_after_an_interrupt_the_batches_that_wait_are_not_embedded(home, images,
     runtime = CountingRuntime()
     add = Draft.add
 
-    def interrupt(draft: Draft, *arguments: object) -> None:
-        add(draft, *arguments)  # type: ignore[arg-type]
+    def interrupt(draft: Draft, *arguments: object, **stamps: object) -> None:
+        add(draft, *arguments, **stamps)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Draft, "add", interrupt)
@@ -143,7 +141,7 @@ def test_a_second_build_is_refused_while_the_first_goes_on(home, images, whole):
 
     def start_another(stage: str, done: int, total: int) -> None:
         if stage in ("embed", "train", "measure"):
-            with pytest.raises(UsageError, match="Another build of mine is running") as second:
+            with pytest.raises(BusyError, match="Another build of mine is running") as second:
                 build_with(CountingRuntime(), home, images)
             refused.append(str(second.value))
 

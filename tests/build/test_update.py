@@ -1,4 +1,4 @@
-"""An update finds what has changed by path, size and time, then content, and embeds only the new."""
+"""An update finds what has changed by path, size, time, then content, and embeds the new alone."""
 
 import os
 import shutil
@@ -165,7 +165,7 @@ def test_a_folder_that_is_gone_or_nearly_empty_changes_nothing(album):
     with pytest.raises(DatasetError, match="does not exist"):
         album.update()
     shutil.copytree(away / "kind_0", album.images / "kind_0")
-    with pytest.raises(DatasetError, match="48 of the 60 .*--accept-removals"):
+    with pytest.raises(DatasetError, match=r"48 of the 60 .*--accept-removals"):
         album.update()
     assert album.ids() == before
     report = album.update(accept_removals=True)

@@ -19,8 +19,9 @@ from tests.build.conftest import BATCH, CountingRuntime, StoppedError, build_wit
 from tests.build.options import IMAGES, PCA, embedded_by, file_of, manifest_of, row_of
 from tests.commands import Run, Site, write_csv
 from tests.conftest import Home, encoded, fill, picture
+from tests.gallery.format_1 import rewrite_as_format_1, values_of_format_1
 
-read_manifest = partial(manifest_from_json, place=Path("gallery.db"), mend="")
+read_manifest = partial(manifest_from_json, place=Path("manifest.json"), mend="")
 
 
 def test_a_picture_is_compared_with_the_vector_that_is_stored_of_it(built: Home) -> None:
@@ -88,16 +89,17 @@ def test_the_manifest_and_the_facts_have_the_options(built: Home) -> None:
         assert ("projection" in manifest.files) == bool(manifest.pca)
 
 
-def test_a_manifest_of_before_is_read_as_one_that_changes_nothing(built: Home) -> None:
-    values = json.loads(manifest_to_json(manifest_of(built, "plain")))
+def test_a_manifest_of_before_is_read_as_one_that_changes_nothing(copied: Home) -> None:
+    rewrite_as_format_1(copied.folders("plain"))
+    values = values_of_format_1(copied.folders("plain"))
     for key in ("pca", "expand", "alpha", "precision"):
         del values[key]
-    assert read_manifest(json.dumps(values)) == manifest_of(built, "plain")
+    assert read_manifest(json.dumps(values)) == manifest_of(copied, "plain")
 
 
 def test_a_changed_byte_of_the_projection_is_found(copied: Home, ris: Run, monkeypatch) -> None:
     monkeypatch.setenv("RIS_HOME", str(copied.path))
-    path = copied.folders("pca").indexes / "projection.safetensors"
+    path = copied.folders("pca").indexes / "projection.1.safetensors"
     whole = path.read_bytes()
     assert ris("verify", "pca")[0] == 0
     path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
@@ -114,7 +116,7 @@ def test_a_projection_of_other_dimensions_is_refused(copied: Home, monkeypatch) 
     monkeypatch.setattr(
         Projection, "read", lambda path: Projection(read(path).mean, read(path).components[:9])
     )
-    with pytest.raises(GalleryError, match="does not belong to its database"):
+    with pytest.raises(GalleryError, match="The projection of pca does not belong"):
         copied.service().search("pca", 0)
 
 
@@ -145,7 +147,8 @@ def test_a_stopped_build_goes_on_with_other_options_and_embeds_nothing_again(
         build_with(CountingRuntime(3), home, images, options=VectorOptions(pca=20))
     runtime = CountingRuntime()
     report = build_with(runtime, home, images, index="SQ8", options=PCA)
-    assert report.embedded == IMAGES + 1 - 3 * BATCH
+    # Of the rest one has the content of a picture that is embedded already.
+    assert report.embedded == IMAGES - 3 * BATCH
     whole = built.service().vectors("pca")
     assert home.service().vectors("mine").tobytes() == whole.tobytes()
     # Stopped after the projection: the next run wants none.
@@ -157,7 +160,8 @@ def test_a_stopped_build_goes_on_with_other_options_and_embeds_nothing_again(
     runtime = CountingRuntime()
     report = build_with(runtime, home, images, "late")
     assert (runtime.batches, report.embedded) == (0, 0)
-    assert set(report.manifest.files) == {"vectors", "shortlist", "thumbnails"}
+    assert "projection" not in report.manifest.files
+    assert not list(home.folders("late").indexes.rglob("*.safetensors"))
     assert home.service().gallery("late").dim == 48
 
 
@@ -228,8 +232,9 @@ def test_a_query_is_compared_with_its_nearest_images_added(
             vectors = unit(service.vectors(name))
             for hit in result:
                 assert hit.score == pytest.approx(float(vectors[hit.image.id] @ compared), abs=1e-5)
-        assert {hit.image.id for hit in result.hits[: len(own)]} == own, "the same file is first"
-        assert all(hit.same_file == (hit.image.id in own) for hit in result)
+        same = [hit for hit in result if hit.same_file]
+        assert {image.id for hit in same for image in (hit.image, *hit.places)} == own
+        assert [hit.rank for hit in same] == [1][: len(own)], "the same file is first"
 
 
 def test_the_answer_notes_that_the_query_was_expanded(built: Home) -> None:
@@ -260,7 +265,7 @@ def test_an_evaluation_searches_with_the_services_queries(built: Home, name: str
 def test_the_floor_is_that_of_expanded_queries(built: Home) -> None:
     floors = [built.service().gallery(name).floor for name in ("plain", "expand")]
     assert None not in floors
-    assert floors[1] > floors[0] + 0.01  # type: ignore[operator]
+    assert floors[1] > floors[0] + 0.005  # type: ignore[operator]
 
 
 def test_a_list_takes_the_options_and_keeps_them_when_retried(

@@ -80,7 +80,7 @@ class WithKeys(OwnFolder):
     """A folder whose pictures have keys, as those of a list have."""
 
     def __init__(self, folder: Path, name: str, *, keys: tuple[str, ...]) -> None:
-        super().__init__(folder, name)
+        super().__init__([folder], name)
         self.keys = keys
 
     def pictures(self) -> list[Picture]:
@@ -100,7 +100,6 @@ def keyed(tmp_path: Path):
         index="Flat",
         limit=None,
         request={},
-        source=str(folder),
         workers=1,
         on_progress=lambda stage, done, total: None,
     )

@@ -43,7 +43,3 @@ def open_gallery() -> Iterator[OpenGallery]:
             return gallery
 
         yield open_it
-
-
-def open_index(gallery: Gallery) -> Gallery:
-    return gallery

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from app.gallery import Folders, Gallery
 
@@ -69,6 +70,14 @@ def rewrite_as_format_1(folders: Folders) -> None:
     for left in folders.indexes.iterdir():
         if left.name.partition(".")[0] in ("manifest", "seen", "skipped", "removed"):
             left.unlink()
+
+
+def values_of_format_1(folders: Folders) -> dict[str, Any]:
+    """Return what the manifest of a gallery of format 1 says."""
+    with contextlib.closing(sqlite3.connect(folders.indexes / "gallery.db")) as database:
+        (text,) = database.execute("SELECT manifest FROM manifest").fetchone()
+    values: dict[str, Any] = json.loads(text)
+    return values
 
 
 def _move_up(folder: Path, into: Path) -> None:

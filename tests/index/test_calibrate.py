@@ -10,11 +10,13 @@ from app.index import (
     CALIBRATION_K,
     TARGET_RECALL,
     Calibration,
+    Expansion,
     SearchEffort,
     VectorIndex,
     calibrate,
     recall,
 )
+from app.index.calibrate import distinct_rows
 from tests.index.vectors import STARVED, assert_sound, clustered, make, stored, unit
 
 
@@ -113,6 +115,78 @@ def test_copies_of_one_picture_do_not_make_a_search_harder(tmp_path):
         index = make(tmp_path, each, "IVF20,PQ8")
         efforts.append(calibrate(index).effort.candidates)
     assert efforts[1] <= 1.3 * efforts[0]
+
+
+def with_copies(
+    others: np.ndarray, copied: np.ndarray, copies: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return vectors, some of them copies of one, in a random order; and the rows of the others."""
+    everything = np.concatenate([others, np.repeat(copied[None], copies, axis=0)])
+    order = np.random.default_rng(1).permutation(len(everything))
+    return everything[order], np.flatnonzero(order < len(others))
+
+
+def recall_of(index: VectorIndex, rows: np.ndarray) -> float:
+    """Return the share of answers as near as the true ten, each row left out of its own."""
+    scores = []
+    for exact in (True, False):
+        found = index.search(index.vectors(rows), CALIBRATION_K + 1, exact=exact)
+        without = [
+            each[at != row] for each, at, row in zip(found.scores, found.rows, rows, strict=True)
+        ]
+        scores.append(np.array([each[:CALIBRATION_K] for each in without]))
+    truth, found_scores = scores
+    return float((found_scores >= truth[:, -1:] - 1e-6).mean())
+
+
+@pytest.mark.parametrize(
+    ("factory", "among_others"),
+    [("IVF100,PQ8", False), ("IVF100,PQ8", True), ("PQ8", True), ("HNSW8", True), ("Flat", False)],
+)
+def test_five_thousand_copies_of_one_picture_do_not_hide_what_the_others_have(
+    tmp_path, factory, among_others
+):
+    others = clustered(200, 64, spread=0.6)
+    stranger = unit(np.random.default_rng(3).normal(size=(1, 64)))[0]
+    vectors, rows = with_copies(others, others[0] if among_others else stranger, 5_000)
+    index = make(tmp_path, vectors, factory)
+    report = calibrate(index)
+    index.effort = report.effort
+    assert report.recall_reranked == pytest.approx(recall_of(index, rows), abs=0.03)
+    assert report.queries == 100
+    alone = stored(others) @ stored(others).T
+    np.fill_diagonal(alone, -1)
+    assert report.floor is not None
+    assert (alone.max(axis=1) >= report.floor).mean() == pytest.approx(0.95, abs=0.04)
+
+
+@pytest.mark.parametrize("expansion", [None, Expansion(3, 3.0)])
+def test_the_floor_is_a_score_with_another_picture_where_each_is_there_many_times(
+    tmp_path, expansion
+):
+    vectors = np.repeat(clustered(60, 32), 31, axis=0)
+    once = calibrate(make(tmp_path, vectors[::31], "Flat"), expansion=None).floor
+    many = calibrate(make(tmp_path, vectors, "Flat"), expansion=expansion).floor
+    assert once is not None
+    assert many is not None
+    assert many < 0.99
+    if expansion is None:
+        assert many == pytest.approx(once, abs=0.05)
+    nothing_else = np.repeat(vectors[:1], 500, axis=0)
+    assert calibrate(make(tmp_path, nothing_else, "Flat"), expansion=expansion).floor is None
+
+
+def test_only_as_many_vectors_are_read_as_different_ones_are_needed(tmp_path, monkeypatch):
+    vectors, rows = with_copies(clustered(30), clustered(1, seed=5)[0], 20_000)
+    index = make(tmp_path, vectors, "Flat")
+    everything = distinct_rows(index, np.arange(index.rows), 2_000)
+    assert set(rows) < set(everything)
+    assert len(everything) == 31
+    read, vectors_of = list[int](), index.vectors
+    monkeypatch.setattr(index, "vectors", lambda some: read.append(len(some)) or vectors_of(some))
+    few = distinct_rows(index, np.arange(index.rows), 2)
+    np.testing.assert_array_equal(few, everything[:2])
+    assert sum(read) <= 4_096
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 30])

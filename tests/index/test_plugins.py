@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
@@ -257,9 +256,9 @@ def test_a_gallery_of_it_is_built_measured_verified_and_searched_like_any_other(
     assert (manifest.index_asked, manifest.index) == ("numpy:IVF100,PQ8", "numpy:IVF7,PQ8")
     assert "too few for numpy:IVF100,PQ8: the index is numpy:IVF7,PQ8" in manifest.notes[0]
     assert manifest.recall_reranked >= 0.97
-    assert "shortlist" in manifest.files
-    with closing(Gallery(home.folders("mine"))) as gallery:
-        shortlist = gallery.shortlist_path
+    [segment] = manifest.segments
+    place = home.folders("mine").below(segment.name)
+    shortlist = place.path_of("shortlist", segment.files["shortlist"])
 
     measured = evaluate(home.folders("mine"), k=10, sample=100, without="")
     assert measured.recall_reranked >= 0.95

@@ -189,7 +189,7 @@ def build_drawn(home: Home, name: str, **options: Any) -> None:
         index="Flat",
         limit=None,
         request={"data": "market1501", "name": name, "model": "mean_colour"},
-        source="",
+        own=False,
         workers=2,
         on_progress=lambda stage, done, total: None,
         **options,

@@ -12,7 +12,6 @@ from app.embed import Embedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.images.decode import decode
 from app.index import SearchEffort, VectorIndex
-from app.search.question import MAX_K
 from app.search.service import SearchService
 from app.values import Box, Edit, SearchResult
 from tests.conftest import PHOTOGRAPHS, Home, fill, mean_colour
@@ -60,7 +59,7 @@ def file_of(shop: Home, path: str) -> bytes:
 def stored_vectors(home: Home) -> NDArray[np.float32]:
     """Return the vectors of "mine" as its file keeps them."""
     index = VectorIndex(
-        vectors=home.path / "features" / "mine" / "vectors.faiss",
+        vectors=home.path / "features" / "mine" / "1" / "vectors.faiss",
         shortlist=None,
         effort=SearchEffort(0, 0),
     )
@@ -74,8 +73,8 @@ def vector_of(data: bytes) -> NDArray[np.float32]:
 
 
 def id_of(service: SearchService, shop: Home, path: str) -> int:
-    hits = service.search("mine", file_of(shop, path), k=MAX_K).hits
-    return next(hit.image.id for hit in hits if hit.image.path == path)
+    first = service.search("mine", file_of(shop, path)).hits[0]
+    return next(image.id for image in (first.image, *first.places) if image.path == path)
 
 
 def paths(result: SearchResult) -> list[str]:
@@ -110,7 +109,6 @@ def build_with(home: Home, embedder: Embedder, name: str) -> None:
         index="Flat",
         limit=None,
         request={},
-        source=str(images),
         workers=1,
         on_progress=lambda stage, done, total: None,
     )

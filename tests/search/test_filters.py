@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from app.errors import NotFoundError, UsageError
-from app.gallery import Draft, Folders, Gallery
+from app.gallery import Folders, Gallery
 from app.search.question import MAX_K, File, Item, SearchRequest
 from app.search.service import SearchService
-from app.values import Box, ImageRecord
-from app.values.gallery import Manifest
+from app.values import Box
 from tests.conftest import Home, encoded, picture
+from tests.gallery.segments import change, record_of
 
 KIND = "kind_3"
 
@@ -88,10 +88,11 @@ def test_an_image_reaches_the_score_of_one_with_itself(
 ) -> None:
     for row in range(0, 300, 3):
         found = service.search("mine", row, min_score=1.0, exact=exact)
-        assert row in [hit.image.id for hit in found.hits]
+        assert row in [image.id for hit in found.hits for image in (hit.image, *hit.places)]
     for path in sorted((shop.path / "pictures" / KIND).iterdir())[:20]:
         found = service.search("mine", path.read_bytes(), min_score=1.0, exact=exact)
-        assert path.name in [Path(hit.image.path).name for hit in found.hits]
+        found_paths = [image.path for hit in found.hits for image in (hit.image, *hit.places)]
+        assert path.name in [Path(each).name for each in found_paths]
 
 
 def test_nothing_may_reach_the_least_score(service: SearchService) -> None:
@@ -124,20 +125,8 @@ def test_a_querys_vector_is_the_one_that_is_compared(service: SearchService) -> 
 def keyed(folder: Path, keys: list[str]) -> Gallery:
     """Return a gallery whose images have these keys; its vectors are of no matter here."""
     folders = Folders.of("keyed", folder / "features", folder / "indexes")
-    draft = Draft(folders, recipe="x", dim=4)
-    images = [
-        ImageRecord(-1, f"{row}.jpg", f"{row:064x}", 4, 3, 100, (), key)
-        for row, key in enumerate(keys)
-    ]
-    draft.add(images, [b"x"] * len(keys), np.eye(len(keys), 4, dtype=np.float32), [])
-    draft.vectors_path.write_bytes(b"vectors")
-    facts = {
-        **dict.fromkeys(("data", "source", "model", "weights_sha256"), ""),
-        **dict.fromkeys(("skipped", "probes", "candidates", "recall_queries"), 0),
-        **{"index_asked": "Flat", "index": "Flat", "created": "", "versions": {}},
-        **{"recall_raw": 1.0, "recall_reranked": 1.0, "preprocessing": {}, "dim": 4},
-    }
-    draft.finish(Manifest(name="keyed", images=len(keys), **facts))  # type: ignore[arg-type]
+    records = [record_of(image, key=key) for image, key in enumerate(keys)]
+    change(folders, records=records, vectors=np.eye(len(keys), 4, dtype=np.float32))
     return Gallery(folders)
 
 

@@ -1,7 +1,7 @@
 """Galleries on disk: damaged, mended, rebuilt, removed; and where their originals are."""
 
-import contextlib
 import hashlib
+import json
 import re
 import shutil
 import threading
@@ -17,16 +17,16 @@ from app.errors import (
     GalleryError,
     NotFoundError,
 )
-from app.gallery import Gallery
-from app.search.galleries import Galleries, searchable
+from app.gallery import committing
+from app.search.galleries import Galleries
 from app.search.model_cache import Models
 from app.search.question import MAX_K
 from app.search.service import SearchService
-from app.sources.datasets.caltech101 import Caltech101
-from app.sources.own import OwnFolder
 from app.sources.picture import Picture
 from app.values.files import sha256_of
 from tests.conftest import Home, encoded, fill, mean_colour, picture
+from tests.gallery.format_1 import rewrite_as_format_1
+from tests.gallery.sealing import sealed
 from tests.search.conftest import (
     IN_PART,
     build_with,
@@ -82,10 +82,13 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "empty": lambda path: path.write_bytes(b""),
 }
 FILES = (
-    "features/mine/vectors.faiss",
-    "indexes/mine/shortlist.faiss",
-    "indexes/mine/thumbnails.db",
-    "indexes/mine/gallery.db",
+    "features/mine/1/vectors.faiss",
+    "indexes/mine/1/shortlist.faiss",
+    "indexes/mine/1/thumbnails.db",
+    "indexes/mine/1/items.db",
+    "indexes/mine/seen.1.db",
+    "indexes/mine/skipped.1.json",
+    "indexes/mine/manifest.json",
 )
 
 
@@ -116,7 +119,7 @@ def test_a_damaged_gallery_is_refused_by_name_the_others_work_and_mending_helps(
 def test_a_damaged_gallery_is_read_again_only_when_a_file_of_it_has_changed(
     mine: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = mine.path / "indexes" / "mine" / "thumbnails.db"
+    path = mine.path / "indexes" / "mine" / "1" / "thumbnails.db"
     whole = path.read_bytes()
     change_a_byte(path)
     service = mine.service()
@@ -137,12 +140,32 @@ def test_a_damaged_gallery_is_read_again_only_when_a_file_of_it_has_changed(
 
 
 @pytest.mark.parametrize("other", [{"images": 307}, {"dim": 47}])
-def test_an_index_that_is_not_of_its_database_is_refused(shop: Home, other: dict[str, int]) -> None:
-    with contextlib.closing(Gallery(shop.folders("mine"))) as gallery:
-        assert searchable(gallery).index.rows == 308
-        gallery.manifest = replace(gallery.manifest, **other)
-        with pytest.raises(GalleryError, match=r"mine.*create_index\.py.*--force"):
-            searchable(gallery)
+def test_an_index_that_is_not_of_its_manifest_is_refused(mine: Home, other: dict[str, int]) -> None:
+    assert mine.service().gallery("mine").images == 308
+    with committing(mine.folders("mine")) as commit:
+        assert commit.manifest is not None
+        commit.write(replace(commit.manifest, **other))
+    with pytest.raises(GalleryError, match=r"mine.*create_index\.py.*--force"):
+        mine.service().search("mine", 0)
+
+
+def test_a_gallery_of_the_first_format_answers_as_before(mine: Home) -> None:
+    queries = [encoded(picture(1)), 0, 307]
+    before = [mine.service().search("mine", query, k=20) for query in queries]
+    rewrite_as_format_1(mine.folders("mine"))
+    service = mine.service()
+    assert service.gallery("mine").refused == ""
+    for query, result in zip(queries, before, strict=True):
+        assert service.search("mine", query, k=20).hits == result.hits
+    assert service.picture("mine", 3)[0]
+
+
+def test_a_gallery_of_a_newer_version_is_refused_with_what_helps(mine: Home) -> None:
+    path = mine.folders("mine").indexes / "manifest.json"
+    path.write_text(sealed(json.loads(path.read_text()) | {"format": 3}))
+    refused = mine.service().gallery("mine").refused
+    assert refused.startswith(f"{path} was made by a newer version")
+    assert refused.endswith("update this one.")
 
 
 @pytest.mark.parametrize("name", [".ipynb_checkpoints", "my gallery", "übung"])
@@ -261,6 +284,10 @@ class PathsAlone:
     def pictures(self) -> list[Picture]:
         return [Picture(path, ()) for path in self.paths]
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.folder,)
+
 
 def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(home: Home) -> None:
     inside, outside = home.path / "inside", home.path / "outside"
@@ -282,7 +309,6 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
         index="Flat",
         limit=None,
         request={},
-        source=str(inside),
         workers=1,
         on_progress=lambda stage, done, total: None,
     )
@@ -295,65 +321,3 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
     for image in (2, 3):  # links that the folder's owner made, and that the build followed
         assert service.picture("mine", image)[0] == secret
     assert service.picture("mine", 4)[0] == (inside / "good.jpg").read_bytes()
-
-
-def test_missing_originals_of_a_published_set_name_the_command_that_fetches_them(
-    home: Home,
-) -> None:
-    images = fill(home.path / "datasets" / "caltech101", 6, labels=2)
-    for path in list(images.rglob("*.jpg")):
-        path.rename(path.with_name(f"image_{int(path.stem):04}.jpg"))
-    build_gallery(
-        Caltech101(images),
-        mean_colour(),
-        folders=home.folders("mine"),
-        index="Flat",
-        limit=None,
-        request={"data": "caltech101"},
-        workers=1,
-        on_progress=lambda stage, done, total: None,
-    )
-    service = home.service()
-    assert service.gallery("mine").pictures_missing == ""
-    assert service.picture("mine", 0)[0]
-    shutil.rmtree(images)
-    for there in (service, home.service()):
-        missing = there.gallery("mine").pictures_missing
-        assert missing.endswith("bash data_download.sh caltech")
-        with pytest.raises(NotFoundError) as refusal:
-            there.picture("mine", 0)
-        assert str(refusal.value) == missing
-        assert there.thumbnail("mine", 0)
-
-
-def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_command(
-    home: Home,
-) -> None:
-    images = fill(home.path / "elsewhere", 6)
-    build_gallery(
-        OwnFolder(images, "caltech256"),
-        mean_colour(),
-        folders=home.folders("mine"),
-        index="Flat",
-        limit=None,
-        request={"data": "caltech256"},
-        workers=1,
-        on_progress=lambda stage, done, total: None,
-    )
-    missing = home.service().gallery("mine").pictures_missing
-    assert missing
-    assert "data_download" not in missing
-
-
-def test_missing_originals_of_a_visitors_folder_name_the_folder(home: Home) -> None:
-    images = fill(home.path / "own", 6)
-    home.build(images)
-    service = home.service()
-    assert service.gallery("mine").pictures_missing == ""
-    gone = service.image("mine", 3).path
-    (images / gone).unlink()
-    with pytest.raises(NotFoundError, match=gone):
-        service.picture("mine", 3)
-    assert service.picture("mine", 0)
-    images.rename(home.path / "moved")
-    assert str(images) in service.gallery("mine").pictures_missing

@@ -48,7 +48,7 @@ def test_a_request_cannot_be_changed() -> None:
         *((name, 1) for name in ("mirrored", "exact", "leave_out_same_file")),
         ("label", "x" * 1001),
         ("label", 3),
-        ("gallery", "x" * 201),
+        ("gallery", "x" * 2001),
         ("box", (0, 0, 1, 1)),
         ("more", ("x",) * (MAX_EXAMPLES + 1)),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.gallery import Gallery
 from app.index import VectorIndex
 from tests.conftest import Home, encoded, fill, picture
 
@@ -16,14 +17,17 @@ def searches(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     home.build(fill(home.path / "pictures", 120), index="IVF3,SQ8")
     service = home.service()
     made: list[str] = []
-    for name in ("search", "search_among", "shortlist"):
-        whole = getattr(VectorIndex, name)
+    for owner, name in (
+        *((VectorIndex, "search"), (VectorIndex, "shortlist")),
+        (Gallery, "search_among"),
+    ):
+        whole = getattr(owner, name)
 
         def noted(self, *arguments, _name=name, _whole=whole, **options):
             made.append(f"{_name}, exact" if options.get("exact") else _name)
             return _whole(self, *arguments, **options)
 
-        monkeypatch.setattr(VectorIndex, name, noted)
+        monkeypatch.setattr(owner, name, noted)
 
     def of(**parameters: object) -> list[str]:
         made.clear()

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import AppError, DatasetError, UsageError
-from app.sources.lists import Columns, Row, read_csv, read_parquet
+from app.sources.lists import Columns, Row, read_csv
+from app.sources.parquet import read_parquet
 from tests.commands import write_csv
 
 URL = "http://example.org/a.jpg"
@@ -26,6 +27,13 @@ def test_ids_are_text_and_stay_unchanged(tmp_path: Path) -> None:
     assert [row.key for row in read_csv(file, Columns())] == [
         *("007", "7", " 7", "7.0", "NaN", "1e5")
     ]
+
+
+def test_two_spellings_of_a_label_are_one(tmp_path: Path) -> None:
+    rows = [("id", "url", "kind", "more"), ("1", "a", "Cafe\u0301", "Caf\u00e9")]
+    file = write_csv(tmp_path / "items.csv", rows)
+    columns = Columns(labels=("kind", "more"))
+    assert read_csv(file, columns) == [Row(2, "1", "a", ("Caf\u00e9",))]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])

@@ -11,7 +11,7 @@ from app.errors import UsageError
 
 if TYPE_CHECKING:
     from app.build.build import BuildReport, BuildRequest
-    from app.build.from_list import ListRequest
+    from app.build.listed import ListRequest
     from app.build.transfer import ImportRequest
     from app.settings import Settings
 
@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--csv", type=_file, metavar="FILE", help="a CSV file with ids and URLs")
     what.add_argument(
-        "--parquet", type=_file, metavar="FILE", help="a Parquet file with ids and URLs"
+        "--parquet",
+        type=_file,
+        metavar="FILE",
+        help="a Parquet file with ids and URLs, or with the pictures inside it",
     )
     what.add_argument(
         "--webdataset",
@@ -255,7 +258,7 @@ def _import_request(options: argparse.Namespace) -> "ImportRequest":
 
 
 def _list_request(options: argparse.Namespace) -> "ListRequest":
-    from app.build.from_list import ListRequest
+    from app.build.listed import ListRequest
 
     given = (
         "model",

@@ -12,6 +12,7 @@ _STAGES = {
 _BARS = {
     "download": ("Downloading", " images", "Going on after {done} of {total} downloads."),
     "unpack": ("Unpacking", " shards", ""),
+    "take": ("Taking", " images", ""),
     "import": ("Taking", " images", ""),
     "export": ("Writing", " images", ""),
     "look": ("Looking", " images", ""),

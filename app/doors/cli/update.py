@@ -1,11 +1,11 @@
-"""`update`: galleries → the same, as their folders or lists are now; and what has changed."""
+"""`update`: galleries → the same, as their folders or lists are now; with `--watch` for good."""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from app.doors.answers import update_answer
-from app.doors.cli import output
+from app.doors.cli import output, watching
 from app.doors.cli.progress import Progress
 from app.errors import AppError, UsageError
 
@@ -21,7 +21,7 @@ _COUNTS = ("added", "changed", "moved", "removed", "unchanged")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the galleries, and what may be removed without a question."""
+    """Add the galleries, what may be removed, and whether their folders are followed."""
     parser.add_argument("gallery", nargs="*", metavar="NAME", help="a gallery's name")
     parser.add_argument(
         "--all", action="store_true", help="every gallery of your own folders and lists"
@@ -32,13 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on where more than half of the pictures are gone",
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON a gallery")
+    parser.add_argument(
+        "--watch", action="store_true", help="follow the folders until stopped, and go on updating"
+    )
+    watching.add_rescan_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Update each gallery; return the exit code of the first that could not be."""
+    """Update each gallery, or follow the folders of all until stopped.
+
+    Return the exit code of the first that could not be updated.
+    """
     from app.settings import read_settings
     from app.wiring import make_keeper
 
+    if options.watch:
+        return _follow(options)
     keeper = make_keeper(read_settings())
     code = 0
     names = _names(options, keeper)
@@ -90,6 +99,18 @@ def left_out_lines(left_out: Mapping[str, int]) -> Iterator[str]:
     """
     if left_out:
         yield f"Left out: {', '.join(f'{count} {why}' for why, count in left_out.items())}."
+
+
+def _follow(options: argparse.Namespace) -> int:
+    if options.accept_removals:
+        raise UsageError(
+            "--accept-removals is for one update, which somebody looks at: leave --watch out."
+        )
+    if options.json:
+        raise UsageError("--json is for one update: leave --watch out.")
+    if options.all == bool(options.gallery):
+        raise UsageError("Name the galleries to follow, or add --all for every one of folders.")
+    return watching.follow(options.gallery, options.rescan)
 
 
 def _names(options: argparse.Namespace, keeper: "GalleryKeeper") -> Sequence[str]:

@@ -69,8 +69,9 @@ class Tools:
         """Find the images of a gallery that look like a picture, the most similar first.
 
         The answer has id, path, labels, size and score (a cosine) of each result, whether it is
-        the very same file (same_file), and the rank of a better result that it nearly equals
-        (duplicate_of). After it come the thumbnails of the best results, each behind its rank and
+        the very same file (same_file), the rank of a better result that it nearly equals
+        (duplicate_of), and in how many other places of the gallery the same file is (copies,
+        places). After it come the thumbnails of the best results, each behind its rank and
         id. Where similar_enough is false, nothing in the gallery is really like the picture.
         """
         if not 0 <= pictures <= MOST_PICTURES:
@@ -82,7 +83,10 @@ class Tools:
             shown: list[ContentBlock] = []
             for hit in result.hits[:pictures]:
                 caption = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
-                shown += [TextContent(text=caption), self._thumbnail(result.gallery, hit.image.id)]
+                shown += [
+                    TextContent(text=caption),
+                    self._thumbnail(hit.image.gallery or result.gallery, hit.image.id),
+                ]
             return _answered(search_answer(result), context, shown)
 
         return await to_thread.run_sync(search, limiter=self._searching)

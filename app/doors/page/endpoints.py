@@ -86,10 +86,14 @@ def _without_paths(answer: dict[str, Any]) -> dict[str, Any]:
     gradio_client takes every object with a `path` for a file of the server, and downloads it.
     """
     results = [
-        {"file" if key == "path" else key: value for key, value in hit.items()}
+        _without_path(hit) | {"places": [_without_path(place) for place in hit["places"]]}
         for hit in answer["results"]
     ]
     return answer | {"results": results}
+
+
+def _without_path(image: dict[str, Any]) -> dict[str, Any]:
+    return {"file" if key == "path" else key: value for key, value in image.items()}
 
 
 def _raising_gradio_errors(

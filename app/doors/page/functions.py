@@ -44,7 +44,9 @@ class Functions:
     @property
     def all(self) -> list[Callable[[Any], Answer]]:
         """The functions, under the names that the scripts call them by."""
-        return [answering(each) for each in (self.open, self.gallery, self.ask, self.cut)]
+        return [
+            answering(each) for each in (self.open, self.gallery, self.ask, self.cut, self.original)
+        ]
 
     def open(self, request: Mapping[str, Any]) -> Answer:
         """Return every gallery, for a page that was just opened."""
@@ -95,6 +97,16 @@ class Functions:
         data = whole_picture(reference, self._service, self._uploads)
         part = self._service.preview(data, edit)
         return {"query": self._uploads.keep(part, f"part of {reference['name']}")}
+
+    def original(self, request: Mapping[str, Any]) -> Answer:
+        """Return why the original of an image is not shown, in a sentence; "" if it is."""
+        gallery = _chosen(entry(request, "gallery"))
+        row = id_of(self._service, gallery, entry(request, "id"))
+        try:
+            self._service.picture(gallery, row)
+        except NotFoundError as exc:
+            return {"missing": str(exc)}
+        return {"missing": ""}
 
     def _reference(self, query: Any, gallery: object) -> Reference:
         """Return the checked reference of a query of any kind; it keeps a link's edits."""
@@ -160,8 +172,15 @@ def answering(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any]
 
 
 def _label_counts(nearest: SearchResult) -> dict[str, Any]:
-    """Return how many images were found, and how many of each label, the most frequent first."""
-    counts = Counter(label for hit in nearest.hits for label in hit.image.labels)
+    """Return how many results there are, and how many of each label, the most frequent first.
+
+    A result has the labels of all its places: chosen, they find it.
+    """
+    counts = Counter(
+        label
+        for hit in nearest.hits
+        for label in {label for image in (hit.image, *hit.places) for label in image.labels}
+    )
     labels = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     return {"images": len(nearest.hits), "labels": labels}
 

@@ -121,7 +121,7 @@ def image_reference(gallery: str, image: ImageRecord) -> Reference:
         "gallery": gallery,
         "id": image.public_id,
         "name": image.path,
-        "src": image_url(gallery, image),
+        "src": f"{image_url(gallery, image)}?fallback=thumbnail",
     }
 
 

@@ -1,10 +1,16 @@
 """HTTP routes → a gallery's thumbnails and original pictures, in formats that browsers show."""
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from app.doors.answers import thumbnail_url
+from app.doors.rest.answering import root_of
 from app.doors.rest.image_ids import IMAGE_ROUTE
 from app.doors.rest.parameters import ImageId, Name
 from app.doors.rest.problem_responses import documented
@@ -12,6 +18,12 @@ from app.errors import NotFoundError
 from app.images.formats import FORMATS
 from app.search.service import SearchService
 
+Fallback = Annotated[
+    Literal["thumbnail"] | None,
+    Query(description="What to send where the original is not here; left out: a problem, 404."),
+]
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 _SHOWN_BY_BROWSERS = tuple(each.media_type for each in FORMATS if each.shown_by_browsers)
 _PROBLEMS = documented([404, 422, 503])
 
@@ -35,30 +47,49 @@ def routes_of_pictures(service: SearchService) -> APIRouter:
         response_class=Response,
         responses=_PROBLEMS | _pictures(*_SHOWN_BY_BROWSERS),
     )
-    def picture(request: Request, gallery: Name, image: ImageId) -> Response:
-        """Send the original picture, as a PNG where browsers cannot show it, or its thumbnail."""
+    def picture(
+        request: Request, gallery: Name, image: ImageId, fallback: Fallback = None
+    ) -> Response:
+        """Send the original picture, as a PNG where browsers cannot show it.
+
+        404 where it is not here any more or has changed, or with `fallback=thumbnail` its small
+        WebP picture, whose address is then in the header Content-Location.
+        """
         row = service.id_of(gallery, image)
+        record = service.image(gallery, row)
+        name = PurePosixPath(record.path)
         try:
             data, media_type = service.picture(gallery, row)
-            if media_type not in _SHOWN_BY_BROWSERS:
-                data, media_type = service.preview(data), "image/png"
         except NotFoundError:
-            data, media_type = service.thumbnail(gallery, row), "image/webp"
-        return _picture(request, data, media_type)
+            if fallback is None:
+                raise
+            named = _named(f"{name.stem} thumbnail.webp")  # not to be taken for the original
+            address = {"Content-Location": f"{root_of(request)}/{thumbnail_url(gallery, record)}"}
+            return _picture(request, service.thumbnail(gallery, row), "image/webp", named | address)
+        if media_type not in _SHOWN_BY_BROWSERS:
+            return _picture(request, service.preview(data), "image/png", _named(f"{name.stem}.png"))
+        return _picture(request, data, media_type, _named(name.name))
 
     return router
 
 
-def _picture(request: Request, data: bytes, media_type: str) -> Response:
+def _named(name: str) -> dict[str, str]:
+    """Return the header with the name that a saved picture gets (RFC 6266)."""
+    return {"Content-Disposition": f"inline; filename*=UTF-8''{quote(name, '', errors='replace')}"}
+
+
+def _picture(
+    request: Request, data: bytes, media_type: str, headers: Mapping[str, str] = _NONE
+) -> Response:
     """Send a picture, or 304 if the browser's copy is still the same.
 
     A rebuild gives the same ids to other pictures, so a browser has to ask each time.
     """
     tag = f'"{hashlib.sha256(data).hexdigest()}"'
-    headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+    sent = {"Cache-Control": "private, no-cache", "ETag": tag, **headers}
     if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type=media_type, headers=headers)
+        return Response(status_code=304, headers=sent)
+    return Response(data, media_type=media_type, headers=sent)
 
 
 def _pictures(*media_types: str) -> dict[int | str, dict[str, Any]]:

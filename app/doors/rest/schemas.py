@@ -8,9 +8,6 @@ from pydantic import BaseModel, Field, create_model
 from app.values import Hit, Timings
 from app.values.gallery import GalleryFacts, GalleryStatus
 
-_TYPES = get_type_hints(Hit)
-
-
 if TYPE_CHECKING:
     Timing: TypeAlias = BaseModel
 else:
@@ -21,14 +18,19 @@ else:
     )
 
 
-class Image(BaseModel):
-    """An image of a gallery."""
+class Place(BaseModel):
+    """An image of a gallery, by its place."""
 
     id: Annotated[
         int | str, Field(description="Its key in the list the gallery was made of, or its row.")
     ]
     path: Annotated[str, Field(description="Its file, relative to its data set's folder.")]
     labels: list[str]
+
+
+class Image(Place):
+    """An image of a gallery."""
+
     image_url: Annotated[str, Field(description="Where the original picture is.")]
     thumbnail_url: Annotated[str, Field(description="Where its small WebP picture is.")]
     width: int
@@ -36,6 +38,8 @@ class Image(BaseModel):
     bytes: int
     sha256: str
 
+
+_TYPES = get_type_hints(Hit) | {"places": list[Place]}
 
 if TYPE_CHECKING:
     Result: TypeAlias = Image
@@ -109,7 +113,8 @@ class Gallery(GalleryFacts, GalleryStatus):
     """A gallery.
 
     `refused` says why it cannot be searched at all ('' when it can); `uploads_off` why only its
-    own images can be queries; `pictures_missing` which command fetches the original pictures.
+    own images can be queries; `pictures_missing` which original pictures are not here, as far as
+    some of them were looked for, and what to do.
     `pca`, `expand` and `alpha` say how vectors and queries are changed, 0 where they are not.
     `summary` holds the facts as people read them, each after its title.
     """
@@ -231,7 +236,8 @@ _SEARCH = {
     "results": [
         _IMAGE
         | {"score": 0.8731, "rank": 1, "same_file": False, "duplicate_of": None, "missed": False}
-        | {"remarks": []}
+        | {"copies": 1, "remarks": ["in 2 places"]}
+        | {"places": [{"id": 90, "path": "best/image_0017.jpg", "labels": ["best"]}]}
     ],
     "gallery": "caltech101-efficientnet_lite0",
     "timing_ms": {

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.build import build as building
 from app.build.build import BuildRequest
+from app.doors.cli import main
 from app.gallery import Gallery
-from app.sources.own import open_folder
 from app.values.gallery import Manifest
 from tests import commands
 from tests.conftest import ROOT, Home, encoded, fill, picture
@@ -86,15 +85,14 @@ def test_the_next_search_of_a_service_that_runs_sees_the_update(ris, home, image
     assert service.search("mine", new, k=1).hits[0].score > 0.999
 
 
-def test_what_is_left_out_by_itself_is_counted(ris, monkeypatch):
-    layout = type(open_folder(ROOT, "x"))
-    monkeypatch.setattr(layout, "left_out", {"hidden": 2, "no picture": 1}, raising=False)
+def test_what_is_left_out_by_itself_is_counted(ris, run, images):
+    (images / "@eaDir").mkdir()
+    (images / "notes.txt").write_text("a shopping list")
     _, out, _ = ris("update", "mine")
-    assert "Left out: 2 hidden, 1 no picture.\n" in out
-    assert json.loads(ris("update", "mine", "--json")[1])["left_out"] == {
-        "hidden": 2,
-        "no picture": 1,
-    }
+    assert re.search("^Left out: .*1 ", out, re.MULTILINE)
+    left_out = json.loads(ris("update", "mine", "--json")[1])["left_out"]
+    assert sum(left_out.values()) == 2
+    assert re.search("^Left out: .*1 ", built(run, images)[1], re.MULTILINE)
 
 
 def test_several_are_updated_and_the_first_error_is_the_exit_code(ris, home, images):
@@ -235,26 +233,28 @@ def test_a_data_set_is_updated_under_its_default_name(run, home):
 # Several folders
 
 
-def test_several_folders_and_patterns_are_kept_with_the_gallery(run, home, images, monkeypatch):
-    opened = []
-
-    def open_folders(folders, name, *, exclude=()):
-        opened.append((list(folders), name, list(exclude)))
-        return open_folder(folders[0], name)
-
-    monkeypatch.setattr(building, "open_folders", open_folders)
+def test_a_gallery_of_several_folders_leaves_out_what_its_patterns_say(run, home, images):
     second = fill(home.path / "second", 2, first=100)
+    (second / "screen.png").write_bytes(encoded(picture(200), "PNG"))
+    (second / "cache").mkdir()
+    (second / "cache" / "x.jpg").write_bytes(encoded(picture(201)))
     patterns = ("--exclude", "*.png", "--exclude", "cache/")
-    code, _, err = built(run, images, "--images", second, *patterns)
+    code, out, err = built(run, images, "--images", second, *patterns)
     assert code == 0, err
-    assert opened == [([images, second], "new", ["*.png", "cache/"])]
-    request = manifest_of(home, "new").request
-    assert request["images"] == [str(images), str(second)]
-    assert request["exclude"] == ["*.png", "cache/"]
-    command = manifest_of(home, "new").command
-    assert f"--images {images} --images {second} --exclude '*.png' --exclude cache/" in command
-    assert built(run, images, "--images", second, *patterns, "--update")[0] == 0
+    manifest = manifest_of(home, "new")
+    assert (manifest.images, manifest.sources) == (IMAGES + 2, (str(images), str(second)))
+    assert manifest.request["images"] == [str(images), str(second)]
+    assert manifest.request["exclude"] == ["*.png", "cache/"]
+    wanted = f"--images {images} --images {second} --exclude '*.png' --exclude cache/"
+    assert wanted in manifest.command
+    fill(second, 1, first=102)
+    (second / "another.png").write_bytes(encoded(picture(202), "PNG"))
+    _, out, _ = built(run, images, "--images", second, *patterns, "--update")
+    assert "new: added 1, " in out
     assert built(run, images, *patterns, "--update")[0] == 2
+    assert "of {images}, {second}," in run("galleries", "--no-server", command=main)[1].replace(
+        str(second), "{second}"
+    ).replace(str(images), "{images}")
 
 
 def test_one_folder_is_kept_as_a_text(run, home, images):

@@ -82,6 +82,23 @@ def test_examples_are_drawn_afresh(page: Page) -> None:
     assert len(rows) > 1
 
 
+def test_an_original_that_is_not_what_was_indexed_is_said_to_be_missing(
+    home: Home, tmp_path: Path
+) -> None:
+    images = fill(home.path / "own", 5)
+    home.build(images)
+    service = home.service()
+    page = Page(Functions(service, Uploads(tmp_path, service)))
+    (images / service.image("mine", 3).path).write_bytes(encoded(picture(9)))
+    (images / service.image("mine", 4).path).unlink()
+    said = [page.call("original", {"gallery": "mine", "id": row})["missing"] for row in range(5)]
+    assert said[:3] == [""] * 3
+    assert "has changed" in said[3]
+    assert "is not in" in said[4]
+    assert "9" in page.message("original", {"gallery": "mine", "id": 9})
+    assert "'gone'" in page.message("original", {"gallery": "gone", "id": 0})
+
+
 # --- ways in -------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ let dialog = null;
 let current = null; // the hit that is shown
 let comparing = false;
 let results = null; // those it belongs to: when new ones come, it closes
+const thumbnails = new WeakSet(); // the hits whose original is not here
 
 session.onChange(() => {
   if (dialog?.open && session.state.results !== results) dialog.close();
@@ -61,8 +62,15 @@ function show(hit) {
     ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Labels", hit.labels.join(", ") || "none"],
     ["File", hit.path],
+    ...(hit.copies ? [["Also at", placesOf(hit)]] : []),
     ["Size", sizeOf(hit)],
   ];
+  const parts = {
+    picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),
+    missing: make("p", { class: "notice", role: "status", hidden: true }),
+    // Without a fallback: what is saved is the original or nothing.
+    download: make("a", { href: hit.image_url, download: "", role: "button" }, "Download"),
+  };
   fill(
     make("header", {},
       make("h2", {}, name),
@@ -70,20 +78,42 @@ function show(hit) {
       button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
       button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
     make("div", { class: "one" },
-      make("div", { class: "large" }, make("img", {
-        src: hit.image_url, alt: name, width: hit.width || 160, height: hit.height || 120,
-      })),
+      make("div", { class: "large" }, parts.picture),
       make("div", {},
+        parts.missing,
         make("dl", {}, facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
         make("div", { class: "acts" },
           button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
           button("Compare", compare, { "aria-keyshortcuts": "C" }),
-          make("a", { href: hit.image_url, download: hit.path.split("/").at(-1), role: "button" }, "Download"),
+          parts.download,
           copyButton(link),
           button("More like this", () => more(session.MORE)),
           button("Less like this", () => more(session.LESS))),
         make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
   );
+  showIfMissing(hit, parts);
+}
+
+function placesOf({ copies, places }) {
+  const more = copies - places.length;
+  return make(
+    "ul", { class: "places", tabindex: "0", "aria-label": "Other places of the same file" },
+    places.map(({ path }) => make("li", {}, path)),
+    more > 0 && make("li", {}, `and ${more.toLocaleString("en")} more`),
+  );
+}
+
+// Where the original is not here, its thumbnail is shown, and there is nothing to save.
+async function showIfMissing(hit, { picture, missing, download }) {
+  const why = await session.whyNoOriginal(hit);
+  if (!why) return;
+  thumbnails.add(hit);
+  await picture.decode().catch(() => {});
+  const size = `${picture.naturalWidth} × ${picture.naturalHeight} pixels`;
+  missing.textContent = `The original is not here: this is its thumbnail, ${size}. ${why}`;
+  missing.hidden = false;
+  if (document.activeElement === download) dialog.focus();
+  download.replaceWith(make("button", { type: "button", disabled: true, title: why }, "Download"));
 }
 
 function step(by) {
@@ -117,7 +147,8 @@ async function compare() {
   if (!edit) return;
   comparing = true;
   const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
-  const result = { src: current.image_url, name: session.nameOf(current) };
+  const name = session.nameOf(current);
+  const result = { src: current.shown_url, name: thumbnails.has(current) ? `${name}, its thumbnail` : name };
   fill(
     make("header", {},
       make("h2", {}, `Query and no. ${current.rank}`),
@@ -131,7 +162,7 @@ async function compare() {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const control = event.target.closest("button, a, input");
-  if (comparing) return; // its own keys
+  if (comparing || event.target.closest(".places")) return; // their own keys
   if (event.key === "c" || event.key === "C") compare();
   else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
   else if (event.key === "ArrowRight" || event.key === "ArrowDown") step(1);

@@ -2,7 +2,7 @@
 
 import { nameOf } from "./session.js";
 
-const COLUMNS = ["rank", "score", "id", "path", "labels", "width", "height", "bytes"];
+const COLUMNS = ["rank", "score", "id", "path", "labels", "width", "height", "bytes", "places"];
 const SHEET = { side: 160, caption: 36, gap: 12, mostColumns: 8 }; // in pixels
 
 export function exportJson(...what) {
@@ -15,7 +15,7 @@ export function jsonOf({ gallery, exact, approximate, candidates, recall }, floo
   return {
     gallery, query: { name: query.name, url: query.url, id: query.id, box: query.box },
     exact, approximate, candidates, recall, floor: approximate ? null : floor,
-    results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, hit[name]]))),
+    results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, valueIn(hit, name)]))),
   };
 }
 
@@ -25,9 +25,12 @@ export function exportCsv(hits) {
 
 // Return the hits as CSV of RFC 4180.
 export function csvOf(hits) {
-  const lines = [COLUMNS, ...hits.map((hit) => COLUMNS.map((name) => hit[name]))];
+  const lines = [COLUMNS, ...hits.map((hit) => COLUMNS.map((name) => valueIn(hit, name)))];
   return lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }
+
+// The other places of a result are its other paths.
+const valueIn = (hit, name) => (name === "places" ? hit.places.map(({ path }) => path) : hit[name]);
 
 function cell(value) {
   const text = Array.isArray(value) ? value.join("; ") : `${value}`;

@@ -95,8 +95,11 @@ export function begin() {
 
 export const isLatest = (number) => number === latest;
 
-// An image does not name its gallery, which the page needs to search with it later.
-const imagesIn = (gallery, images) => images.map((image) => ({ ...image, gallery }));
+// An image does not name its gallery, which the page needs to search with it later. What is shown
+// of it is its original, or its thumbnail where that is not here.
+const imagesIn = (gallery, images) => images.map((image) => (
+  { ...image, gallery, shown_url: `${image.image_url}?fallback=thumbnail` }
+));
 
 const resultsOf = (results) => results && { ...results, hits: imagesIn(results.gallery, results.hits) };
 
@@ -177,6 +180,11 @@ export async function copyToOriginal() {
     set({ original: answer.query, edit: answer.query, message: "" });
     keepPlace(true);
   } else say(answer.message);
+}
+
+// Return why the original of an image is not shown; "" if it is.
+export async function whyNoOriginal({ gallery, id }) {
+  return (await call("original", { gallery, id })).missing || "";
 }
 
 // --- further examples --------------------------------------------------------------------------

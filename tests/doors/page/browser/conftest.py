@@ -117,7 +117,6 @@ def _build_with_weights_of_another_machine(home: Home, images: Path) -> None:
         index="IVF100,PQ8",
         limit=None,
         request={"images": str(images), "name": UNRUNNABLE},
-        source=str(images),
         workers=2,
         on_progress=lambda stage, done, total: None,
     )

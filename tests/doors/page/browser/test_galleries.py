@@ -18,7 +18,7 @@ from tests.doors.page.browser.conftest import (
     UNRUNNABLE,
 )
 from tests.doors.page.browser.pictures import seen_again
-from tests.doors.page.browser.visitor import Visitor, payload
+from tests.doors.page.browser.visitor import Visitor, payload, shown_at
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +66,7 @@ def test_another_gallery_is_searched_with_the_same_query(visitor: Visitor):
     expect(visitor.hits.first.locator("img")).to_have_attribute(
         "src", re.compile(f"galleries/{ALBUM}/")
     )
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{COLOURS}/images/{image}/image"
+    assert visitor.shown(visitor.edit)[0] == shown_at(COLOURS, image)
     assert not any(found.same_file for found in visitor.results())
 
 

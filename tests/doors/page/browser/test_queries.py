@@ -10,7 +10,7 @@ from app.values import MAX_PICTURE_BYTES
 from tests.conftest import Home, encoded, is_one_sentence
 from tests.doors.page.browser.conftest import ALBUM, Site
 from tests.doors.page.browser.pictures import NAMES, photograph, seen_again
-from tests.doors.page.browser.visitor import PHONE, Visitor, payload
+from tests.doors.page.browser.visitor import PHONE, Visitor, payload, shown_at
 
 pytestmark = pytest.mark.browser
 
@@ -87,7 +87,7 @@ def test_an_example_dragged_onto_the_window_is_searched_by_its_id(visitor: Visit
         example.locator("img").drag_to(visitor.original.locator(".stage"))
 
     finds(visitor, name or "")
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}/image"
+    assert visitor.shown(visitor.edit)[0] == shown_at(ALBUM, image)
 
 
 def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor], site: Site):
@@ -291,7 +291,7 @@ def test_a_random_picture_of_the_gallery_is_searched(visitor: Visitor):
             visitor.button("Random").click()
         first = visitor.results()[0]
         assert (first.score, first.same_file) == (1.0, True)
-        assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{first.id}/image"
+        assert visitor.shown(visitor.edit)[0] == shown_at(ALBUM, first.id)
         seen.add(first.id)
     assert len(seen) > 1, "all three are the same once in 3,600 times"
 
@@ -343,7 +343,7 @@ def test_an_example_of_the_gallery_is_searched_by_its_id(visitor: Visitor):
     finds(visitor, name or "")
     first = visitor.results()[0]
     assert (str(first.id), first.score, first.same_file) == (image, 1.0, True)
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{image}/image"
+    assert visitor.shown(visitor.edit)[0] == shown_at(ALBUM, image)
     expect(visitor.timing).not_to_contain_text("embed")
 
 
@@ -376,7 +376,7 @@ def test_search_with_this_makes_a_result_the_query(visitor: Visitor, cat: Path, 
 
     expect(visitor.hits.first.locator(".same")).to_have_text("same file")
     assert visitor.results()[0].id == chosen.id
-    source = f"galleries/{ALBUM}/images/{chosen.id}/image"
+    source = shown_at(ALBUM, chosen.id)
     assert visitor.shown(visitor.original)[0] == visitor.shown(visitor.edit)[0] == source
     # The original picture, which is larger than its thumbnail.
     assert max(visitor.shown(visitor.edit)[1:]) > 160

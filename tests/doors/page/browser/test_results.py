@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, expect
 from tests.conftest import encoded
 from tests.doors.page.browser.conftest import ALBUM, PREBUILT
 from tests.doors.page.browser.pictures import seen_again
-from tests.doors.page.browser.visitor import PHONE, Visitor, payload
+from tests.doors.page.browser.visitor import PHONE, Visitor, payload, shown_at
 
 pytestmark = pytest.mark.browser
 
@@ -144,10 +144,10 @@ def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
     score = re.search(r"[01]\.\d{4}", visitor.detail.inner_text())
     assert float(score[0]) == pytest.approx(first.score, abs=0.0006)
     large = visitor.detail.locator(".large img")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{first.id}/image")
+    expect(large).to_have_attribute("src", shown_at(ALBUM, first.id))
     assert large.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 160
     visitor.button("Next").click()
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{second.id}/image")
+    expect(large).to_have_attribute("src", shown_at(ALBUM, second.id))
     with visitor.page.expect_download() as download:
         visitor.detail.get_by_role("button", name="Download").click()
     with Image.open(download.value.path()) as picture:
@@ -165,20 +165,20 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     press("ArrowRight")
     press("Enter")
     large = visitor.detail.locator(".large img")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
+    expect(large).to_have_attribute("src", shown_at(ALBUM, found[2].id))
     press("ArrowRight")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[3].id}/image")
+    expect(large).to_have_attribute("src", shown_at(ALBUM, found[3].id))
     press("ArrowLeft")
     visitor.button("Next").focus()
     press("Enter")
     press("Enter")  # the button has kept the focus
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[4].id}/image")
+    expect(large).to_have_attribute("src", shown_at(ALBUM, found[4].id))
     press("ArrowLeft")
     press("ArrowLeft")
     press("c")
     expect(visitor.detail.locator(".comparison")).to_be_visible()
     press("Escape")
-    expect(large).to_have_attribute("src", f"galleries/{ALBUM}/images/{found[2].id}/image")
+    expect(large).to_have_attribute("src", shown_at(ALBUM, found[2].id))
     press("Escape")
     expect(visitor.detail).to_be_hidden()
     assert visitor.page.evaluate("document.activeElement.closest('.hit').dataset.id") == str(
@@ -188,7 +188,7 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
     expect(large).to_be_visible()
     with visitor.answer():
         press("Enter")
-    assert visitor.shown(visitor.edit)[0] == f"galleries/{ALBUM}/images/{found[2].id}/image"
+    assert visitor.shown(visitor.edit)[0] == shown_at(ALBUM, found[2].id)
     assert visitor.results()[0].id == found[2].id
 
 
@@ -375,7 +375,7 @@ def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Vis
     visitor.hits.nth(2).locator(".open").dblclick()
     expect(visitor.detail.locator("dt").first).to_be_visible()
     expect(visitor.detail.locator(".large img")).to_have_attribute(
-        "src", f"galleries/{ALBUM}/images/{found[2].id}/image"
+        "src", shown_at(ALBUM, found[2].id)
     )
     for name in ("Compare", "Zoom in", "Swap", "One over the other", "Back", "Copy link"):
         visitor.detail.get_by_role("button", name=name).dblclick()

@@ -289,3 +289,8 @@ class Visitor:
 def payload(name: str, data: bytes, kind: str = "image/jpeg") -> Any:
     """Return a file as browsers hand it over, without one on disk."""
     return FilePayload(name=name, mimeType=kind, buffer=data)
+
+
+def shown_at(gallery: str, image: int | str) -> str:
+    """Return the address that the page shows an image of a gallery from."""
+    return f"galleries/{gallery}/images/{image}/image?fallback=thumbnail"

@@ -8,7 +8,8 @@ import * as session from "../../../../app/doors/page/assets/session.js";
 
 const { state } = session;
 const FACTS = { name: "album", images: 60, refused: "" };
-const IMAGE = { id: 7, path: "a.jpg", labels: ["cat"], thumbnail_url: "t", score: 0.9, rank: 1 };
+const IMAGE = { id: 7, path: "a.jpg", labels: ["cat"], image_url: "i", thumbnail_url: "t", score: 0.9, rank: 1 };
+const SHOWN = { ...IMAGE, gallery: "album", shown_url: "i?fallback=thumbnail" };
 const CHOSEN = { min_score: 0.5, label: "cat", sort: "name", hideDuplicates: true };
 const KEPT = { min_score: 0, label: "", sort: "name", hideDuplicates: true };
 
@@ -21,6 +22,7 @@ const server = {
   },
   gallery: ({ gallery }) => ({ gallery: { ...FACTS, name: gallery }, examples: [IMAGE] }),
   cut: () => ({ query: { kind: "file", path: "/cut" } }),
+  original: ({ gallery, id }) => ({ missing: id === 7 ? "" : `${id} of ${gallery} is gone.` }),
 };
 
 const found = (request) => ({
@@ -58,11 +60,16 @@ test("a search sends its parameters by the names that every door has", async () 
   assert.equal(state.shown, 25);
 });
 
-test("results and examples name the gallery that they are of", async () => {
+test("results and examples name the gallery that they are of, and what is shown of them", async () => {
   await session.ask({ kind: "random" });
-  assert.deepEqual(state.results.hits, [{ ...IMAGE, gallery: "album" }]);
+  assert.deepEqual(state.results.hits, [SHOWN]);
   await session.drawExamples();
-  assert.deepEqual(state.drawn, [{ ...IMAGE, gallery: "album" }]);
+  assert.deepEqual(state.drawn, [SHOWN]);
+});
+
+test("whether an original is here is asked by gallery and id", async () => {
+  assert.equal(await session.whyNoOriginal({ ...SHOWN }), "");
+  assert.equal(await session.whyNoOriginal({ ...SHOWN, id: 8 }), "8 of album is gone.");
 });
 
 test("a new picture drops the label and the least score that were chosen for the one before", async () => {
