@@ -56,13 +56,19 @@ def rename_gallery(name: str, new: str, *, features_dir: Path, indexes_dir: Path
         manifest = commit.manifest
         if manifest is None:
             raise NotFoundError(f"The manifest of {name} cannot be read: ris verify says why.")
+        renamed = replace(
+            manifest,
+            name=new,
+            added=manifest.added or name,
+            request=manifest.request | {"name": new},
+        )
         if new in gallery_names(indexes_dir):
-            if not _is_copy(into, manifest):
+            if not _is_copy(into, renamed):
                 raise UsageError(f"A gallery {new} exists already: choose another name.")
         else:
-            _put_copy(old, into, replace(manifest, name=new, added=manifest.added or name))
+            _put_copy(old, into, renamed)
         _delete(old)
-    return replace(manifest, name=new)
+    return renamed
 
 
 def delete_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> None:
@@ -243,7 +249,8 @@ def _is_copy(folders: Folders, manifest: Manifest) -> bool:
     except Exception:  # noqa: BLE001 - whatever it is, it is no copy
         return False
     copy.close()
-    return copy.manifest.segments == manifest.segments
+    # All of it: another gallery of the same pictures has equal segments.
+    return replace(copy.manifest, generation=manifest.generation) == manifest
 
 
 def _put_copy(old: Folders, into: Folders, manifest: Manifest) -> None:
