@@ -147,9 +147,11 @@ def _top_row(making: MakingFunctions, managing: ManagingFunctions) -> gr.Dropdow
                 f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}, "
                 f"mostPictureBytes: {MAX_PICTURE_BYTES}"
             )
-            # One part for both, as one job runs at a time.
-            places = f'<div class="manage" hidden></div><div class="create">{off}</div>'
-            _part("create", places, "", arguments, [*making.all, *managing.all])
+            if managing.all:
+                _part("manage", '<div class="manage" hidden></div>')
+            # It sends the requests of both, as one job runs at a time.
+            functions = [*making.all, *managing.all]
+            _part("create", f'<div class="create">{off}</div>', "", arguments, functions)
     return gallery
 
 
