@@ -6,6 +6,7 @@ AppError
 │   ├── NotFoundError     no gallery, picture or data set of that name or id
 │   ├── SenderError       the request may come from another site's page
 │   ├── TokenError        a program's request needs the server's token
+│   ├── NotAllowedError   whoever runs the server has not allowed it
 │   ├── TooLargeError     more bytes were sent than are accepted
 │   ├── MediaTypeError    the body has a media type that is not read
 │   └── NoServerError     no server of this program answers the command line
@@ -83,6 +84,12 @@ class TokenError(UsageError):
     """A program that asks this server needs its token."""
 
     http_status = 401
+
+
+class NotAllowedError(UsageError):
+    """Whoever runs this server has not allowed it."""
+
+    http_status = 403
 
 
 class TooLargeError(UsageError):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +19,8 @@ from filelock import FileLock
 from PIL import Image
 
 from app.build.build import BuildReport, build_gallery
+from app.build.keeper import GalleryKeeper
+from app.build.update import update_gallery
 from app.embed import Embedder, model_named
 from app.embed.load import load_embedder
 from app.embed.runtimes.mean_colour import MeanColourRuntime
@@ -139,6 +142,24 @@ class Home:
             load_embedder=load_embedder or (lambda name: mean_colour()),
             fetch=lambda url: fetch(url, limits=FetchLimits(allow_loopback=allow_loopback)),
         )
+
+    def keeper(
+        self, load_embedder: Callable[[str], Embedder] | None = None, *, off: str = ""
+    ) -> GalleryKeeper:
+        """Return what changes the galleries; with `off`, what changes none."""
+        load = load_embedder or (lambda name: mean_colour())
+        places = {
+            name: self.path / name.removesuffix("_dir")
+            for name in ("datasets_dir", "features_dir", "indexes_dir")
+        }
+        update = partial(
+            update_gallery,
+            **places,
+            load_embedder=load,
+            open_list=lambda request: pytest.fail("there is no list"),
+            workers=1,
+        )
+        return GalleryKeeper(**places, load_embedder=load, update=update, off=off)
 
 
 def mean_colour() -> Embedder:

@@ -211,6 +211,7 @@ def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_roun
     options = set(re.findall(r"--[a-z][a-z-]+", result)) - {"--help"}
     galleries = (ROOT / "docs" / "galleries.md").read_text()
     of_others = {"--dtype", "--gallery", "--report", "--json", "--without"}
+    of_others |= {"--watch", "--rescan", "--accept-removals"}
     assert set(re.findall(r"--[a-z][a-z-]+", galleries)) - of_others == options
     documents = "".join((ROOT / "docs" / name).read_text() for name in ("cli.md", "lab.md"))
     of_others = {*re.findall(r"--[a-z][a-z-]+", documents), "--build"}
@@ -233,7 +234,9 @@ def test_the_routes_of_the_pictures_are_those_that_every_answer_names(home: Home
 
 
 def test_the_document_of_the_routes_names_every_route(home: Home) -> None:
-    application = make_rest(home.service(), access=Access(), is_ready=lambda: True)
+    application = make_rest(
+        home.service(), keeper=home.keeper(), access=Access(), is_ready=lambda: True
+    )
     routes = set(application.openapi()["paths"])
     document = (ROOT / "docs" / "rest.md").read_text()
     assert set(re.findall(r"^\| `[A-Z]+ (/\S+)`", document, re.MULTILINE)) == routes

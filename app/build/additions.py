@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,16 @@ class NewImage:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of an image that was given, and its public id; or why it cannot be read."""
+
+    name: str
+    became: Literal["added", "replaced", "known", "skipped"]
+    public_id: int | str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class AddReport:
     """The ids of the images that were given, in their order, None for one that cannot be read.
 
@@ -56,6 +66,12 @@ class AddReport:
     replaced: int
     known: int
     skipped: tuple[Skipped, ...]
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def public_ids(self) -> list[int | str | None]:
+        """The ids that every door shows, in the order of the images."""
+        return [each.public_id for each in self.outcomes]
 
 
 def add_images(
@@ -94,6 +110,7 @@ def add_images(
         replaced=sum(each.kept is not None and not each.is_new for each in placed),
         known=sum(each.id is not None and each.kept is None for each in placed),
         skipped=tuple(drafts.skipped),
+        outcomes=tuple(_outcomes(new, placed, drafts.skipped)),
     )
 
 
@@ -222,6 +239,7 @@ class _Placed:
     id: int | None
     kept: Kept | None = None
     is_new: bool = False
+    key: str = ""
 
 
 def _placed(kept: Sequence[Kept | None], current: Gallery) -> list[_Placed]:
@@ -237,25 +255,39 @@ def _placed(kept: Sequence[Kept | None], current: Gallery) -> list[_Placed]:
         content = (record.sha256, record.key)
         held = current.ids_of_key(record.key) if record.key else []
         if record.id != NO_IMAGE and current.has(record.id):
-            placed.append(_Placed(record.id))
+            placed.append(_Placed(record.id, key=record.key))
         elif record.sha256 and content in contents:
-            placed.append(_Placed(contents[content]))
+            placed.append(_Placed(contents[content], key=record.key))
         elif held:
             [stored] = current.images(held)
             same = (stored.sha256, stored.labels) == (record.sha256, record.labels)
             written = replace(each, record=replace(record, id=held[0]))
-            placed.append(_Placed(held[0], None if same and record.sha256 else written))
+            is_there = same and bool(record.sha256)
+            placed.append(_Placed(held[0], None if is_there else written, key=record.key))
         else:
             contents[content] = next_id
             # What was known when the change began may have been removed since.
             new = each if record.id == NO_IMAGE else replace(each, record=_as_new(record))
-            placed.append(_Placed(next_id, new, is_new=True))
+            placed.append(_Placed(next_id, new, is_new=True, key=record.key))
             next_id += 1
     return placed
 
 
 def _as_new(record: ImageRecord) -> ImageRecord:
     return replace(record, id=NO_IMAGE)
+
+
+def _outcomes(
+    new: Sequence[NewImage], placed: Sequence[_Placed], skipped: Sequence[Skipped]
+) -> Iterator[Outcome]:
+    reasons = iter(skipped)
+    for each, at in zip(new, placed, strict=True):
+        if at.id is None:
+            yield Outcome(each.name, "skipped", reason=next(reasons).reason)
+        elif at.kept is None:
+            yield Outcome(each.name, "known", at.key or at.id)
+        else:
+            yield Outcome(each.name, "added" if at.is_new else "replaced", at.key or at.id)
 
 
 def _store(data: bytes, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Draft, Folders, Gallery, check_name, gallery_names, recipe_of
 from app.index import check_factory
 from app.sources.datasets.register import open_data_set
-from app.sources.own import open_folder
+from app.sources.own import open_folders
 from app.sources.picture import Layout, Picture
 from app.values import Skipped, VectorOptions
 from app.values.gallery import Manifest, request_of
@@ -30,25 +30,35 @@ _FEW_UNREADABLE = 10
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What to build: a published data set (`data`) or a folder (`images`, with a `name`).
+    """What to build: a published data set (`data`) or folders (`images`, with a `name`).
 
-    `options` say how vectors and queries are changed.
+    `options` say how vectors and queries are changed, and the patterns `exclude` what is left out
+    of the folders.
     """
 
     data: str | None
-    images: Path | None
+    images: Path | tuple[Path, ...] | None
     name: str | None
     model: str
     index: str
     limit: int | None
     force: bool
     options: VectorOptions = AS_THE_MODEL
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders, none for a data set."""
+        if self.images is None:
+            return ()
+        return self.images if isinstance(self.images, tuple) else (self.images,)
 
     def kept(self) -> dict[str, Any]:
         """Return the request as the gallery's manifest keeps it."""
         return request_of(
             data=self.data,
-            images=self.images,
+            images=self.folders[0] if len(self.folders) == 1 else self.folders,
+            exclude=self.exclude,
             name=self.name,
             model=self.model,
             index=self.index,
@@ -59,13 +69,17 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did; `seconds` are of this run, which may have gone on with an earlier one."""
+    """What a build did; `seconds` are of this run, which may have gone on with an earlier one.
+
+    `left_out` says why files were passed over, and how many for each reason.
+    """
 
     manifest: Manifest
     skipped: tuple[Skipped, ...]
     embedded: int
     seconds_embedding: float
     seconds: float
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def images_per_second(self) -> float:
@@ -90,10 +104,11 @@ def build(
     unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
     """
     model = find_model(request.model)
-    if request.images is not None:
+    if request.folders:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
-        layout = open_folder(request.images.resolve(), request.name)
+        named = [folder.resolve() for folder in request.folders]
+        layout = open_folders(named, request.name, exclude=request.exclude)
     else:
         layout = open_data_set(request.data or "", datasets_dir)
     name = request.name or f"{layout.name}-{model.name}"
@@ -114,7 +129,7 @@ def build(
         options=request.options,
         limit=request.limit,
         request=request.kept(),
-        own=request.images is not None,
+        own=bool(request.folders),
         workers=workers,
         on_progress=on_progress,
     )
@@ -217,6 +232,7 @@ def build_gallery(
         embedding.embedded,
         seconds_embedding,
         time.perf_counter() - started,
+        dict(getattr(layout, "left_out", {})),
     )
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
+from app.values.names import path_of, text_of
+
 _STEP_MS = 100
 _MOST_MS = 400  # so long at most before a stream of events is passed on
 _NO_END = 0
-_REFUSALS = (OSError, WatchfilesRustInternalError)
+_REFUSALS = (OSError, WatchfilesRustInternalError, UnicodeEncodeError)
 
 OnEvents = Callable[[Iterable[str]], None]
 
@@ -27,8 +29,8 @@ class NotFollowedError(Exception):
 class FolderEvents:
     """Follows folders, with all that is in them, from a thread of its own.
 
-    `on_events` gets the paths of what changed. `on_lost` gets a reason when that has ended by
-    itself: then follow the folders anew.
+    `on_events` gets the paths of what changed, as text (`app.values.names`). `on_lost` gets a
+    reason when that has ended by itself: then follow the folders anew.
     """
 
     def __init__(self, on_events: OnEvents, on_lost: Callable[[str], None]) -> None:
@@ -45,7 +47,7 @@ class FolderEvents:
         self.close()
         if not folders:
             return
-        notify = _opened([str(folder) for folder in folders])
+        notify = _opened([text_of(folder) for folder in folders])
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._pass_on, args=(notify, self._stop), name="folder-events", daemon=True
@@ -78,8 +80,8 @@ def _opened(folders: list[str]) -> RustNotify:
             return _notify(folders)
         except PermissionError:
             # It gives a folder up at the first sub-folder that may not be read: name the others.
-            readable = [place for folder in folders for place, _, _ in os.walk(folder)]
-            return _notify(readable, ignore_permission_denied=True)
+            readable = [at for folder in folders for at, _, _ in os.walk(path_of(folder))]
+            return _notify(list(map(text_of, readable)), ignore_permission_denied=True)
     except _REFUSALS as exc:
         raise NotFollowedError(_reason(exc)) from exc
 
@@ -101,6 +103,6 @@ def _reason(exc: Exception) -> str:
         return "there are more of them than fs.inotify.max_user_watches allows"
     if "os error 24" in str(exc):  # EMFILE
         return "there are more programs that do so than fs.inotify.max_user_instances allows"
-    if "decode path" in str(exc):
+    if isinstance(exc, UnicodeEncodeError) or "decode path" in str(exc):
         return "a name in them is not valid UTF-8"
     return f"the system refuses: {str(exc).rstrip('.')}"

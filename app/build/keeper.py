@@ -2,17 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.build import manage
 from app.build.additions import AddReport, NewImage, add_images, remove_images
 from app.build.compact import choice, compact
 from app.build.embedding import OnProgress
+from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.update import UpdateReport
+from app.build.updates import BackgroundUpdates, UpdateProgress
 from app.embed import Embedder
-from app.errors import AppError, BusyError, UsageError
-from app.gallery import Folders, Gallery, open_gallery
+from app.errors import AppError, BusyError, GalleryError, ModelError, NotAllowedError
+from app.gallery import Folders, Gallery, gallery_names, open_gallery, read_manifest
 from app.values.gallery import Manifest
 
 _logger = logging.getLogger(__name__)
@@ -21,7 +24,7 @@ _logger = logging.getLogger(__name__)
 class GalleryKeeper:
     """Changes galleries. For many threads and processes: a change waits for the one before it.
 
-    `off` says why none may be changed ('' if they may): then every method raises UsageError.
+    `off` says why none may be changed ('' if they may): then every change raises NotAllowedError.
     `in_background` has galleries compacted in a thread, so that no caller waits for it.
     """
 
@@ -45,24 +48,36 @@ class GalleryKeeper:
         self._compacting = threading.Lock()
         self._open: dict[str, Gallery] = {}
         self._opening = threading.Lock()
+        self._models: dict[str, Embedder] = {}
+        self._loading = threading.Lock()
+        self._updates = BackgroundUpdates(self.update)
 
     def add(self, name: str, new: Sequence[NewImage]) -> AddReport:
         """Add images to a gallery; see `add_images`."""
-        self._check_on()
-        report = add_images(
-            self._gallery(name),
-            new,
-            load_embedder=self._load_embedder,
-            datasets_dir=self._datasets_dir,
-        )
+        self.check_on()
+        try:
+            report = self._add(name, new)
+        except ModelError:
+            if not self._models:
+                raise
+            self._models.clear()  # the model's file may have been replaced since it was loaded
+            report = self._add(name, new)
         self._tidy(name, report.manifest)
         return report
 
-    def remove(self, name: str, public_ids: Sequence[str]) -> Manifest:
-        """Take images, by their public ids, out of a gallery; NotFoundError if one is not there."""
-        self._check_on()
+    def remove(
+        self, name: str, public_ids: Sequence[str] = (), *, paths: Sequence[str] = ()
+    ) -> Manifest:
+        """Take images, by their public ids or paths, out of a gallery.
+
+        NotFoundError if one is not there: then all stay.
+        """
+        self.check_on()
         gallery = self._gallery(name)
-        manifest = remove_images(gallery, [gallery.id_of(each) for each in public_ids])
+        ids = [gallery.id_of(each) for each in public_ids]
+        for path in paths:
+            ids += manage.ids_of_path(gallery, path)
+        manifest = remove_images(gallery, ids)
         self._tidy(name, manifest)
         return manifest
 
@@ -70,14 +85,49 @@ class GalleryKeeper:
         self, name: str, *, accept_removals: bool = False, on_progress: OnProgress
     ) -> UpdateReport:
         """Bring a gallery up to date with its folders; see `update_gallery`."""
-        self._check_on()
+        self.check_on()
         report = self._update(name, accept_removals=accept_removals, on_progress=on_progress)
         self._tidy(name, report.manifest, on_progress)
         return report
 
+    def start_update(self, name: str, *, accept_removals: bool = False) -> UpdateProgress:
+        """Begin an update in the background; BusyError while the one before is running."""
+        self.check_on()
+        self._check_there(name)
+        return self._updates.start(name, accept_removals=accept_removals)
+
+    def update_progress(self, name: str) -> UpdateProgress:
+        """Return how far the update in the background is, or how the last one ended."""
+        self._check_there(name)
+        return self._updates.progress(name)
+
+    def cancel_update(self, name: str) -> None:
+        """Stop the update in the background at its next step; the gallery is as before."""
+        self._updates.cancel(name)
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a gallery of that name, damaged or not."""
+        return name in gallery_names(self._dirs["indexes_dir"])
+
+    def size(self, name: str) -> int:
+        """Return how many images a gallery has now; NotFoundError if there is none."""
+        return self._gallery(name).rows
+
+    def check_as_built(self, name: str, given: Mapping[str, Any]) -> None:
+        """Raise UsageError for options other than those that a gallery was built with."""
+        check_as_built(self._gallery(name).manifest, given)
+
+    def names_to_update(self) -> list[str]:
+        """Return the galleries made of folders or lists; a published data set never changes."""
+        return [name for name in gallery_names(self._dirs["indexes_dir"]) if self._can_change(name)]
+
+    def close(self) -> None:
+        """Stop the updates in the background, and wait until they have stopped."""
+        self._updates.close()
+
     def merge(self, into: str, other: str) -> tuple[Manifest, int, int]:
         """Add another gallery's images to one; see `merge_galleries`."""
-        self._check_on()
+        self.check_on()
         for name in (into, other):
             self._gallery(name)
         merged = manage.merge_galleries(
@@ -88,35 +138,64 @@ class GalleryKeeper:
 
     def set_title(self, name: str, title: str) -> Manifest:
         """Give a gallery a title, '' for none."""
-        self._check_on()
+        self.check_on()
         self._gallery(name)
         return manage.set_title(self._folders(name), title)
 
     def rename(self, name: str, new: str) -> Manifest:
         """Give a gallery another name; see `rename_gallery`."""
-        self._check_on()
-        return manage.rename_gallery(name, new, **self._dirs)
+        self.check_on()
+        manifest = manage.rename_gallery(name, new, **self._dirs)
+        self._updates.forget(name)
+        return manifest
 
     def move(self, name: str, folder: Path, *, before: str = "") -> Manifest:
         """Say where the pictures of a gallery are now; see `move_gallery`."""
-        self._check_on()
+        self.check_on()
         self._gallery(name)
         return manage.move_gallery(self._folders(name), folder, before=before)
 
     def delete(self, name: str) -> None:
         """Delete a gallery; its pictures stay."""
-        self._check_on()
+        self.check_on()
         manage.delete_gallery(name, **self._dirs)
+        self._updates.forget(name)
 
     def compact(self, name: str, on_progress: OnProgress = lambda *_: None) -> bool:
         """Fold all segments of a gallery into one, and train its index anew."""
-        self._check_on()
+        self.check_on()
         self._gallery(name)
         return compact(self._folders(name), everything=True, on_progress=on_progress)
 
-    def _check_on(self) -> None:
+    def check_on(self) -> None:
+        """Raise NotAllowedError where no gallery may be changed."""
         if self.off:
-            raise UsageError(self.off)
+            raise NotAllowedError(self.off)
+
+    def _check_there(self, name: str) -> None:
+        if not self.exists(name):
+            self._gallery(name)  # its error lists those that there are
+
+    def _add(self, name: str, new: Sequence[NewImage]) -> AddReport:
+        return add_images(
+            self._gallery(name),
+            new,
+            load_embedder=self._embedder,
+            datasets_dir=self._datasets_dir,
+        )
+
+    def _embedder(self, name: str) -> Embedder:
+        """Return a model, loaded when it is first needed: one image alone takes less time."""
+        with self._loading:
+            if name not in self._models:
+                self._models[name] = self._load_embedder(name)
+            return self._models[name]
+
+    def _can_change(self, name: str) -> bool:
+        try:
+            return can_be_looked_at_again(read_manifest(self._folders(name)))
+        except (GalleryError, OSError):
+            return True  # an update of it says what is wrong
 
     def _folders(self, name: str) -> Folders:
         return Folders.of(name, self._dirs["features_dir"], self._dirs["indexes_dir"])

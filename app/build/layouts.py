@@ -1,16 +1,19 @@
 """A gallery's request, as its manifest keeps it → the pictures that it would be built of today."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from app.errors import UsageError
-from app.sources.datasets.register import open_data_set
+from app.sources.datasets.register import ALIASES, open_data_set
 from app.sources.own import open_folders
 from app.sources.picture import Layout
-from app.values.gallery import Manifest
+from app.values.gallery import Manifest, request_of
 from app.values.names import path_of
 
 OpenList = Callable[[Manifest], Layout]
+_LISTS = {"csv", "parquet", "webdataset"}
+_LEFT_OUT = {"id_column": "id", "url_column": "url", "encoding": "utf-8"}  # of a request
 
 
 def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) -> Layout:
@@ -26,9 +29,33 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
         return open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
-    if request.keys() & {"csv", "parquet", "webdataset"}:
+    if request.keys() & _LISTS:
         return open_list(manifest)
     raise UsageError(
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."
     )
+
+
+def can_be_looked_at_again(manifest: Manifest) -> bool:
+    """Return whether a gallery was made of folders or a list, which may have changed since."""
+    return bool(manifest.request.keys() & {"images", *_LISTS})
+
+
+def check_as_built(manifest: Manifest, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for options of `create_index.py` other than those a gallery was built with.
+
+    Those that are None were left out, and are then as they were.
+    """
+    built = _LEFT_OUT | {"model": manifest.model, "index": manifest.index_asked} | manifest.request
+    for key, value in request_of(**given).items():
+        if key != "name" and _full(value) != _full(built.get(key)):
+            raise UsageError(
+                f"The gallery {manifest.name} was built with another "
+                f"--{key.replace('_', '-')}: run ris update {manifest.name} to keep it as it was "
+                "built, or add --force in place of --update to build it anew."
+            )
+
+
+def _full(value: Any) -> Any:
+    return ALIASES.get(value, value) if isinstance(value, str) else value or None

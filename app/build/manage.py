@@ -57,13 +57,14 @@ def rename_gallery(name: str, new: str, *, features_dir: Path, indexes_dir: Path
         manifest = commit.manifest
         if manifest is None:
             raise NotFoundError(f"The manifest of {name} cannot be read: ris verify says why.")
+        renamed = replace(manifest, name=new, added=manifest.added or name)
         if new in gallery_names(indexes_dir):
-            if not _is_copy(into, manifest):
+            if not _is_copy(into, renamed):
                 raise UsageError(f"A gallery {new} exists already: choose another name.")
         else:
-            _put_copy(old, into, replace(manifest, name=new, added=manifest.added or name))
+            _put_copy(old, into, renamed)
         _delete(old)
-    return replace(manifest, name=new)
+    return renamed
 
 
 def delete_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> None:
@@ -83,9 +84,9 @@ def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifes
     try:
         sources = gallery.manifest.sources
         place = _which(gallery.manifest, before)
-        found = folder.resolve()
+        found = Path(os.path.realpath(folder))
         looked = [each for each in _some(gallery) if each.source == place]
-        if looked and not any((found / path_of(each.path)).is_file() for each in looked):
+        if looked and not any(os.path.isfile(found / path_of(each.path)) for each in looked):  # noqa: PTH113
             raise DatasetError(
                 f"None of the {len(looked)} pictures of {gallery.name} that were looked for is in "
                 f"{found}, such as {looked[0].path}: name the folder that the paths begin in."
@@ -101,6 +102,21 @@ def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifes
             again = [text_of(found) if each == sources[place] else each for each in listed]
             request["images"] = again if len(again) > 1 else again[0]
         return _write(commit, sources=moved, request=request)
+
+
+def ids_of_path(gallery: Gallery, path: str) -> list[int]:
+    """Return the images at a path, from one of the gallery's folders on or absolute.
+
+    NotFoundError if there is none.
+    """
+    found = gallery.ids_of_path(path)
+    for place, folder in enumerate(gallery.manifest.sources):
+        if not found and Path(path).is_relative_to(folder):
+            below = gallery.ids_of_path(Path(path).relative_to(folder).as_posix())
+            found = [each.id for each in gallery.images(below) if each.source == place]
+    if not found:
+        raise NotFoundError(f"The gallery {gallery.name} has no image at {path!r}.")
+    return found
 
 
 def merge_galleries(
@@ -209,6 +225,7 @@ def _which(manifest: Manifest, before: str) -> int:
     if not sources:
         raise UsageError(f"The pictures of {manifest.name} are those of a data set, which stay.")
     if before:
+        before = before if before in sources else os.path.realpath(before)
         if before not in sources:
             raise UsageError(f"{before} is no folder of {manifest.name}: {', '.join(sources)}.")
         return sources.index(before)
@@ -236,13 +253,16 @@ def _write(commit: Commit, **changes: Any) -> Manifest:
 
 
 def _is_copy(folders: Folders, manifest: Manifest) -> bool:
-    """Whether an earlier renaming has begun to put this gallery there."""
+    """Whether an earlier renaming has put a gallery there, whose manifest is to be this one.
+
+    That it has the same pictures is not enough: two galleries of one folder do, too.
+    """
     try:
         copy = Gallery(folders, hashed=False)
     except Exception:  # noqa: BLE001 - whatever it is, it is no copy
         return False
     copy.close()
-    return copy.manifest.segments == manifest.segments
+    return replace(copy.manifest, generation=manifest.generation) == manifest
 
 
 def _put_copy(old: Folders, into: Folders, manifest: Manifest) -> None:

@@ -1,7 +1,7 @@
 """Galleries and their folders → updates, whenever something in the folders has changed.
 
-An event only says "look again": it is never kept. Rescans find what has no events, as on a network
-share, and what was missed.
+An event only says "look again": it is never kept, nor is its path. Rescans find what has no events,
+as on a network share, and what was missed.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from app.build.events import FolderEvents, NotFollowedError
 from app.build.update import UpdateReport
 from app.errors import AppError, NotFoundError, UsageError
 from app.gallery import Folders, gallery_names, read_manifest
+from app.values.names import path_of, text_of
 
 RESCAN_SECONDS = 300.0
 _TURN_SECONDS = 0.2
@@ -50,11 +51,11 @@ class _Followed:
     failures: int = 0
     trouble: str = ""
     skipped: int = 0
-    places: list[str] = field(init=False)
+    places: list[str] = field(init=False)  # what the paths of its pictures begin with
 
     def __post_init__(self) -> None:
-        self.places = [os.path.join(os.path.realpath(each), "") for each in self.folders]  # noqa: PTH118
-        self.places += [os.path.join(each, "") for each in self.folders]  # noqa: PTH118
+        self.places = [_below(each) for each in self.folders]
+        self.places += [_below(os.path.realpath(each)) for each in self.folders]
 
     def note_event(self, now: float) -> None:
         if self.first_event is None:
@@ -92,7 +93,7 @@ class Watch:
         self._first = galleries()
         self._update_gallery = update
         self._say_line = say
-        self._own = [os.path.join(os.path.realpath(each), "") for each in own_folders]  # noqa: PTH118
+        self._own = [_below(os.path.realpath(each)) for each in own_folders]
         self._rescan_seconds = rescan_seconds
         self._quiet_seconds = quiet_seconds
         self._most_seconds = most_seconds
@@ -241,7 +242,7 @@ class Watch:
     def _on_events(self, paths: Iterable[str]) -> None:
         now = time.monotonic()
         with self._lock:
-            roots = {str(folder) for folder in self._devices}
+            roots = {text_of(folder) for folder in self._devices}
             for path in paths:
                 if path in roots:
                     self._root_changed = True
@@ -251,8 +252,8 @@ class Watch:
                         each.note_event(now)
 
     def _concerns(self, path: str, each: _Followed) -> bool:
-        head, tail = os.path.split(path)
-        real = os.path.join(_real(head), tail)  # noqa: PTH118
+        head, _, tail = path.rpartition("/")
+        real = f"{_real(head)}/{tail}"
         inside = [
             place for place in each.places if path.startswith(place) or real.startswith(place)
         ]
@@ -342,7 +343,7 @@ def folders_of(name: str, *, features_dir: Path, indexes_dir: Path) -> tuple[Pat
             f"{name} when its list has changed."
         )
     named: Sequence[str] = images if isinstance(images, list) else [images]
-    return tuple(Path(each).absolute() for each in named)
+    return tuple(path_of(each).absolute() for each in named)
 
 
 def galleries_of_folders(*, features_dir: Path, indexes_dir: Path) -> dict[str, tuple[Path, ...]]:
@@ -378,9 +379,14 @@ def _device(folder: Path) -> int | None:
         return None
 
 
+def _below(folder: Path | str) -> str:
+    """Return what the paths of all in a folder begin with, as text."""
+    return f"{text_of(folder).rstrip('/')}/"
+
+
 @lru_cache(maxsize=1024)
 def _real(folder: str) -> str:
-    return os.path.realpath(folder)
+    return text_of(os.path.realpath(path_of(folder)))
 
 
 def _listed(folders: Sequence[Path]) -> str:

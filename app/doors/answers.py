@@ -1,11 +1,16 @@
 """Results, images and galleries → the one JSON that every door gives, the page too."""
 
 from dataclasses import asdict, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from app.values import Hit, ImageRecord, SearchResult
 from app.values.gallery import GalleryFacts, GalleryInfo, GalleryStatus
+
+if TYPE_CHECKING:
+    from app.build.additions import Outcome
+    from app.build.update import UpdateReport
+    from app.build.updates import UpdateProgress
 
 HIT_FIELDS = tuple(each.name for each in fields(Hit) if each.name != "image")
 
@@ -57,9 +62,35 @@ def gallery_answer(info: GalleryInfo) -> dict[str, Any]:
     """Return a gallery's status and facts."""
     shown = (*fields(GalleryStatus), *fields(GalleryFacts))
     return {field.name: getattr(info, field.name) for field in shown} | {
+        "sources": list(info.sources),
         "notes": list(info.notes),
         "summary": [list(fact) for fact in info.facts.in_words()],
     }
+
+
+def update_answer(report: "UpdateReport") -> dict[str, Any]:
+    """Return what an update of a gallery did."""
+    counts = ("added", "changed", "moved", "removed", "unchanged", "embedded")
+    return {name: getattr(report, name) for name in counts} | {
+        "skipped": [{"path": each.path, "reason": each.reason} for each in report.skipped],
+        "left_out": dict(report.left_out),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def progress_answer(gallery: str, progress: "UpdateProgress") -> dict[str, Any]:
+    """Return how far an update in the background is, and what the last one did, if any."""
+    shown = ("state", "stage", "done", "total", "message")
+    return (
+        {"gallery": gallery}
+        | {name: getattr(progress, name) for name in shown}
+        | {"report": update_answer(progress.report) if progress.report else None}
+    )
+
+
+def outcome_answer(outcome: "Outcome") -> dict[str, Any]:
+    """Return what became of an image that was to be added."""
+    return {"name": outcome.name, "id": outcome.public_id, "became": outcome.became}
 
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a person typed for a picture → whether it is an address, or the bytes of a file."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,15 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 def is_address(text: str) -> bool:
     """Return whether a text is a URL, of whatever scheme, and not a path."""
     return _ADDRESS.match(text) is not None
+
+
+def name_of(kind: str, data: bytes) -> str:
+    """Return a name for what has none, the same for the same content: it may become a key.
+
+    >>> name_of("picture", b"...")
+    'picture-ab5df625bc76'
+    """
+    return f"{kind}-{hashlib.sha256(data).hexdigest()[:12]}"
 
 
 def bytes_of_file(path: str | os.PathLike[str]) -> bytes:

@@ -3,21 +3,20 @@
 docs/python.md shows them; `from app import open_gallery` loads this when it is first used.
 """
 
-import io
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from app.doors.inputs import bytes_of_file, is_address
+from app.doors.inputs import is_address
+from app.doors.python_changes import ChangeableGallery
+from app.doors.python_pictures import Picture, bytes_of_picture
 from app.embed import NEEDS_NO_DOWNLOAD, Embedder
 from app.errors import GalleryError, UsageError
 from app.images import decode
 from app.images.edit import crop
-from app.images.encode import encode_png
 from app.index import VectorStore
 from app.search.question import (
     DEFAULT_K,
@@ -37,11 +36,8 @@ from app.wiring import make_fetch, make_loader, make_service
 
 __all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]
 
-Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 Query: TypeAlias = Picture | int | ImageRecord | None
 Part: TypeAlias = Box | Sequence[float] | None
-
-_KEPT_BY_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
 
 def open_gallery(name: str = "", *, home: str | os.PathLike[str] | None = None) -> "OpenGallery":
@@ -51,12 +47,13 @@ def open_gallery(name: str = "", *, home: str | os.PathLike[str] | None = None) 
     the environment too. NotFoundError names the galleries there are; GalleryError says how to mend
     a damaged one.
     """
-    service = make_service(_settings(home))
+    settings = _settings(home)
+    service = make_service(settings)
     name = name or service.default_gallery()
     info = service.gallery(name)
     if info.refused:
         raise GalleryError(info.refused)
-    return OpenGallery(service, name)
+    return OpenGallery(service, name, settings)
 
 
 def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "PictureEmbedder":
@@ -69,8 +66,8 @@ def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "
     return PictureEmbedder(make_loader(settings, "query", download=download)(name), settings)
 
 
-class OpenGallery:
-    """One gallery, searched from Python: the answers are those of every other door.
+class OpenGallery(ChangeableGallery):
+    """One gallery, searched and changed from Python; the answers are those of every other door.
 
     For any number of threads. A picture is a path, a URL, a file's bytes, a PIL image or an
     (H, W, 3) uint8 array in RGB. A query is a picture, or an image of the gallery: its record, or
@@ -78,9 +75,9 @@ class OpenGallery:
     right and bottom as fractions from 0 to 1.
     """
 
-    def __init__(self, service: SearchService, name: str) -> None:
+    def __init__(self, service: SearchService, name: str, settings: Settings) -> None:
+        super().__init__(name, settings)
         self._service = service
-        self._name = name
 
     def __len__(self) -> int:
         """Return the number of its images."""
@@ -89,11 +86,6 @@ class OpenGallery:
     def __repr__(self) -> str:
         """Its name and size, for those who type at a prompt."""
         return f"<gallery {self._name}: {len(self)} images>"
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._name
 
     @property
     def info(self) -> GalleryInfo:
@@ -203,7 +195,7 @@ class PictureEmbedder:
         if isinstance(picture, str) and is_address(picture):
             data = self._fetch(picture)
         else:
-            data = _bytes_of(picture)
+            data = bytes_of_picture(picture)
         side = None if box else self._embedder.decoded_side
         image = decode.decode(data, min_side=side)
         return crop(image, box) if box else image
@@ -216,7 +208,7 @@ def _query(query: Query) -> File | Url | Item:
         return Item(int(query))
     if isinstance(query, str) and is_address(query):
         return Url(query)
-    return File(_bytes_of(query))
+    return File(bytes_of_picture(query))
 
 
 def _settings(home: str | os.PathLike[str] | None) -> Settings:
@@ -227,38 +219,3 @@ def _box(part: Part) -> Box | None:
     if part is None or isinstance(part, Box):
         return part
     return Box.of(part)
-
-
-def _bytes_of(picture: object) -> bytes:
-    """Return a picture as the bytes of a file that loses nothing of it."""
-    if isinstance(picture, bytes | bytearray | memoryview):
-        return bytes(picture)
-    if isinstance(picture, str | os.PathLike):
-        return bytes_of_file(picture)
-    if isinstance(picture, Image.Image):
-        return _png(ImageOps.exif_transpose(picture))
-    if isinstance(picture, np.ndarray):
-        if (
-            picture.dtype != np.uint8
-            or picture.ndim != 3
-            or picture.shape[2] != 3
-            or not picture.size
-        ):
-            raise UsageError(
-                "An array must be (height, width, 3), uint8 and RGB, not "
-                f"{picture.shape} {picture.dtype}."
-            )
-        return encode_png(picture)
-    raise UsageError(
-        f"A {type(picture).__name__} is no query: use a path, a URL, bytes, a PIL image, an RGB "
-        "array, an image's record, or id= with its public_id."
-    )
-
-
-def _png(image: Image.Image) -> bytes:
-    """Return a PNG of a PIL image, with the colour profile that it came with."""
-    if image.mode not in _KEPT_BY_PNG:
-        image = image.convert("RGB")
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()

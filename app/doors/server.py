@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.build.jobs import GalleryMaker
+from app.build.keeper import GalleryKeeper
 from app.doors.access import EVERYBODY, Access
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
@@ -18,7 +19,7 @@ from app.doors.running import announced
 from app.errors import UsageError
 from app.search.service import SearchService
 from app.settings import Settings
-from app.wiring import make_maker, make_service
+from app.wiring import make_keeper, make_maker, make_service
 
 # The browser itself may load nothing from elsewhere: no font, script or beacon of another host.
 # Gradio needs inline scripts and styles, and compiles the page's small scripts.
@@ -57,10 +58,12 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 await super().shutdown(sockets)
 
         maker = make_maker(settings)
+        keeper = make_keeper(settings, off=settings.changing_off, in_background=True)
         application = make_application(
             make_service(settings),
             Path(uploads),
             maker,
+            keeper,
             host=settings.host,
             hosts=settings.hosts,
             access=Access(settings.api_token),
@@ -69,6 +72,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
         with (
             announcing,
+            contextlib.closing(keeper),
             contextlib.closing(maker),
         ):  # a gallery being made stops before the uploads go
             AnnouncingServer(config).run(sockets=[listening])
@@ -84,6 +88,7 @@ def make_application(
     service: SearchService,
     uploads: Path,
     maker: GalleryMaker,
+    keeper: GalleryKeeper,
     *,
     host: str,
     hosts: Collection[str] = (),
@@ -114,7 +119,7 @@ def make_application(
     tools = OverHttp(service, access=access)
     application = FastAPI(openapi_url=None, lifespan=tools.running)
     application.router.routes.append(Route(tools.path, tools))
-    programs = rest.make_rest(service, access=access, is_ready=ready.is_set)
+    programs = rest.make_rest(service, keeper=keeper, access=access, is_ready=ready.is_set)
     application.router.routes.append(rest.RestRoutes(programs))
 
     from app.doors import page

@@ -242,10 +242,13 @@ class Gallery:
             return []
         return self._found(lambda segment: segment.items.ids_of_content(sha256))
 
-    @property
+    @cached_property
     def has_keys(self) -> bool:
-        """Whether its images are known by keys."""
-        return self._has_keys
+        """Whether its images are known by keys, as those of a list are: the oldest has one.
+
+        One that was added with a key to images without does not make it so.
+        """
+        return self.rows > 0 and bool(self.images(self._ids[:1].tolist())[0].key)
 
     def ids_of_key(self, key: str) -> list[int]:
         """Return the id of the image with this key, if there is one."""

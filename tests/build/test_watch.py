@@ -12,6 +12,7 @@ from app.build.update import UpdateReport
 from app.build.watch import folders_of, following
 from app.errors import BusyError, NotFoundError, StorageError, UsageError
 from app.gallery import open_gallery
+from app.values.names import text_of
 from tests.build.watching import NEVER, Watching, put
 from tests.conftest import Home, encoded, fill, is_one_sentence, picture
 
@@ -348,6 +349,15 @@ def test_a_folder_whose_name_is_not_utf_8_leaves_rescans_and_no_endless_updates(
         put(images / "new.jpg", 1000)
         watching.until_said("mine: added 1")
     assert len(watching.lines("not valid UTF-8")) == 1
+
+
+def test_a_gallery_whose_own_folder_has_such_a_name_is_looked_at_again_and_again(home):
+    images = Path(os.fsdecode(os.fsencode(home.path.parent) + b"/caf\xe9"))
+    home.build(fill(images, 5), request={"images": text_of(images), "name": "mine"})
+    with Watching(home, rescan_seconds=0.5) as watching:
+        watching.until_said("not valid UTF-8")
+        put(images / "new.jpg", 1000)
+        watching.until_said("mine: added 1")
 
 
 def test_the_folders_of_a_gallery_are_those_it_was_made_of(home, images):

@@ -15,7 +15,7 @@ from app import errors
 from app.doors.server import make_application, serve
 from app.search.service import SearchService, Watcher
 from app.settings import Settings, read_settings
-from app.wiring import make_maker
+from app.wiring import make_keeper, make_maker
 from tests.conftest import (
     Home,
     closing_loops,
@@ -159,9 +159,9 @@ class Failing(SearchService):
 @pytest.fixture(scope="module")
 def failing(loops_closed: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """An application for a public address, over the service whose thumbnails fail."""
-    maker = make_maker(read_settings({}))
+    maker, keeper = make_maker(read_settings({})), make_keeper(read_settings({}))
     uploads = tmp_path_factory.mktemp("uploads")
-    return make_application(Failing(), uploads, maker, host="0.0.0.0")
+    return make_application(Failing(), uploads, maker, keeper, host="0.0.0.0")
 
 
 def asgi(

@@ -77,6 +77,18 @@ def test_the_page_of_another_site_can_store_and_change_nothing(
         assert is_refused(call(served.client, name, new, headers, part="create"))
     making = call(served.client, "making", {}, part="create").json()
     assert making["progress"]["state"] == "idle"
+    before = served.client.get("/galleries/mine").json()
+    for method, path in (
+        ("POST", "/galleries/mine/update"),
+        ("POST", "/galleries/mine/images"),
+        ("DELETE", "/galleries/mine/images/1"),
+        ("PATCH", "/galleries/mine"),
+        ("DELETE", "/galleries/mine"),
+        ("POST", "/galleries/mine/merge"),
+    ):
+        assert is_refused(served.client.request(method, path, headers=headers))
+    assert served.client.get("/galleries/mine").json() == before
+    assert served.client.get("/galleries/mine/update").json()["state"] == "idle"
     forwarded = headers | {"X-Forwarded-Host": headers["Origin"].partition("://")[2]}
     assert is_refused(call(served.client, "open", {}, forwarded))
     assert served.client.get("/healthz", headers=headers).status_code == 200  # as a link does

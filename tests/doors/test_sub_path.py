@@ -64,6 +64,7 @@ def address(
             home.service(),
             uploads,
             make_maker(read_settings({"RIS_HOME": str(home.path)})),
+            home.keeper(),
             host="127.0.0.1",
             root_path="" if by_server else ROOT_PATH,
         )
@@ -317,4 +318,6 @@ def test_a_path_that_begins_like_the_server_s_own_addresses_is_refused(
     """Else nobody could know whether the proxy took it off."""
     maker = make_maker(read_settings({"RIS_HOME": str(home.path)}))
     with pytest.raises(SettingsError, match=path):
-        make_application(home.service(), tmp_path, maker, host="127.0.0.1", root_path=path)
+        make_application(
+            home.service(), tmp_path, maker, home.keeper(), host="127.0.0.1", root_path=path
+        )

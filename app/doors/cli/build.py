@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from app.doors.cli import output
 from app.doors.cli.progress import Progress
+from app.doors.cli.update import left_out_lines, print_report, updated
 from app.errors import UsageError
 
 if TYPE_CHECKING:
-    from app.build.build import BuildReport
+    from app.build.build import BuildReport, BuildRequest
     from app.build.listed import ListRequest
     from app.build.transfer import ImportRequest
+    from app.settings import Settings
 
 NAME = "create-index"
 HELP = "build a gallery"
@@ -32,7 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SET",
         help=f"a published data set: {NAMES}",
     )
-    what.add_argument("--images", type=Path, metavar="DIR", help="a folder of your own pictures")
+    what.add_argument(
+        "--images",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="a folder of your own pictures; may be given again",
+    )
     what.add_argument("--csv", type=_file, metavar="FILE", help="a CSV file with ids and URLs")
     what.add_argument(
         "--parquet",
@@ -88,7 +96,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for --expand: each times its score to the power A, default: 3",
     )
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
-    parser.add_argument("--force", action="store_true", help="build it anew if it exists")
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        metavar="PATTERN",
+        help="for --images: leave out what matches, as in a .gitignore; may be given again",
+    )
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--force", action="store_true", help="build it anew if it exists")
+    again.add_argument(
+        "--update", action="store_true", help="bring it up to date if it exists, as ris update does"
+    )
+    parser.add_argument(
+        "--accept-removals",
+        action="store_true",
+        help="for --update: go on where more than half of the pictures are gone",
+    )
     parser.add_argument(
         "--pictures", type=Path, metavar="DIR", help="for --embeddings: where the originals are"
     )
@@ -114,29 +137,23 @@ def _file(text: str) -> Path:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build a gallery, showing the progress, and print what was made."""
-    from app.build.build import BuildRequest
+    """Build a gallery, or update it, showing the progress, and print what was done."""
     from app.settings import read_settings
-    from app.values import VectorOptions
     from app.wiring import make_builder, make_importer, make_list_builder, model_asked
 
     _check_together(options)
     settings = read_settings()
     if options.model or options.pool:
         options.model = model_asked(settings, options.model or _MODEL, options.pool)
+    if options.update and _is_updated(options, settings):
+        return 0
     with Progress() as progress:
         if options.embeddings:
             report = make_importer(settings)(_import_request(options), on_progress=progress.show)
         elif any(getattr(options, key) for key in _LISTS):
             report = make_list_builder(settings)(_list_request(options), on_progress=progress.show)
         else:
-            how = _how(options)
-            what = {key: getattr(options, key) for key in ("data", "images")}
-            vectors = _vectors(options)
-            request = BuildRequest(
-                **what, **how, force=options.force, options=VectorOptions.of(**vectors)
-            )
-            report = make_builder(settings)(request, on_progress=progress.show)
+            report = make_builder(settings)(_build_request(options), on_progress=progress.show)
     _print_report(report)
     return 0
 
@@ -150,13 +167,53 @@ def stopped(options: argparse.Namespace) -> str:
     return "What is done is kept: the same command goes on from there."
 
 
-def _how(options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "name": options.name,
-        "model": options.model or _MODEL,
-        "index": options.index or "IVF100,PQ8",
-        "limit": options.limit,
-    }
+def _is_updated(options: argparse.Namespace, settings: "Settings") -> bool:
+    """Update the gallery and print what was done, if there is one; return whether there was."""
+    from app.sources.datasets.register import find_data_set
+    from app.wiring import make_keeper
+
+    name = options.name
+    if options.data and not name:
+        name = f"{find_data_set(options.data).name}-{options.model or _MODEL}"
+    keeper = make_keeper(settings)
+    if not (name and keeper.exists(name)):
+        return False
+    keeper.check_as_built(name, _given(options))
+    report = updated(keeper, name, accept_removals=options.accept_removals)
+    print_report(name, report)
+    return True
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was given of a gallery's request, None for what was left out."""
+    keys = ("data", *_LISTS, "model", "index", "limit", *_TABLE_OPTIONS)
+    images = tuple(options.images or ())
+    return (
+        {key: getattr(options, key) for key in keys}
+        | _vectors(options)
+        | {
+            "images": images[0] if len(images) == 1 else images,
+            "exclude": tuple(options.exclude or ()),
+            "label_column": tuple(options.label_column or ()),
+        }
+    )
+
+
+def _build_request(options: argparse.Namespace) -> "BuildRequest":
+    from app.build.build import BuildRequest
+    from app.values import VectorOptions
+
+    return BuildRequest(
+        data=options.data,
+        images=tuple(options.images) if options.images else None,
+        name=options.name,
+        model=options.model or _MODEL,
+        index=options.index or "IVF100,PQ8",
+        limit=options.limit,
+        force=options.force,
+        options=VectorOptions.of(**_vectors(options)),
+        exclude=tuple(options.exclude or ()),
+    )
 
 
 def _vectors(options: argparse.Namespace) -> dict[str, Any]:
@@ -171,6 +228,13 @@ def _check_together(options: argparse.Namespace) -> None:
         raise UsageError("--pool goes with --model: name the model that made the embeddings.")
     if options.limit is not None and options.embeddings:
         raise UsageError("Embeddings are taken as a whole: leave --limit out.")
+    if options.exclude and not options.images:
+        raise UsageError("--exclude goes with --images: leave it out.")
+    if options.accept_removals and not options.update:
+        raise UsageError("--accept-removals goes with --update: leave it out.")
+    if options.update and (options.embeddings or options.retry_failed):
+        other = "--embeddings" if options.embeddings else "--retry-failed"
+        raise UsageError(f"--update does not go with {other}: leave one of them out.")
     given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
     allowed = set(given if options.csv else ())
     if options.parquet:
@@ -222,6 +286,8 @@ def _print_report(report: "BuildReport") -> None:
     if report.skipped:
         total = manifest.images + len(report.skipped)
         output.print_line(f"{len(report.skipped)} of {total} files skipped.")
+    for line in left_out_lines(report.left_out):
+        output.print_line(line)
     for note in manifest.notes:
         output.print_line(f"Note: {note}.")
     sizes = ", ".join(

@@ -32,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
         "image": shtab.FILE,
         "sheet": shtab.FILE,
         "images": shtab.DIRECTORY,
+        "folder": shtab.DIRECTORY,
+        "other": shtab.cmd("ris galleries --names 2>/dev/null"),
     }
     parser = make_parser("ris")
     for command in _commands(parser):

@@ -1,6 +1,7 @@
 """`galleries`: every gallery, one a line."""
 
 import argparse
+from typing import Any
 
 from app.doors.cli import output
 from app.doors.cli.answerers import add_server_arguments, answering
@@ -37,7 +38,16 @@ def run(options: argparse.Namespace) -> int:
         elif gallery["refused"]:
             output.print_line(f"{name}: cannot be searched. {gallery['refused']}")
         else:
-            output.print_line(
-                f"{name}: {gallery['images']} images, {gallery['model']}, {gallery['index']}"
-            )
+            output.print_line(_line(gallery))
     return 0
+
+
+def _line(gallery: dict[str, Any]) -> str:
+    """Return a gallery's facts in one line: title, images, folders, model, index, last change."""
+    title = f" ({gallery['title']})" if gallery["title"] else ""
+    of = f" of {', '.join(gallery['sources'])}" if gallery["sources"] else ""
+    changed = f", changed {gallery['changed']}" if gallery["changed"] else ""
+    return (
+        f"{gallery['name']}{title}: {gallery['images']} images{of}, {gallery['model']}, "
+        f"{gallery['index']}{changed}"
+    )

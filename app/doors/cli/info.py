@@ -42,6 +42,8 @@ def _lines(gallery: dict[str, Any]) -> Iterator[str]:
     if gallery["refused"]:
         yield f"  cannot be searched. {gallery['refused']}"
         return
+    if gallery["title"]:
+        yield f"  {'title':<9} {gallery['title']}"
     yield from (f"  {title:<9} {text}" for title, text in gallery["summary"])
     yield f"  {'on disk':<9} {gallery['disk_bytes'] / 1e6:.1f} MB"
     if gallery["approximate"]:

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any, NoReturn
 
 import app
@@ -16,8 +15,10 @@ from app.doors.cli import (
     evaluate,
     export,
     galleries,
+    images,
     info,
     inspect,
+    manage,
     mcp,
     output,
     search,
@@ -25,6 +26,7 @@ from app.doors.cli import (
     update,
     verify,
 )
+from app.doors.cli.command import AnyCommand
 from app.doors.cli.parameters import MAY_BE_NEGATIVE
 from app.errors import AppError, StorageError, UsageError, printable
 
@@ -32,9 +34,7 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # the exit code of a program that SIGPIPE ended
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-# Each has NAME, HELP (one line), EXAMPLE (shown under its --help), `add_arguments` and `run`;
-# `stopped` returns the sentence after "Stopped.", where Ctrl-C needs one.
-COMMANDS = (
+COMMANDS: tuple[AnyCommand, ...] = (
     serve,
     search,
     galleries,
@@ -43,6 +43,9 @@ COMMANDS = (
     verify,
     build,
     update,
+    images.ADD,
+    images.REMOVE,
+    *manage.COMMANDS,
     export,
     inspect,
     mcp,
@@ -61,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
 class CommandParser(_Parser):
     """A command's parser, which gets its arguments when it is used: a run needs one command's."""
 
-    def __init__(self, *arguments: Any, command: ModuleType, **options: Any) -> None:
+    def __init__(self, *arguments: Any, command: AnyCommand, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._waiting = [command]
 
@@ -112,7 +115,7 @@ def make_parser(program: str) -> argparse.ArgumentParser:
 
 
 def parser_of(
-    commands: Sequence[ModuleType], *, program: str, description: str
+    commands: Sequence[AnyCommand], *, program: str, description: str
 ) -> argparse.ArgumentParser:
     """Return a parser with a subcommand for each module, which is made as those of COMMANDS are."""
     parser = _Parser(prog=program, description=description)

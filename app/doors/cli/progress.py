@@ -17,6 +17,8 @@ _BARS = {
     "export": ("Writing", " images", ""),
     "look": ("Looking", " images", ""),
     "compare": ("Comparing", " images", ""),
+    "add": ("Adding", " images", ""),
+    "compact": ("Compacting", " images", ""),
     "embed": ("Embedding", " images", "Going on after {done} of {total} pictures."),
 }
 

@@ -11,8 +11,10 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import Match, Mount
 
 import app
+from app.build.keeper import GalleryKeeper
 from app.doors.access import Access
 from app.doors.rest.answering import root_of
+from app.doors.rest.changes import routes_of_changes
 from app.doors.rest.galleries import routes_of_galleries
 from app.doors.rest.head_requests import AnsweringHead
 from app.doors.rest.metrics import Counting, Metrics
@@ -27,7 +29,7 @@ _ABOUT = """Ask a gallery of pictures for those that look like yours.
 
 Every error is [problem details](https://www.rfc-editor.org/rfc/rfc9457) with one sentence that says
 what happened and what to do. Where the server was started with RIS_API_TOKEN, searches, vectors,
-galleries and measurements need the header `Authorization: Bearer TOKEN`.
+galleries, changes and measurements need the header `Authorization: Bearer TOKEN`.
 """
 # The page has all other addresses.
 FIRST_PARTS = {
@@ -45,7 +47,13 @@ FIRST_PARTS = {
 _FILES_OF_THE_DOCUMENT = "/docs-files"
 
 
-def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], bool]) -> FastAPI:
+def make_rest(
+    service: SearchService,
+    *,
+    keeper: GalleryKeeper,
+    access: Access,
+    is_ready: Callable[[], bool],
+) -> FastAPI:
     """Return the application of the programs' routes; it answers its own 404 and 405 too."""
     application = FastAPIOffline(
         title="Reverse image search",
@@ -64,6 +72,7 @@ def make_rest(service: SearchService, *, access: Access, is_ready: Callable[[], 
     application.include_router(routes_of_searching(service), dependencies=programs)
     application.include_router(routes_of_pictures(service))
     application.include_router(routes_of_galleries(service), dependencies=programs)
+    application.include_router(routes_of_changes(service, keeper), dependencies=programs)
     application.include_router(
         routes_of_operations(service, measured, access=access, is_ready=is_ready, programs=programs)
     )

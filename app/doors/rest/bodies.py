@@ -1,8 +1,8 @@
-"""The body of a request → a checked query: a picture's file, its URL or an image's id."""
+"""The body of a request → a checked query: a file, its URL or an image's id; or named values."""
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from email.message import Message
 from reprlib import repr as shortened
@@ -25,7 +25,11 @@ _ROOM_FOR_THE_FORM = 100_000  # what a form adds to the file in it
 _MOST_BYTES_OF_JSON = 100_000
 _LONGEST_NAME = 100
 _MOST_FIELDS = 10
-_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_FORM = "multipart/form-data"
+_FORMS = (_FORM, "application/x-www-form-urlencoded")
+_JSON = "application/json"
+_QUERY_EXAMPLE = '{"url": "https://…"} or {"id": 17}'
+_IN_THE_ADDRESS = "search parameters belong in the address, as in ?k=20"
 _LEFT = "The connection was closed before the whole body had come."
 
 
@@ -35,9 +39,9 @@ async def read_query(request: Request) -> Query:
     UsageError unless there is exactly one; TooLargeError before more than `MAX_PICTURE_BYTES` are
     read; MediaTypeError for a body that is neither a form nor JSON.
     """
-    kind = _media_type(request)
-    if kind == "application/json":
-        return _only(_json(await _body(request)))
+    kind = media_type(request)
+    if kind == _JSON:
+        return _only(_json(await _body(request), _QUERY_EXAMPLE))
     if kind not in _FORMS:
         raise MediaTypeError(
             f"The body is {kind or 'of no kind'}: send a form (multipart/form-data) with file, url "
@@ -50,17 +54,17 @@ async def read_query(request: Request) -> Query:
             raise UsageError("file must be a file, as curl sends it with -F file=@picture.jpg.")
         if isinstance(file, UploadFile) and (file.filename or file.size):  # else an empty field
             given["file"] = await run_in_threadpool(contents, file)
-        if kind == "multipart/form-data":  # a page's form sends the fields that were left empty too
+        if kind == _FORM:  # a page's form sends the fields that were left empty too
             given = {name: value for name, value in given.items() if value != ""}
         return _only(given)
 
 
 async def read_files(request: Request) -> AsyncIterator[list[UploadFile]]:
     """Give each file in `files`, in order; they lie on the disk until the answer has gone."""
-    if _media_type(request) != "multipart/form-data":
+    if media_type(request) != _FORM:
         raise MediaTypeError("The body is no form of files: send multipart/form-data with files.")
     async with _form(request, MOST_BYTES_OF_A_BATCH, MOST_FILES) as form:
-        _check_names(set(form), {"files"})
+        check_names(set(form), {"files"}, mend=_IN_THE_ADDRESS)
         files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
         if not files or len(files) < len(form.multi_items()):
             raise UsageError(
@@ -68,6 +72,37 @@ async def read_files(request: Request) -> AsyncIterator[list[UploadFile]]:
                 "-F files=@one.jpg -F files=@two.jpg."
             )
         yield files
+
+
+async def read_object(
+    request: Request,
+    known: Collection[str],
+    *,
+    example: str,
+    most_bytes: int = _MOST_BYTES_OF_JSON,
+) -> dict[str, Any]:
+    """Return the JSON object of a request, with names among `known` alone.
+
+    `example` is shown to whoever sends something else.
+    """
+    kind = media_type(request)
+    if kind != _JSON:
+        raise MediaTypeError(
+            f"The body is {kind or 'of no kind'}: send JSON (application/json), as {example}."
+        )
+    given = _json(await _body(request, most_bytes), example)
+    check_names(set(given), set(known))
+    return given
+
+
+@asynccontextmanager
+async def read_form(
+    request: Request, names: Collection[str], *, most_fields: int
+) -> AsyncIterator[FormData]:
+    """Give a form of files and fields with these names alone, for as long as the block lasts."""
+    async with _form(request, MOST_BYTES_OF_A_BATCH, MOST_FILES, most_fields) as form:
+        check_names(set(form), set(names))
+        yield form
 
 
 def contents(file: UploadFile) -> bytes:
@@ -82,7 +117,7 @@ def contents(file: UploadFile) -> bytes:
 
 def _only(given: dict[str, Any]) -> Query:
     """Return the query from the named values of a form or JSON; UsageError unless it is one."""
-    _check_names(set(given), {"file", "url", "id"})
+    check_names(set(given), {"file", "url", "id"}, mend=_IN_THE_ADDRESS)
     for name, value in given.items():
         if name == "url" and (not value or not isinstance(value, str)):
             shown = json.dumps(value)[:50]
@@ -94,26 +129,22 @@ def _only(given: dict[str, Any]) -> Query:
     return one_query(**given)
 
 
-def _check_names(given: set[str], known: set[str]) -> None:
+def check_names(given: set[str], known: set[str], *, mend: str = "leave it out") -> None:
+    """Raise UsageError for a name in a body that is none of those `known`."""
     unknown = min(given - known, default=None)
     if unknown is not None:
         raise UsageError(
-            f"The body holds {unknown[:50]!r}, which is none of {', '.join(sorted(known))}: "
-            "search parameters belong in the address, as in ?k=20."
+            f"The body holds {unknown[:50]!r}, which is none of {', '.join(sorted(known))}: {mend}."
         )
 
 
-def _json(body: bytes) -> dict[str, Any]:
+def _json(body: bytes, example: str) -> dict[str, Any]:
     try:
         value = json.loads(body, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as exc:
-        raise UsageError(
-            'The body is no JSON: send an object as {"url": "https://…"} or {"id": 17}.'
-        ) from exc
+        raise UsageError(f"The body is no JSON: send an object as {example}.") from exc
     if not isinstance(value, dict):
-        raise UsageError(
-            'The body is no JSON object: send one as {"url": "https://…"} or {"id": 17}.'
-        )
+        raise UsageError(f"The body is no JSON object: send one as {example}.")
     return value
 
 
@@ -126,25 +157,27 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, most_bytes: int = _MOST_BYTES_OF_JSON) -> bytes:
     try:
-        return await _limited(request, _MOST_BYTES_OF_JSON, "The body").body()
+        return await _limited(request, most_bytes, "The body").body()
     except ClientDisconnect as exc:
         raise UsageError(_LEFT) from exc
 
 
 @asynccontextmanager
-async def _form(request: Request, most_bytes: int, most_files: int) -> AsyncIterator[FormData]:
+async def _form(
+    request: Request, most_bytes: int, most_files: int, most_fields: int = _MOST_FIELDS
+) -> AsyncIterator[FormData]:
     """Read a form, within limits; its files go when the block ends."""
     what = "The picture" if most_files == 1 else "The form"
     limited = _limited(request, most_bytes, what, room=_ROOM_FOR_THE_FORM)
     try:
-        form = await limited.form(max_files=most_files, max_fields=_MOST_FIELDS)
+        form = await limited.form(max_files=most_files, max_fields=most_fields)
     except HTTPException as exc:
         reason, files = exc.detail.partition(".")[0], "file" if most_files == 1 else "files"
         raise UsageError(
             f"The form cannot be read ({reason}): send at most {most_files} {files} and "
-            f"{_MOST_FIELDS} other fields."
+            f"{most_fields} other fields."
         ) from exc
     except ClientDisconnect as exc:
         raise UsageError(_LEFT) from exc
@@ -187,7 +220,7 @@ def _too_large(what: str, most_bytes: int) -> TooLargeError:
     return TooLargeError(f"{what} is larger than {size}: send less.")
 
 
-def _media_type(request: Request) -> str:
+def media_type(request: Request) -> str:
     """Return the kind of the body without its parameters, in small letters; '' if none is given."""
     message = Message()
     message["content-type"] = request.headers.get("content-type", "")

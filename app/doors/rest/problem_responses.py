@@ -9,21 +9,25 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.doors import problems
 from app.doors.rest.schemas import EXAMPLES
 from app.errors import (
     AddressError,
     AppError,
+    BusyError,
     FetchError,
     GalleryError,
     MediaTypeError,
     NotFoundError,
+    StorageError,
     TokenError,
     TooLargeError,
     UsageError,
 )
 
+_METHODS = ("GET", "POST", "PATCH", "DELETE")
 _ERRORS: dict[int, AppError] = {
     error.http_status: error
     for error in (
@@ -35,6 +39,8 @@ _ERRORS: dict[int, AppError] = {
         UsageError("k must be from 1 to 200, not 0."),
         FetchError("https://example.org/cat.jpg answers 404: check the address."),
         GalleryError("The index of birds does not belong to its database: build it anew."),
+        BusyError("birds is being updated just now: wait until it is done."),
+        StorageError("indexes/birds cannot be written (No space left on device): make room."),
     )
 }
 
@@ -63,8 +69,8 @@ def handle_errors(application: FastAPI) -> None:
     @application.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        if headers.get("Allow") == "GET":
-            headers["Allow"] = "GET, HEAD"
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods_of(request))
         problem = problems.problem_of_status(error.status_code, _reason(request, error))
         return _answer(problem, headers)
 
@@ -87,6 +93,20 @@ def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Resp
         headers=problems.headers(status) | (headers or {}),
         media_type=problems.MEDIA_TYPE,
     )
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods that an address takes; Starlette names those of one route alone."""
+    asked = {"type": "http", "path": request.scope["path"], "root_path": _root_of(request)}
+    taken = [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**asked, "method": method, "headers": []})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return ["GET", "HEAD", *taken[1:]] if taken[:1] == ["GET"] else taken
 
 
 def _root_of(request: Request) -> str:

@@ -1,7 +1,7 @@
 """The answers and problems of app.doors, as the OpenAPI document describes them."""
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
 
@@ -126,6 +126,77 @@ class Galleries(BaseModel):
     """Every gallery, those that cannot be searched with the reason."""
 
     galleries: list[Gallery]
+
+
+class Added(BaseModel):
+    """What became of one image that was to be added."""
+
+    name: Annotated[str, Field(description="Its file's name, its address or its key.")]
+    id: Annotated[int | str | None, Field(description="Its id; null where it was skipped.")]
+    became: Annotated[
+        Literal["added", "replaced", "known", "skipped"],
+        Field(
+            description="New; in place of the image with its key; there already, with the same "
+            "content; or not added, because of the problem."
+        ),
+    ]
+    problem: Problem | None
+
+
+class Additions(BaseModel):
+    """What became of images, in their order, and how many became what."""
+
+    gallery: str
+    ids: list[int | str | None]
+    images: list[Added]
+    added: int
+    replaced: int
+    known: int
+    skipped: int
+
+
+class Unreadable(BaseModel):
+    """A file that cannot be read."""
+
+    path: str
+    reason: Annotated[str, Field(description="One sentence.")]
+
+
+class Updated(BaseModel):
+    """What an update did, in numbers of images; `embedded` is how many files were decoded."""
+
+    added: int
+    changed: int
+    moved: int
+    removed: int
+    unchanged: int
+    embedded: int
+    skipped: list[Unreadable]
+    left_out: Annotated[
+        dict[str, int], Field(description="Why files were passed over, and how many.")
+    ]
+    seconds: float
+
+
+class Updating(BaseModel):
+    """How far the update of a gallery is, or how the last one ended."""
+
+    gallery: str
+    state: Literal["idle", "running", "stopped", "failed", "done"]
+    stage: str
+    done: int
+    total: int
+    message: Annotated[str, Field(description="Why it failed, in one sentence.")]
+    report: Annotated[Updated | None, Field(description="Of the last update that succeeded.")]
+
+
+class Merged(BaseModel):
+    """How many images another gallery gave, and how many of its were there already."""
+
+    gallery: str
+    images: Annotated[int, Field(description="How many it has now.")]
+    added: int
+    known: int
 
 
 class Health(Galleries):

@@ -24,6 +24,7 @@ from tests.conftest import Home, closing_loops, encoded, fill, is_one_sentence, 
 
 TOKEN = "a.token-of_this~test+only/="
 IMAGES = 24
+OFF = "To change galleries here, start the server with RIS_CREATE_GALLERIES=1."
 Serve = Callable[..., Any]
 
 
@@ -95,12 +96,19 @@ def service_of(
 
 @contextmanager
 def serving(
-    home: Home, uploads: Path, *, access: Access = EVERYBODY, service: SearchService | None = None
+    home: Home,
+    uploads: Path,
+    *,
+    access: Access = EVERYBODY,
+    service: SearchService | None = None,
+    off: str = OFF,
 ) -> Iterator[Served]:
-    """Run the application until the block ends."""
+    """Run the application until the block ends; `off` says why it changes no gallery."""
     asked = service or service_of(home)
     maker = make_maker(read_settings({"RIS_HOME": str(home.path)}))
-    application = make_application(asked, uploads, maker, host="127.0.0.1", access=access)
+    application = make_application(
+        asked, uploads, maker, home.keeper(off=off), host="127.0.0.1", access=access
+    )
     started = threading.Event()
 
     class Server(uvicorn.Server):

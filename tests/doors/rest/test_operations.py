@@ -50,7 +50,9 @@ def test_what_is_not_there_is_named(
 def test_the_wrong_method_is_refused_with_the_right_one(client: httpx.Client) -> None:
     for method, path, right in (
         ("GET", SEARCH, "POST"),
-        ("DELETE", "/galleries/mine", "GET, HEAD"),
+        ("PUT", "/galleries/mine", "GET, HEAD, PATCH, DELETE"),
+        ("GET", "/galleries/mine/images", "POST"),
+        ("POST", "/galleries/mine/images/3", "GET, HEAD, DELETE"),
     ):
         answer = client.request(method, path)
         assert method in problem_of(answer, 405)
@@ -95,7 +97,7 @@ def test_below_another_path_every_address_begins_with_it(home: Home, tmp_path: P
 
     from app.doors.rest import RestRoutes, make_rest
 
-    rest = make_rest(service_of(home), access=Access(), is_ready=lambda: True)
+    rest = make_rest(service_of(home), keeper=home.keeper(), access=Access(), is_ready=lambda: True)
     application = Starlette(routes=[RestRoutes(rest)])
 
     async def ask(path: str) -> httpx.Response:
@@ -207,8 +209,6 @@ def test_the_image_of_the_examples_is_one_as_answers_have_it() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/galleries/mine/images",
-        "/galleries/mine/images/",
         "/galleries//images/3",
         "/galleries//images/",
         "/galleries/mine/image",

@@ -62,8 +62,8 @@ function show(hit) {
     ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Labels", hit.labels.join(", ") || "none"],
     ["File", hit.path],
-    ...(hit.copies ? [["Also at", placesOf(hit)]] : []),
     ["Size", sizeOf(hit)],
+    ...(hit.copies ? [["Also at", placesOf(hit)]] : []),
   ];
   const parts = {
     picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),

@@ -1,0 +1,155 @@
+"""`merge`, `rename`, `title`, `delete`, `move`, `compact`: galleries as wholes, changed."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.doors.cli import output
+from app.doors.cli.command import Command
+from app.doors.cli.progress import Progress
+from app.errors import UsageError
+
+if TYPE_CHECKING:
+    from app.build.keeper import GalleryKeeper
+
+
+def _merge(options: argparse.Namespace) -> int:
+    _, added, known = _keeper().merge(options.gallery, options.other)
+    output.print_line(
+        f"{options.gallery}: {added} images of {options.other} added, {known} there already"
+    )
+    return 0
+
+
+def _rename(options: argparse.Namespace) -> int:
+    _keeper().rename(options.gallery, options.new)
+    output.print_line(f"{options.gallery} is called {options.new} now")
+    return 0
+
+
+def _title(options: argparse.Namespace) -> int:
+    title = _keeper().set_title(options.gallery, options.text).title
+    output.print_line(f"{options.gallery}: {title or 'without a title'}")
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    keeper = _keeper()
+    if not options.yes and keeper.exists(options.gallery):
+        _ask(options.gallery)
+    keeper.delete(options.gallery)
+    output.print_line(f"{options.gallery} is deleted; its pictures stay where they are")
+    return 0
+
+
+def _ask(name: str) -> None:
+    """Raise UsageError unless whoever sits at the terminal says yes."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"Nobody can be asked here whether {name} is to be deleted: add --yes.")
+    output.print_message(f"Delete the gallery {name}? Its pictures stay. Type yes:")
+    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+        raise UsageError(f"{name} was not deleted: the answer was not yes.")
+
+
+def _move(options: argparse.Namespace) -> int:
+    moved = _keeper().move(options.gallery, options.folder, before=options.from_folder)
+    output.print_line(f"{options.gallery}: its pictures are in {', '.join(moved.sources)}")
+    return 0
+
+
+def _compact(options: argparse.Namespace) -> int:
+    with Progress() as progress:
+        done = _keeper().compact(options.gallery, progress.show)
+    output.print_line(f"{options.gallery}: {'compacted' if done else 'there was nothing to do'}")
+    return 0
+
+
+def _keeper() -> "GalleryKeeper":
+    from app.settings import read_settings
+    from app.wiring import make_keeper
+
+    return make_keeper(read_settings())
+
+
+def _gallery_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("gallery", metavar="NAME", help="the gallery's name")
+
+
+def _merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("gallery", metavar="INTO", help="the gallery that gets the images")
+    parser.add_argument("other", metavar="OTHER", help="the gallery that gives them, and stays")
+
+
+def _rename_arguments(parser: argparse.ArgumentParser) -> None:
+    _gallery_argument(parser)
+    parser.add_argument("new", metavar="NEW", help="its new name")
+
+
+def _title_arguments(parser: argparse.ArgumentParser) -> None:
+    _gallery_argument(parser)
+    parser.add_argument("text", metavar="TEXT", help="its title, '' for none")
+
+
+def _delete_arguments(parser: argparse.ArgumentParser) -> None:
+    _gallery_argument(parser)
+    parser.add_argument("--yes", action="store_true", help="without a question")
+
+
+def _move_arguments(parser: argparse.ArgumentParser) -> None:
+    _gallery_argument(parser)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the pictures are now")
+    parser.add_argument(
+        "--from",
+        dest="from_folder",
+        default="",
+        metavar="OLD",
+        help="which of several folders has moved",
+    )
+
+
+COMMANDS = (
+    Command(
+        NAME="merge",
+        HELP="add the images of another gallery of the same model",
+        EXAMPLE="ris merge all holidays",
+        add_arguments=_merge_arguments,
+        run=_merge,
+    ),
+    Command(
+        NAME="rename",
+        HELP="give a gallery another name",
+        EXAMPLE="ris rename mine photographs",
+        add_arguments=_rename_arguments,
+        run=_rename,
+    ),
+    Command(
+        NAME="title",
+        HELP="give a gallery a title",
+        EXAMPLE='ris title mine "Photographs since 1998"',
+        add_arguments=_title_arguments,
+        run=_title,
+    ),
+    Command(
+        NAME="delete",
+        HELP="delete a gallery; its pictures stay",
+        EXAMPLE="ris delete mine --yes",
+        add_arguments=_delete_arguments,
+        run=_delete,
+    ),
+    Command(
+        NAME="move",
+        HELP="say where the pictures of a gallery are now",
+        EXAMPLE="ris move mine /mnt/photographs",
+        add_arguments=_move_arguments,
+        run=_move,
+    ),
+    Command(
+        NAME="compact",
+        HELP="fold a gallery's segments into one, and train its index anew",
+        EXAMPLE="ris compact mine",
+        add_arguments=_gallery_argument,
+        run=_compact,
+        stopped=lambda options: "The gallery is as it was.",
+    ),
+)
