@@ -114,6 +114,18 @@ def add_images(
     )
 
 
+def together(reports: Sequence[AddReport]) -> AddReport:
+    """Return one report of additions to a gallery that followed each other, at least one."""
+    return AddReport(
+        reports[-1].manifest,
+        tuple(image for each in reports for image in each.ids),
+        added=sum(each.added for each in reports),
+        replaced=sum(each.replaced for each in reports),
+        known=sum(each.known for each in reports),
+        skipped=tuple(skip for each in reports for skip in each.skipped),
+    )
+
+
 def remove_images(gallery: Gallery, ids: Iterable[int]) -> Manifest:
     """Take images away from a gallery, in one change; NotFoundError if one does not exist.
 

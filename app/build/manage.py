@@ -57,7 +57,12 @@ def rename_gallery(name: str, new: str, *, features_dir: Path, indexes_dir: Path
         manifest = commit.manifest
         if manifest is None:
             raise NotFoundError(f"The manifest of {name} cannot be read: ris verify says why.")
-        renamed = replace(manifest, name=new, added=manifest.added or name)
+        renamed = replace(
+            manifest,
+            name=new,
+            added=manifest.added or name,
+            request=manifest.request | {"name": new},
+        )
         if new in gallery_names(indexes_dir):
             if not _is_copy(into, renamed):
                 raise UsageError(f"A gallery {new} exists already: choose another name.")
@@ -262,6 +267,7 @@ def _is_copy(folders: Folders, manifest: Manifest) -> bool:
     except Exception:  # noqa: BLE001 - whatever it is, it is no copy
         return False
     copy.close()
+    # All of it: another gallery of the same pictures has equal segments.
     return replace(copy.manifest, generation=manifest.generation) == manifest
 
 

@@ -14,7 +14,7 @@ from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, sta
 from app.build.layouts import OpenList, layout_of
 from app.build.material import Material
 from app.embed import Embedder
-from app.errors import DatasetError, GalleryError
+from app.errors import GalleryError, RemovalsError
 from app.gallery import (
     NO_IMAGE,
     Draft,
@@ -73,9 +73,9 @@ def update_gallery(
     nothing is embedded that the gallery has already, and a file that was moved or renamed keeps its
     image's id. Stopped at any moment, the gallery is as before and the next update goes on.
 
-    Raises DatasetError for a folder that is gone, or where more than half of the pictures are,
-    unless `accept_removals`; ModelError where the model cannot make the same vectors; BusyError
-    while a build or another update is at work on it.
+    Raises DatasetError for a folder that is gone, RemovalsError where more than half of the
+    pictures are, unless `accept_removals`; ModelError where the model cannot make the same vectors;
+    BusyError while a build or another update is at work on it.
     """
     started = time.perf_counter()
     gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir, hashed=False)
@@ -161,9 +161,10 @@ def _check_gone(looked: _Look, layout: Layout, accept_removals: bool) -> None:
     before = sum(seen.image in looked.alive for seen in looked.known.values())
     if accept_removals or len(gone) <= max(_FEW_GONE, before // 2):
         return
-    raise DatasetError(
+    raise RemovalsError(
         f"{len(gone)} of the {before} pictures are not in {text_of(layout.folder)} any more, so "
-        "the gallery stays as it was: bring them back, or add --accept-removals if they are to go."
+        "the gallery stays as it was",
+        gone=len(gone),
     )
 
 
