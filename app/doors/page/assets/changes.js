@@ -41,9 +41,10 @@ export async function imagesRemoved(gallery, ids) {
 export async function renamed(from, to) {
   remember(from, to);
   const image = (each) => renamedImage(each, from, to);
-  const { gallery, original, edit, examples, drawn, results, past } = state;
+  const { galleries, gallery, original, edit, examples, drawn, results, past } = state;
   const here = gallery?.name === from;
   session.set({
+    galleries: galleries.map((each) => (each.name === from ? { ...each, name: to } : each)),
     gallery: here ? { ...gallery, name: to } : gallery,
     original: image(original), edit: image(edit), examples: examples.map(image), drawn: drawn.map(image),
     results: results && {

@@ -8,71 +8,47 @@ import { state } from "./session.js";
 const TEXT = { type: "text", autocomplete: "off", spellcheck: "false" };
 let last = 0;
 
+const keyOf = ({ name, refused, sources }) => JSON.stringify([name, refused, sources]);
+
 // Return the forms; `show` gets the chosen gallery, and `add` the files to add to it.
 export function makeForms({ ask, suffixes = [], add }) {
   const element = make("div", { class: "forms" });
   let shown = "";
   let adding = null;
   let busy = false;
+  let sending = false;
 
-  // Send a request about the chosen gallery, then take over its answer; return why it failed.
+  // Send a request about the chosen gallery, then take over its answer; return why it failed. The
+  // forms stay as they are meanwhile, and the keyboard where it is.
   async function send(request, body, done) {
     const { name } = state.gallery;
+    sending = true;
     const answer = await ask(request, { gallery: name, ...body });
     if (!answer.message) await done(name, answer);
+    sending = false;
+    if (state.gallery?.name === (answer.name || name)) shown = keyOf(state.gallery);
+    else if (state.gallery) show(state.gallery);
     return answer.message;
   }
 
   function show(gallery) {
-    const wanted = JSON.stringify([gallery.name, gallery.refused, gallery.sources]);
-    if (wanted === shown) return;
+    const wanted = keyOf(gallery);
+    if (sending || wanted === shown) return;
     shown = wanted;
     adding = gallery.refused ? null : addition(suffixes, add);
     adding?.setBusy(busy);
     element.replaceChildren(
-      ...(adding ? [adding.element, title(gallery), name(gallery), ...gallery.sources.map(folder)] : []),
-      deletion(),
+      ...(adding ? [adding.element, titleForm(gallery, send), nameForm(gallery, send)] : []),
+      ...(adding ? gallery.sources.map((source, number) => folderForm(source, number, send)) : []),
+      deletion(send, close),
     );
   }
 
-  const title = (gallery) => textForm({
-    label: "Title", value: gallery.title, words: "Save", said: "Saved.",
-    send: (value) => send("set_title", { title: value }, (now) => factsChanged(now)),
-  });
-
-  const name = (gallery) => textForm({
-    label: "Name", value: gallery.name, words: "Rename", said: "Renamed.", most: 100,
-    send: (value) => send("rename_gallery", { name: value }, (before, answer) => {
-      shown = JSON.stringify([answer.name, state.gallery.refused, state.gallery.sources]); // the forms stay
-      return before === answer.name ? null : renamed(before, answer.name);
-    }),
-  });
-
-  const folder = (source) => {
-    let current = source;
-    return textForm({
-      label: "Folder of the pictures, if it has moved", value: source, words: "Use this folder", said: "Found there.",
-      send: (value) => send("move_gallery", { folder: value, before: current }, async (now) => {
-        const sources = state.gallery.sources.map((each) => (each === current ? value.trim() : each));
-        shown = JSON.stringify([now, state.gallery.refused, sources]);
-        current = value.trim();
-        await factsChanged(now);
-      }),
-    });
-  };
-
-  const deletion = () => withConfirmation("Delete this gallery", {
-    question: () => {
-      const { name: called, images } = state.gallery;
-      const count = images ? ` with its ${images.toLocaleString("en")} image${images === 1 ? "" : "s"}` : "";
-      return `Delete ${called}${count}? The pictures themselves stay where they are.`;
-    },
-    yes: () => `Delete ${state.gallery.name}`,
-    act: () => send("delete_gallery", {}, (gone) => {
-      element.closest("details").open = false;
-      return deleted(gone);
-    }),
-  });
+  function close() {
+    const details = element.closest("details");
+    details.open = false;
+    details.querySelector("summary").focus();
+  }
 
   return {
     element, show,
@@ -82,6 +58,44 @@ export function makeForms({ ask, suffixes = [], add }) {
     },
   };
 }
+
+const titleForm = ({ title }, send) => textForm({
+  label: "Title", value: title, words: "Save", said: "Saved.",
+  send: (value) => send("set_title", { title: value }, (name) => factsChanged(name)),
+});
+
+const nameForm = ({ name }, send) => textForm({
+  label: "Name", value: name, words: "Rename", said: "Renamed.", most: 100,
+  send: (value) => send("rename_gallery", { name: value }, (before, { name: now }) => (
+    before === now ? null : renamed(before, now)
+  )),
+});
+
+// The form of one of the gallery's folders, the one of this number.
+function folderForm(source, number, send) {
+  let current = source;
+  return textForm({
+    label: "Folder of the pictures, if it has moved", value: source, words: "Use this folder", said: "Found there.",
+    send: (value) => send("move_gallery", { folder: value, before: current }, async (name) => {
+      await factsChanged(name);
+      current = state.gallery?.sources?.[number] ?? current;
+    }),
+  });
+}
+
+const deletion = (send, close) => withConfirmation("Delete this gallery", {
+  question: () => {
+    const { name, images } = state.gallery;
+    const count = images ? ` with its ${images.toLocaleString("en")} image${images === 1 ? "" : "s"}` : "";
+    return `Delete ${name}${count}? The pictures themselves stay where they are.`;
+  },
+  yes: () => `Delete ${state.gallery.name}`,
+  act: async () => {
+    const message = await send("delete_gallery", {}, (name) => deleted(name));
+    if (!message) close();
+    return message;
+  },
+});
 
 // Return a form with one field. `send` gets its value and returns why it failed, or nothing.
 function textForm({ label, value, words, said, most = 4096, send }) {
