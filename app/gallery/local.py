@@ -48,6 +48,12 @@ def open_gallery(
 
     `before` is the same gallery as it was opened before: what has not changed is not read again.
     """
+    folders = folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
+    return Gallery(folders, before=before, hashed=hashed)
+
+
+def folders_of(name: str, *, features_dir: Path, indexes_dir: Path) -> Folders:
+    """Return the folders of a gallery that exists, damaged or not; else NotFoundError names all."""
     names = gallery_names(indexes_dir)
     if name not in names:
         mend = (
@@ -56,8 +62,7 @@ def open_gallery(
             else "make one with python3 create_index.py --images DIR --name NAME."
         )
         raise NotFoundError(f"There is no gallery {name!r}: {mend}")
-    folders = Folders.of(name, features_dir, indexes_dir)
-    return Gallery(folders, before=before, hashed=hashed)
+    return Folders.of(name, features_dir, indexes_dir)
 
 
 class _View:
@@ -298,11 +303,9 @@ class Gallery:
 
     def skipped(self) -> list[Skipped]:
         """Return the files that could not be read, by path."""
-        file = self.manifest.files.get("skipped")
-        if file is None:
+        if self._skipped is None:
             return [skip for each in self._segments for skip in each.items.skipped()]
-        text = self.folders.path_of("skipped", file).read_text(encoding="utf-8")
-        return [Skipped(*entry) for entry in json.loads(text)]
+        return [Skipped(*entry) for entry in json.loads(self._skipped)]
 
     def seen(self) -> dict[Place, Seen]:
         """Return the files of its folders as they were when the gallery was last updated."""
@@ -320,10 +323,13 @@ class Gallery:
                 shared = {each.facts.name: each for each in before.segments}
             self._verify(shared)
             self._segments = tuple(self._opened(shared))
+            # All that may be asked later is read or open now: a change takes old files away.
+            self._removed = self._read_removed()
+            self._skipped = self._read_skipped()
         except OSError as exc:
             path = exc.filename or self.folders.indexes
             raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
-        self._views = list(_views_of(self._segments, self.removed_ids()))
+        self._views = list(_views_of(self._segments, self._removed))
         self._has_keys = any(segment.items.has_keys for segment in self._segments)
         found = sum(view.index.found_rows for view in self._views)
         if found != self.manifest.images:
@@ -342,11 +348,18 @@ class Gallery:
 
     def removed_ids(self) -> Ids:
         """Return the ids that are gone and that some segment holds still."""
+        return self._removed
+
+    def _read_removed(self) -> Ids:
         file = self.manifest.files.get("removed")
         if file is None:
             return np.zeros(0, np.int64)
         removed: Ids = np.load(self.folders.path_of("removed", file))
         return removed
+
+    def _read_skipped(self) -> str | None:
+        file = self.manifest.files.get("skipped")
+        return self.folders.path_of("skipped", file).read_text(encoding="utf-8") if file else None
 
     def _verify(self, shared: dict[str, OpenSegment]) -> None:
         try:
