@@ -1,16 +1,49 @@
 """A gallery's request, as its manifest keeps it → the pictures that it would be built of today."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.errors import UsageError
 from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folders
-from app.sources.picture import Layout
+from app.sources.picture import Layout, Picture
 from app.values.gallery import Manifest
 
 OpenList = Callable[[dict[str, Any]], Layout]
+
+
+class _Numbered:
+    """A layout whose folders have their numbers among those of a gallery.
+
+    A merged gallery has pictures in other folders too, which are not looked at again.
+    """
+
+    def __init__(self, layout: Layout, numbers: Sequence[int], sources: Sequence[str]) -> None:
+        self._layout = layout
+        self._numbers = numbers
+        self.name, self.folder = layout.name, layout.folder
+        self.folders = tuple(map(Path, sources))
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Why files and folders were passed over → how many."""
+        left_out: Mapping[str, int] = getattr(self._layout, "left_out", {})
+        return left_out
+
+    def pictures(self) -> list[Picture]:
+        """Return the pictures of the layout."""
+        pictures = self._layout.pictures()
+        return [replace(each, source=self._numbers[each.source]) for each in pictures]
+
+
+def followed_sources(manifest: Manifest) -> list[int]:
+    """Return which of a gallery's folders are looked at when it is updated, by their numbers."""
+    folders = manifest.request.get("images")
+    if not folders:
+        return [0]
+    return _numbers_of(folders if isinstance(folders, list) else [folders], manifest.sources)
 
 
 def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) -> Layout:
@@ -23,7 +56,11 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
         exclude = request.get("exclude", [])
-        return open_folders([Path(each) for each in named], manifest.data, exclude=exclude)
+        layout = open_folders([Path(each) for each in named], manifest.data, exclude=exclude)
+        numbers = _numbers_of(list(map(str, layout.folders)), manifest.sources)
+        if numbers == list(range(len(numbers))):
+            return layout
+        return _Numbered(layout, numbers, manifest.sources)
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
     if request.keys() & {"csv", "parquet", "webdataset"}:
@@ -32,3 +69,9 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."
     )
+
+
+def _numbers_of(folders: Sequence[str], sources: Sequence[str]) -> list[int]:
+    if set(folders) <= set(sources):
+        return [sources.index(each) for each in folders]
+    return list(range(len(folders)))  # a folder of format 1 may be named in another way

@@ -308,9 +308,18 @@ class Gallery:
         return [Skipped(*entry) for entry in json.loads(self._skipped)]
 
     def seen(self) -> dict[Place, Seen]:
-        """Return the files of its folders as they were when the gallery was last updated."""
+        """Return the files of its folders as they were when the gallery was last updated.
+
+        One that keeps none, as format 1, knows their sizes, and no times.
+        """
         file = self.manifest.files.get("seen")
-        return read_seen(self.folders.path_of("seen", file)) if file else {}
+        if file:
+            return read_seen(self.folders.path_of("seen", file))
+        return {
+            (each.source, each.path): Seen((each.bytes, 0), each.id)
+            for each in self.images(self._ids.tolist())
+            if each.source >= 0
+        }
 
     # --- opening ---------------------------------------------------------------------------------
 
