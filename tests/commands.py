@@ -17,6 +17,9 @@ from tests.conftest import Home, encoded, picture
 Answer = Callable[[BaseHTTPRequestHandler], None]
 Run = Callable[..., tuple[int, str, str]]
 
+ASCII_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""The environment in which Python takes names of files for ASCII."""
+
 
 def sending(body: bytes, status: int = 200, **headers: str) -> Answer:
     """Return an answer with a status, a body and headers (_ for -)."""

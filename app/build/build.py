@@ -23,6 +23,7 @@ from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
 from app.values import Skipped, VectorOptions
 from app.values.gallery import Manifest, request_of
+from app.values.names import text_of
 
 _FEW_UNREADABLE = 10
 
@@ -195,7 +196,7 @@ def build_gallery(
             embedding.kept,
             Origin(
                 data=layout.name,
-                sources=tuple(map(str, layout.folders)) if own else (),
+                sources=tuple(map(text_of, layout.folders)) if own else (),
                 request=request,
                 **made_by_model(embedder),
             ),

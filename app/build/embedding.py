@@ -16,7 +16,7 @@ from app.embed import Embedder
 from app.errors import DecodeError
 from app.gallery import Draft, Gallery, Place, Stamp
 from app.images import decode, encode
-from app.sources.picture import Layout, Picture
+from app.sources.picture import Layout, Picture, file_of
 from app.values import ImageRecord, Skipped
 
 PROGRESS_EVERY_SECONDS = 0.1
@@ -56,7 +56,7 @@ def stamped(pictures: Iterable[Picture], folders: Sequence[Path]) -> Iterator[Pi
     for picture in pictures:
         if picture.size < 0 and not picture.missing:
             try:
-                facts = (folders[picture.source] / picture.path).stat()
+                facts = file_of(folders, picture).stat()
             except (OSError, ValueError):  # reading it says why
                 yield picture
                 continue
@@ -184,7 +184,7 @@ class _Work:
                 continue
             try:
                 picture.path.encode()
-                data = (self.folders[picture.source] / picture.path).read_bytes()
+                data = file_of(self.folders, picture).read_bytes()
                 record = _record(picture, data)
                 if copy := self.content.find(record):
                     copies.append(copy)

@@ -10,6 +10,7 @@ from app.sources.datasets.register import open_data_set
 from app.sources.own import open_folders
 from app.sources.picture import Layout, Picture
 from app.values.gallery import Manifest
+from app.values.names import path_of, text_of
 
 OpenList = Callable[[dict[str, Any]], Layout]
 
@@ -24,7 +25,7 @@ class _Numbered:
         self._layout = layout
         self._numbers = numbers
         self.name, self.folder = layout.name, layout.folder
-        self.folders = tuple(map(Path, sources))
+        self.folders = tuple(map(path_of, sources))
 
     @property
     def left_out(self) -> Mapping[str, int]:
@@ -56,8 +57,8 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
         exclude = request.get("exclude", [])
-        layout = open_folders([Path(each) for each in named], manifest.data, exclude=exclude)
-        numbers = _numbers_of(list(map(str, layout.folders)), manifest.sources)
+        layout = open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
+        numbers = _numbers_of(list(map(text_of, layout.folders)), manifest.sources)
         if numbers == list(range(len(numbers))):
             return layout
         return _Numbered(layout, numbers, manifest.sources)

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.build.change import being_updated, commit_change, current_gallery
 from app.build.embedding import Kept
+from app.build.layouts import followed_sources
 from app.build.material import Material
 from app.errors import AppError, DatasetError, NotFoundError, UsageError
 from app.gallery import (
@@ -35,6 +36,7 @@ from app.gallery import (
 from app.sources.datasets.register import open_data_set
 from app.values import ImageRecord
 from app.values.gallery import Manifest
+from app.values.names import path_of, text_of
 from app.values.vectors import unit
 
 _MOST_TITLE_CHARACTERS = 200
@@ -109,17 +111,17 @@ def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifes
         place = _which(manifest, before)
         with contextlib.closing(Gallery(folders, hashed=False)) as gallery:
             looked = [each for each in _some(gallery) if each.source == place]
-        if looked and not any((found / each.path).is_file() for each in looked):
+        if looked and not any((found / path_of(each.path)).is_file() for each in looked):
             raise DatasetError(
                 f"None of the {len(looked)} pictures of {gallery.name} that were looked for is in "
                 f"{found}, such as {looked[0].path}: name the folder that the paths begin in."
             )
         sources = manifest.sources
-        moved = (*sources[:place], str(found), *sources[place + 1 :])
+        moved = (*sources[:place], text_of(found), *sources[place + 1 :])
         request = dict(manifest.request)
         if images := request.get("images"):
             listed = images if isinstance(images, list) else [images]
-            again = [str(found) if each == sources[place] else each for each in listed]
+            again = [text_of(found) if each == sources[place] else each for each in listed]
             request["images"] = again if len(again) > 1 else again[0]
         return commit.write(replace(manifest, sources=moved, request=request))
 
@@ -228,7 +230,7 @@ def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
     sources = manifest.sources
     if not sources:
         try:
-            sources = (str(open_data_set(manifest.data, datasets_dir).folder.resolve()),)
+            sources = (text_of(open_data_set(manifest.data, datasets_dir).folder.resolve()),)
         except AppError:  # the pictures are not here, and so nobody looks for them
             sources = (str((datasets_dir / manifest.data).resolve()),)
     added = datasets_dir / "added" / (manifest.added or manifest.name)
@@ -241,9 +243,9 @@ def _request_of_both(mine: Manifest, other: Manifest) -> dict[str, Any]:
     if not all("images" in each and "limit" not in each for each in requests):
         return dict(mine.request)
     folders: list[str] = []
-    for each in requests:
-        listed = each["images"] if isinstance(each["images"], list) else [each["images"]]
-        folders += [folder for folder in listed if folder not in folders]
+    for each in (mine, other):
+        followed = [each.sources[number] for number in followed_sources(each)]
+        folders += [folder for folder in followed if folder not in folders]
     return mine.request | {"images": folders if len(folders) > 1 else folders[0]}
 
 

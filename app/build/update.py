@@ -30,6 +30,7 @@ from app.index import Projection
 from app.sources.picture import Layout, Picture
 from app.values import Skipped
 from app.values.gallery import Manifest, StoredFile
+from app.values.names import text_of
 
 _FEW_GONE = 20  # so many may be deleted at once without a question
 
@@ -151,8 +152,8 @@ def _check_gone(looked: _Look, layout: Layout, accept_removals: bool) -> None:
     if accept_removals or len(gone) <= max(_FEW_GONE, before // 2):
         return
     raise DatasetError(
-        f"{len(gone)} of the {before} pictures are not in {layout.folder} any more, so the gallery "
-        "stays as it was: bring them back, or add --accept-removals if they are to go."
+        f"{len(gone)} of the {before} pictures are not in {text_of(layout.folder)} any more, so "
+        "the gallery stays as it was: bring them back, or add --accept-removals if they are to go."
     )
 
 

@@ -24,7 +24,7 @@ def search_answer(result: SearchResult) -> dict[str, Any]:
     """Return the answer to one query; `ids` are in the order of `results`."""
     return {
         "ids": [hit.image.public_id for hit in result.hits],
-        "results": [_hit(result.gallery, hit) for hit in result.hits],
+        "results": [_hit(hit.image.gallery or result.gallery, hit) for hit in result.hits],
         "gallery": result.gallery,
         "timing_ms": {stage: round(value, 3) for stage, value in asdict(result.timings).items()},
         "exact": result.exact,
@@ -40,7 +40,9 @@ def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
     """Return an image's facts."""
     return {
         "id": record.public_id,
+        "gallery": gallery,
         "path": record.path,
+        "source": record.source,
         "labels": list(record.labels),
         "image_url": image_url(gallery, record),
         "thumbnail_url": thumbnail_url(gallery, record),

@@ -162,6 +162,10 @@ class Items:
             "SELECT id FROM image WHERE sha256 = ? ORDER BY id", bytes.fromhex(sha256)
         )
 
+    def digests(self) -> dict[int, bytes]:
+        """Return the SHA-256 of every image's file by id, b"" where it is not known."""
+        return dict(self._all("SELECT id, sha256 FROM image ORDER BY id"))
+
     def ids_of_key(self, key: str) -> list[int]:
         """Return the id of the image with this key, if there is one."""
         if not self.has_keys:

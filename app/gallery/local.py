@@ -258,6 +258,21 @@ class Gallery:
         """Return the ids of the images with this path, ascending."""
         return self._found(lambda segment: segment.items.ids_of_path(path))
 
+    def copies(self, ids: Iterable[int]) -> list[list[int]]:
+        """Return the ids of all images with a content that one of `ids` shares; see Store."""
+        sharing = self._sharing_content.intersection(ids)
+        groups: dict[int, list[int]] = {}
+        for image in sharing:
+            if image not in groups:
+                same = self.ids_of_content(self.images([image])[0].sha256)
+                groups |= dict.fromkeys(sharing.intersection(same), same)
+        different = {same[0]: same for same in groups.values()}.values()
+        return [same for same in different if len(same) > 1]
+
+    def one_of_each_content(self) -> list[int]:
+        """Return the lowest id of each content, ascending; every id whose content is unknown."""
+        return self._one_of_each
+
     def id_of(self, public_id: str) -> int:
         """Return the id of the image with this key or id; NotFoundError if there is none.
 
@@ -401,6 +416,35 @@ class Gallery:
     def _mend(self) -> str:
         own = self.manifest.name == self.name
         return mending_command(self.name, self.manifest.command if own else None)
+
+    # --- contents --------------------------------------------------------------------------------
+
+    @cached_property
+    def _sharing_content(self) -> frozenset[int]:
+        """The ids of the images whose content another one may have too: none in most galleries.
+
+        Asking the databases about the results of each search would make all of them a tenth slower.
+        The large segments know their own once and for all, so that a small one more costs little.
+        """
+        sharing = [segment.contents.shared for segment in self._segments]
+        for place, segment in enumerate(self._segments):
+            for later in self._segments[place + 1 :]:
+                sharing += segment.contents.shared_with(later.contents)
+        return frozenset(np.unique(np.concatenate([_NOTHING_LEFT_OUT, *sharing])).tolist())
+
+    @cached_property
+    def _one_of_each(self) -> list[int]:
+        first: dict[bytes, int] = {}
+        unknown: list[int] = []
+        for view in self._views:
+            digests = view.segment.items.digests()
+            for image in view.ids().tolist():
+                digest = digests[image]
+                if digest:
+                    first[digest] = min(image, first.get(digest, image))
+                else:
+                    unknown.append(image)
+        return sorted([*first.values(), *unknown])
 
     # --- ids and rows ----------------------------------------------------------------------------
 

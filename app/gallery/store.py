@@ -1,6 +1,6 @@
 """What the rest of the program may ask of a gallery, whatever holds it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -89,6 +89,15 @@ class Store(Protocol):
 
     def ids_of_content(self, sha256: str) -> list[int]:
         """Return the ids of the images whose file has this SHA-256 (hex); none for '' (unknown)."""
+
+    def copies(self, ids: Iterable[int]) -> list[list[int]]:
+        """Return the ids of all images with a content that one of `ids` shares with another image.
+
+        One ascending list a content. An unknown content ('') is shared with none.
+        """
+
+    def one_of_each_content(self) -> list[int]:
+        """Return the lowest id of each content, ascending; every id whose content is unknown."""
 
     def ids_of_label(self, label: str) -> list[int]:
         """Return the ids of the images with this label, ascending; NotFoundError if it is none."""

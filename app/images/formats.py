@@ -61,7 +61,8 @@ def _branded(*brands: bytes) -> Callable[[bytes], object]:
 FORMATS = (
     PictureFormat(
         name="JPEG",
-        suffixes=(".jpg", ".jpeg"),
+        # .mpo (CIPA DC-007: several pictures of a camera) is a JPEG, the first picture, and more.
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
         media_type="image/jpeg",
         begins=_starting(rb"\xff\xd8\xff"),
         reader="app.images.decode:JpegFile",
@@ -117,7 +118,7 @@ FORMATS = (
     ),
     PictureFormat(
         name="HEIC",
-        suffixes=(".heic", ".heif"),
+        suffixes=(".heic", ".heif", ".hif"),
         media_type="image/heic",
         begins=_branded(
             *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),

@@ -18,6 +18,7 @@ from app.search.model_cache import Models
 from app.sources.datasets.register import DATA_SETS, open_data_set
 from app.values import ImageRecord
 from app.values.gallery import GalleryInfo
+from app.values.names import path_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,17 @@ class SearchableGallery:
     def index(self) -> Store:
         """What is searched."""
         return self.stored
+
+    def is_like(self, other: "SearchableGallery") -> bool:
+        """Return whether its vectors can be compared with those of another gallery."""
+        mine, others = (
+            (
+                *(each.weights_sha256, each.model, each.precision, each.preprocessing, each.dim),
+                each.files["projection"].sha256 if "projection" in each.files else "",
+            )
+            for each in (self.stored.manifest, other.stored.manifest)
+        )
+        return mine == others
 
     def was_built_with(self, embedder: Embedder) -> bool:
         """Return whether it was built with this model's weights, precision and preprocessing."""
@@ -158,6 +170,34 @@ class Galleries:
             "make one with python3 create_index.py --images DIR --name NAME."
         )
 
+    def asked(self, gallery: str) -> list[SearchableGallery]:
+        """Return the galleries that a request names: one, several with commas between, or all.
+
+        '' is the first that can be searched, "all" it and all others of its model that can be,
+        unless a gallery has that name. UsageError for galleries of different models.
+        """
+        if not gallery:
+            return [self.open(self.default())]
+        if gallery == "all" and gallery not in self.names():
+            first = self.open(self.default())
+            others = [self._open_or_none(name) for name in self.names()]
+            alike = [each for each in others if each and each.is_like(first)]
+            return sorted(alike, key=lambda each: each is not first)
+        galleries = [self.open(name.strip()) for name in dict.fromkeys(gallery.split(","))]
+        for each in galleries[1:]:
+            if not each.is_like(galleries[0]):
+                raise UsageError(
+                    f"{galleries[0].stored.name} and {each.stored.name} are of different models or "
+                    "components: search in galleries of one model together."
+                )
+        return galleries
+
+    def _open_or_none(self, name: str) -> SearchableGallery | None:
+        try:
+            return self.open(name)
+        except (GalleryError, NotFoundError):  # `infos` says why
+            return None
+
     def open(self, name: str) -> SearchableGallery:
         """Return a gallery, opened if need be; NotFoundError, GalleryError if it is damaged."""
         gallery = self._open_galleries.get(name)
@@ -244,11 +284,14 @@ class Galleries:
             )
         return embedder
 
-    def folder_of(self, gallery: Store) -> Path | None:
-        """Return the folder that its paths start from; None where it is not known here."""
+    def folder_of(self, gallery: Store, source: int = 0) -> Path | None:
+        """Return the folder that paths of one of its sources start from; None if not known here."""
         manifest = gallery.manifest
-        if manifest.source:
-            return Path(manifest.source)
+        if source < 0:
+            return self._datasets_dir / "added" / (manifest.added or gallery.name)
+        named = manifest.sources[source] if source < len(manifest.sources) else ""
+        if named or source:
+            return path_of(named) if named else None
         known = self._folders.get(manifest.data)
         if known is None or not known.is_dir():
             try:
@@ -263,12 +306,12 @@ class Galleries:
 
         Links do: the build follows them too, and whoever owns the folder has put them there.
         """
-        folder = self.folder_of(gallery)
+        folder = self.folder_of(gallery, record.source)
         path = PurePosixPath(record.path)
         if folder is None or path.is_absolute() or ".." in path.parts:
             return None
         try:
-            return (folder / path).read_bytes()
+            return (folder / path_of(record.path)).read_bytes()
         except (OSError, ValueError):  # gone, or may not be read, or a name that no file can have
             return None
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,16 @@ Vector = NDArray[np.float32]
 class QueryVector:
     """A query's (dim,) unit vector, and the ids of the gallery's images that are its own file.
 
-    `is_plain` says that the picture is searched as it is: no edit, no examples.
+    `is_plain` says that the picture is searched as it is: no edit, no examples. `sha256` is its
+    content's hash, '' where that is not known.
     """
 
     vector: Vector
     own: list[int]
     is_plain: bool
     notes: tuple[str, ...] = ()
+    sha256: str = ""
+    before_expansion: Vector | None = None
 
 
 class Queries:
@@ -60,9 +63,27 @@ class Queries:
         own = gallery.stored.ids_of_content(sha256)
         itself = [*own, *_row_of(gallery, request)]  # else the query would be expanded by itself
         with watch.measure("rerank"):
-            compared = gallery.expand_query(_with_examples(vector, request, gallery), itself)
+            moved = _with_examples(vector, request, gallery)
+            compared = gallery.expand_query(moved, itself)
         is_plain = request.edit.is_nothing and not (request.more or request.less)
-        return QueryVector(compared, own, is_plain, notes)
+        return QueryVector(compared, own, is_plain, notes, sha256, moved)
+
+    def vectors_of(
+        self, galleries: Sequence[SearchableGallery], request: SearchRequest, watch: Stopwatch
+    ) -> list[QueryVector]:
+        """Return a request's query for each of some galleries of one model.
+
+        Ids in the request are those of the first.
+        """
+        first = self.vector_of(galleries[0], request, watch)
+        queries = [first]
+        for gallery in galleries[1:]:
+            own = gallery.stored.ids_of_content(first.sha256)
+            assert first.before_expansion is not None
+            with watch.measure("rerank"):
+                compared = gallery.expand_query(first.before_expansion, own)
+            queries.append(replace(first, vector=compared, own=own, notes=()))
+        return queries
 
     def preview(self, data: bytes, edit: Edit) -> bytes:
         """Return a PNG of an edited picture, for browsers that cannot show the file itself.

@@ -180,8 +180,9 @@ class SearchRequest:
         default="",
         metadata=_parameter(
             "text",
-            "The gallery to search in; left out: the first that can be searched.",
-            max_length=200,
+            "The gallery to search in, several of one model with commas between them, or all; left "
+            "out: the first that can be searched.",
+            max_length=2000,
             prepares_query=True,
         ),
     )

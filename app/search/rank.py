@@ -1,18 +1,23 @@
 """A query's vector → the images nearest to it, filtered, in order, and marked: the hits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from app.gallery import Store
+from app.index import Neighbours
+from app.search.copies import Copies, Nearest, one_of_each
 from app.search.galleries import SearchableGallery
 from app.search.query import QueryVector, Vector
 from app.search.question import SearchRequest
-from app.values import Hit
+from app.values import MOST_PLACES, Hit, ImageRecord
 from app.values.vectors import reaches
 
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
+_LOOKED_UP_AT_ONCE = 1000  # images; SQLite takes 32766 question marks
+_MOST_OF_INDEX = 10_000  # images; where so many copies are nearest, one of each content is compared
 
 
 @dataclass(frozen=True)
@@ -22,57 +27,52 @@ class Ranking:
     `missed` are the ids that the index alone would not have found, known where the search was
     exact. `best` is the highest cosine in the gallery, whatever the filters leave of it; where an
     image with the label reaches the gallery's floor, that of the label's images says enough. None
-    where nothing was found. `candidates` is how many images were compared exactly.
+    where nothing was found. `candidates` is how many images were compared exactly. `copies` says
+    which other images have the content of one.
     """
 
     scores: dict[int, float]
     missed: frozenset[int]
     exact: bool
     candidates: int
+    copies: Copies
     best: float | None = None
 
-    def without(self, ids: Sequence[int]) -> "Ranking":
-        """Return the same with some images left out."""
-        scores = {image: score for image, score in self.scores.items() if image not in ids}
-        return replace(self, scores=scores, missed=self.missed.difference(ids))
+    def led_by(self, image: int, score: float) -> "Ranking":
+        """Return the same after one image, which counts as not missed, with its score."""
+        return replace(self, scores={image: score} | self.scores, missed=self.missed - {image})
 
-    def led_by(self, ids: Sequence[int], scores: Sequence[float]) -> "Ranking":
-        """Return the same after some images, which count as not missed, with their scores."""
-        first = dict(zip(ids, scores, strict=True))
-        return replace(self, scores=first | self.scores, missed=self.missed.difference(ids))
-
-    def at_least(self, min_score: float, k: int) -> "Ranking":
+    def at_least(self, min_score: float, k: int, *, best: float | None) -> "Ranking":
         """Return the first k of the images whose cosine is not less than `min_score`."""
         kept = [pair for pair in self.scores.items() if reaches(pair[1], min_score)]
-        return replace(self, scores=dict(kept[:k]))
+        return replace(self, scores=dict(kept[:k]), best=best)
 
 
 def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest) -> Ranking:
-    """Return the request's k nearest images that its filters leave.
+    """Return the request's k nearest images that its filters leave, each of another content.
 
-    Images whose file is the query's own come first where the picture is searched as it is, or are
-    left out where the request says so. With a label, the images that have it are compared, all
+    The image whose file is the query's own comes first where the picture is searched as it is, or
+    is left out where the request says so. With a label, the images that have it are compared, all
     of them and no others.
     """
-    index = gallery.index
-    among = gallery.stored.ids_of_label(request.label) if request.label else None
+    index, stored = gallery.index, gallery.stored
+    among = stored.ids_of_label(request.label) if request.label else None
     own = query.own if among is None else sorted(set(query.own).intersection(among))
-    k = request.k + len(own) if request.leave_out_same_file else request.k
+    copies = Copies(stored, among)
+    copies.add(query.own)
+    left_out = own if request.leave_out_same_file else []
+    search = _Search(index, query.vector, request.k, copies, own, frozenset(left_out))
     if among is None:
-        ranking = _nearest(index, query.vector, k, exact=request.exact)
+        ranking = search.everywhere(stored, exact=request.exact)
     else:
-        ranking = _nearest_among(index, query.vector, k, among)
-    if request.leave_out_same_file:
-        ranking = ranking.without(own)
-    elif own and query.is_plain:
-        # The file itself is an answer whether or not the shortlist holds it.
-        own_scores = index.scores(query.vector, np.array(own, np.int64)).tolist()
-        ranking = ranking.led_by(own, own_scores)
+        ranking = search.among(among)
+    if own and query.is_plain and not left_out:
+        ranking = ranking.led_by(own[0], search.score_of(own[0], ranking))
     best = max(ranking.scores.values(), default=None)
-    floor = gallery.stored.manifest.floor
+    floor = stored.manifest.floor
     if among is not None and floor is not None and (best is None or best < floor):
         best = _best(index, query, without_own=request.leave_out_same_file)
-    return replace(ranking, best=best).at_least(request.min_score, request.k)
+    return ranking.at_least(request.min_score, request.k, best=best)
 
 
 def near_duplicates(index: Store, ids: Sequence[int]) -> dict[int, int]:
@@ -92,37 +92,112 @@ def hits_of(gallery: SearchableGallery, query: QueryVector, ranking: Ranking) ->
     """Return the ranked images, looked up and marked."""
     ids = list(ranking.scores)
     images = gallery.stored.images(ids)
-    copies = near_duplicates(gallery.index, ids)
+    nearly_equal = near_duplicates(gallery.index, ids)
+    copies = ranking.copies.others(ids)
+    places = _places(gallery.stored, copies) if copies else {}
     return tuple(
         Hit(
             image,
             ranking.scores[image.id],
             rank,
             same_file=image.id in query.own,
-            duplicate_of=copies.get(rank),
+            duplicate_of=nearly_equal.get(rank),
             missed=image.id in ranking.missed,
+            copies=len(copies.get(image.id, ())),
+            places=places.get(image.id, ()),
         )
         for rank, image in enumerate(images, 1)
     )
 
 
-def _nearest(index: Store, vector: Vector, k: int, *, exact: bool) -> Ranking:
-    """Return the k nearest; an exact search searches the index too, to mark what it misses."""
-    neighbours = index.search(vector[None], k, exact=exact)
-    scores = dict(zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True))
-    if index.approximate or not (exact or index.exact_only):
-        return Ranking(scores, frozenset(), exact=False, candidates=neighbours.candidates)
-    missed: frozenset[int] = frozenset()
-    if not index.exact_only:
-        missed = frozenset(scores).difference(index.search(vector[None], k).rows[0].tolist())
-    return Ranking(scores, missed, exact=True, candidates=index.rows)
+def _places(
+    stored: Store, copies: Mapping[int, Sequence[int]]
+) -> dict[int, tuple[ImageRecord, ...]]:
+    """Return the first of each image's copies, looked up in parts that are not too large."""
+    ids = [each for others in copies.values() for each in others[:MOST_PLACES]]
+    parts = [ids[at : at + _LOOKED_UP_AT_ONCE] for at in range(0, len(ids), _LOOKED_UP_AT_ONCE)]
+    records = {record.id: record for part in parts for record in stored.images(part)}
+    return {
+        image: tuple(records[each] for each in others[:MOST_PLACES])
+        for image, others in copies.items()
+    }
 
 
-def _nearest_among(index: Store, vector: Vector, k: int, among: Sequence[int]) -> Ranking:
-    """Return the k nearest of some images; each is compared."""
-    neighbours = index.search_among(vector, k, np.array(among, np.int64))
-    scores = dict(zip(neighbours.rows[0].tolist(), neighbours.scores[0].tolist(), strict=True))
-    return Ranking(scores, frozenset(), exact=not index.approximate, candidates=len(among))
+@dataclass(frozen=True)
+class _Search:
+    """A search for the images of k contents; those of `left_out` are none of them.
+
+    `own` are the ids of the query's own file, which is expected among the nearest.
+    """
+
+    index: Store
+    vector: Vector
+    k: int
+    copies: Copies
+    own: Sequence[int]
+    left_out: frozenset[int]
+
+    def everywhere(self, stored: Store, *, exact: bool) -> Ranking:
+        """Return the nearest of all; an exact search searches the index too, for what it misses."""
+        index = self.index
+        scores, compared = self._ranked(self._of_index(stored, exact=exact))
+        if index.approximate or not (exact or index.exact_only):
+            return Ranking(scores, frozenset(), False, compared, self.copies)
+        found = scores
+        if not index.exact_only:
+            found, _ = self._ranked(self._of_index(stored, exact=False))
+        return Ranking(scores, frozenset(scores).difference(found), True, index.rows, self.copies)
+
+    def among(self, ids: Sequence[int]) -> Ranking:
+        """Return the nearest of some images; each is compared."""
+        every = self.index.search_among(self.vector, len(ids), np.array(ids, np.int64))
+        scores, compared = self._ranked(lambda n: _nearest_of(every, n))
+        return Ranking(scores, frozenset(), not self.index.approximate, compared, self.copies)
+
+    def score_of(self, image: int, ranking: Ranking) -> float:
+        """Return an image's cosine, whether or not the search has found it."""
+        if image in ranking.scores:
+            return ranking.scores[image]
+        [score] = self.index.scores(self.vector, np.array([image], np.int64)).tolist()
+        return float(score)
+
+    def _of_index(self, stored: Store, *, exact: bool) -> Callable[[int], Nearest]:
+        """Return the function that gives the n nearest of the gallery."""
+
+        def nearest(n: int) -> Nearest:
+            if n <= _MOST_OF_INDEX:
+                return _nearest_of(self.index.search(self.vector[None], n, exact=exact), n)
+            each = np.array(stored.one_of_each_content(), np.int64)
+            return _nearest_of(self.index.search_among(self.vector, n, each), n)
+
+        return nearest
+
+    def _ranked(self, nearest: Callable[[int], Nearest]) -> tuple[dict[int, float], int]:
+        """Return the cosines of the k nearest contents, by id, and how many were compared."""
+        own = len(self.own)
+        at_first = self.k + (own if self.left_out else max(own - 1, 0))
+        firsts, found = one_of_each(
+            nearest, self.k, self.copies, at_first=at_first, without=self.left_out
+        )
+        if not (self.copies or self.left_out or len(found.scores) > self.k):
+            return found.scores, found.candidates
+        scores = self._scores_of(firsts, found.scores)
+        return dict(islice(scores.items(), self.k)), found.candidates
+
+    def _scores_of(self, firsts: Sequence[int], found: Mapping[int, float]) -> dict[int, float]:
+        """Return the cosines of the images that stand for their contents, best first."""
+        scores = {image: found[image] for image in firsts if image in found}
+        # Where a content has more copies than there are candidates, any of them may be found.
+        if others := [image for image in firsts if image not in found]:
+            cosines = self.index.scores(self.vector, np.array(others, np.int64))
+            scores |= zip(others, cosines.tolist(), strict=True)
+        return dict(sorted(scores.items(), key=lambda each: (-each[1], each[0])))
+
+
+def _nearest_of(neighbours: Neighbours, n: int) -> Nearest:
+    """Return the first n of what one query found."""
+    rows, scores = neighbours.rows[0, :n].tolist(), neighbours.scores[0, :n].tolist()
+    return Nearest(dict(zip(rows, scores, strict=True)), neighbours.candidates)
 
 
 def _best(index: Store, query: QueryVector, *, without_own: bool) -> float | None:

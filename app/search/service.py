@@ -17,6 +17,7 @@ from app.search.model_cache import Models
 from app.search.query import Queries, QueryVector
 from app.search.question import File, Item, Query, SearchRequest, Url
 from app.search.rank import Ranking, hits_of, rank
+from app.search.several import merged
 from app.search.timing import Stopwatch
 from app.values import Edit, Hit, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
@@ -63,16 +64,15 @@ class SearchService:
         """Return the images nearest to a request's query; an AppError's message is for people."""
         with self._watched() as report:
             watch = Stopwatch()
-            gallery = self._galleries.open(request.gallery or self.default_gallery())
-            query = self._queries.vector_of(gallery, request, watch)
-            started = time.perf_counter()
-            ranking = rank(gallery, query, request)
-            # FAISS takes the shortlist and re-ranks it in one call: both are the shortlist's time.
-            stage = "rerank" if ranking.exact else "shortlist"
-            watch.add(stage, time.perf_counter() - started)
-            with watch.measure("lookup"):
-                hits = hits_of(gallery, query, ranking)
-            return report(_result(gallery, query, ranking, hits, watch))
+            galleries = self._galleries.asked(request.gallery)
+            queries = self._queries.vectors_of(galleries, request, watch)
+            results = [
+                _answer(gallery, query, request, watch)
+                for gallery, query in zip(galleries, queries, strict=True)
+            ]
+            if len(results) == 1:
+                return report(results[0])
+            return report(merged(results, request.k, watch.timings()))
 
     def search(
         self, gallery: str, query: bytes | str | int | Query, **parameters: Any
@@ -89,7 +89,7 @@ class SearchService:
 
     def embed(self, request: SearchRequest) -> NDArray[np.float32]:
         """Return the (dim,) unit vector of a request's query, as `answer` compares it."""
-        gallery = self._galleries.open(request.gallery or self.default_gallery())
+        gallery = self._galleries.asked(request.gallery)[0]
         return self._queries.vector_of(gallery, request, Stopwatch()).vector
 
     def preview(self, data: bytes, edit: Edit = _AS_IT_IS) -> bytes:
@@ -128,9 +128,9 @@ class SearchService:
         """
         return self._galleries.default()
 
-    def folder(self, gallery: str) -> Path | None:
-        """Return the folder that a gallery's paths start from; None where it is not known here."""
-        return self._galleries.folder_of(self._galleries.open(gallery).stored)
+    def folder(self, gallery: str, source: int = 0) -> Path | None:
+        """Return the folder that paths of a gallery's `source` start from; None if not known."""
+        return self._galleries.folder_of(self._galleries.open(gallery).stored, source)
 
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
@@ -219,6 +219,19 @@ def _query(query: bytes | str | int | Query) -> Query:
     if isinstance(query, str):
         return Url(query)
     return query if isinstance(query, File | Url | Item) else Item(query)
+
+
+def _answer(
+    gallery: SearchableGallery, query: QueryVector, request: SearchRequest, watch: Stopwatch
+) -> SearchResult:
+    started = time.perf_counter()
+    ranking = rank(gallery, query, request)
+    # FAISS takes the shortlist and re-ranks it in one call: both are the shortlist's time.
+    stage = "rerank" if ranking.exact else "shortlist"
+    watch.add(stage, time.perf_counter() - started)
+    with watch.measure("lookup"):
+        hits = hits_of(gallery, query, ranking)
+    return _result(gallery, query, ranking, hits, watch)
 
 
 def _result(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import DatasetError
+from app.values.names import text_of
 
 
 class Listing(NamedTuple):
@@ -44,4 +45,4 @@ def jpegs(folder: Path, *, suffix: str = ".jpg") -> list[Path]:
 
 def unreadable(path: Path, exc: OSError) -> DatasetError:
     """Return the error for a file or folder that the system refuses to open."""
-    return DatasetError(f"{path} cannot be read ({exc.strerror}).")
+    return DatasetError(f"{text_of(path)} cannot be read ({exc.strerror}).")

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.errors import DatasetError, UsageError
 from app.sources.ids import fault_of, is_text
+from app.sources.picture import labels_of
 
 _SHOWN_ROWS = 5
 _DELIMITERS = ",;\t|"
@@ -181,13 +182,12 @@ def _check_columns(names: Sequence[str], columns: Columns, file: Path) -> None:
 
 def _labels(cells: Iterable[Any]) -> tuple[str, ...]:
     """Return the distinct texts of some cells (a text, a list of texts or None), sorted."""
-    texts = (
-        str(text).strip()
+    return labels_of(
+        str(text)
         for cell in cells
         for text in (cell if isinstance(cell, list) else [cell])
         if text is not None
     )
-    return tuple(sorted(set(texts) - {""}))
 
 
 def _checked(rows: list[Row], file: Path) -> list[Row]:

@@ -20,6 +20,7 @@ from typing import Any
 from app.errors import DatasetError, UsageError
 from app.sources.folder import new_folder, relative
 from app.sources.ids import fault_of
+from app.sources.picture import labels_of
 from app.sources.uploads import MOST_UNPACKED_BYTES
 
 _MAX_LABEL_BYTES = 1 << 20
@@ -124,7 +125,7 @@ def unpack_shards(
             )
         on_progress("unpack", len(shards), len(shards))
     return [
-        Sample(key, name, tuple(sorted(labels[sample])), missing)
+        Sample(key, name, labels_of(labels[sample]), missing)
         for key, (sample, name, _, missing) in sorted(pictures.items())
     ]
 

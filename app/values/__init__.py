@@ -9,6 +9,9 @@ from app.errors import UsageError
 MAX_PICTURE_BYTES = 50_000_000
 """Of a query, in every door, and of a picture in a shard: no photograph is larger."""
 
+MOST_PLACES = 50
+"""Listed of one content: a hit of a picture with thousands of copies is still one hit."""
+
 MOST_EXPAND = 200
 MOST_ALPHA = 100
 
@@ -141,7 +144,8 @@ class ImageRecord:
     """One image of a gallery: `id` is its own for good, `path` is relative to its folder.
 
     `key` is the name that a list of pictures gave it (a CSV's own id), '' where there was none;
-    `source` which of the gallery's folders it lies in, -1 for a picture that was added by itself.
+    `source` which of the gallery's folders it lies in, -1 for a picture that was added by itself;
+    `gallery` the gallery's name where several were searched together.
     """
 
     id: int
@@ -153,6 +157,7 @@ class ImageRecord:
     labels: tuple[str, ...] = ()
     key: str = ""
     source: int = 0
+    gallery: str = ""
 
     @property
     def public_id(self) -> int | str:
@@ -176,7 +181,10 @@ def _means(description: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Hit:
-    """One result of a search; its other fields are in every door's JSON, described as here."""
+    """One result of a search; its other fields are in every door's JSON, described as here.
+
+    It stands for all images with its content, which is there once.
+    """
 
     image: ImageRecord
     score: float = field(
@@ -190,6 +198,12 @@ class Hit:
     missed: bool = field(
         default=False, metadata=_means("In an exact search: the index would have missed it.")
     )
+    copies: int = field(
+        default=0, metadata=_means("How many other images of the gallery have its content.")
+    )
+    places: tuple[ImageRecord, ...] = field(
+        default=(), metadata=_means(f"Those images, at most {MOST_PLACES}, by their ids.")
+    )
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -198,6 +212,7 @@ class Hit:
             (self.same_file, "same file"),
             (self.duplicate_of, f"nearly equals no. {self.duplicate_of}"),
             (self.missed, "missed by the index"),
+            (self.copies, f"in {self.copies + 1:,} places"),
         )
         return tuple(words for holds, words in remarks if holds)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.values.names import text_of
+
 REQUEST_KEYS = (
     # the source: one of these
     *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
@@ -32,7 +34,7 @@ def request_of(**options: object) -> dict[str, Any]:
 def _kept(value: object) -> Any:
     if isinstance(value, tuple):
         return [_kept(each) for each in value]
-    return str(value.resolve()) if isinstance(value, Path) else value
+    return text_of(value.resolve()) if isinstance(value, Path) else value
 
 
 def command_for(request: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ class WithKeys(OwnFolder):
     """A folder whose pictures have keys, as those of a list have."""
 
     def __init__(self, folder: Path, name: str, *, keys: tuple[str, ...]) -> None:
-        super().__init__(folder, name)
+        super().__init__([folder], name)
         self.keys = keys
 
     def pictures(self) -> list[Picture]:

@@ -12,7 +12,6 @@ from app.embed import Embedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.images.decode import decode
 from app.index import SearchEffort, VectorIndex
-from app.search.question import MAX_K
 from app.search.service import SearchService
 from app.values import Box, Edit, SearchResult
 from tests.conftest import PHOTOGRAPHS, Home, fill, mean_colour
@@ -74,8 +73,8 @@ def vector_of(data: bytes) -> NDArray[np.float32]:
 
 
 def id_of(service: SearchService, shop: Home, path: str) -> int:
-    hits = service.search("mine", file_of(shop, path), k=MAX_K).hits
-    return next(hit.image.id for hit in hits if hit.image.path == path)
+    first = service.search("mine", file_of(shop, path)).hits[0]
+    return next(image.id for image in (first.image, *first.places) if image.path == path)
 
 
 def paths(result: SearchResult) -> list[str]:

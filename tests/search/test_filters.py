@@ -88,10 +88,11 @@ def test_an_image_reaches_the_score_of_one_with_itself(
 ) -> None:
     for row in range(0, 300, 3):
         found = service.search("mine", row, min_score=1.0, exact=exact)
-        assert row in [hit.image.id for hit in found.hits]
+        assert row in [image.id for hit in found.hits for image in (hit.image, *hit.places)]
     for path in sorted((shop.path / "pictures" / KIND).iterdir())[:20]:
         found = service.search("mine", path.read_bytes(), min_score=1.0, exact=exact)
-        assert path.name in [Path(hit.image.path).name for hit in found.hits]
+        found_paths = [image.path for hit in found.hits for image in (hit.image, *hit.places)]
+        assert path.name in [Path(each).name for each in found_paths]
 
 
 def test_nothing_may_reach_the_least_score(service: SearchService) -> None:

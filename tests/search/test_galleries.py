@@ -255,7 +255,7 @@ class PathsAlone:
     name = "paths"
 
     def __init__(self, folder: Path, *paths: str) -> None:
-        self.folder = folder
+        self.folder, self.folders = folder, (folder,)
         self.paths = paths
 
     def pictures(self) -> list[Picture]:
@@ -331,7 +331,7 @@ def test_missing_originals_of_a_set_that_this_version_does_not_know_have_no_comm
 ) -> None:
     images = fill(home.path / "elsewhere", 6)
     build_gallery(
-        OwnFolder(images, "caltech256"),
+        OwnFolder([images], "caltech256"),
         mean_colour(),
         folders=home.folders("mine"),
         index="Flat",

@@ -26,15 +26,16 @@ from tests.search.conftest import (
 # --- the query's own file ------------------------------------------------------------------------
 
 
-def test_all_copies_of_the_querys_file_come_first_and_marked(
-    service: SearchService, shop: Home
-) -> None:
+def test_the_querys_file_comes_first_marked_and_once(service: SearchService, shop: Home) -> None:
     same = {"kind_0/00000.jpg", *COPIES}
-    result = service.search("mine", file_of(shop, "kind_0/00000.jpg"))
-    assert set(paths(result)[:3]) == same
-    assert [hit.same_file for hit in result.hits] == [True] * 3 + [False] * 7
-    assert is_in_order(result)
-    assert set(paths(service.search("mine", file_of(shop, COPIES[0]), k=2))) < same
+    for path in same:
+        result = service.search("mine", file_of(shop, path))
+        first = result.hits[0]
+        assert {first.image.path, *(place.path for place in first.places)} == same
+        assert first.remarks == ("same file", "in 3 places")
+        assert [hit.same_file for hit in result.hits] == [True] + [False] * 9
+        assert is_in_order(result)
+        assert service.search("mine", file_of(shop, path), k=1).hits == (first,)
 
 
 @pytest.mark.parametrize("k", [1, 10, MAX_K])
@@ -48,8 +49,8 @@ def test_all_copies_of_the_querys_file_can_be_left_out(
     assert not {"kind_0/00000.jpg", *COPIES} & set(paths(result))
     assert not any(hit.same_file for hit in result.hits)
     assert is_in_order(result)
-    with_them = service.search("mine", query, k=min(k + 3, MAX_K))
-    assert paths(with_them)[3:] == paths(result)[: len(with_them.hits) - 3]
+    with_it = service.search("mine", query, k=min(k + 1, MAX_K))
+    assert paths(with_it)[1:] == paths(result)[: len(with_it.hits) - 1]
 
 
 def test_leaving_out_changes_nothing_for_a_file_that_is_not_there(service: SearchService) -> None:
@@ -137,7 +138,11 @@ def test_the_querys_own_file_is_never_marked_as_missed_for_it_is_always_shown(ho
     home.build(images, index="IVF8,PQ8")
     result = home.service().search("mine", (images / "copy_00.jpg").read_bytes(), k=40, exact=True)
     assert result.exact
-    assert all(hit.same_file and not hit.missed for hit in result.hits)
+    first, *others = result.hits
+    assert first.same_file
+    assert not first.missed
+    assert first.copies == 60
+    assert len(others) == 39
 
 
 def test_a_gallery_that_is_always_searched_exactly_misses_nothing(home: Home) -> None:

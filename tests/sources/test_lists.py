@@ -28,6 +28,13 @@ def test_ids_are_text_and_stay_unchanged(tmp_path: Path) -> None:
     ]
 
 
+def test_two_spellings_of_a_label_are_one(tmp_path: Path) -> None:
+    rows = [("id", "url", "kind", "more"), ("1", "a", "Cafe\u0301", "Caf\u00e9")]
+    file = write_csv(tmp_path / "items.csv", rows)
+    columns = Columns(labels=("kind", "more"))
+    assert read_csv(file, columns) == [Row(2, "1", "a", ("Caf\u00e9",))]
+
+
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
 def test_the_delimiter_is_detected_in_the_header(tmp_path: Path, sign: str) -> None:
     rows = [("id", "url", "kind"), ("1", "http://x/a,b;c|d.jpg", "x")]

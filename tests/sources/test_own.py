@@ -1,5 +1,6 @@
 """Other folders give their pictures in a fixed order, labelled by every folder on the way."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from app.errors import DatasetError
 from app.sources.own import open_folder
 from app.sources.picture import Picture
+from tests.conftest import is_one_sentence
 from tests.sources.files import put
 
 
@@ -31,7 +33,23 @@ def test_an_own_folder_is_labelled_by_every_folder_on_the_way(tmp_path):
 
 @pytest.mark.parametrize(
     "suffix",
-    [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"],
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".avif",
+    ],
 )
 def test_every_kind_of_image_is_found_in_an_own_folder(tmp_path, suffix):
     put(tmp_path, f"a{suffix}", f"b{suffix.upper()}")
@@ -48,7 +66,6 @@ def test_loops_of_links_end_and_linked_folders_never_hide_real_ones(tmp_path):
     (own / "z-link").symlink_to("real", target_is_directory=True)
     (own / "real" / "deep" / "up").symlink_to("..", target_is_directory=True)
     (own / "real" / "self").symlink_to("self")
-    (own / "real" / "gone.jpg").symlink_to("nowhere.jpg")
     (own / "outside").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "elsewhere" / "back").symlink_to(own, target_is_directory=True)
     (own / "linked.jpg").symlink_to(tmp_path / "elsewhere" / "there" / "3.jpg")
@@ -81,22 +98,37 @@ def test_an_own_folder_without_images_is_refused(tmp_path):
         open_folder(tmp_path, "own").pictures()
 
 
-@pytest.mark.parametrize("method", ["iterdir", "is_dir"])
-def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, method):
+def test_a_folder_that_the_system_does_not_show_is_named(tmp_path, monkeypatch):
     put(tmp_path, "locked/1.jpg")
-    layout = open_folder(tmp_path, "own")
-    published = getattr(Path, method)
+    published = Path.is_dir
 
-    def refuse(path, *args):
+    def refuse(path):
         if path.name == "locked":
             raise PermissionError(13, "Permission denied", str(path))
-        return published(path, *args)
+        return published(path)
 
-    monkeypatch.setattr(Path, method, refuse)
-    if method == "iterdir":
-        assert Picture("locked", ()) in layout.pictures()  # for the build to skip and list
+    monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(DatasetError, match=r"cannot be read \(Permission denied\)"):
-        open_folder(tmp_path / "locked", "own").pictures()
+        open_folder(tmp_path / "locked", "own")
+
+
+def test_a_sub_folder_that_cannot_be_listed_is_skipped_with_the_reason(tmp_path, monkeypatch):
+    put(tmp_path, "a/broken/1.jpg", "2.jpg")
+    published = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "broken":
+            raise OSError(5, "Input/output error", str(path))
+        return published(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    reached, broken = open_folder(tmp_path, "own").pictures()
+    assert (reached.path, reached.missing) == ("2.jpg", "")
+    assert (broken.path, broken.labels) == ("a/broken", ("a",))
+    assert "cannot be listed (Input/output error)" in broken.missing
+    assert is_one_sentence(broken.missing)
+    with pytest.raises(DatasetError, match=r"cannot be listed \(Input/output error\)"):
+        open_folder(tmp_path / "a" / "broken", "own").pictures()
 
 
 NAMES = st.text("ab-.", min_size=1, max_size=3).filter(lambda name: name.strip("."))

@@ -26,8 +26,10 @@ from app.images import decode, encode
 from app.index import Projection, check_factory
 from app.sources.datasets.register import DATA_SETS
 from app.sources.ids import fault_of
+from app.sources.picture import labels_of
 from app.values import ImageRecord, VectorOptions
 from app.values.gallery import Manifest, request_of
+from app.values.names import path_of, text_of
 from app.values.vectors import unit
 
 _BATCH_ROWS = 1_000
@@ -179,7 +181,7 @@ def _origin(
     if published and known is not None and request.pictures is None:
         data = known.data
     else:
-        data, sources = request.name, (str((request.pictures or request.folder).resolve()),)
+        data, sources = request.name, (text_of((request.pictures or request.folder).resolve()),)
     projection = _projection(request.folder, known) if known and known.pca else None
     return Origin(
         data=data, sources=sources, request=request.kept(), projection=projection, **made_by
@@ -288,7 +290,7 @@ def _seen(
     try:
         if ".." in path.parts:
             return record, thumbnail
-        data = (pictures / path).read_bytes()
+        data = (pictures / path_of(record.path)).read_bytes()
         image, (width, height) = decode.decode_and_measure(data, min_side=_THUMBNAIL_SIDE)
     except (OSError, ValueError, DecodeError):
         return record, thumbnail
@@ -352,4 +354,4 @@ def _labels(metadata: dict[str, Any]) -> tuple[str, ...]:
     labels = metadata.get("labels")
     if not isinstance(labels, list):
         labels = [_text(metadata, "caption")[:_MOST_LABEL_CHARACTERS]]
-    return tuple(sorted({str(each).strip() for each in labels if each is not None} - {""}))
+    return labels_of(str(each) for each in labels if each is not None)

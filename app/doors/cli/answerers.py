@@ -66,8 +66,8 @@ class Answerer(Protocol):
     def thumbnail(self, gallery: str, public_id: str) -> bytes:
         """Return the small WebP picture of an image."""
 
-    def folder(self, gallery: str) -> Path | None:
-        """Return the folder on this machine that the paths of a gallery start from."""
+    def folder(self, gallery: str, source: int = 0) -> Path | None:
+        """Return the folder on this machine that paths of a gallery's `source` start from."""
 
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:

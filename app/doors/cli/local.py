@@ -35,6 +35,6 @@ class LocalGalleries:
         """Return the small WebP picture of an image."""
         return self._service.thumbnail(gallery, self._service.id_of(gallery, public_id))
 
-    def folder(self, gallery: str) -> Path | None:
-        """Return the folder on this machine that the paths of a gallery start from."""
-        return self._service.folder(gallery)
+    def folder(self, gallery: str, source: int = 0) -> Path | None:
+        """Return the folder on this machine that paths of a gallery's `source` start from."""
+        return self._service.folder(gallery, source)

@@ -92,13 +92,13 @@ class RemoteServer:
         image = f"galleries/{quote(gallery, safe='')}/images/{quote(public_id, safe='')}"
         return self._ask("GET", f"{image}/thumbnail")
 
-    def folder(self, gallery: str) -> Path | None:
-        """Return the folder that a gallery's paths start from, where the server runs here."""
+    def folder(self, gallery: str, source: int = 0) -> Path | None:
+        """Return the folder that paths of a `source` start from, where the server runs here."""
         if self._settings is None:
             return None
         from app.wiring import make_service
 
-        return make_service(self._settings).folder(gallery)
+        return make_service(self._settings).folder(gallery, source)
 
     def _json(
         self,

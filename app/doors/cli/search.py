@@ -134,8 +134,7 @@ class _Show:
         if self._options.json:
             output.print_json(answer)
         elif self._options.paths:
-            folder = self._answerer.folder(answer["gallery"])
-            paths = [_path(result["path"], folder) for result in answer["results"]]
+            paths = [self._path(result) for result in answer["results"]]
             for path in paths:
                 output.print_path(path, end="\0" if self._options.null else "\n")
             if not all(Path(path).is_absolute() for path in paths):
@@ -145,6 +144,10 @@ class _Show:
             for line in lines_of(answer):
                 output.print_line(line)
             self._previews(answer)
+
+    def _path(self, result: dict[str, Any]) -> str:
+        folder = self._answerer.folder(result["gallery"], result["source"])
+        return _path(result["path"], folder)
 
     def failure(self, query: TypedQuery, error: AppError) -> None:
         """Report that a query failed; the n-th line of JSON still belongs to the n-th query."""
@@ -169,7 +172,7 @@ class _Show:
             sys.stdout.flush()
             previews.show(
                 answer["results"],
-                lambda result: self._answerer.thumbnail(answer["gallery"], str(result["id"])),
+                lambda result: self._answerer.thumbnail(result["gallery"], str(result["id"])),
             )
 
 
@@ -183,13 +186,14 @@ def picture_of(
 
         return make_service(settings).preview(query.data, request.edit)
     if isinstance(query, Item):
-        return answerer.thumbnail(answer["gallery"], str(query.id))
+        first = answer["gallery"].partition(",")[0]  # ids in a request are those of the first
+        return answerer.thumbnail(first, str(query.id))
     return None
 
 
 def write_sheet(place: Path, contact: sheet.ContactSheet, answerer: Answerer) -> None:
     """Write the contact sheet of all answers; StorageError if it cannot be written."""
-    data = contact.to_png(lambda gallery, result: answerer.thumbnail(gallery, str(result["id"])))
+    data = contact.to_png(lambda each: answerer.thumbnail(each["gallery"], str(each["id"])))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)

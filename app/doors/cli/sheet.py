@@ -42,14 +42,14 @@ class _Section:
         return _HEAD + -(-(1 + len(self.results)) // _ACROSS) * _ROW
 
     def cells(
-        self, thumbnail: Callable[[str, dict[str, Any]], bytes]
+        self, thumbnail: Callable[[dict[str, Any]], bytes]
     ) -> Iterator[tuple[bytes | None, str, str]]:
         """Yield a picture and the two lines under it: the query first, then each result."""
         yield self.picture, "query", ""
         for result in self.results:
             score = f"{result['rank']}   {result['score']:.4f}"
             name = ", ".join(result["labels"]) or result["path"]
-            yield thumbnail(self.gallery, result), score, name
+            yield thumbnail(result), score, name
 
 
 def check_name(place: Path) -> None:
@@ -100,7 +100,7 @@ class ContactSheet:
         self._shown += len(shown)
         self._height += section.height
 
-    def to_png(self, thumbnail: Callable[[str, dict[str, Any]], bytes]) -> bytes:
+    def to_png(self, thumbnail: Callable[[dict[str, Any]], bytes]) -> bytes:
         """Return the PNG; `thumbnail` gives the picture of a result of a gallery."""
         from PIL import Image, ImageDraw, ImageFont
 

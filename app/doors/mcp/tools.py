@@ -82,7 +82,10 @@ class Tools:
             shown: list[ContentBlock] = []
             for hit in result.hits[:pictures]:
                 caption = f"Result {hit.rank}: id {hit.image.public_id}, score {hit.score:.3f}"
-                shown += [TextContent(text=caption), self._thumbnail(result.gallery, hit.image.id)]
+                shown += [
+                    TextContent(text=caption),
+                    self._thumbnail(hit.image.gallery or result.gallery, hit.image.id),
+                ]
             return _answered(search_answer(result), context, shown)
 
         return await to_thread.run_sync(search, limiter=self._searching)

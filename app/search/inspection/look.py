@@ -14,8 +14,9 @@ from app.errors import DecodeError
 from app.gallery import Store, open_gallery
 from app.images import decode, encode, formats
 from app.sources.own import open_folder
-from app.sources.picture import Picture
+from app.sources.picture import Picture, file_of
 from app.values import Skipped
+from app.values.names import text_of
 
 _SIDE = 64  # pixels: enough for a mean colour
 _GREY_SPREAD = 16  # of 255 between a pixel's colours; lossy formats tint grey ones that much
@@ -82,14 +83,14 @@ def survey_folder(folder: Path, *, workers: int, on_progress: OnProgress) -> Sur
     pictures = layout.pictures()
     looks, failures = [], []
     with ThreadPoolExecutor(workers, thread_name_prefix="look") as pool:
-        for done, seen in enumerate(pool.map(lambda each: _look(folder, each), pictures)):
+        for done, seen in enumerate(pool.map(lambda each: _look(layout.folders, each), pictures)):
             on_progress("look", done, len(pictures))
             if isinstance(seen, Look):
                 looks.append(seen)
             else:
                 failures.append(seen)
     on_progress("look", len(pictures), len(pictures))
-    return Survey(_readable(str(folder)), tuple(looks), tuple(failures))
+    return Survey(_readable(text_of(folder)), tuple(looks), tuple(failures))
 
 
 def survey_gallery(
@@ -108,10 +109,12 @@ def survey_gallery(
         gallery.close()
 
 
-def _look(folder: Path, picture: Picture) -> Look | Skipped:
+def _look(folders: Sequence[Path], picture: Picture) -> Look | Skipped:
+    if picture.missing:
+        return Skipped(_readable(picture.path), picture.missing)
     try:
         picture.path.encode()
-        data = (folder / picture.path).read_bytes()
+        data = file_of(folders, picture).read_bytes()
         image, (width, height) = decode.decode_and_measure(data, min_side=_SIDE)
     except UnicodeEncodeError:
         return Skipped(_readable(picture.path), "Its name is not valid UTF-8: rename it.")

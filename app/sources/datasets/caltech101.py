@@ -4,7 +4,8 @@ from pathlib import Path
 
 from app.sources.datasets.published import Archive, PublishedDataSet
 from app.sources.listing import is_folder, jpegs, listing
-from app.sources.picture import Picture, in_order
+from app.sources.picture import Picture, in_order, labels_of
+from app.values.names import text_of
 
 
 class Caltech101(PublishedDataSet):
@@ -42,7 +43,7 @@ class Caltech101(PublishedDataSet):
     def pictures(self) -> list[Picture]:
         """Every ``.jpg`` one folder deep, with that folder's name as its label."""
         return in_order(
-            Picture(f"{folder.name}/{image.name}", (folder.name,))
+            Picture(text_of(f"{folder.name}/{image.name}"), labels_of([text_of(folder.name)]))
             for folder in listing(self.folder).folders
             for image in jpegs(folder)
         )

@@ -9,6 +9,7 @@ from app.errors import DatasetError
 from app.sources.datasets.published import Archive, PublishedDataSet
 from app.sources.listing import is_folder, jpegs, unreadable
 from app.sources.picture import Picture, in_order, labels_of
+from app.values.names import text_of
 
 _KEYS = (
     *("images", "annotations", "categories"),
@@ -68,7 +69,8 @@ class Coco(PublishedDataSet):
         """
         labels = self._labels()
         return in_order(
-            Picture(image.name, labels.get(image.name, ())) for image in jpegs(self.folder)
+            Picture(name, labels.get(name, ()))
+            for name in (text_of(image.name) for image in jpegs(self.folder))
         )
 
     def _labels(self) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from app.errors import DatasetError, UsageError
-from app.sources.picture import Picture
+from app.sources.picture import OneFolder, Picture
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Archive:
         return [home / place for place in self.places]
 
 
-class PublishedDataSet(ABC):
+class PublishedDataSet(OneFolder, ABC):
     """A layout of a data set that others published.
 
     A subclass says everything about one: the constants below, how its folder ``datasets/<name>``
@@ -130,7 +130,6 @@ class PublishedDataSet(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()
     page: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]]
-    folder: Path
 
     @abstractmethod
     def __init__(self, home: Path) -> None: ...

@@ -7,6 +7,7 @@ from app.errors import DatasetError
 from app.sources.datasets.published import Archive, PublishedDataSet
 from app.sources.listing import is_folder, jpegs, unreadable
 from app.sources.picture import Picture, in_order, labels_of
+from app.values.names import text_of
 
 
 class Voc2012(PublishedDataSet):
@@ -50,7 +51,7 @@ class Voc2012(PublishedDataSet):
             An annotation cannot be read.
         """
         return in_order(
-            Picture(image.name, self._labels(image.stem)) for image in jpegs(self.folder)
+            Picture(text_of(image.name), self._labels(image.stem)) for image in jpegs(self.folder)
         )
 
     def _labels(self, stem: str) -> tuple[str, ...]:

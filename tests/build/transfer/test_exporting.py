@@ -17,7 +17,7 @@ from app.embed import Embedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.sources.ids import fault_of
 from app.sources.own import Listed, open_folder
-from app.sources.picture import Picture
+from app.sources.picture import Picture, labels_of
 from tests.build.transfer.conftest import export, quiet, records, take
 from tests.commands import Run
 from tests.conftest import Home, encoded, fill, mean_colour, picture
@@ -97,8 +97,7 @@ def test_any_ids_and_labels_come_back_as_they_were(
     pictures = []
     for row, key in enumerate(keys):
         (images / f"{row}.png").write_bytes(encoded(picture(row), "PNG"))
-        words = {word.strip() for word in data.draw(LABELS)} - {""}
-        pictures.append(Picture(f"{row}.png", tuple(sorted(words)), key=key))
+        pictures.append(Picture(f"{row}.png", labels_of(data.draw(LABELS)), key=key))
     build_gallery(
         Listed("mine", images, pictures),
         mean_colour(),

@@ -62,11 +62,11 @@ def test_pictures_that_are_here_give_their_thumbnails_sizes_and_originals(
 ) -> None:
     images = fill(tmp_path / "pictures", 10)
     paths = [str(path) for path in sorted(images.rglob("*.jpg"))]
-    foreign(tmp_path / "theirs", some_vectors(10), image_path=paths, caption=["a cat"] * 10)
+    foreign(tmp_path / "theirs", some_vectors(10), image_path=paths, caption=["a cafe\u0301"] * 10)
     take(home, tmp_path / "theirs", index="Flat", pictures=images, model="mean_colour")
     service = home.service()
     record = service.image("back", 4)
-    assert (record.width, record.height, record.labels) == (64, 48, ("a cat",))
+    assert (record.width, record.height, record.labels) == (64, 48, ("a caf\u00e9",))
     data = Path(paths[4]).read_bytes()
     assert service.picture("back", 4)[0] == data
     assert [hit.same_file for hit in service.search("back", data, k=2).hits] == [True, False]

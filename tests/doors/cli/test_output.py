@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.doors.cli import create_index, main, output
+from tests.commands import ASCII_LOCALE
 from tests.conftest import ROOT, Home, encoded, picture
 
 ENCODINGS = ("ascii", "latin-1", "utf-8")
@@ -261,7 +262,7 @@ def test_null_without_paths_is_refused(run: Run) -> None:
 @pytest.mark.parametrize(
     "environment",
     [
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ASCII_LOCALE,
         {"PYTHONIOENCODING": "ascii"},
     ],
     ids=["locale", "encoding"],

@@ -32,6 +32,12 @@ def test_caltech101_is_labelled_by_folder_wherever_the_archive_left_it(tmp_path,
     assert all((layout.folder / picture.path).is_file() for picture in layout.pictures())
 
 
+def test_caltech101_s_labels_are_composed(tmp_path):
+    put(tmp_path / "caltech101", "Cafe\u0301/image_0001.jpg")
+    (found,) = open_data_set("caltech101", tmp_path).pictures()
+    assert found == Picture("Cafe\u0301/image_0001.jpg", ("Caf\u00e9",))
+
+
 def test_caltech101_without_class_folders_is_refused(tmp_path):
     put(tmp_path / "caltech101", "image_0001.jpg")
     with pytest.raises(
