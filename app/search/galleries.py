@@ -221,17 +221,19 @@ class Galleries:
             return gallery
 
     def _open(self, name: str, before: SearchableGallery | None) -> SearchableGallery:
-        stored = open_gallery(
-            name,
-            features_dir=self._features_dir,
-            indexes_dir=self._indexes_dir,
-            before=before.stored if before else None,
-        )
-        try:
-            return searchable(stored)
-        except GalleryError:
-            stored.close()
-            raise
+        while True:
+            stored = open_gallery(
+                name,
+                features_dir=self._features_dir,
+                indexes_dir=self._indexes_dir,
+                before=before.stored if before else None,
+            )
+            try:
+                return searchable(stored)
+            except GalleryError:
+                if not stored.replaced():  # a gallery built anew takes the old projection away
+                    stored.close()
+                    raise
 
     def _raise_if_still_refused(self, name: str) -> None:
         """Raise the error of a damaged gallery again: finding it took a hash of every file."""
@@ -318,7 +320,8 @@ class Galleries:
     def pictures_missing(self, gallery: Store) -> str:
         """Return how to get the originals that are not here, in a sentence; '' if they are."""
         folder = self.folder_of(gallery)
-        if folder is not None and (folder / gallery.images([0])[0].path).is_file():
+        some = gallery.images(gallery.ids()[:1].tolist())
+        if folder is not None and all((folder / path_of(each.path)).is_file() for each in some):
             return ""
         manifest = gallery.manifest
         if manifest.source:
