@@ -250,6 +250,14 @@ class Gallery:
         """Whether its images are known by keys."""
         return self._has_keys
 
+    @cached_property
+    def _has_keys(self) -> bool:
+        return any(
+            (view.rows_of(np.array(ids)) >= 0).any()  # not those that were removed
+            for view in self._views
+            for ids in view.segment.items.ids_with_keys()
+        )
+
     def ids_of_key(self, key: str) -> list[int]:
         """Return the id of the image with this key, if there is one."""
         return self._found(lambda segment: segment.items.ids_of_key(key))
@@ -354,7 +362,6 @@ class Gallery:
             path = exc.filename or self.folders.indexes
             raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
         self._views = list(_views_of(self._segments, self._removed))
-        self._has_keys = any(segment.items.has_keys for segment in self._segments)
         found = sum(view.index.found_rows for view in self._views)
         if found != self.manifest.images:
             raise GalleryError(
