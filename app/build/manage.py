@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -143,10 +142,12 @@ def merge_galleries(
         with being_updated(into), committing(into) as commit:
             merge = _Merge(current_gallery(commit, gallery), giving, datasets_dir)
             kept = [each for each in map(merge.kept, _records(giving)) if each is not None]
-            request = _request_of_both(merge.current.manifest, giving.manifest)
-            stored = {}
-            if request != merge.current.manifest.request:
-                stored["seen"] = commit.write_seen(merge.seen_after(kept))
+            request, stored = dict(merge.current.manifest.request), {}
+            if _can_follow_both(merge.current.manifest, giving.manifest):
+                request["images"] = _folders_of_both(merge.current.manifest, giving.manifest)
+                seen = merge.seen_after(kept)
+                if seen != merge.current.seen():
+                    stored["seen"] = commit.write_seen(seen)
             manifest = commit_change(
                 commit,
                 merge.current,
@@ -193,11 +194,12 @@ class _Merge:
         """Return what is known of the files of both; a file whose content was there is no image."""
         first = self.current.manifest.next_id
         ids = {each.image: first + number for number, each in enumerate(kept)}
-        given = {
-            (self._numbers[source], path): Seen(seen.stamp, ids.get(seen.image, NO_IMAGE))
-            for (source, path), seen in self._giving.seen().items()
-        }
-        return given | self.current.seen()
+        after = dict(self.current.seen())
+        for (source, path), seen in self._giving.seen().items():
+            place = self._numbers[source], path
+            if seen.image in ids or place not in after:
+                after[place] = Seen(seen.stamp, ids.get(seen.image, NO_IMAGE))
+        return after
 
 
 def _check_mergeable(gallery: Gallery, giving: Gallery) -> None:
@@ -237,16 +239,18 @@ def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
     return (*sources, str(added.resolve())) if manifest.added else sources
 
 
-def _request_of_both(mine: Manifest, other: Manifest) -> dict[str, Any]:
-    """Return the request of a gallery that looks at the folders of both, where it can."""
-    requests = (mine.request, other.request)
-    if not all("images" in each and "limit" not in each for each in requests):
-        return dict(mine.request)
+def _can_follow_both(*manifests: Manifest) -> bool:
+    """Whether the folders of galleries can be looked at together."""
+    return all("images" in each.request and "limit" not in each.request for each in manifests)
+
+
+def _folders_of_both(*manifests: Manifest) -> str | list[str]:
+    """Return the folders that galleries are kept up to date with, as a request has them."""
     folders: list[str] = []
-    for each in (mine, other):
+    for each in manifests:
         followed = [each.sources[number] for number in followed_sources(each)]
         folders += [folder for folder in followed if folder not in folders]
-    return mine.request | {"images": folders if len(folders) > 1 else folders[0]}
+    return folders if len(folders) > 1 else folders[0]
 
 
 def _records(gallery: Gallery) -> Iterator[ImageRecord]:

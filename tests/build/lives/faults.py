@@ -118,7 +118,9 @@ def disk_that_fails(
                 super().commit()
 
         patched.setattr(
-            sqlite3, "connect", lambda *args, **options: connect(*args, factory=Connection, **options)
+            sqlite3,
+            "connect",
+            lambda *args, **options: connect(*args, factory=Connection, **options),
         )
         yield disk
 

@@ -63,7 +63,9 @@ class Model:
             else:
                 item = Item.of(each.data, **facts)
             held = [image for image, other in self.items.items() if key and other.key == key]
-            same = [image for image in before if item.content and before[image].content == item.content]
+            same = [
+                image for image in before if item.content and before[image].content == item.content
+            ]
             own = [image for image in same if before[image].key == key]
             if same and not key:
                 image = (own or same)[0]
@@ -122,7 +124,8 @@ class Model:
                 assert item.place is not None
                 ids[image] = self.new(replace(item, place=(source, item.place[1])))
         for (_, path), (stamp, image) in other.seen.items():
-            self.seen[source, path] = (stamp, ids.get(image, NONE))
+            if image in ids or (source, path) not in self.seen:
+                self.seen[source, path] = (stamp, ids.get(image, NONE))
 
     def _differs(self, place: Place, stamps: Mapping[Place, tuple[int, int]]) -> bool:
         return place not in self.seen or self.seen[place][0] != stamps[place]

@@ -18,7 +18,6 @@ from hypothesis.stateful import (
 from app.build.additions import NewImage
 from app.build.manage import rename_gallery
 from app.errors import UsageError
-from app.gallery import NO_IMAGE
 from tests.build.lives.faults import Crash, disk_that_fails
 from tests.build.lives.model import Model
 from tests.build.lives.world import World, check, direction, jpeg, seen_items
@@ -51,7 +50,7 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
             shutil.copytree(original, home)
             self.world = World(Home(home))
             self.model = Model.built(self.files)
-            self.others: list[str] = []
+            self.others: dict[str, Model] = {}
             self.added = 0
 
         @property
@@ -86,7 +85,9 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
 
         # --- changes -----------------------------------------------------------------------------
 
-        @rule(new=st.lists(new_images(), min_size=1, max_size=3, unique_by=lambda n: n.key or id(n)))
+        @rule(
+            new=st.lists(new_images(), min_size=1, max_size=3, unique_by=lambda n: n.key or id(n))
+        )
         def add(self, new: list[NewImage]) -> None:
             new = self.named(new)
             ids = self.model.add(new)
@@ -125,21 +126,30 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
                 for folder in self.world.dirs.values():
                     shutil.rmtree(folder / name)
                 return
-            self.others.append(name)
             files = {(0, f"given/{seed}.jpg"): home / name / f"given/{seed}.jpg" for seed in seeds}
-            self.model.merge(Model.built(files), len(self.others))
-            for _ in range(2):  # the second time there is nothing to do
-                self.world.merge(name)
+            self.others[name] = Model.built(files)
+            self.model.merge(self.others[name], len(self.others))
+            self.world.merge(name)
+
+        @precondition(lambda self: self.others and not self.model.has_keys)
+        @rule(data=st.data())
+        def merge_again(self, data: st.DataObject) -> None:
+            source, name = data.draw(st.sampled_from(list(enumerate(self.others, 1))))
+            self.model.merge(self.others[name], source)
+            self.world.merge(name)
 
         @rule()
         def rebuild(self) -> None:
-            self.others = []
+            self.others = {}
             self.world.build("IVF100,SQ8")
             self.model = Model.built(self.files)
 
         # --- changes that are cut short ----------------------------------------------------------
 
-        @rule(new=st.lists(new_images(), min_size=1, max_size=2, unique_by=lambda n: n.key or id(n)), at=STEPS)
+        @rule(
+            new=st.lists(new_images(), min_size=1, max_size=2, unique_by=lambda n: n.key or id(n)),
+            at=STEPS,
+        )
         def crash_add(self, new: list[NewImage], at: int) -> None:
             after, new = self.model.copy(), self.named(new)
             after.add(new)
@@ -163,7 +173,7 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
 
         @rule(at=STEPS)
         def crash_rebuild(self, at: int) -> None:
-            others, self.others = self.others, []
+            others, self.others = self.others, {}
             after = Model.built(self.files)
             before = self.model
             self.crash(lambda: self.world.build("IVF100,SQ8"), after, at)
@@ -173,7 +183,12 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
         @rule(name=NAMES, at=STEPS)
         def crash_rename(self, name: str, at: int) -> None:
             if name != self.world.name:
-                self.crash(lambda: rename_gallery(self.world.name, name, **self.world.dirs), self.model, at, both=name)
+                self.crash(
+                    lambda: rename_gallery(self.world.name, name, **self.world.dirs),
+                    self.model,
+                    at,
+                    both=name,
+                )
 
         def crash(self, change, after: Model, at: int, both: str = "") -> None:  # type: ignore[no-untyped-def]
             try:

@@ -2,10 +2,9 @@
 
 import hashlib
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from app.build.compact import compact
 from app.build.manage import merge_galleries
 from app.build.update import UpdateReport, update_gallery
 from app.embed import Embedder
-from app.gallery import Folders, Gallery
+from app.gallery import Folders, Gallery, read_manifest
 from app.images import decode, encode
 from app.index import SearchEffort
 from app.sources.own import open_folder
@@ -99,7 +98,10 @@ class World:
 
     @property
     def dirs(self) -> dict[str, Path]:
-        return {"features_dir": self.home.path / "features", "indexes_dir": self.home.path / "indexes"}
+        return {
+            "features_dir": self.home.path / "features",
+            "indexes_dir": self.home.path / "indexes",
+        }
 
     def write(self, path: str, data: bytes) -> None:
         """Write a picture, its time later than that of all before."""
@@ -271,23 +273,18 @@ def check_found(
             np.testing.assert_allclose(given, best, atol=2e-6)
 
 
-def files_of(home: Home) -> list[str]:
-    """Return every file and folder of all galleries, but the locks."""
-    return sorted(_files_of(home))
-
-
-def _files_of(home: Home) -> Iterator[str]:
-    for folder in (home.path / "features", home.path / "indexes"):
-        for path in folder.rglob("*") if folder.is_dir() else ():
-            if path.name != "lock" and path.suffix != ".lock":
-                yield path.relative_to(home.path).as_posix()
-
-
-def without_place(items: Items) -> Items:
-    return {image: replace(item, place=None) for image, item in items.items()}
-
-
-def copy_of(home: Home, into: Path) -> Home:
-    """Return a home like another one; files that never change are linked."""
-    shutil.copytree(home.path, into, symlinks=True)
-    return Home(into)
+def stray_files(world: World) -> list[str]:
+    """Return a gallery's files that belong to nothing: no manifest names them, no draft."""
+    manifest = read_manifest(world.folders)
+    own = {world.folders.indexes / "manifest.json"}
+    own |= {world.folders.path_of(kind, file) for kind, file in manifest.files.items()}
+    for segment in manifest.segments:
+        place = world.folders.below(segment.name)
+        own |= {place.path_of(kind, file) for kind, file in segment.files.items()}
+    return sorted(
+        path.as_posix()
+        for folder in (world.folders.features, world.folders.indexes)
+        for path in folder.rglob("*")
+        if path.is_file() and path not in own and "building" not in path.parts
+        if path.name != "lock" and path.suffix != ".lock"
+    )
