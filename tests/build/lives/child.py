@@ -1,8 +1,10 @@
-"""A process that changes a gallery, over and over; to be killed.
+"""Processes that change a gallery: one, over and over, to be killed; or several beside each other.
 
-It reads lines of a home and a seed. For each it begins a process of its own, whose number it
-prints, and which goes on from the state in `state.pickle` until it is killed. Before a change that
-file holds the states before and after it; once it is done there is a file `done` beside it.
+It reads lines. For one of `killed`, a home, a seed and kinds of changes, it begins a process, whose
+number it prints, and which goes on from the state in `state.pickle` until it is killed. Before a
+change that file holds the states before and after it; once it is done there is a file `done`.
+For one of `together`, a home and names of `tests.build.lives.together`, it begins a process for
+each of those, and waits for all.
 """
 
 import os
@@ -11,9 +13,11 @@ import random
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from app.build.additions import NewImage
+from tests.build.lives import together
 from tests.build.lives.model import Model
 from tests.build.lives.world import World, direction, jpeg
 from tests.conftest import Home
@@ -128,17 +132,33 @@ def load(home: Path) -> States:
 
 def main() -> None:
     for line in sys.stdin:
-        home, seed, kinds = line.split()
-        child = os.fork()
-        if not child:
-            try:
-                Life(Path(home), int(seed), tuple(kinds.split(","))).go_on()
-            finally:  # it goes on until it is killed
-                (Path(home) / "error").write_text(traceback.format_exc())
-                os._exit(1)
-        say(str(child))
-        os.waitpid(child, 0)
+        what, home, *rest = line.split()
+        if what == "killed":
+            seed, kinds = rest
+            life = Life(Path(home), int(seed), tuple(kinds.split(",")))
+            children = [begin(Path(home), life.go_on)]
+            say(str(children[0]))
+        else:
+            jobs = [getattr(together, name) for name in rest]
+            children = [begin(Path(home), partial(job, Path(home))) for job in jobs]
+        for child in children:
+            os.waitpid(child, 0)
         say("ended")
+
+
+def begin(home: Path, work: Callable[[], object]) -> int:
+    """Begin a process, and return its number."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        if status:
+            (home / "error").write_text(traceback.format_exc())
+        os._exit(status)
 
 
 def say(text: str) -> None:
