@@ -211,14 +211,13 @@ def ask_service(writer: Writer, wanted: int) -> None:
 
     def work() -> None:
         try:
-            while next(asked) < wanted and not failures:
-                ask()
+            while (number := next(asked)) < wanted and not failures:
+                ask(jpeg(number % 60))
         except BaseException as exc:
             failures.append(exc)
             raise
 
-    def ask() -> None:
-        data = jpeg(next(asked) % 60)
+    def ask(data: bytes) -> None:
         first = writer.done
         result = service.search("mine", data, k=K, exact=True)
         last = max(writer.states)
@@ -262,6 +261,6 @@ def test_a_service_beside_a_writer_answers_from_one_state(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_service_beside_a_writer_answers_20000_times_from_one_state(tmp_path):
+def test_a_service_beside_a_writer_answers_10000_times_from_one_state(tmp_path):
     with writing(tmp_path) as writer:
-        ask_service(writer, 20_000)
+        ask_service(writer, 10_000)
