@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from app.build.additions import AddReport, NewImage, add_images, remove_images
 from app.build.compact import compact
+from app.build.layouts import OpenList
 from app.build.manage import merge_galleries
 from app.build.update import UpdateReport, update_gallery
 from app.embed import Embedder
 from app.gallery import Folders, Gallery, read_manifest
 from app.images import decode, encode
 from app.index import SearchEffort
-from app.sources.own import open_folder
+from app.sources.picture import Layout
 from app.values.gallery import Manifest
 from app.values.vectors import unit
 from tests.conftest import Home, encoded, mean_colour, picture
@@ -51,6 +52,10 @@ def direction(seed: int) -> NDArray[np.float32]:
     drawn = np.random.default_rng(seed).normal(size=(1, DIM)).astype(np.float32)
     one: NDArray[np.float32] = unit(drawn)[0]
     return one
+
+
+def _no_list(request: object) -> Layout:
+    raise AssertionError("There is no list.")
 
 
 @dataclass(frozen=True)
@@ -159,13 +164,13 @@ class World:
         finally:
             gallery.close()
 
-    def update(self) -> UpdateReport:
+    def update(self, open_list: OpenList = _no_list) -> UpdateReport:
         return update_gallery(
             self.name,
             datasets_dir=self.home.path / "datasets",
             **self.dirs,
             load_embedder=lambda name: self.embedder,
-            open_list=lambda request: open_folder(self.pictures, "never"),
+            open_list=open_list,
             workers=1,
             accept_removals=True,
             on_progress=lambda *_: None,
