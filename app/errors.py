@@ -15,6 +15,7 @@ AppError
 │   └── FetchError        an address that gave no picture
 │       └── AddressError  an address that no request may be sent to
 ├── DatasetError          a data set's folder is missing or not laid out as published
+│   └── RemovalsError     so many pictures are gone that their images are not removed unasked
 ├── GalleryError          a gallery on disk is damaged or does not belong together
 ├── ModelError            a model cannot run here (mostly: its weights are missing)
 ├── StorageError          a folder cannot be written, or the disk is full
@@ -156,6 +157,18 @@ class DatasetError(AppError):
 
     http_status = 404
     exit_code = 4
+
+
+class RemovalsError(DatasetError):
+    """So many pictures of a gallery are gone that their images are not removed unasked.
+
+    `gone` is how many; `fact` the message without what to do, which differs from door to door.
+    """
+
+    def __init__(self, fact: str, *, gone: int = 0) -> None:
+        super().__init__(f"{fact}: bring them back, or add --accept-removals if they are to go.")
+        self.fact = printable(fact)
+        self.gone = gone
 
 
 class GalleryError(AppError):

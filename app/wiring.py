@@ -168,7 +168,10 @@ def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, OnProgress
 
 
 def make_maker(settings: Settings) -> GalleryMaker:
-    """Return the gallery maker of the page; its `off` says why it makes none, if so."""
+    """Return the gallery maker of the page; its `off` says why it makes none, if so.
+
+    Its keeper is that of the page, which changes galleries where it may make them.
+    """
     return GalleryMaker(
         make_builder(settings),
         uploaded_dir=settings.datasets_dir / "uploaded",
@@ -177,6 +180,7 @@ def make_maker(settings: Settings) -> GalleryMaker:
         check_model=partial(
             check_can_run, weights_dir=settings.weights_dir, cache_dir=settings.cache_dir
         ),
+        keeper=make_keeper(settings, off=settings.creating_off, in_background=True),
         off=settings.creating_off,
     )
 

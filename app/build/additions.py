@@ -15,7 +15,7 @@ from app.build.embedding import Kept
 from app.build.material import Material
 from app.embed import Embedder
 from app.errors import DecodeError, GalleryError, QueryError, UsageError
-from app.gallery import NO_IMAGE, Gallery, committing
+from app.gallery import NO_IMAGE, Gallery, committing, sync, writing_to
 from app.images import decode, encode
 from app.index import Projection
 from app.sources.ids import fault_of
@@ -94,7 +94,8 @@ def add_images(
     kept = [drafts.take(each) for each in new]
     folder = datasets_dir / "added" / (gallery.manifest.added or gallery.name)
     for each, image in zip(new, kept, strict=True):
-        if image is not None and each.data and image.record.id == NO_IMAGE:
+        by_itself = image is not None and image.record.source == ADDED
+        if image is not None and by_itself and image.record.id == NO_IMAGE and each.data:
             _store(each.data, folder / image.record.path)
     with committing(gallery.folders) as commit:
         current = current_gallery(commit, gallery)
@@ -111,6 +112,18 @@ def add_images(
         known=sum(each.id is not None and each.kept is None for each in placed),
         skipped=tuple(drafts.skipped),
         outcomes=tuple(_outcomes(new, placed, drafts.skipped)),
+    )
+
+
+def together(reports: Sequence[AddReport]) -> AddReport:
+    """Return one report of additions to a gallery that followed each other, at least one."""
+    return AddReport(
+        reports[-1].manifest,
+        tuple(image for each in reports for image in each.ids),
+        added=sum(each.added for each in reports),
+        replaced=sum(each.replaced for each in reports),
+        known=sum(each.known for each in reports),
+        skipped=tuple(skip for each in reports for skip in each.skipped),
     )
 
 
@@ -210,12 +223,14 @@ class _Drafts:
         digest = hashlib.sha256(new.data).hexdigest()
         labels = labels_of(new.labels)
         name = f"{digest[:12]}-{PurePosixPath(new.name.replace(chr(92), '/')).name[-80:] or 'file'}"
-        for image in self.gallery.ids_of_content(digest)[:1]:
-            [known] = self.gallery.images([image])
-            if not new.key or known.key == new.key:
-                return Kept(known, image=image)
-            record = replace(known, id=NO_IMAGE, path=name, labels=labels, key=new.key)
-            return Kept(replace(record, source=ADDED), image=image)
+        if same := self.gallery.images(self.gallery.ids_of_content(digest)):
+            known = next((each for each in same if each.key == new.key), same[0])
+            if not new.key or (known.key == new.key and labels in ((), known.labels)):
+                return Kept(known, image=known.id)
+            record = replace(known, id=NO_IMAGE, labels=labels)
+            if known.key != new.key:
+                record = replace(record, path=name, key=new.key, source=ADDED)
+            return Kept(record, image=known.id)
         embedder = self._embedder or self.load_embedder(self.gallery.manifest.model)
         check_same_model(embedder, self.gallery.manifest)
         self._embedder = embedder
@@ -258,6 +273,8 @@ def _placed(kept: Sequence[Kept | None], current: Gallery) -> list[_Placed]:
             placed.append(_Placed(record.id, key=record.key))
         elif record.sha256 and content in contents:
             placed.append(_Placed(contents[content], key=record.key))
+        elif not record.key and (there := current.ids_of_content(record.sha256)):
+            placed.append(_Placed(there[0]))  # added by another meanwhile
         elif held:
             [stored] = current.images(held)
             same = (stored.sha256, stored.labels) == (record.sha256, record.labels)
@@ -294,6 +311,8 @@ def _store(data: bytes, path: Path) -> None:
     """Keep an added picture's file, whole or not at all."""
     if path.is_file():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as new:
-        new.write_bytes(data)
+    with writing_to(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as new:
+            new.write_bytes(data)
+            sync(new)

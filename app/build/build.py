@@ -265,7 +265,8 @@ def check_readable(embedding: Embedding, pictures: Sequence[Picture], layout: La
 
     A few may be: one is deleted while the others are read.
     """
-    gone = next((folder for folder in layout.folders if not folder.is_dir()), None)
+    folders = [layout.folders[number] for number in sorted({each.source for each in pictures})]
+    gone = next((folder for folder in folders if not folder.is_dir()), None)
     unreadable = embedding.unreadable
     if gone is None and unreadable <= max(_FEW_UNREADABLE, len(pictures) // 10):
         return

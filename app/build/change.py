@@ -1,6 +1,7 @@
 """Images that are new, replaced or removed → a segment and a manifest that say so."""
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +9,8 @@ import numpy as np
 
 from app.build.embedding import Kept
 from app.build.material import Material
-from app.errors import GalleryError
-from app.gallery import NO_IMAGE, Commit, Gallery, now, writing_to
+from app.errors import BusyError, GalleryError
+from app.gallery import NO_IMAGE, Commit, Folders, Gallery, locked, now, writing_to
 from app.index import write_vectors
 from app.values.gallery import Manifest, Segment, StoredFile
 
@@ -53,13 +54,23 @@ def commit_change(
     return manifest if changed == manifest else commit.write(changed)
 
 
+@contextlib.contextmanager
+def being_updated(folders: Folders) -> Iterator[None]:
+    """Let nobody else look at a gallery's folders until this look is written; else BusyError."""
+    busy = f"Another update of {folders.indexes.name} is running: wait for it, or stop it."
+    with locked(folders.indexes / "update.lock", busy=busy):
+        yield
+
+
 def current_gallery(commit: Commit, before: Gallery) -> Gallery:
     """Return a gallery as a commit finds it, of which `before` may be an older state.
 
-    GalleryError if it is gone.
+    GalleryError if it is gone, BusyError if it was built anew: its ids are those of other images.
     """
     if commit.manifest is None:
         raise GalleryError(f"The gallery {before.name} is gone.")
+    if commit.manifest.created != before.manifest.created:
+        raise BusyError(f"{before.name} was built anew meanwhile: do it once more.")
     return Gallery(commit.folders, before=before, hashed=False)
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -181,7 +182,7 @@ def finish_gallery(
                 pca=dim if options.pca or origin.projection else 0,
                 expand=options.expand,
                 alpha=options.alpha if options.expand else 0.0,
-                created=now(),
+                created=_moment_after(commit.manifest),
                 request=origin.request,
                 versions={each: version(each) for each in _VERSIONS},
                 notes=(*origin.notes, *([measured.note] if measured.note else [])),
@@ -199,6 +200,14 @@ def seen_of(kept: Sequence[Kept], stamps: Mapping[Place, Stamp]) -> dict[Place, 
     """Return the files that were looked at, each with the image that it is."""
     images = {(each.record.source, each.record.path): each.record.id for each in kept}
     return {place: Seen(stamp, images.get(place, NO_IMAGE)) for place, stamp in stamps.items()}
+
+
+def _moment_after(before: Manifest | None) -> str:
+    """Return this moment, and never that of the gallery before: it tells the two apart."""
+    moment = now()
+    if before is not None and moment <= before.created:
+        moment = (datetime.fromisoformat(before.created) + timedelta(seconds=1)).isoformat()
+    return moment
 
 
 def _trained_projection(

@@ -1,5 +1,6 @@
 """Small segments and removed images → one segment, from the stored vectors; nothing is embedded."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ _MOST_DEAD = 0.25  # of the rows; above it the shortlist's candidates are too fe
 _MOST_EXACT = 0.25  # of the rows without a shortlist, beyond _FEW_ROWS
 _FEW_ROWS = 5_000  # an exact search of so many takes no longer than one with a shortlist
 _CHUNK_ROWS = 4_096
+_SCRATCH = "compacting"
 
 Ids = NDArray[np.int64]
 
@@ -35,6 +37,7 @@ def compact(
     the gallery as it was. BusyError if another compaction of it is running.
     """
     busy = f"{folders.indexes.name} is being compacted already: it will be done in a while."
+    scratch = folders.below(_SCRATCH)
     with locked(folders.indexes / "compact.lock", busy=busy):
         gallery = Gallery(folders, hashed=False)
         try:
@@ -44,6 +47,8 @@ def compact(
             return _fold(gallery, chosen, on_progress)
         finally:
             gallery.close()
+            for folder in (scratch.features, scratch.indexes):  # of one that was killed, perhaps
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def choice(manifest: Manifest) -> range:
@@ -70,7 +75,7 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
     manifest = gallery.manifest
     segments = [gallery.segments[place].facts for place in chosen]
     ids = gallery.ids_in(chosen)
-    writer = SegmentWriter(gallery.folders.below("compacting"))
+    writer = SegmentWriter(gallery.folders.below(_SCRATCH))
     segment = None
     if len(ids):
         with writing_to(writer.place.indexes):

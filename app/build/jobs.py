@@ -1,4 +1,4 @@
-"""A request for a gallery → a build in a thread of its own, which can be watched and cancelled."""
+"""A request for a gallery, or to change one → a thread, which can be watched and cancelled."""
 
 import logging
 import shutil
@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
+from app.build.additions import AddReport
 from app.build.build import BuildReport, BuildRequest
+from app.build.embedding import OnProgress
+from app.build.keeper import GalleryKeeper
+from app.build.update import UpdateReport
 from app.embed import MODELS, NEEDS_NO_DOWNLOAD, model_named
-from app.errors import AppError, StorageError, UsageError
+from app.errors import AppError, NotFoundError, RemovalsError, StorageError, UsageError
 from app.gallery import Folders, check_name, discard_draft, gallery_names
 from app.images.formats import SUFFIXES
 from app.sources.folder import check_free_space
@@ -21,6 +25,13 @@ from app.sources.uploads import gather, unpack
 _INDEX = "IVF100,PQ8"
 _MOST_CHARACTERS = 100
 _logger = logging.getLogger(__name__)
+
+Kind = Literal["make", "update", "add"]
+_DOING: dict[Kind, str] = {
+    "make": "being made",
+    "update": "being updated",
+    "add": "getting new pictures",
+}
 
 
 @dataclass(frozen=True)
@@ -47,16 +58,44 @@ class MakeRequest:
     pictures: Path | Uploaded | Archive
 
 
+class Job(Protocol):
+    """A change of a gallery that takes its time.
+
+    `stopped` is the sentence for one that was cancelled, `can_go_on` whether that can be resumed.
+    """
+
+    @property
+    def name(self) -> str:
+        """The gallery's name."""
+
+    @property
+    def kind(self) -> Kind:
+        """What is done to it."""
+
+    @property
+    def stopped(self) -> str:
+        """What to say where it was cancelled."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it can be resumed."""
+
+    def run(self, on_progress: OnProgress) -> UpdateReport | AddReport:
+        """Do it; what `on_progress` raises ends it."""
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far the build is, or how the last one ended.
+    """How far the build or the change is, or how the last one ended.
 
-    The stages are "prepare", "collect" or "unpack", and then those of `app.build.build`.
-    `rate` is of what `done` counts, by the second.
+    The stages are "prepare", "collect" or "unpack", and then those of `app.build.build`; "add" for
+    an addition. `rate` is of what `done` counts, by the second. `gone` is how many pictures an
+    update did not find, where it failed because of that.
     """
 
     state: Literal["idle", "running", "stopped", "failed", "done"] = "idle"
     name: str = ""
+    kind: Kind = "make"
     stage: str = ""
     done: int = 0
     total: int = 0
@@ -65,7 +104,8 @@ class Progress:
     stopping: bool = False
     can_go_on: bool = False
     message: str = ""
-    report: BuildReport | None = None
+    gone: int = 0
+    report: BuildReport | UpdateReport | AddReport | None = None
 
 
 class _StoppedError(Exception):
@@ -73,10 +113,11 @@ class _StoppedError(Exception):
 
 
 class GalleryMaker:
-    """Makes one gallery at a time. For many threads.
+    """Makes or changes one gallery at a time. For many threads.
 
-    `check_model` raises an AppError for the name of a model that cannot run here. `off` says why
-    none may be made ('' if it may): then nothing here does anything.
+    `check_model` raises an AppError for the name of a model that cannot run here. `keeper` is what
+    the page changes galleries with. `off` says why none may be made or changed ('' if it may): then
+    nothing here does anything.
     """
 
     def __init__(
@@ -87,9 +128,11 @@ class GalleryMaker:
         features_dir: Path,
         indexes_dir: Path,
         check_model: Callable[[str], object] = model_named,
+        keeper: GalleryKeeper | None = None,
         off: str = "",
     ) -> None:
         self.off = off
+        self.keeper = keeper
         self._check_model = check_model
         self._features_dir = features_dir
         self._build = build
@@ -98,7 +141,7 @@ class GalleryMaker:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._progress = Progress()
-        self._last: MakeRequest | None = None
+        self._last: MakeRequest | Job | None = None
         self._collected = False  # whether the pictures of the last one are uploads
         self._thread: threading.Thread | None = None
         self._stage_began = (0.0, 0)
@@ -133,9 +176,22 @@ class GalleryMaker:
         if name in gallery_names(self._indexes_dir):
             raise UsageError(f"There is a gallery {name} already: choose another name.")
         self._check_model(model)
-        for folder in (self._uploaded_dir, arriving_in or self._uploaded_dir):
-            if needed_bytes:
-                check_free_space(folder, needed_bytes)
+        self._check_room(needed_bytes, arriving_in)
+
+    def check_change(
+        self, name: str, *, needed_bytes: int = 0, arriving_in: Path | None = None
+    ) -> None:
+        """Raise UsageError where that is off, or while the gallery is made or changed already.
+
+        NotFoundError if there is none of that name; StorageError as in `check`.
+        """
+        if self.off:
+            raise UsageError(self.off)
+        if name not in gallery_names(self._indexes_dir):
+            raise NotFoundError(f"There is no gallery {name!r} any more: choose another one.")
+        if self._progress.state == "running" and self._progress.name == name:
+            raise UsageError(self._busy())
+        self._check_room(needed_bytes, arriving_in)
 
     def start(self, request: MakeRequest) -> None:
         """Begin; `progress` reports the rest.
@@ -150,28 +206,25 @@ class GalleryMaker:
                     f"Give the folder's whole path, from / on, not {str(request.pictures)!r}."
                 )
             open_folder(request.pictures, request.name)
-        with self._lock:
-            if self._progress.state == "running":
-                raise UsageError(
-                    f"The gallery {self._progress.name} is being made just now: "
-                    "wait for it, or cancel it."
-                )
-            self._stop.clear()
-            thread = threading.Thread(
-                target=self._run, args=(request,), name="make-gallery", daemon=True
-            )
-            thread.start()
-            # The thread's reports wait for the lock, and so come after this.
-            self._thread, self._last = thread, request
-            self._collected = not isinstance(request.pictures, Path)
-            self._progress = Progress("running", request.name, "prepare")
+        self._begin(request, Progress("running", request.name, stage="prepare"))
+
+    def start_change(self, job: Job) -> None:
+        """Begin to change a gallery; `progress` reports the rest.
+
+        UsageError while another gallery is being made or changed; errors as in `check_change`.
+        """
+        self.check_change(job.name)
+        self._begin(job, Progress("running", job.name, job.kind, stage="list"))
 
     def go_on(self) -> None:
-        """Resume the stopped build; UsageError if there is none."""
+        """Resume what was stopped; UsageError if nothing was."""
         last, collected = self._last, self._collected
         if not self.progress().can_go_on or last is None:
             raise UsageError("There is nothing to go on with: start a new gallery.")
-        self.start(last)
+        if isinstance(last, MakeRequest):
+            self.start(last)
+        else:
+            self.start_change(last)
         self._collected = collected
 
     def discard(self) -> None:
@@ -184,17 +237,24 @@ class GalleryMaker:
             if not self._progress.can_go_on or last is None:
                 raise UsageError("There is nothing to delete: nothing was stopped.")
             discard_draft(Folders.of(last.name, self._features_dir, self._indexes_dir))
-            _forget(last.pictures)
+            if isinstance(last, MakeRequest):
+                _forget(last.pictures)
             if self._collected:
                 shutil.rmtree(self._uploaded_dir / last.name, ignore_errors=True)
             self._progress, self._last = Progress(), None
 
+    def forget(self, name: str) -> None:
+        """Drop what is known of a gallery that has another name now, or is deleted."""
+        with self._lock:
+            if self._progress.state != "running" and self._progress.name == name:
+                self._progress, self._last = Progress(), None
+
     def progress(self) -> Progress:
-        """Return the progress of the build."""
+        """Return the progress of the build or change."""
         return self._progress
 
     def cancel(self) -> None:
-        """Stop the build at its next step; what is done is kept. Nothing happens if none runs."""
+        """Stop what runs at its next step; what is done is kept. Nothing happens if none runs."""
         with self._lock:
             if self._progress.state == "running":
                 self._stop.set()
@@ -217,19 +277,58 @@ class GalleryMaker:
             return False
         return True
 
-    def _run(self, request: MakeRequest) -> None:
+    def _check_room(self, needed_bytes: int, arriving_in: Path | None) -> None:
+        for folder in (self._uploaded_dir, arriving_in or self._uploaded_dir):
+            if needed_bytes:
+                check_free_space(folder, needed_bytes)
+
+    def _busy(self) -> str:
+        doing = _DOING[self._progress.kind]
+        return f"The gallery {self._progress.name} is {doing} just now: wait for it, or cancel it."
+
+    def _begin(self, work: MakeRequest | Job, progress: Progress) -> None:
+        with self._lock:
+            if self._progress.state == "running":
+                raise UsageError(self._busy())
+            self._stop.clear()
+            thread = threading.Thread(
+                target=self._run, args=(work,), name="make-gallery", daemon=True
+            )
+            thread.start()
+            # The thread's reports wait for the lock, and so come after this.
+            self._thread, self._last, self._progress = thread, work, progress
+            self._collected = isinstance(work, MakeRequest) and not isinstance(work.pictures, Path)
+
+    def _run(self, work: MakeRequest | Job) -> None:
+        kind: Kind = "make" if isinstance(work, MakeRequest) else work.kind
         try:
-            end = self._make(request)
+            end = self._make(work) if isinstance(work, MakeRequest) else self._change(work)
         except Exception:
-            _logger.exception("The gallery %s could not be made", request.name)
+            done = "made" if kind == "make" else "changed"
+            _logger.exception("The gallery %s could not be %s", work.name, done)
             end = Progress(
                 "failed",
-                request.name,
-                message=f"The gallery {request.name} could not be made because of a mistake in "
+                work.name,
+                message=f"The gallery {work.name} could not be {done} because of a mistake in "
                 "this program: the server's log shows it.",
             )
         with self._lock:
-            self._progress = end
+            self._progress = replace(end, kind=kind)
+
+    def _change(self, job: Job) -> Progress:
+        name = job.name
+        try:
+            report = job.run(self._on_progress)
+        except _StoppedError:
+            return Progress("stopped", name, message=job.stopped, can_go_on=job.can_go_on)
+        except RemovalsError as exc:
+            message = f"{exc.fact}: bring them back, or let their images be removed too."
+            return Progress("failed", name, message=message, gone=exc.gone)
+        except StorageError as exc:
+            return Progress("failed", name, message=str(exc), can_go_on=job.can_go_on)
+        except AppError as exc:
+            return Progress("failed", name, message=str(exc))
+        return Progress("done", name, report=report)
 
     def _make(self, request: MakeRequest) -> Progress:
         name, pictures = request.name, request.pictures

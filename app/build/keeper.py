@@ -46,6 +46,7 @@ class GalleryKeeper:
         self._update = update
         self._in_background = in_background
         self._compacting = threading.Lock()
+        self._to_compact: set[str] = set()
         self._open: dict[str, Gallery] = {}
         self._opening = threading.Lock()
         self._models: dict[str, Embedder] = {}
@@ -218,12 +219,15 @@ class GalleryKeeper:
         if not choice(manifest):
             return
         if self._in_background:
-            threading.Thread(target=self._compact_one, args=[name], daemon=True).start()
+            if name not in self._to_compact:  # one that waits will see this change too
+                self._to_compact.add(name)
+                threading.Thread(target=self._compact_one, args=[name], daemon=True).start()
         else:
             self._compact_one(name, on_progress)
 
     def _compact_one(self, name: str, on_progress: OnProgress = lambda *_: None) -> None:
         with self._compacting:
+            self._to_compact.discard(name)
             try:
                 compact(self._folders(name), on_progress=on_progress)
             except BusyError:

@@ -1,19 +1,52 @@
 """A gallery's request, as its manifest keeps it → the pictures that it would be built of today."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.errors import UsageError
 from app.sources.datasets.register import ALIASES, open_data_set
 from app.sources.own import open_folders
-from app.sources.picture import Layout
+from app.sources.picture import Layout, Picture
 from app.values.gallery import Manifest, request_of
-from app.values.names import path_of
+from app.values.names import path_of, text_of
 
 OpenList = Callable[[Manifest], Layout]
 _LISTS = {"csv", "parquet", "webdataset"}
 _LEFT_OUT = {"id_column": "id", "url_column": "url", "encoding": "utf-8"}  # of a request
+
+
+class _Numbered:
+    """A layout whose folders have their numbers among those of a gallery.
+
+    A merged gallery has pictures in other folders too, which are not looked at again.
+    """
+
+    def __init__(self, layout: Layout, numbers: Sequence[int], sources: Sequence[str]) -> None:
+        self._layout = layout
+        self._numbers = numbers
+        self.name, self.folder = layout.name, layout.folder
+        self.folders = tuple(map(path_of, sources))
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Why files and folders were passed over → how many."""
+        left_out: Mapping[str, int] = getattr(self._layout, "left_out", {})
+        return left_out
+
+    def pictures(self) -> list[Picture]:
+        """Return the pictures of the layout."""
+        pictures = self._layout.pictures()
+        return [replace(each, source=self._numbers[each.source]) for each in pictures]
+
+
+def followed_sources(manifest: Manifest) -> list[int]:
+    """Return which of a gallery's folders are looked at when it is updated, by their numbers."""
+    folders = manifest.request.get("images")
+    if not folders:
+        return [0]
+    return _numbers_of(folders if isinstance(folders, list) else [folders], manifest.sources)
 
 
 def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) -> Layout:
@@ -26,7 +59,11 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
         exclude = request.get("exclude", [])
-        return open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
+        layout = open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
+        numbers = _numbers_of(list(map(text_of, layout.folders)), manifest.sources)
+        if numbers == list(range(len(numbers))):
+            return layout
+        return _Numbered(layout, numbers, manifest.sources)
     if data := request.get("data"):
         return open_data_set(str(data), datasets_dir)
     if request.keys() & _LISTS:
@@ -59,3 +96,9 @@ def check_as_built(manifest: Manifest, given: Mapping[str, Any]) -> None:
 
 def _full(value: Any) -> Any:
     return ALIASES.get(value, value) if isinstance(value, str) else value or None
+
+
+def _numbers_of(folders: Sequence[str], sources: Sequence[str]) -> list[int]:
+    if set(folders) <= set(sources):
+        return [sources.index(each) for each in folders]
+    return list(range(len(folders)))  # a folder of format 1 may be named in another way

@@ -1,34 +1,42 @@
 """A gallery's name, title and folders changed; two galleries made one; a gallery deleted."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from app.build.change import commit_change, current_gallery
+from app.build.change import being_updated, commit_change, current_gallery
 from app.build.embedding import Kept
+from app.build.layouts import followed_sources
 from app.build.material import Material
 from app.errors import AppError, DatasetError, NotFoundError, UsageError
 from app.gallery import (
+    DRAFT,
     MANIFEST,
     NO_IMAGE,
     Commit,
     Folders,
     Gallery,
+    Place,
+    Seen,
     check_name,
     committing,
+    folders_of,
     gallery_names,
-    open_gallery,
+    locked,
+    read_manifest,
+    sync,
     writing_to,
 )
 from app.sources.datasets.register import open_data_set
 from app.values import ImageRecord
 from app.values.gallery import Manifest
 from app.values.names import path_of, text_of
+from app.values.vectors import unit
 
 _MOST_TITLE_CHARACTERS = 200
 _LOOKED_FOR = 50  # pictures, to see whether a folder is the one that moved
@@ -41,36 +49,52 @@ def set_title(folders: Folders, title: str) -> Manifest:
     if len(title) > _MOST_TITLE_CHARACTERS or not (title.isprintable()):
         raise UsageError(f"A title is one line of at most {_MOST_TITLE_CHARACTERS} characters.")
     with committing(folders) as commit:
-        return _write(commit, title=title.strip())
+        return commit.write(replace(_manifest_of(commit), title=title.strip()))
 
 
 def rename_gallery(name: str, new: str, *, features_dir: Path, indexes_dir: Path) -> Manifest:
     """Give a gallery another name; its ids, pictures and title stay.
 
-    UsageError if a gallery has the new name. The new one is whole before the old one goes: stopped
-    in between both are there, and the same call goes on.
+    UsageError if a gallery has the new name, BusyError while one of either name is being built. The
+    new one is whole before the old one goes: stopped in between both are there, and the same call
+    goes on.
     """
     check_name(new)
-    old = _folders(name, features_dir, indexes_dir)
-    into = Folders(features_dir / new, indexes_dir / new)
-    with committing(old) as commit:
+    old, into = (Folders.of(each, features_dir, indexes_dir) for each in (name, new))
+    if new in gallery_names(indexes_dir) and _delete_remains(old):
+        return read_manifest(into)
+    folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
+    if into.indexes.exists() and into.indexes.samefile(old.indexes):  # written large, perhaps
+        raise UsageError(f"{name} is called {new} already: choose another name.")
+    with _not_being_built(old), committing(old) as commit:
         manifest = commit.manifest
         if manifest is None:
             raise NotFoundError(f"The manifest of {name} cannot be read: ris verify says why.")
-        renamed = replace(manifest, name=new, added=manifest.added or name)
-        if new in gallery_names(indexes_dir):
-            if not _is_copy(into, renamed):
-                raise UsageError(f"A gallery {new} exists already: choose another name.")
-        else:
-            _put_copy(old, into, renamed)
+        renamed = replace(
+            manifest,
+            name=new,
+            added=manifest.added or name,
+            request=manifest.request | {"name": new},
+        )
+        if new not in gallery_names(indexes_dir):
+            with _not_being_built(into):
+                _put_copy(old, into, renamed)
+        elif not _is_copy(into, renamed):
+            raise UsageError(f"A gallery {new} exists already: choose another name.")
         _delete(old)
     return renamed
 
 
 def delete_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> None:
-    """Delete a gallery; pictures stay where they are. NotFoundError if there is none."""
-    folders = _folders(name, features_dir, indexes_dir)
-    with committing(folders):
+    """Delete a gallery; pictures stay where they are. NotFoundError if there is none.
+
+    It is gone at once; stopped before its files are, the same call goes on.
+    """
+    folders = Folders.of(name, features_dir, indexes_dir)
+    if _delete_remains(folders):
+        return
+    folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
+    with _not_being_built(folders), committing(folders):
         _delete(folders)
 
 
@@ -80,28 +104,25 @@ def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifes
     `before` is which of several folders has moved. DatasetError where none of the pictures that are
     looked for is in `folder`, UsageError where it is not clear which folder has moved.
     """
-    gallery = Gallery(folders, hashed=False)
-    try:
-        sources = gallery.manifest.sources
-        place = _which(gallery.manifest, before)
-        found = Path(os.path.realpath(folder))
-        looked = [each for each in _some(gallery) if each.source == place]
-        if looked and not any(os.path.isfile(found / path_of(each.path)) for each in looked):  # noqa: PTH113
+    found = Path(os.path.realpath(folder))  # the folder may be on a share that is not here
+    with committing(folders) as commit:
+        manifest = _manifest_of(commit)
+        place = _which(manifest, before)
+        with contextlib.closing(Gallery(folders, hashed=False)) as gallery:
+            looked = [each for each in _some(gallery) if each.source == place]
+        if looked and not any(_is_file(found / path_of(each.path)) for each in looked):
             raise DatasetError(
                 f"None of the {len(looked)} pictures of {gallery.name} that were looked for is in "
                 f"{found}, such as {looked[0].path}: name the folder that the paths begin in."
             )
-    finally:
-        gallery.close()
-    moved = (*sources[:place], text_of(found), *sources[place + 1 :])
-    with committing(folders) as commit:
-        assert commit.manifest is not None
-        request = dict(commit.manifest.request)
+        sources = manifest.sources
+        moved = (*sources[:place], text_of(found), *sources[place + 1 :])
+        request = dict(manifest.request)
         if images := request.get("images"):
             listed = images if isinstance(images, list) else [images]
             again = [text_of(found) if each == sources[place] else each for each in listed]
             request["images"] = again if len(again) > 1 else again[0]
-        return _write(commit, sources=moved, request=request)
+        return commit.write(replace(manifest, sources=moved, request=request))
 
 
 def ids_of_path(gallery: Gallery, path: str) -> list[int]:
@@ -125,42 +146,75 @@ def merge_galleries(
     """Add the images of another gallery of the same model; return (manifest, added, known).
 
     Those whose content is there are not added again. The other gallery stays. Its folders are kept
-    up to date with the first one's where both were made of folders. UsageError where the models
-    differ, or a key means another image.
+    up to date with the first one's where both were made of whole folders. UsageError where the
+    models differ, or a key means another image; BusyError while the gallery is being updated.
     """
-    gallery, giving = Gallery(into, hashed=False), Gallery(other, hashed=False)
-    try:
+    with (
+        contextlib.closing(Gallery(into, hashed=False)) as gallery,
+        contextlib.closing(Gallery(other, hashed=False)) as giving,
+    ):
         _check_mergeable(gallery, giving)
-        with committing(into) as commit:
-            current = current_gallery(commit, gallery)
-            given = _sources_of(giving.manifest, datasets_dir)
-            mine = current.manifest.sources or ("",)
-            kept, known = [], 0
-            for record in _records(giving):
-                if current.ids_of_content(record.sha256):
-                    known += 1
-                    continue
-                if record.key and current.ids_of_key(record.key):
-                    raise UsageError(
-                        f"Another image of {gallery.name} has the key {record.key!r} already: "
-                        "the galleries cannot be merged."
-                    )
-                source = len(mine) + (len(given) - 1 if record.source < 0 else record.source)
-                moved = replace(record, id=NO_IMAGE, source=source)
-                kept.append(Kept(moved, image=record.id))
-            request = _request_of_both(current.manifest, giving.manifest)
+        with being_updated(into), committing(into) as commit:
+            merge = _Merge(current_gallery(commit, gallery), giving, datasets_dir)
+            kept = [each for each in map(merge.kept, _records(giving)) if each is not None]
+            request, stored = dict(merge.current.manifest.request), {}
+            if _can_follow_both(merge.current.manifest, giving.manifest):
+                request["images"] = _folders_of_both(merge.current.manifest, giving.manifest)
+                seen = merge.seen_after(kept)
+                if seen != merge.current.seen():
+                    stored["seen"] = commit.write_seen(seen)
             manifest = commit_change(
                 commit,
-                current,
+                merge.current,
                 kept,
                 Material(None, giving),
-                sources=(*mine, *given),
+                stored=stored,
+                sources=merge.sources,
                 request=request,
             )
-    finally:
-        gallery.close()
-        giving.close()
-    return manifest, len(kept), known
+    return manifest, len(kept), giving.rows - len(kept)
+
+
+class _Merge:
+    """What becomes of the images of a gallery that is added to another."""
+
+    def __init__(self, current: Gallery, giving: Gallery, datasets_dir: Path) -> None:
+        self.current = current
+        self._giving = giving
+        sources = list(current.manifest.sources or ("",))
+        self._numbers: list[int] = []
+        for each in _sources_of(giving.manifest, datasets_dir):
+            if each not in sources:
+                sources.append(each)
+            self._numbers.append(sources.index(each))
+        self.sources = tuple(sources)
+
+    def kept(self, record: ImageRecord) -> Kept | None:
+        """Return an image of the other gallery as a new one, or None if it is there already."""
+        if self.current.ids_of_content(record.sha256):
+            return None
+        if record.key and (held := self.current.ids_of_key(record.key)):
+            mine, other = self.current.vectors(np.array(held)), self._giving.vector(record.id)
+            if not record.sha256 and np.array_equal(unit(mine)[0], other):
+                return None
+            raise UsageError(
+                f"Another image of {self.current.name} has the key {record.key!r} already: the "
+                "galleries cannot be merged."
+            )
+        # Those that were added one by one lie in the last of the folders.
+        source = self._numbers[record.source if record.source >= 0 else -1]
+        return Kept(replace(record, id=NO_IMAGE, source=source), image=record.id)
+
+    def seen_after(self, kept: Sequence[Kept]) -> dict[Place, Seen]:
+        """Return what is known of the files of both; a file whose content was there is no image."""
+        first = self.current.manifest.next_id
+        ids = {each.image: first + number for number, each in enumerate(kept)}
+        after = dict(self.current.seen())
+        for (source, path), seen in self._giving.seen().items():
+            place = self._numbers[source], path
+            if seen.image in ids or place not in after:
+                after[place] = Seen(seen.stamp, ids.get(seen.image, NO_IMAGE))
+        return after
 
 
 def _check_mergeable(gallery: Gallery, giving: Gallery) -> None:
@@ -200,12 +254,18 @@ def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
     return (*sources, str(added.resolve())) if manifest.added else sources
 
 
-def _request_of_both(mine: Manifest, other: Manifest) -> dict[str, Any]:
-    """Return the request of the first gallery, with the folders of both to keep up to date with."""
-    request = dict(mine.request)
-    if "images" in request and "images" in other.request:
-        request["images"] = [*mine.sources, *other.sources]
-    return request
+def _can_follow_both(*manifests: Manifest) -> bool:
+    """Whether the folders of galleries can be looked at together."""
+    return all("images" in each.request and "limit" not in each.request for each in manifests)
+
+
+def _folders_of_both(*manifests: Manifest) -> str | list[str]:
+    """Return the folders that galleries are kept up to date with, as a request has them."""
+    folders: list[str] = []
+    for each in manifests:
+        followed = [each.sources[number] for number in followed_sources(each)]
+        folders += [folder for folder in followed if folder not in folders]
+    return folders if len(folders) > 1 else folders[0]
 
 
 def _records(gallery: Gallery) -> Iterator[ImageRecord]:
@@ -237,51 +297,50 @@ def _which(manifest: Manifest, before: str) -> int:
     return 0
 
 
-def _folders(name: str, features_dir: Path, indexes_dir: Path) -> Folders:
-    """Return the folders of a gallery that exists, damaged or not."""
-    if name not in gallery_names(indexes_dir):
-        open_gallery(
-            name, features_dir=features_dir, indexes_dir=indexes_dir
-        )  # says which there are
-    return Folders.of(name, features_dir, indexes_dir)
+@contextlib.contextmanager
+def _not_being_built(folders: Folders) -> Iterator[None]:
+    busy = f"A build or an update of {folders.indexes.name} is running: wait for it, or stop it."
+    with locked(folders.indexes / "lock", busy=busy):
+        yield
 
 
-def _write(commit: Commit, **changes: Any) -> Manifest:
+def _manifest_of(commit: Commit) -> Manifest:
     if commit.manifest is None:
         raise NotFoundError(f"There is no gallery {commit.folders.indexes.name!r}.")
-    return commit.write(replace(commit.manifest, **changes))
+    return commit.manifest
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - nor does it raise where a folder may not be entered
 
 
 def _is_copy(folders: Folders, manifest: Manifest) -> bool:
-    """Whether an earlier renaming has put a gallery there, whose manifest is to be this one.
-
-    That it has the same pictures is not enough: two galleries of one folder do, too.
-    """
+    """Whether an earlier renaming has put this gallery there, as it still is."""
     try:
-        copy = Gallery(folders, hashed=False)
+        with contextlib.closing(Gallery(folders, hashed=False)) as copy:
+            return replace(copy.manifest, generation=manifest.generation) == manifest
     except Exception:  # noqa: BLE001 - whatever it is, it is no copy
         return False
-    copy.close()
-    return replace(copy.manifest, generation=manifest.generation) == manifest
 
 
 def _put_copy(old: Folders, into: Folders, manifest: Manifest) -> None:
-    """Copy a gallery, its manifest changed; it is there from the last of the renames on."""
-    hidden = Folders(
-        into.features.with_name(f".{into.features.name}.part"),
-        into.indexes.with_name(f".{into.indexes.name}.part"),
-    )
+    """Copy a gallery, its manifest changed; it is there, and on the disk, from the last rename."""
+    hidden = _hidden(into, "part")
     with writing_to(into.indexes):
         for folder, copy in ((old.features, hidden.features), (old.indexes, hidden.indexes)):
             shutil.rmtree(copy, ignore_errors=True)
             if folder.is_dir():
                 _copy(folder, copy)
+                for path in copy.rglob("*"):
+                    sync(path)
         Commit(hidden, manifest).write(manifest)
         if hidden.features.is_dir():
             shutil.rmtree(into.features, ignore_errors=True)  # of a renaming that was stopped
             hidden.features.replace(into.features)
+            sync(into.features.parent)
         shutil.rmtree(into.indexes, ignore_errors=True)  # an empty folder, or one with a lock
         hidden.indexes.replace(into.indexes)
+        sync(into.indexes.parent)
 
 
 def _copy(folder: Path, into: Path) -> None:
@@ -299,9 +358,34 @@ def _copy(folder: Path, into: Path) -> None:
 
 def _delete(folders: Folders) -> None:
     """Delete a gallery: it is gone with the first rename."""
-    hidden = folders.indexes.with_name(f".{folders.indexes.name}.gone")
+    gone = _hidden(folders, "gone")
     with writing_to(folders.indexes):
-        shutil.rmtree(hidden, ignore_errors=True)
-        folders.indexes.replace(hidden)
-        for folder in (hidden, folders.features):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(gone.indexes, ignore_errors=True)
+        folders.indexes.replace(gone.indexes)
+        sync(gone.indexes.parent)
+    _delete_remains(folders)
+
+
+def _delete_remains(folders: Folders) -> bool:
+    """Delete what is left of a gallery that is gone; return whether anything was.
+
+    The folder that says so goes last. What cannot be deleted stays for the next call.
+    """
+    gone = _hidden(folders, "gone")
+    if not gone.indexes.is_dir() or folders.indexes.name in gallery_names(gone.indexes.parent):
+        return False
+    shutil.rmtree(gone.features, ignore_errors=True)
+    if not (folders.indexes / DRAFT).exists():  # else somebody builds another one
+        with contextlib.suppress(OSError):
+            folders.features.replace(gone.features)
+        shutil.rmtree(gone.features, ignore_errors=True)
+    if not gone.features.exists():
+        shutil.rmtree(gone.indexes, ignore_errors=True)
+    return True
+
+
+def _hidden(folders: Folders, what: str) -> Folders:
+    """Return folders beside those of a gallery that are no gallery's."""
+    return Folders(
+        *(each.with_name(f".{each.name}.{what}") for each in (folders.features, folders.indexes))
+    )

@@ -3,18 +3,19 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from app.build.build import check_readable, recipe_of_model
-from app.build.change import commit_change, current_gallery
+from app.build.change import being_updated, commit_change, current_gallery
 from app.build.commit import check_room, check_same_model
 from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, stamped
-from app.build.layouts import OpenList, layout_of
+from app.build.layouts import OpenList, followed_sources, layout_of
 from app.build.material import Material
 from app.embed import Embedder
-from app.errors import DatasetError, GalleryError
+from app.errors import GalleryError, RemovalsError
 from app.gallery import (
     NO_IMAGE,
     Draft,
@@ -23,7 +24,7 @@ from app.gallery import (
     Seen,
     Stamp,
     committing,
-    open_gallery,
+    folders_of,
 )
 from app.index import Projection
 from app.sources.picture import Layout, Picture
@@ -73,13 +74,13 @@ def update_gallery(
     nothing is embedded that the gallery has already, and a file that was moved or renamed keeps its
     image's id. Stopped at any moment, the gallery is as before and the next update goes on.
 
-    Raises DatasetError for a folder that is gone, or where more than half of the pictures are,
-    unless `accept_removals`; ModelError where the model cannot make the same vectors; BusyError
-    while a build or another update is at work on it.
+    Raises DatasetError for a folder that is gone, RemovalsError where more than half of the
+    pictures are, unless `accept_removals`; ModelError where the model cannot make the same vectors;
+    BusyError while a build or another update is at work on it.
     """
     started = time.perf_counter()
-    gallery = open_gallery(name, features_dir=features_dir, indexes_dir=indexes_dir, hashed=False)
-    try:
+    folders = folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
+    with being_updated(folders), closing(Gallery(folders, hashed=False)) as gallery:
         if gallery.approximate:
             raise GalleryError(
                 f"The vectors of {name} are not here ({gallery.folders.features}): copy them to "
@@ -93,8 +94,6 @@ def update_gallery(
         _check_gone(looked, layout, accept_removals)
         update = _Update(gallery, layout, looked, load_embedder, workers, on_progress)
         report = update.run()
-    finally:
-        gallery.close()
     return replace(
         report,
         left_out=dict(getattr(layout, "left_out", {})),
@@ -131,7 +130,8 @@ class _Look:
 
 
 def _look(gallery: Gallery, pictures: Sequence[Picture]) -> _Look:
-    known = gallery.seen() or _seen_in(gallery)
+    followed = followed_sources(gallery.manifest)
+    known = {place: seen for place, seen in gallery.seen().items() if place[0] in followed}
     there = {_place(each): each for each in pictures if not each.missing}
     alive = frozenset(gallery.ids().tolist())
     unreadable = frozenset(_place(each) for each in pictures if each.missing)
@@ -146,24 +146,15 @@ def _look(gallery: Gallery, pictures: Sequence[Picture]) -> _Look:
     return look
 
 
-def _seen_in(gallery: Gallery) -> dict[Place, Seen]:
-    """Return what a gallery of format 1 knows of its files: their sizes, and no times."""
-    records = gallery.images(gallery.ids().tolist())
-    return {
-        (each.source, each.path): Seen((each.bytes, 0), each.id)
-        for each in records
-        if each.source >= 0
-    }
-
-
 def _check_gone(looked: _Look, layout: Layout, accept_removals: bool) -> None:
     gone = looked.gone
     before = sum(seen.image in looked.alive for seen in looked.known.values())
     if accept_removals or len(gone) <= max(_FEW_GONE, before // 2):
         return
-    raise DatasetError(
+    raise RemovalsError(
         f"{len(gone)} of the {before} pictures are not in {text_of(layout.folder)} any more, so "
-        "the gallery stays as it was: bring them back, or add --accept-removals if they are to go."
+        "the gallery stays as it was",
+        gone=len(gone),
     )
 
 
@@ -231,6 +222,7 @@ class _Update:
             if skipped != self._gallery.skipped():
                 stored["skipped"] = commit.write_skipped(skipped)
             removed = set(gone.values()) - sorted_out.moved_ids
+            sorted_out.settle_keys(current, removed)
             rows = sorted_out.rows
             seen = sorted_out.seen_after(looked, current.manifest.next_id)
             if seen != self._gallery.seen():
@@ -275,6 +267,20 @@ class _SortedOut:
     added: int = 0
     changed: int = 0
     touched: int = 0
+
+    def settle_keys(self, current: Gallery, removed: set[int]) -> None:
+        """Take the keys that others have who stay, such as images that were added one by one.
+
+        A new image replaces the one of its key; where an image gets another's key, that one goes.
+        """
+        written = {each.record.id for each in self.rows}
+        for at, each in enumerate(self.rows):
+            key = each.record.key
+            held = set(current.ids_of_key(key) if key else ()) - written - removed
+            if held and each.record.id == NO_IMAGE:
+                self.rows[at] = replace(each, record=replace(each.record, id=held.pop()))
+                self.added, self.changed = self.added - 1, self.changed + 1
+            removed |= held
 
     def seen_after(self, looked: _Look, next_id: int) -> dict[Place, Seen]:
         """Return what is known of the files after the update; new images begin at `next_id`."""

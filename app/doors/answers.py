@@ -43,12 +43,7 @@ def search_answer(result: SearchResult) -> dict[str, Any]:
 
 def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
     """Return an image's facts."""
-    return {
-        "id": record.public_id,
-        "gallery": gallery,
-        "path": record.path,
-        "source": record.source,
-        "labels": list(record.labels),
+    return _place(gallery, record) | {
         "image_url": image_url(gallery, record),
         "thumbnail_url": thumbnail_url(gallery, record),
         "width": record.width,
@@ -95,12 +90,20 @@ def outcome_answer(outcome: "Outcome") -> dict[str, Any]:
 
 def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
     marks = {name: getattr(hit, name) for name in HIT_FIELDS}
-    marks |= {"places": [_place(image) for image in hit.places], "remarks": list(hit.remarks)}
+    places = [_place(image.gallery or gallery, image) for image in hit.places]
+    marks |= {"places": places, "remarks": list(hit.remarks)}
     return image_answer(gallery, hit.image) | marks
 
 
-def _place(record: ImageRecord) -> dict[str, Any]:
-    return {"id": record.public_id, "path": record.path, "labels": list(record.labels)}
+def _place(gallery: str, record: ImageRecord) -> dict[str, Any]:
+    """Return where an image is: its facts without those that all of its content share."""
+    return {
+        "id": record.public_id,
+        "gallery": gallery,
+        "path": record.path,
+        "source": record.source,
+        "labels": list(record.labels),
+    }
 
 
 def _address(gallery: str, record: ImageRecord) -> str:

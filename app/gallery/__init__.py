@@ -8,10 +8,11 @@ file, and its own. Format 1 kept it in `gallery.db`; such a gallery is opened as
 """
 
 from app.gallery.commit import Commit, SegmentWriter, committing, now
-from app.gallery.files import locked, state_of, writing_to
-from app.gallery.local import Gallery, open_gallery, read_manifest
+from app.gallery.files import locked, state_of, sync, writing_to
+from app.gallery.local import Gallery, folders_of, open_gallery, read_manifest
 from app.gallery.manifest import (
     DATABASE,
+    DRAFT,
     FORMAT,
     MANIFEST,
     Folders,
@@ -27,6 +28,7 @@ from app.gallery.writer import Draft, Drafted, discard_draft
 
 __all__ = [
     "DATABASE",
+    "DRAFT",
     "FORMAT",
     "MANIFEST",
     "NO_IMAGE",
@@ -43,6 +45,7 @@ __all__ = [
     "check_name",
     "committing",
     "discard_draft",
+    "folders_of",
     "gallery_names",
     "locked",
     "manifest_from_json",
@@ -52,5 +55,6 @@ __all__ = [
     "read_manifest",
     "recipe_of",
     "state_of",
+    "sync",
     "writing_to",
 ]

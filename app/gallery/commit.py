@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -142,26 +144,33 @@ class Commit:
         manifest = replace(manifest, generation=self._generation)
         scratch = self.folders.indexes / "new.manifest"
         with writing_to(self.folders.indexes):
-            for folder in (self.folders.features, self.folders.indexes):
+            synced = [self.folders.features, self.folders.indexes]
+            if self._generation == 1:  # their own names are new too
+                synced += [folder.parent for folder in synced]
+            for folder in synced:
                 if folder.is_dir():
                     files.sync(folder)
             scratch.write_text(manifest_to_json(manifest), encoding="utf-8")
+            # Readers know a manifest by its inode and time. An inode comes back with the change
+            # after the next, and the clock of a file system ticks a hundred times a second only.
+            os.utime(scratch, ns=(time.time_ns(), time.time_ns()))
             files.sync(scratch)
             scratch.replace(self.folders.indexes / MANIFEST)
             files.sync(self.folders.indexes)
             self.manifest = manifest
-            remove_leftovers(self.folders, manifest)
+        remove_leftovers(self.folders, manifest)
         return manifest
 
     def _free_name(self) -> str:
-        taken = {
+        # Never the name of an older segment, though that be gone: a reader may still look for it.
+        taken = {self._generation - 1} | {
             int(path.name)
             for folder in (self.folders.indexes, self.folders.features)
             if folder.is_dir()
             for path in folder.iterdir()
             if path.name.isdigit()
         }
-        return str(max(taken, default=0) + 1)
+        return str(max(taken) + 1)
 
 
 @contextlib.contextmanager
@@ -176,6 +185,9 @@ def committing(folders: Folders, *, wait_seconds: float = _WAIT_SECONDS) -> Iter
             manifest = read_manifest(folders) if manifest_path(folders).is_file() else None
         except GalleryError:
             manifest = None
+        except OSError as exc:
+            path = manifest_path(folders)
+            raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
         yield Commit(folders, manifest)
 
 
@@ -185,7 +197,10 @@ def now() -> str:
 
 
 def remove_leftovers(folders: Folders, manifest: Manifest) -> None:
-    """Delete what belongs to no segment or file of a manifest; nothing of other programs."""
+    """Delete what belongs to no segment or file of a manifest; nothing of other programs.
+
+    What cannot be deleted stays until the next change: this one has happened.
+    """
     segments = {segment.name for segment in manifest.segments}
     kept = {file.name for file in manifest.files.values()}
     for segment in manifest.segments:
@@ -197,7 +212,8 @@ def remove_leftovers(folders: Folders, manifest: Manifest) -> None:
                 if path.name == _SCRATCH or (path.name.isdigit() and path.name not in segments):
                     shutil.rmtree(path, ignore_errors=True)
             elif path.name not in kept and _is_ours(path.name):
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def _is_ours(name: str) -> bool:

@@ -166,6 +166,18 @@ class Items:
         """Return the SHA-256 of every image's file by id, b"" where it is not known."""
         return dict(self._all("SELECT id, sha256 FROM image ORDER BY id"))
 
+    def ids_with_keys(self) -> Iterator[list[int]]:
+        """Yield the ids of the images that have a key, in parts; the first is a small one."""
+        size, last = 1, -1
+        while self.has_keys:
+            part = self._first(
+                "SELECT image FROM image_key WHERE image > ? ORDER BY image LIMIT ?", last, size
+            )
+            if not part:
+                return
+            yield part
+            size, last = _AT_ONCE, part[-1]
+
     def ids_of_key(self, key: str) -> list[int]:
         """Return the id of the image with this key, if there is one."""
         if not self.has_keys:

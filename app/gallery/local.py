@@ -50,6 +50,12 @@ def open_gallery(
 
     `before` is the same gallery as it was opened before: what has not changed is not read again.
     """
+    folders = folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
+    return Gallery(folders, before=before, hashed=hashed)
+
+
+def folders_of(name: str, *, features_dir: Path, indexes_dir: Path) -> Folders:
+    """Return the folders of a gallery that exists, damaged or not; else NotFoundError names all."""
     names = gallery_names(indexes_dir)
     if name not in names:
         mend = (
@@ -58,8 +64,7 @@ def open_gallery(
             else "make one with python3 create_index.py --images DIR --name NAME."
         )
         raise NotFoundError(f"There is no gallery {name!r}: {mend}")
-    folders = Folders.of(name, features_dir, indexes_dir)
-    return Gallery(folders, before=before, hashed=hashed)
+    return Folders.of(name, features_dir, indexes_dir)
 
 
 class _View:
@@ -250,6 +255,14 @@ class Gallery:
         """
         return self.rows > 0 and bool(self.images(self._ids[:1].tolist())[0].key)
 
+    @cached_property
+    def _has_keys(self) -> bool:
+        return any(
+            (view.rows_of(np.array(ids)) >= 0).any()  # not those that were removed
+            for view in self._views
+            for ids in view.segment.items.ids_with_keys()
+        )
+
     def ids_of_key(self, key: str) -> list[int]:
         """Return the id of the image with this key, if there is one."""
         return self._found(lambda segment: segment.items.ids_of_key(key))
@@ -319,16 +332,23 @@ class Gallery:
 
     def skipped(self) -> list[Skipped]:
         """Return the files that could not be read, by path."""
-        file = self.manifest.files.get("skipped")
-        if file is None:
+        if self._skipped is None:
             return [skip for each in self._segments for skip in each.items.skipped()]
-        text = self.folders.path_of("skipped", file).read_text(encoding="utf-8")
-        return [Skipped(*entry) for entry in json.loads(text)]
+        return [Skipped(*entry) for entry in json.loads(self._skipped)]
 
     def seen(self) -> dict[Place, Seen]:
-        """Return the files of its folders as they were when the gallery was last updated."""
+        """Return the files of its folders as they were when the gallery was last updated.
+
+        One that keeps none, as format 1, knows their sizes, and no times.
+        """
         file = self.manifest.files.get("seen")
-        return read_seen(self.folders.path_of("seen", file)) if file else {}
+        if file:
+            return read_seen(self.folders.path_of("seen", file))
+        return {
+            (each.source, each.path): Seen((each.bytes, 0), each.id)
+            for each in self.images(self._ids.tolist())
+            if each.source >= 0
+        }
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -341,11 +361,13 @@ class Gallery:
                 shared = {each.facts.name: each for each in before.segments}
             self._verify(shared)
             self._segments = tuple(self._opened(shared))
+            # All that may be asked later is read or open now: a change takes old files away.
+            self._removed = self._read_removed()
+            self._skipped = self._read_skipped()
         except OSError as exc:
             path = exc.filename or self.folders.indexes
             raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
-        self._views = list(_views_of(self._segments, self.removed_ids()))
-        self._has_keys = any(segment.items.has_keys for segment in self._segments)
+        self._views = list(_views_of(self._segments, self._removed))
         found = sum(view.index.found_rows for view in self._views)
         dims = {segment.index.dim for segment in self._segments}
         if found != self.manifest.images or dims - {self.manifest.dim}:
@@ -364,11 +386,18 @@ class Gallery:
 
     def removed_ids(self) -> Ids:
         """Return the ids that are gone and that some segment holds still."""
+        return self._removed
+
+    def _read_removed(self) -> Ids:
         file = self.manifest.files.get("removed")
         if file is None:
             return np.zeros(0, np.int64)
         removed: Ids = np.load(self.folders.path_of("removed", file))
         return removed
+
+    def _read_skipped(self) -> str | None:
+        file = self.manifest.files.get("skipped")
+        return self.folders.path_of("skipped", file).read_text(encoding="utf-8") if file else None
 
     def _verify(self, shared: dict[str, OpenSegment]) -> None:
         try:

@@ -22,6 +22,7 @@ from app.index.shortlist import read_index
 
 _MAX_TRAINING_ROWS = 65_536
 _CHUNK_ROWS = 4_096
+_BUFFER_BYTES = 1 << 20
 
 
 def write_vectors(
@@ -121,10 +122,11 @@ def _chunks(flat: Any) -> Iterator[NDArray[np.float32]]:
 
 def _write(index: Any, path: Path) -> None:
     try:
-        faiss.write_index(index, str(path))
-        # A full disk may show only when the file is closed, and FAISS says nothing of it then.
-        faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as exc:
+        # By Python's file: FAISS's own says nothing of an error when it is closed, which is when
+        # its last bytes are written.
+        with path.open("wb", buffering=_BUFFER_BYTES) as file:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(file.write, _BUFFER_BYTES))
+    except (RuntimeError, OSError) as exc:
         raise StorageError(
             f"{path} cannot be written: make room, then run the same command again; what is done "
             "is kept."

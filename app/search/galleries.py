@@ -226,17 +226,19 @@ class Galleries:
             return gallery
 
     def _open(self, name: str, before: SearchableGallery | None) -> SearchableGallery:
-        stored = open_gallery(
-            name,
-            features_dir=self._features_dir,
-            indexes_dir=self._indexes_dir,
-            before=before.stored if before else None,
-        )
-        try:
-            return searchable(stored)
-        except GalleryError:
-            stored.close()
-            raise
+        while True:
+            stored = open_gallery(
+                name,
+                features_dir=self._features_dir,
+                indexes_dir=self._indexes_dir,
+                before=before.stored if before else None,
+            )
+            try:
+                return searchable(stored)
+            except GalleryError:
+                if not stored.replaced():  # a gallery built anew takes the old projection away
+                    stored.close()
+                    raise
 
     def _raise_if_still_refused(self, name: str) -> None:
         """Raise the error of a damaged gallery again: finding it took a hash of every file."""

@@ -9,7 +9,7 @@ import pytest
 
 from app.build import events, watch
 from app.build.update import UpdateReport
-from app.build.watch import folders_of, following
+from app.build.watch import Watch, folders_of, following
 from app.errors import BusyError, NotFoundError, StorageError, UsageError
 from app.gallery import open_gallery
 from app.values.names import text_of
@@ -251,6 +251,33 @@ def test_an_error_is_said_once_and_tried_again_until_it_is_over(home, images):
         "mine: not updated because of a mistake in this program (ZeroDivisionError('a mistake')).",
         "mine: up to date again",
     ]
+
+
+def test_nothing_unforeseen_ends_it_but_that_nobody_reads(home, images):
+    lists = [{"mine": (images,)}, OSError("the disk"), ValueError("a mistake"), {"mine": (images,)}]
+    said = []
+
+    def galleries():
+        found = lists.pop(0) if len(lists) > 1 else lists[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def say(line):
+        said.append(line[6:])
+        if "added" in line:
+            raise BrokenPipeError
+
+    follower = Watch(
+        galleries,
+        update=lambda name, on_progress: UpdateReport(None, added=int(len(lists) == 1)),  # type: ignore[arg-type]
+        say=say,
+        rescan_seconds=0.1,
+        retry_seconds=0.1,
+    )
+    with pytest.raises(BrokenPipeError):
+        follower.run(threading.Event())
+    assert said == [f"mine: following {images}.", "the disk", "mine: added 1"]
 
 
 def test_where_more_than_half_is_gone_it_says_so_once_and_waits(home, images):

@@ -35,7 +35,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     images = fill(home.path / "pictures", 20)
     for name in ("mine", "broken"):
         home.build(images, name)
-    (home.path / "indexes" / "broken" / "thumbnails.db").write_bytes(b"")
+    (home.path / "indexes" / "broken" / "1" / "thumbnails.db").write_bytes(b"")
     return read_settings(
         {
             "PORT": str(free_port()),

@@ -197,7 +197,7 @@ def test_a_gallery_that_cannot_be_opened_says_why(home, tmp_path):
         open_gallery("nix", home=home.path)
     broken = Home(tmp_path)
     broken.build(fill(tmp_path / "pictures", 3), "broken")
-    (broken.folders("broken").indexes / "thumbnails.db").unlink()
+    (broken.folders("broken").indexes / "1" / "thumbnails.db").unlink()
     with pytest.raises(GalleryError, match=r"thumbnails\.db"):
         open_gallery("broken", home=tmp_path)
     with pytest.raises(GalleryError, match=r"ris verify.*\bbroken\b"):

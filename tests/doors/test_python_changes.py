@@ -1,5 +1,6 @@
 """The Python door's changes: the gallery that was opened answers with the new state."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from app.doors.python import OpenGallery
 from app.errors import AppError, DatasetError, NotFoundError, UsageError
 from tests.commands import Site
 from tests.commands import site as site  # a fixture
-from tests.conftest import Home, encoded, fill, picture
+from tests.conftest import ROOT, Home, encoded, fill, picture
 
 IMAGES = 12
 DIM = 48
@@ -185,3 +186,17 @@ def test_a_gallery_is_renamed_titled_moved_and_deleted(gallery, home, tmp_path):
     with pytest.raises(NotFoundError):
         gallery.search(1)
     assert (tmp_path / "moved" / "kind_0" / "00000.jpg").is_file()
+
+
+def test_the_code_of_the_document_runs_from_top_to_bottom(home, tmp_path, monkeypatch, capsys):
+    (home.path / "indexes" / "mine").rename(tmp_path / "away")
+    home.build(fill(home.path / "more", 20), "mine")
+    home.build(fill(home.path / "others", 3, first=100), "holidays")
+    (tmp_path / "photo.jpg").write_bytes(encoded(picture(200)))
+    shutil.copytree(home.path / "more", tmp_path / "moved" / "pictures")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIS_HOME", str(home.path))
+    (code,) = re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out == "['a', 'b'] 2 0 0 ()\n0\n(3, 0)\n"
+    assert home.service().names() == ["holidays"]

@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     images = fill(home.path / "pictures", 12)
     for name in ("broken", "mine"):
         home.build(images, name)
-    (home.path / "indexes" / "broken" / "thumbnails.db").write_bytes(b"")
+    (home.path / "indexes" / "broken" / "1" / "thumbnails.db").write_bytes(b"")
     return home
 
 

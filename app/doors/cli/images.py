@@ -262,7 +262,7 @@ def _remove(options: argparse.Namespace) -> int:
 ADD = Command(
     NAME="add",
     HELP="add pictures or vectors to a gallery",
-    EXAMPLE="ris add mine photo.jpg https://example.org/cat.jpg --label cat",
+    EXAMPLE="ris add mine photo.jpg --key chelsea --label cat",
     add_arguments=_add_arguments_of_add,
     run=_add,
     stopped=lambda options: "What was added before is kept.",
@@ -270,7 +270,7 @@ ADD = Command(
 REMOVE = Command(
     NAME="remove",
     HELP="take images out of a gallery; their files stay",
-    EXAMPLE="ris remove mine 17 905",
+    EXAMPLE="ris remove mine 17",
     add_arguments=_add_arguments_of_remove,
     run=_remove,
 )

@@ -112,7 +112,7 @@ COMMANDS = (
     Command(
         NAME="merge",
         HELP="add the images of another gallery of the same model",
-        EXAMPLE="ris merge all holidays",
+        EXAMPLE="ris merge mine holidays",
         add_arguments=_merge_arguments,
         run=_merge,
     ),
@@ -133,14 +133,14 @@ COMMANDS = (
     Command(
         NAME="delete",
         HELP="delete a gallery; its pictures stay",
-        EXAMPLE="ris delete mine --yes",
+        EXAMPLE="ris delete holidays --yes",
         add_arguments=_delete_arguments,
         run=_delete,
     ),
     Command(
         NAME="move",
         HELP="say where the pictures of a gallery are now",
-        EXAMPLE="ris move mine /mnt/photographs",
+        EXAMPLE="ris move mine ~/Photographs",
         add_arguments=_move_arguments,
         run=_move,
     ),

@@ -1,17 +1,21 @@
 """The page's requests to make a gallery → the gallery maker, and its progress as JSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.build.additions import AddReport
+from app.build.build import BuildReport
 from app.build.jobs import Archive, GalleryMaker, MakeRequest, Progress, Uploaded
+from app.build.update import UpdateReport
 from app.doors.page.functions import Answer, answering
 from app.doors.page.references import Uploads, entry, whole_number
 from app.errors import UsageError
 from app.images.formats import SUFFIXES
+from app.values import Skipped
 
 _MOST_SKIPPED_SHOWN = 1_000
-_GONE = "The uploaded files are not here any more: choose them again."
+UPLOADS_GONE = "The uploaded files are not here any more: choose them again."
 
 
 class MakingFunctions:
@@ -44,7 +48,7 @@ class MakingFunctions:
                 {"name": name, "downloads": downloads} for name, downloads in self._maker.models()
             ],
             "suffixes": sorted(SUFFIXES),
-            "progress": _shown(self._maker.progress()),
+            "progress": shown(self._maker.progress()),
         }
 
     def may_make(self, request: Mapping[str, Any]) -> Answer:
@@ -61,34 +65,34 @@ class MakingFunctions:
         name, model = _named(request)
         pictures = self._pictures(entry(request, "pictures") or {})
         self._maker.start(MakeRequest(name, model, pictures))
-        return {"progress": _shown(self._maker.progress())}
+        return {"progress": shown(self._maker.progress())}
 
     def go_on(self, request: Mapping[str, Any]) -> Answer:
         """Resume the stopped build."""
         self._maker.go_on()
-        return {"progress": _shown(self._maker.progress())}
+        return {"progress": shown(self._maker.progress())}
 
     def cancel_making(self, request: Mapping[str, Any]) -> Answer:
         """Stop the running build."""
         self._maker.cancel()
-        return {"progress": _shown(self._maker.progress())}
+        return {"progress": shown(self._maker.progress())}
 
     def discard_making(self, request: Mapping[str, Any]) -> Answer:
         """Delete what the stopped build has made."""
         self._maker.discard()
-        return {"progress": _shown(self._maker.progress())}
+        return {"progress": shown(self._maker.progress())}
 
     def forget_uploads(self, request: Mapping[str, Any]) -> Answer:
         """Delete files that were uploaded for a gallery that is not made after all."""
         paths = entry(request, "paths")
         for path in paths if isinstance(paths, list) else ():
-            self._uploads.inside(str(path), _GONE).unlink(missing_ok=True)
+            self._uploads.inside(str(path), UPLOADS_GONE).unlink(missing_ok=True)
         return {}
 
     def _pictures(self, pictures: Any) -> Path | Uploaded | Archive:
         kind = entry(pictures, "kind")
         if kind == "folder":
-            return _folder(str(entry(pictures, "folder") or "").strip())
+            return folder_at(entry(pictures, "folder"))
         if kind == "zip":
             file = self._uploaded(pictures)
             return Archive(file, str(entry(pictures, "name") or "The ZIP"))
@@ -100,14 +104,16 @@ class MakingFunctions:
         raise UsageError("Choose the pictures first.")
 
     def _uploaded(self, file: Any) -> Path:
-        return self._uploads.inside(str(entry(file, "path")), _GONE)
+        return self._uploads.inside(str(entry(file, "path")), UPLOADS_GONE)
 
 
 def _named(request: Mapping[str, Any]) -> tuple[str, str]:
     return str(entry(request, "name") or "").strip(), str(entry(request, "model") or "")
 
 
-def _folder(path: str) -> Path:
+def folder_at(typed: object) -> Path:
+    """Return the folder whose path was typed; UsageError for what is no path."""
+    path = str(typed or "").strip()
     if not path:
         raise UsageError("Give the path of the folder that holds the pictures.")
     if "\0" in path:
@@ -118,9 +124,11 @@ def _folder(path: str) -> Path:
         raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
 
 
-def _shown(progress: Progress) -> dict[str, Any]:
-    shown = {
+def shown(progress: Progress) -> dict[str, Any]:
+    """Return the progress of the maker's work as the scripts get it."""
+    answer = {
         "state": progress.state,
+        "kind": progress.kind,
         "name": progress.name,
         "stage": progress.stage,
         "done": progress.done,
@@ -129,19 +137,29 @@ def _shown(progress: Progress) -> dict[str, Any]:
         "seconds_left": progress.seconds_left,
         "stopping": progress.stopping,
         "can_go_on": progress.can_go_on,
+        "gone": progress.gone,
         "message": progress.message,
     }
     if progress.report is not None:
-        report = progress.report
-        shown["report"] = {
+        answer["report"] = _facts_of(progress.report) | _skipped(progress.report.skipped)
+    return answer
+
+
+def _facts_of(report: BuildReport | UpdateReport | AddReport) -> dict[str, Any]:
+    if isinstance(report, BuildReport):
+        return {
             "images": report.manifest.images,
             "seconds": round(report.seconds, 1),
             "recall": report.manifest.recall_reranked,
             "notes": list(report.manifest.notes),
-            "skipped": len(report.skipped),
-            "skipped_files": [
-                {"path": skip.path, "reason": skip.reason}
-                for skip in report.skipped[:_MOST_SKIPPED_SHOWN]
-            ],
         }
-    return shown
+    if isinstance(report, AddReport):
+        counted = ["added", "replaced", "known"]
+    else:
+        counted = ["added", "changed", "moved", "removed", "unchanged"]
+    return {name: getattr(report, name) for name in counted}
+
+
+def _skipped(skipped: Sequence[Skipped]) -> dict[str, Any]:
+    files = [{"path": each.path, "reason": each.reason} for each in skipped[:_MOST_SKIPPED_SHOWN]]
+    return {"skipped": len(skipped), "skipped_files": files}

@@ -14,6 +14,7 @@ from app.doors.access import EVERYBODY, Access
 from app.doors.page.create import MakingFunctions
 from app.doors.page.endpoints import name_endpoints
 from app.doors.page.functions import EXAMPLES, Functions
+from app.doors.page.manage import ManagingFunctions
 from app.doors.page.references import Uploads
 from app.doors.page.theme import make_theme
 from app.doors.page.web_manifest import make_relative
@@ -35,7 +36,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "detail", "create")
+    for name in ("page", "query", "results", "detail", "create", "manage")
 )
 _ORIGINAL = f"""<section class="pane" aria-label="Original"><h2>Original</h2>
 <div class="stage"></div><div class="ways">
@@ -67,7 +68,12 @@ def mount_page(
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     pictures = Uploads(uploads, service)
-    page = make_page(service, Functions(service, pictures), MakingFunctions(maker, pictures))
+    page = make_page(
+        service,
+        Functions(service, pictures),
+        MakingFunctions(maker, pictures),
+        ManagingFunctions(maker, pictures),
+    )
     with page:
         name_endpoints(service, pictures, access)
     mounted: FastAPI = gr.mount_gradio_app(
@@ -90,7 +96,12 @@ def mount_page(
     return mounted
 
 
-def make_page(service: SearchService, functions: Functions, making: MakingFunctions) -> gr.Blocks:
+def make_page(
+    service: SearchService,
+    functions: Functions,
+    making: MakingFunctions,
+    managing: ManagingFunctions,
+) -> gr.Blocks:
     """Return the page; the server keeps no state of its visitors."""
     page: gr.Blocks
     with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
@@ -107,7 +118,7 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
                 'noAddress: () => trigger("clear_address", {})',
             ),
         )
-        gallery = _top_row(making)
+        gallery = _top_row(making, managing)
         with gr.Row(elem_id="columns"):
             url, search = _query_column()
             k, exact, leave_out_same_file, others = _results_column()
@@ -119,7 +130,7 @@ def make_page(service: SearchService, functions: Functions, making: MakingFuncti
     return page
 
 
-def _top_row(making: MakingFunctions) -> gr.Dropdown:
+def _top_row(making: MakingFunctions, managing: ManagingFunctions) -> gr.Dropdown:
     """Lay out the title and the gallery's column; return the choice of a gallery."""
     with gr.Row(elem_id="top"):
         gr.HTML(
@@ -132,8 +143,15 @@ def _top_row(making: MakingFunctions) -> gr.Dropdown:
             gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
             _part("facts", '<div class="gallery-facts"></div>')
             off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
-            arguments = f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}"
-            _part("create", f'<div class="create">{off}</div>', "", arguments, making.all)
+            arguments = (
+                f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}, "
+                f"mostPictureBytes: {MAX_PICTURE_BYTES}"
+            )
+            if managing.all:
+                _part("manage", '<div class="manage" hidden></div>')
+            # It sends the requests of both, as one job runs at a time.
+            functions = [*making.all, *managing.all]
+            _part("create", f'<div class="create">{off}</div>', "", arguments, functions)
     return gallery
 
 

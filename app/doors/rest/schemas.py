@@ -22,9 +22,14 @@ class Place(BaseModel):
     """An image of a gallery, by its place."""
 
     id: Annotated[
-        int | str, Field(description="Its key in the list the gallery was made of, or its row.")
+        int | str, Field(description="Its key in the list the gallery was made of, or its number.")
     ]
-    path: Annotated[str, Field(description="Its file, relative to its data set's folder.")]
+    gallery: Annotated[str, Field(description="The gallery that it is in.")]
+    path: Annotated[str, Field(description="Its file, relative to its folder.")]
+    source: Annotated[
+        int,
+        Field(description="Which of the gallery's folders it lies in; -1: it was added by itself."),
+    ]
     labels: list[str]
 
 

@@ -422,13 +422,13 @@ def test_galleries_are_listed_and_the_damaged_one_says_why(home, run, tmp_path):
     assert (code, err) == (0, "")
     assert out == "cats: 3 images, mean_colour, Flat\ndogs: 4 images, mean_colour, Flat\n"
 
-    (home.folders("cats").indexes / "thumbnails.db").unlink()
+    (home.folders("cats").indexes / "1" / "thumbnails.db").unlink()
     code, out, err = run("galleries", command=main)
 
     assert (code, err) == (0, "")
     refused, whole = out.splitlines()
     assert refused.startswith("cats: ")
-    assert str(home.folders("cats").indexes / "thumbnails.db") in refused
+    assert str(home.folders("cats").indexes / "1" / "thumbnails.db") in refused
     assert whole == "dogs: 4 images, mean_colour, Flat"
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from app import errors
+from app.doors.cli import images, manage, update
 from app.doors.cli.main import COMMANDS, make_parser
-from tests.conftest import PHOTOGRAPHS, ROOT
+from tests.conftest import PHOTOGRAPHS, ROOT, Home, fill
 from tests.doors.test_problems import error_classes
 
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
@@ -76,11 +77,19 @@ def test_the_exit_codes_are_those_of_the_errors():
 def commands_to_run() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
-    left_out = ("ris serve", "ris mcp", "create-index", "ris update")  # these wait, or take long
+    left_out = ("ris serve", "ris mcp", "create-index")  # these wait, or take long
     return [line for line in lines if not any(command in line for command in left_out)]
 
 
-def test_the_commands_of_the_document_run_as_they_stand_there(networks, tmp_path):
+def changes_a_gallery(line: str) -> bool:
+    changes = {update.NAME, images.ADD.NAME, images.REMOVE.NAME}
+    changes |= {command.NAME for command in manage.COMMANDS}
+    return any(f"ris {name} " in line for name in changes)
+
+
+@pytest.fixture
+def shell(networks: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a line in a home with a photograph, `ris` on the path."""
     home = tmp_path / "home"
     (tmp_path / "bin").mkdir()
     home.mkdir()
@@ -90,20 +99,32 @@ def test_the_commands_of_the_document_run_as_they_stand_there(networks, tmp_path
     shutil.copy(next(p for p in PHOTOGRAPHS if p.stem == "chelsea"), home / "photo.jpg")
     (home / "Pictures").mkdir()
     shutil.copy(home / "photo.jpg", home / "Pictures")
-    printed = {}
-    for line in commands_to_run():
-        ended = subprocess.run(
+
+    def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["bash", "-o", "pipefail", "-c", line],
             cwd=home,
             env={
                 "PATH": f"{ris.parent}:/usr/bin:/bin",
                 "HOME": str(home),
                 "RIS_CACHE_DIR": str(networks),
+                **environment,
             },
             capture_output=True,
             text=True,
             check=False,
         )
+
+    return run
+
+
+def test_the_commands_of_the_document_run_as_they_stand_there(shell, tmp_path):
+    home = tmp_path / "home"
+    printed = {}
+    for line in commands_to_run():
+        if changes_a_gallery(line):
+            continue
+        ended = shell(line)
         assert ended.returncode in (0, 141), (line, ended.stderr)
         printed[line] = ended.stdout
     assert len(printed) > 8
@@ -115,11 +136,30 @@ def test_the_commands_of_the_document_run_as_they_stand_there(networks, tmp_path
     assert "ris" in completions.read_text()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh", "powershell"])
-def test_a_completion_script_names_every_command(shell, capsys):
+def test_the_commands_that_change_a_gallery_run_as_they_stand_there(shell, tmp_path):
+    own = Home(tmp_path / "own")
+    pictures = fill(tmp_path / "home" / "Pictures", 20)
+    own.build(pictures, "mine")
+    own.build(fill(tmp_path / "holidays", 3, first=100), "holidays")
+    shutil.copytree(pictures, tmp_path / "home" / "Photographs")
+    lines = [line for line in commands_to_run() if changes_a_gallery(line)]
+    assert len(lines) > 8
+    for line in lines:
+        ended = shell(line, RIS_HOME=str(own.path))
+        assert ended.returncode == 0, (line, ended.stderr)
+    assert own.service().names() == ["photographs"]
+    info = own.service().gallery("photographs")
+    assert (info.title, info.sources[0]) == (
+        "Photographs since 1998",
+        str(tmp_path / "home" / "Photographs"),
+    )
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish", "tcsh", "powershell"])
+def test_a_completion_script_names_every_command(shell_name, capsys):
     from app.doors.cli import main
 
-    assert main(["completion", shell], program="ris") == 0
+    assert main(["completion", shell_name], program="ris") == 0
     script = capsys.readouterr().out
     for command in COMMANDS:
         assert command.NAME in script

@@ -22,8 +22,8 @@ def damaged(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Home:
     for name in ("broken", "worse"):
         own.build(fill(tmp_path / name, 3), name)
     for file in (
-        own.folders("broken").features / "vectors.faiss",
-        own.folders("worse").indexes / "thumbnails.db",
+        own.folders("broken").features / "1" / "vectors.faiss",
+        own.folders("worse").indexes / "1" / "thumbnails.db",
     ):
         data = bytearray(file.read_bytes())
         data[-1] ^= 1
@@ -46,7 +46,7 @@ def test_verify_names_each_damaged_file_and_what_mends_it_and_ends_with_code_5(r
     found = dict(line.split(": ", 1) for line in out.splitlines())
     assert set(found) == {"broken", "mine", "other", "worse"}
     assert found["mine"].startswith("whole")
-    assert str(damaged.folders("broken").features / "vectors.faiss") in found["broken"]
+    assert str(damaged.folders("broken").features / "1" / "vectors.faiss") in found["broken"]
     assert "--name broken --force" in found["broken"]
     assert "thumbnails.db" in found["worse"]
 

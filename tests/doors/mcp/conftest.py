@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     pictures = fill(home.path / "pictures", 40)
     for name in ("broken", "mine"):
         home.build(pictures, name)
-    (home.path / "indexes" / "broken" / "thumbnails.db").write_bytes(b"")
+    (home.path / "indexes" / "broken" / "1" / "thumbnails.db").write_bytes(b"")
     return Place(home, pictures)
 
 

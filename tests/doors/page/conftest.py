@@ -34,7 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Home:
     (others / HEIC).write_bytes(heic(picture(600)))
     home.build(others, "other")
     home.build(others, "broken")
-    (home.path / "indexes" / "broken" / "thumbnails.db").write_bytes(b"")
+    (home.path / "indexes" / "broken" / "1" / "thumbnails.db").write_bytes(b"")
     return home
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.doors.access import Access
-from tests.conftest import ROOT, Home
+from tests.conftest import ROOT, Home, fill
 from tests.doors.rest.conftest import TOKEN, Served, service_of, serving
 
 PREBUILT = "caltech101-efficientnet_lite0"
@@ -46,7 +46,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def prebuilt(uploads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server over a small gallery under the name of the prebuilt one, with its label."""
+    """A server over a small gallery under the name of the prebuilt one, and two to be changed."""
     home = Home(tmp_path_factory.mktemp("documented"))
     images = home.path / "pictures" / "butterfly"
     images.mkdir(parents=True)
@@ -54,7 +54,10 @@ def prebuilt(uploads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for number in range(20):
         shutil.copy(examples[number % len(examples)], images / f"{number:02}.jpg")
     home.build(home.path / "pictures", PREBUILT)
-    with serving(home, uploads, service=service_of(home), access=Access(TOKEN)) as running:
+    for number, name in enumerate(("mine", "holidays")):  # those that the lines change
+        home.build(fill(home.path / name, 6, first=100 * number), name)
+    service = service_of(home)
+    with serving(home, uploads, service=service, access=Access(TOKEN), off="") as running:
         running.wait_until_ready()
         yield running
 
@@ -83,6 +86,8 @@ def test_every_curl_line_runs_as_it_is_written(prebuilt: Served, line: str, tmp_
     if "--output" in line:
         (written,) = tmp_path.glob("*.webp")
         assert written.read_bytes()[8:12] == b"WEBP"
+    elif "-X DELETE" in line:
+        assert done.stdout == b""
     elif route_of(line) == "/metrics":
         assert b"ris_requests_total{" in done.stdout
     else:

@@ -31,7 +31,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory, uploads: Path) -> Iterator[S
         home.build(images, name)
     (images / GONE).unlink()
     (images / CHANGED).write_bytes(encoded(picture(104)))
-    (home.path / "indexes" / "broken" / "thumbnails.db").write_bytes(b"")
+    (home.path / "indexes" / "broken" / "1" / "thumbnails.db").write_bytes(b"")
     with serving(home, uploads) as running:
         yield running
 

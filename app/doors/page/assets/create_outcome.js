@@ -32,7 +32,7 @@ export function skippedLines({ skipped, skipped_files: files }) {
   ];
 }
 
-function skippedFiles(report) {
+export function skippedFiles(report) {
   const [title, ...lines] = skippedLines(report);
   return make(
     "details", { class: "skipped" },

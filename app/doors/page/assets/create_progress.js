@@ -7,7 +7,7 @@ const POLL_MILLISECONDS = 500;
 
 // Return the build's watch. `take` gets a progress from the server, `current` returns the last one.
 // `show` is called after each change that the watch finds, `say` with a message or "", `done` when
-// a gallery was made.
+// a gallery was made or changed.
 export function watchBuild(ask, { show, say, done }) {
   let progress = { state: "idle" };
   let timer = null;
@@ -21,6 +21,12 @@ export function watchBuild(ask, { show, say, done }) {
     if (now.state === "running" && timer === null) timer = setTimeout(poll, POLL_MILLISECONDS);
   }
 
+  // Take the first progress of what was just begun: it may have ended already.
+  function began(now) {
+    progress = { ...now, state: "running" };
+    take(now);
+  }
+
   async function poll() {
     timer = null;
     const answer = await ask("making");
@@ -31,7 +37,7 @@ export function watchBuild(ask, { show, say, done }) {
     show();
   }
 
-  return { take, current: () => progress };
+  return { take, began, current: () => progress };
 }
 
 // Return a build's progress in words, as in "Embedding 3 of 9, 12 images/s, 1 s left".
@@ -47,6 +53,7 @@ export function wordsOf({ stage, done, total, rate, seconds_left, stopping }) {
     embed: `Embedding ${done} of ${total}, ${Math.round(rate)} images/s${left}`,
     train: "Training the index …",
     measure: "Measuring its recall …",
+    add: total ? `Adding ${done} of ${total}` : "Adding the pictures …",
   };
   return words[stage] || "";
 }

@@ -1,4 +1,5 @@
-// A filled-in form → uploads, a few at once, and the request to build a gallery of them.
+// A filled-in form → uploads, a few at once, and the request to build a gallery of them, or to add
+// them to one.
 
 const AT_ONCE = 3;
 
@@ -19,9 +20,31 @@ export async function requestBuild(form, { ask, upload, suffixes, mostBytes, sta
   };
   if (kind === "folder") return build({ kind, folder });
   if (!files.length) return kind === "zip" ? "Choose a ZIP archive first." : "Choose the pictures first.";
-  const { sent, problem: failed } = await uploadAll(files, upload, startUpload(files.length), show);
-  const pictures = kind === "zip" ? { kind, ...sent[0] } : { kind: "files", files: sent };
-  const reason = failed || await build(pictures);
+  return sendAll(files, (sent) => build(kind === "zip" ? { kind, ...sent[0] } : { kind: "files", files: sent }), {
+    ask, upload, startUpload, show,
+  });
+}
+
+// Ask for files to be added to a gallery; see `requestBuild`.
+export async function requestAddition({ gallery, files }, { mostBytes, began, ...tools }) {
+  const { ask } = tools;
+  if (!files.length) return "Choose the pictures first.";
+  const { problem } = filesToUpload({ kind: "files", files }, [], mostBytes);
+  if (problem) return problem;
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const refused = (await ask("may_add", { gallery, bytes })).message;
+  if (refused) return refused;
+  return sendAll(files, async (sent) => {
+    const { progress, message } = await ask("add_pictures", { gallery, files: sent });
+    if (progress) began(progress);
+    return message;
+  }, tools);
+}
+
+// Upload files and hand them to `use`; return why they were not used, in which case they are deleted.
+async function sendAll(files, use, { ask, upload, startUpload, show }) {
+  const { sent, problem } = await uploadAll(files, upload, startUpload(files.length), show);
+  const reason = problem || await use(sent);
   if (reason) await ask("forget_uploads", { paths: sent.filter(Boolean).map(({ path }) => path) });
   return reason;
 }
@@ -32,9 +55,11 @@ export function filesToUpload({ kind, files }, suffixes = [], mostBytes = Infini
   const chosen = kind === "directory" ? files.filter(isPicture) : files;
   if (files.length && !chosen.length) return { problem: "That folder holds no picture: choose another one." };
   const large = chosen.find((file) => file.size > mostBytes);
-  if (large) return { problem: `${large.name} is larger than ${mostBytes / 1e9} GB: choose fewer or smaller files.` };
+  if (large) return { problem: `${large.name} is larger than ${sizeOf(mostBytes)}: choose fewer or smaller files.` };
   return { files: chosen };
 }
+
+const sizeOf = (bytes) => (bytes < 1e9 ? `${bytes / 1e6} MB` : `${bytes / 1e9} GB`);
 
 // Return {sent, problem}: the path and name of each file that was uploaded, and why not all were.
 // `uploading` is {done, total, cancelled}: it is kept up to date, and cancels when `cancelled` is set.
@@ -57,7 +82,7 @@ export async function uploadAll(files, upload, uploading, show) {
       } catch {
         problem = `${file.name} could not be uploaded: choose it again, or check whether the server's disk is full.`;
       }
-      if (uploading.cancelled) problem = "The upload was cancelled, and no gallery was made: start again.";
+      if (uploading.cancelled) problem = "The upload was cancelled, and nothing was made of it: start again.";
       show();
     }
   }

@@ -5,6 +5,7 @@ import { addressOf } from "./address.js";
 import { makeComparison } from "./compare.js";
 import { chosenHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
+import { removalOf } from "./removal.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
 
@@ -30,7 +31,9 @@ export function openDetail(hit) {
     });
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener("close", () => {
-      document.querySelector(`.hit[data-id="${current.id}"] .open`)?.focus();
+      const cards = [...document.querySelectorAll(".hit .open")];
+      const own = document.querySelector(`.hit[data-id="${current.id}"] .open`);
+      (own || cards[Math.min(current.rank, cards.length) - 1])?.focus(); // the next one, if it was removed
     });
     document.body.append(dialog);
   }
@@ -89,6 +92,7 @@ function show(hit) {
           copyButton(link),
           button("More like this", () => more(session.MORE)),
           button("Less like this", () => more(session.LESS))),
+        removalOf(hit),
         make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
   );
   showIfMissing(hit, parts);

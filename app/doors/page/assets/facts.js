@@ -1,6 +1,7 @@
 // The chosen gallery's facts: one line, and all of them on request.
 
 import { make, panel } from "./make.js";
+import { moment } from "./manage_outcome.js";
 import { onChange, state } from "./session.js";
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -26,14 +27,17 @@ function summary(gallery) {
   }
   return make(
     "div", {},
+    gallery.title && make("p", { class: "title" }, gallery.title),
     make("p", {}, `${gallery.images.toLocaleString("en")} images, ${gallery.model}, ${gallery.index}`),
     remarks.filter(Boolean).map((remark) => make("p", { class: "remark" }, remark)),
   );
 }
 
+const inWords = ([name, value]) => [name, /^\d{4}-\d\d-\d\dT/.test(value) ? moment(value) : value];
+
 function all(gallery) {
   const facts = [
-    ["name", gallery.name], ...gallery.summary, ["on disk", megabytes(gallery.disk_bytes)],
+    ["name", gallery.name], ...(gallery.title ? [["title", gallery.title]] : []), ...gallery.summary.map(inWords), ["on disk", megabytes(gallery.disk_bytes)],
     ["notes", gallery.notes.join("; ") || "none"],
   ];
   return panel(

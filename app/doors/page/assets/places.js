@@ -2,6 +2,7 @@
 // queries. Starts the page.
 
 import { addressOf, readAddress } from "./address.js";
+import { presentPlace } from "./renamed.js";
 import * as session from "./session.js";
 
 const { state } = session;
@@ -47,7 +48,8 @@ export function goToPast(key) {
 }
 
 // Show a place again; it becomes a new one where it was chosen on the page.
-async function goTo({ gallery, original, edit, examples, controls, filters }, { isNew = false } = {}) {
+async function goTo(place, { isNew = false } = {}) {
+  const { gallery, original, edit, examples, controls, filters } = presentPlace(place, state.galleries);
   const number = session.begin();
   if (gallery && gallery !== state.gallery?.name) await session.chooseGallery(gallery, { partOf: number });
   if (!session.isLatest(number)) return;

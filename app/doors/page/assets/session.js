@@ -232,7 +232,7 @@ export async function chooseGallery(name, { partOf } = {}) {
     results: null, examples: [], drawn: [], busy: Boolean(partOf),
   });
   const answer = await call("gallery", { gallery: name });
-  if (state.gallery.name !== name) return; // another one was chosen meanwhile
+  if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = { name, refused: answer.message }, examples = [] } = answer;
   set({ gallery, drawn: imagesIn(name, examples) });
   if (partOf || !isLatest(number)) return;
@@ -246,19 +246,30 @@ export async function whyNoGallery(name) {
 
 // Show the message that the chosen gallery has been deleted beside the list, and take it off that.
 async function noticeVanished() {
+  if (!state.gallery) return;
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
-  if (answer.gallery || state.gallery.name !== name) return;
+  if (answer.gallery || state.gallery?.name !== name) return;
   const galleries = state.galleries.filter((each) => each.name !== name);
   set({ galleries, gallery: { name, refused: answer.message }, drawn: [], message: "" });
   fillGalleryNames();
 }
 
-// Read the list of galleries again, after one was made.
-export async function galleriesChanged() {
-  const { galleries, photographs } = await call("open");
+// Read the list of galleries again, after one was made or changed; return why there is none.
+export async function readGalleriesAgain() {
+  const { galleries, photographs, message } = await call("open");
   if (galleries) set({ galleries, photographs });
   fillGalleryNames();
+  return message;
+}
+
+// Read the facts of the chosen gallery again, and other images of it as `examples`.
+export async function readGalleryAgain({ examples = true } = {}) {
+  const { name } = state.gallery;
+  const answer = await call("gallery", { gallery: name });
+  if (state.gallery?.name !== name) return;
+  const drawn = answer.gallery && examples ? imagesIn(name, answer.examples) : state.drawn;
+  set({ gallery: answer.gallery || { name, refused: answer.message }, drawn });
 }
 
 export async function searchIn(name) {
@@ -270,7 +281,7 @@ export async function drawExamples() {
   if (!state.gallery || state.gallery.refused) return;
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
-  if (answer.gallery && state.gallery.name === name) set({ drawn: imagesIn(name, answer.examples) });
+  if (answer.gallery && state.gallery?.name === name) set({ drawn: imagesIn(name, answer.examples) });
 }
 
 // Take over the values of Gradio's controls.

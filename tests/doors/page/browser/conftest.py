@@ -84,7 +84,7 @@ def galleries(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Home:
     home.build(fill(images / COLOURS, 40, first=1000), name=COLOURS)
 
     home.build(fill(images / DAMAGED, 12, first=2000), name=DAMAGED)
-    vectors = home.folders(DAMAGED).features / "vectors.faiss"
+    vectors = home.folders(DAMAGED).features / "1" / "vectors.faiss"
     vectors.write_bytes(vectors.read_bytes()[:-100])
 
     _build_with_weights_of_another_machine(home, fill(images / UNRUNNABLE, 24, first=3000))

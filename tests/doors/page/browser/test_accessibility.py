@@ -19,11 +19,11 @@ AT = {
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def serious_findings(visitor: Visitor) -> list[str]:
+def serious_findings(visitor: Visitor, *, within: str | None = None) -> list[str]:
     # Animations at their end: a colour on its way is no colour that anybody has to read.
     visitor.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
     options = {"runOnly": RULES, "resultTypes": ["violations"]}
-    found = Axe().run(visitor.page, options=options).response["violations"]
+    found = Axe().run(visitor.page, within, options).response["violations"]
     return [
         f"{finding['id']}: {node['html'][:160]} {node['failureSummary']}"
         for finding in found

@@ -119,7 +119,7 @@ def test_a_damaged_gallery_names_the_file_and_the_command(visitor: Visitor, gall
     visitor.upload(CAT)
     visitor.choose_gallery(DAMAGED)
 
-    vectors = galleries.folders(DAMAGED).features / "vectors.faiss"
+    vectors = galleries.folders(DAMAGED).features / "1" / "vectors.faiss"
     expect(visitor.message).to_contain_text(str(vectors))
     expect(visitor.message).to_contain_text("create_index.py --images")
     expect(visitor.message).to_contain_text(f"--name {DAMAGED} --force")

@@ -1,0 +1,77 @@
+// A gallery that was changed → the page's state: what is shown follows, without a reload.
+
+import { NO_ANSWER } from "./call.js";
+import { keyOf } from "./places.js";
+import { remember, renamedImage, renamedPlace } from "./renamed.js";
+import * as session from "./session.js";
+
+const { state } = session;
+
+export const galleriesChanged = () => session.readGalleriesAgain();
+
+// Other facts than before: read those of the list and of the chosen gallery again.
+export async function factsChanged(name, { examples = false } = {}) {
+  await galleriesChanged();
+  if (state.gallery?.name === name) await session.readGalleryAgain({ examples });
+}
+
+// Other images than before: draw other examples, and search again. A query that was itself removed
+// is reported, and nothing of it stays.
+export async function contentChanged(name) {
+  await factsChanged(name, { examples: true });
+  if (state.gallery?.name !== name || !state.edit || state.gallery.refused) return;
+  const found = await session.ask(state.edit, { isEdit: true, keep: false });
+  if (found || state.busy || state.message === NO_ANSWER) return;
+  session.set({ results: null, ...(state.edit.gallery === name && { original: null, edit: null }) });
+}
+
+// Images that were taken out vanish from results, examples and the row of example queries.
+export async function imagesRemoved(gallery, ids) {
+  const stays = (each) => each.gallery !== gallery || !ids.includes(each.id);
+  const { results, drawn, examples, past } = state;
+  session.set({
+    results: results && { ...results, hits: results.hits.filter(stays) },
+    drawn: drawn.filter(stays), examples: examples.filter(stays),
+    past: past.filter(({ place }) => !place.edit || stays(place.edit)),
+  });
+  await factsChanged(gallery);
+}
+
+// The chosen gallery, the query, the address bar and the ways back go on under the new name.
+export async function renamed(from, to) {
+  remember(from, to);
+  const image = (each) => renamedImage(each, from, to);
+  const { galleries, gallery, original, edit, examples, drawn, results, past } = state;
+  const here = gallery?.name === from;
+  session.set({
+    galleries: galleries.map((each) => (each.name === from ? { ...each, name: to } : each)),
+    gallery: here ? { ...gallery, name: to } : gallery,
+    original: image(original), edit: image(edit), examples: examples.map(image), drawn: drawn.map(image),
+    results: results && {
+      ...results, gallery: results.gallery === from ? to : results.gallery, hits: results.hits.map(image),
+    },
+    past: past.map(({ place }) => {
+      const moved = renamedPlace(place, from, to);
+      return { place: moved, key: keyOf(moved) };
+    }),
+  });
+  if (here) session.keepPlace(false);
+  await factsChanged(to);
+}
+
+// Another gallery is chosen, and searched with the query unless that was an image of the one deleted.
+export async function deleted(name) {
+  const isOfIt = (each) => each?.gallery === name;
+  const gone = isOfIt(state.original) || isOfIt(state.edit);
+  session.set({
+    galleries: state.galleries.filter((each) => each.name !== name),
+    past: state.past.filter(({ place }) => !isOfIt(place) && !isOfIt(place.edit)),
+    ...(gone && { original: null, edit: null }),
+    ...(state.gallery?.name === name && { gallery: null, results: null, examples: [], drawn: [] }),
+  });
+  const message = await galleriesChanged();
+  if (state.gallery) return;
+  const next = state.galleries.find(({ refused }) => !refused) || state.galleries[0];
+  if (next) await session.searchIn(next.name);
+  else session.say(message);
+}

@@ -1,0 +1,160 @@
+// What can be changed of a gallery: pictures added, its title, name and folders; and its end.
+
+import { deleted, factsChanged, renamed } from "./changes.js";
+import { withConfirmation } from "./confirm.js";
+import { make } from "./make.js";
+import { state } from "./session.js";
+
+const TEXT = { type: "text", autocomplete: "off", spellcheck: "false" };
+let last = 0;
+
+const keyOf = ({ name, refused, sources }) => JSON.stringify([name, refused, sources]);
+
+// Return the forms; `show` gets the chosen gallery, and `add` the files to add to it.
+export function makeForms({ ask, suffixes = [], add }) {
+  const element = make("div", { class: "forms" });
+  let shown = "";
+  let adding = null;
+  let busy = false;
+  let sending = false;
+
+  // Send a request about the chosen gallery, then take over its answer; return why it failed. The
+  // forms stay as they are meanwhile, and the keyboard where it is.
+  async function send(request, body, done) {
+    const { name } = state.gallery;
+    sending = true;
+    const answer = await ask(request, { gallery: name, ...body });
+    if (!answer.message) await done(name, answer);
+    sending = false;
+    if (state.gallery?.name === (answer.name || name)) shown = keyOf(state.gallery);
+    else if (state.gallery) show(state.gallery);
+    return answer.message;
+  }
+
+  function show(gallery) {
+    const wanted = keyOf(gallery);
+    if (sending || wanted === shown) return;
+    shown = wanted;
+    adding = gallery.refused ? null : addition(suffixes, add);
+    adding?.setBusy(busy);
+    element.replaceChildren(
+      ...(adding ? [adding.element, titleForm(gallery, send), nameForm(gallery, send)] : []),
+      ...(adding ? gallery.sources.map((source, number) => folderForm(source, number, send)) : []),
+      deletion(send, close),
+    );
+  }
+
+  function close() {
+    const details = element.closest("details");
+    details.open = false;
+    details.querySelector("summary").focus();
+  }
+
+  return {
+    element, show,
+    setBusy: (now) => {
+      busy = now;
+      adding?.setBusy(now);
+    },
+  };
+}
+
+const titleForm = ({ title }, send) => textForm({
+  label: "Title", value: title, words: "Save", said: "Saved.",
+  send: (value) => send("set_title", { title: value }, (name) => factsChanged(name)),
+});
+
+const nameForm = ({ name }, send) => textForm({
+  label: "Name", value: name, words: "Rename", said: "Renamed.", most: 100,
+  send: (value) => send("rename_gallery", { name: value }, (before, { name: now }) => (
+    before === now ? null : renamed(before, now)
+  )),
+});
+
+// The form of one of the gallery's folders, the one of this number.
+function folderForm(source, number, send) {
+  let current = source;
+  return textForm({
+    label: "Folder of the pictures, if it has moved", value: source, words: "Use this folder", said: "Found there.",
+    send: (value) => send("move_gallery", { folder: value, before: current }, async (name) => {
+      await factsChanged(name);
+      current = state.gallery?.sources?.[number] ?? current;
+    }),
+  });
+}
+
+const deletion = (send, close) => withConfirmation("Delete this gallery", {
+  question: () => {
+    const { name, images } = state.gallery;
+    const count = images ? ` with its ${images.toLocaleString("en")} image${images === 1 ? "" : "s"}` : "";
+    return `Delete ${name}${count}? The pictures themselves stay where they are.`;
+  },
+  yes: () => `Delete ${state.gallery.name}`,
+  act: async () => {
+    const message = await send("delete_gallery", {}, (name) => deleted(name));
+    if (!message) close();
+    return message;
+  },
+});
+
+// Return a form with one field. `send` gets its value and returns why it failed, or nothing.
+function textForm({ label, value, words, said, most = 4096, send }) {
+  const input = make("input", { ...TEXT, value, maxlength: `${most}` });
+  return formOf({ label, input, words, said, send: () => send(input.value) }).element;
+}
+
+function addition(suffixes, add) {
+  const input = make("input", { type: "file", multiple: true, accept: suffixes.join() });
+  const form = formOf({
+    label: "Add pictures: choose them, or drop them here", input, words: "Add", said: "",
+    send: async () => {
+      const problem = await add([...input.files]);
+      if (!problem) input.value = "";
+      return problem;
+    },
+  });
+  return { element: form.element, setBusy: form.setBusy };
+}
+
+function formOf({ label, input, words, said, send }) {
+  last += 1;
+  const id = `managed-${last}`;
+  const submit = make("button", { type: "submit" }, words);
+  const note = make("span", { class: "note", role: "status" });
+  const problem = make("div", { role: "alert", id });
+  let busy = false;
+  let sending = false;
+
+  async function submitted(event) {
+    event.preventDefault();
+    if (sending || busy) return;
+    sending = true;
+    say("");
+    const message = await send();
+    sending = false;
+    say(message);
+    if (!message) note.textContent = said;
+  }
+
+  function say(message) {
+    note.textContent = "";
+    problem.replaceChildren(...(message ? [make("p", { class: "message" }, message)] : []));
+    if (message) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+  }
+
+  input.setAttribute("id", `${id}-field`);
+  input.setAttribute("aria-describedby", id);
+  input.addEventListener("input", () => { note.textContent = ""; });
+  const element = make(
+    "form", { novalidate: true, onsubmit: submitted },
+    make("label", { for: `${id}-field` }, label), input, submit, note, problem,
+  );
+  return {
+    element,
+    setBusy: (now) => {
+      busy = now;
+      submit.disabled = now;
+    },
+  };
+}

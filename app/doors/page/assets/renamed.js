@@ -1,0 +1,34 @@
+// Places of the page that name a gallery → the same ones under its new name.
+
+const ADDRESSES = ["src", "image_url", "thumbnail_url", "shown_url"];
+const names = new Map(); // an old name → the present one
+
+export function renamedImage(image, from, to) {
+  if (image?.gallery !== from) return image;
+  const moved = { ...image, gallery: to };
+  for (const key of ADDRESSES) {
+    if (image[key]) moved[key] = image[key].replace(/^galleries\/[^/]+\//, `galleries/${encodeURIComponent(to)}/`);
+  }
+  return moved;
+}
+
+export function renamedPlace(place, from, to) {
+  return {
+    ...place,
+    gallery: place.gallery === from ? to : place.gallery,
+    original: renamedImage(place.original, from, to),
+    edit: renamedImage(place.edit, from, to),
+    examples: (place.examples || []).map((each) => renamedImage(each, from, to)),
+  };
+}
+
+export function remember(from, to) {
+  for (const [old, now] of names) if (now === from) names.set(old, to);
+  names.set(from, to);
+  names.delete(to);
+}
+
+// Return a place as it is called now. A name that a gallery has again is that gallery's.
+export const presentPlace = (place, galleries) => [...names]
+  .filter(([old]) => !galleries.some(({ name }) => name === old))
+  .reduce((each, [old, now]) => renamedPlace(each, old, now), place);
