@@ -49,10 +49,11 @@ def test_a_gallery_comes_with_its_facts_and_some_of_its_images(
     assert facts["floor"] == info.floor is not None
     assert facts == json.loads(json.dumps(gallery_answer(info)))
     assert facts["notes"] != []
-    files = [*(shop.path / "features" / "mine").iterdir(), *(shop.path / "indexes/mine").iterdir()]
-    large = [file.stat().st_size for file in files if file.suffix in (".faiss", ".db")]
-    database = (shop.path / "indexes" / "mine" / "gallery.db").stat().st_size
-    assert facts["disk_bytes"] == sum(large) - database
+    folders = (shop.path / "features" / "mine", shop.path / "indexes" / "mine")
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    sizes = {path.name: path.stat().st_size for path in files if path.suffix != ".lock"}
+    assert {"vectors.faiss", "items.db", "thumbnails.db", "manifest.json"} <= sizes.keys()
+    assert facts["disk_bytes"] == sum(sizes.values()) - sizes["manifest.json"]
     assert len(got["examples"]) == RANDOM_EXAMPLES
     for example in got["examples"]:
         assert example == image_answer("mine", service.image("mine", example["id"]))
