@@ -421,7 +421,10 @@ def test_galleries_are_listed_and_the_damaged_one_says_why(home, run, tmp_path):
         home.build(fill(tmp_path / name, count), name)
     code, out, err = run("galleries", command=main)
     assert (code, err) == (0, "")
-    assert out == "cats: 3 images, mean_colour, Flat\ndogs: 4 images, mean_colour, Flat\n"
+    assert out == (
+        f"cats: 3 images of {tmp_path / 'cats'}, mean_colour, Flat\n"
+        f"dogs: 4 images of {tmp_path / 'dogs'}, mean_colour, Flat\n"
+    )
 
     (home.folders("cats").indexes / "1" / "thumbnails.db").unlink()
     code, out, err = run("galleries", command=main)
@@ -430,7 +433,7 @@ def test_galleries_are_listed_and_the_damaged_one_says_why(home, run, tmp_path):
     refused, whole = out.splitlines()
     assert refused.startswith("cats: ")
     assert str(home.folders("cats").indexes / "1" / "thumbnails.db") in refused
-    assert whole == "dogs: 4 images, mean_colour, Flat"
+    assert whole == f"dogs: 4 images of {tmp_path / 'dogs'}, mean_colour, Flat"
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["galleries", "--fast"]])
