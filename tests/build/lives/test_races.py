@@ -133,14 +133,6 @@ def test_a_picture_that_cannot_be_kept_is_an_error_for_people(world):
     assert len(seen_items(world.open())) == 5
 
 
-def test_a_gallery_has_no_keys_once_the_images_that_had_them_are_gone(world):
-    [image] = world.add(NewImage("v", vector=direction(1), key="k")).ids
-    world.remove(image)
-    assert not world.open().has_keys
-    world.add(NewImage("new.jpg", jpeg(10)))
-    assert not world.open().has_keys
-
-
 def test_labels_that_are_given_with_a_known_key_and_content_are_taken(world):
     [image] = world.add(NewImage("a.jpg", jpeg(10), key="k", labels=("old",))).ids
     assert world.add(NewImage("a.jpg", jpeg(10), key="k")).known == 1
@@ -165,6 +157,7 @@ def test_one_compaction_at_most_waits_for_the_one_that_runs(world, monkeypatch):
         assert go_on.wait(60)
         return True
 
+    monkeypatch.setattr(keepers, "choice", lambda manifest: range(2))
     monkeypatch.setattr(keepers, "compact", compact)
     keeper = GalleryKeeper(
         datasets_dir=world.home.path / "datasets",
