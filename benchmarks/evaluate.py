@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.gallery import Folders, Gallery
-from app.index import SearchEffort, VectorIndex, recall
+from app.index import recall
 from app.search.evaluation import average_precision, others_that_count
 from app.settings import Settings, read_settings
 from app.sources.datasets.register import open_data_set
@@ -36,10 +36,10 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Subject:
-    """The open gallery: its index, the label of each row and whether the label counts."""
+    """The open gallery: the id of each row, its label and whether the label counts."""
 
     gallery: Gallery
-    index: VectorIndex
+    ids: Rows
     labels: NDArray[np.str_]
 
     @property
@@ -49,7 +49,18 @@ class Subject:
 
     def queries(self, rows: Rows) -> NDArray[np.float32]:
         """Return the (n, dim) unit vectors that a search by these ids asks with."""
-        return np.stack([self.index.vector(int(row)) for row in rows])
+        return np.stack([self.gallery.vector(int(image)) for image in self.ids[rows]])
+
+    def search(self, queries: NDArray[np.float32], k: int, *, exact: bool = False) -> Rows:
+        """Return the (q, k) nearest rows."""
+        return self._rows_of(self.gallery.search(queries, k, exact=exact).rows)
+
+    def search_codes(self, queries: NDArray[np.float32], k: int) -> Rows:
+        """Return the (q, k) nearest rows as the index orders them; -1 where there are fewer."""
+        return self._rows_of(self.gallery.search_codes(queries, k).rows)
+
+    def _rows_of(self, ids: Rows) -> Rows:
+        return np.where(ids < 0, -1, np.searchsorted(self.ids, ids))
 
 
 def main() -> int:
@@ -79,19 +90,15 @@ def main() -> int:
 def open_subject(settings: Settings) -> Subject:
     """Open and verify the gallery where the settings say."""
     gallery = Gallery(Folders.of(GALLERY, settings.features_dir, settings.indexes_dir))
-    effort = SearchEffort(gallery.manifest.probes, gallery.manifest.candidates)
-    index = VectorIndex(
-        vectors=gallery.vectors_path, shortlist=gallery.shortlist_path, effort=effort
-    )
-    labels = np.array([label for (label,) in gallery.labels_by_row()])
-    return Subject(gallery, index, labels)
+    labels = np.array([label for (label,) in gallery.labels()])
+    return Subject(gallery, gallery.ids(), labels)
 
 
 def measure_exact(subject: Subject, report: Report) -> None:
     """Rank every image for every query exactly; mAP over the full ranking, precision at 1 and 5."""
     precisions, average = [], []
     for rows in blocks(np.flatnonzero(subject.counts), "Exact ranking"):
-        found = subject.index.search(subject.queries(rows), subject.index.rows, exact=True).rows
+        found = subject.search(subject.queries(rows), len(subject.ids), exact=True)
         ranked = others_that_count(found, rows, subject.counts, subject.counts.sum() - 1)
         right = subject.labels[ranked] == subject.labels[rows][:, None]
         average.append(average_precision(right))
@@ -111,7 +118,7 @@ def measure_index(subject: Subject, report: Report) -> None:
     """Precision@5 of the ten results that the index gives, without the query and the background."""
     precisions, short = [], 0
     for rows in blocks(np.flatnonzero(subject.counts), "Through the index"):
-        found = subject.index.search(subject.queries(rows), 10).rows
+        found = subject.search(subject.queries(rows), 10)
         five = others_that_count(found, rows, subject.counts, 5)
         right = (subject.labels[five] == subject.labels[rows][:, None]) & (five >= 0)
         precisions.append(right.mean(axis=1))
@@ -124,13 +131,12 @@ def measure_index(subject: Subject, report: Report) -> None:
 
 def measure_recall(subject: Subject, report: Report) -> None:
     """Recall@10 over all images, the query itself left out, before and after the re-ranking."""
-    index = subject.index
-    rows = np.random.default_rng(_SEED).permutation(index.rows)[:_RECALL_QUERIES]
-    queries, anything = subject.queries(rows), np.ones(index.rows, bool)
-    truth = others_that_count(index.search(queries, 11, exact=True).rows, rows, anything, 10)
-    listed = index.shortlist(queries, SearchEffort(index.effort.probes, 11))
+    rows = np.random.default_rng(_SEED).permutation(len(subject.ids))[:_RECALL_QUERIES]
+    queries, anything = subject.queries(rows), np.ones(len(subject.ids), bool)
+    truth = others_that_count(subject.search(queries, 11, exact=True), rows, anything, 10)
+    listed = subject.search_codes(queries, 11)
     raw = recall(truth, others_that_count(listed, rows, anything, 10))
-    found = others_that_count(index.search(queries, 11).rows, rows, anything, 10)
+    found = others_that_count(subject.search(queries, 11), rows, anything, 10)
     reranked = recall(truth, found)
     report.add(f"recall@10 of the shortlist alone, {len(rows)} queries", f"{raw:.3f}")
     report.add("recall@10 re-ranked", f"{reranked:.3f}", at_least(reranked, 0.97, "0.97"))
@@ -157,14 +163,14 @@ def timed_by_turns(subject: Subject, turn: int) -> tuple[float, float]:
 
     Queries are asked one at a time; after every `turn` of them the other way has its turn.
     """
-    rows = np.random.default_rng(_SEED + 1).permutation(subject.index.rows)[:_TIMED_QUERIES]
+    rows = np.random.default_rng(_SEED + 1).permutation(len(subject.ids))[:_TIMED_QUERIES]
     queries = subject.queries(rows)
     spent: dict[bool, list[float]] = {True: [], False: []}
     for start in range(0, len(queries), turn):
         for exact, times in spent.items():
             for query in queries[start : start + turn]:
                 started = time.perf_counter()
-                subject.index.search(query[None], 11, exact=exact)
+                subject.gallery.search(query[None], 11, exact=exact)
                 times.append(1000 * (time.perf_counter() - started))
     return float(np.median(spent[True])), float(np.median(spent[False]))
 
@@ -172,7 +178,7 @@ def timed_by_turns(subject: Subject, turn: int) -> tuple[float, float]:
 def measure_honesty(subject: Subject, settings: Settings, data: Path, report: Report) -> None:
     """Compare the gallery with the published files: content of all, vectors of a sample."""
     folder = open_data_set(subject.gallery.manifest.data, data).folder
-    images = subject.gallery.images(range(subject.index.rows))
+    images = subject.gallery.images(subject.ids.tolist())
     same = sum(_content(folder / image.path) == image.sha256 for image in images)
     report.add(
         "files whose SHA-256 is the one in the gallery",
@@ -184,7 +190,8 @@ def measure_honesty(subject: Subject, settings: Settings, data: Path, report: Re
     cosines = []
     for row in tqdm(sample.tolist(), desc="Embedding anew", unit=" images", disable=None):
         result = service.search(GALLERY, (folder / images[row].path).read_bytes(), k=100)
-        cosines += [hit.score for hit in result.hits if hit.image.id == row and hit.same_file]
+        same_file = [hit for hit in result.hits if hit.same_file]  # it stands for its copies too
+        cosines += [hit.score for hit in same_file if images[row] in (hit.image, *hit.places)]
     least = min(cosines) if len(cosines) == len(sample) else 0.0
     report.add(
         f"least cosine of {len(sample)} stored vectors to their files searched anew",

@@ -90,13 +90,13 @@ def import_seconds() -> float:
 
 
 @contextmanager
-def running_server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def running_server(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start `python -m app serve` on a free port; yield it when its first page has come."""
     port = _free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "serve"],
         cwd=_PROGRAM,
-        env=os.environ | {"HOST": "127.0.0.1", "PORT": str(port)},
+        env=os.environ | settings | {"HOST": "127.0.0.1", "PORT": str(port)},
         stdout=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"

@@ -146,7 +146,9 @@ def test_the_context_holds_what_is_copied_and_nothing_else() -> None:
         "docs/deploy.md",
         "datasets/caltech101/a.jpg",
         "features/mine/vectors.faiss",
+        "features/mine/1/vectors.faiss",
         "indexes/mine/gallery.db",
+        "indexes/mine/manifest.json",
         "app/__pycache__/service.cpython-311.pyc",
         "app/doors/page/__pycache__/layout.cpython-311.pyc",
     ):
@@ -196,14 +198,16 @@ def test_an_empty_volume_gets_the_included_gallery_and_the_command_runs(tmp_path
     assert sorted(path.name for path in home.iterdir()) == ["features", "indexes"]
 
 
-def test_what_a_volume_holds_stays_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["gallery.db", "manifest.json"])
+def test_what_a_volume_holds_stays_as_it_is(tmp_path: Path, file: str) -> None:
     for name in (INCLUDED, "mine"):
         (tmp_path / "indexes" / name).mkdir(parents=True)
-        (tmp_path / "indexes" / name / "gallery.db").write_text("own")
+        (tmp_path / "indexes" / name / file).write_text("own")
     assert start(tmp_path, "true").returncode == 0
     assert not (tmp_path / "features").exists()
     for name in (INCLUDED, "mine"):
-        assert (tmp_path / "indexes" / name / "gallery.db").read_text() == "own"
+        assert [path.name for path in (tmp_path / "indexes" / name).iterdir()] == [file]
+        assert (tmp_path / "indexes" / name / file).read_text() == "own"
 
 
 def test_a_start_that_was_cut_off_is_made_good_by_the_next(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +109,37 @@ def searchable(stored: Gallery) -> SearchableGallery:
     return SearchableGallery(stored, projection, expansion)
 
 
+def _together(infos: Sequence[GalleryInfo]) -> GalleryInfo:
+    """Return the facts of several galleries that are searched as one."""
+    manifests = [info.manifest for info in infos if info.manifest]
+    floors = [each.floor for each in manifests if each.floor is not None]
+    title = f"All {len(infos)} galleries of {manifests[0].model}"
+    first = replace(
+        manifests[0],
+        title=title,
+        images=sum(each.images for each in manifests),
+        skipped=sum(each.skipped for each in manifests),
+        recall_raw=min(each.recall_raw for each in manifests),
+        recall_reranked=min(each.recall_reranked for each in manifests),
+        floor=min(floors, default=None),
+        sources=tuple(dict.fromkeys(each for one in manifests for each in one.sources)),
+        created=max(each.created for each in manifests),
+        changed=max(each.changed for each in manifests),
+        data=", ".join(info.name for info in infos),
+        notes=(),
+    )
+    return GalleryInfo(
+        ",".join(info.name for info in infos),
+        uploads_off=infos[0].uploads_off,
+        pictures_missing=next(
+            (info.pictures_missing for info in infos if info.pictures_missing), ""
+        ),
+        approximate=any(info.approximate for info in infos),
+        disk_bytes=sum(info.disk_bytes for info in infos),
+        manifest=first,
+    )
+
+
 class Galleries:
     """The galleries of one place, and where their pictures are. For many threads."""
 
@@ -142,14 +173,33 @@ class Galleries:
         return infos
 
     def info(self, name: str) -> GalleryInfo:
-        """Return a gallery's status and manifest; NotFoundError if there is none."""
+        """Return a gallery's status and manifest; NotFoundError if there is none.
+
+        Of several, with commas between their names, what they have in common.
+        """
+        if "," in name:
+            return _together([self._info(each) for each in self.asked(name)])
         try:
             gallery = self.open(name)
         except GalleryError as exc:
             return GalleryInfo(name, refused=str(exc))
+        return self._info(gallery)
+
+    def together(self) -> list[GalleryInfo]:
+        """Return what can be searched together: all galleries of each model that has several."""
+        groups: list[list[SearchableGallery]] = []
+        for gallery in filter(None, map(self._open_or_none, self.names())):
+            group = next((each for each in groups if each[0].is_like(gallery)), None)
+            if group is None:
+                groups.append([gallery])
+            else:
+                group.append(gallery)
+        return [_together([self._info(each) for each in group]) for group in groups if group[1:]]
+
+    def _info(self, gallery: SearchableGallery) -> GalleryInfo:
         manifest = gallery.stored.manifest
         return GalleryInfo(
-            name,
+            gallery.stored.name,
             uploads_off=self.uploads_off(gallery),
             pictures_missing=self.originals.missing(gallery.stored),
             approximate=gallery.index.approximate,

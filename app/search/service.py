@@ -116,8 +116,15 @@ class SearchService:
         """Return every gallery on disk, the refused ones with the reason."""
         return self._galleries.infos()
 
+    def together(self) -> list[GalleryInfo]:
+        """Return the galleries that can be searched together, as one: all of each model."""
+        return self._galleries.together()
+
     def gallery(self, name: str) -> GalleryInfo:
-        """Return a gallery's facts; NotFoundError if there is none of that name."""
+        """Return a gallery's facts; NotFoundError if there is none of that name.
+
+        Several, with commas between their names, are as one.
+        """
         return self._galleries.info(name)
 
     def default_gallery(self) -> str:

@@ -22,6 +22,7 @@ EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model effic
 _MODEL = "resnet50"
 _LISTS = ("csv", "parquet", "webdataset")
 _TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
+_SMALL = ("removed", "seen", "skipped")  # files whose sizes tell nobody anything
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -291,7 +292,9 @@ def _print_report(report: "BuildReport") -> None:
     for note in manifest.notes:
         output.print_line(f"Note: {note}.")
     sizes = ", ".join(
-        f"{kind} {size / 1e6:.1f} MB" for kind, size in sorted(manifest.disk_bytes().items())
+        f"{kind} {size / 1e6:.1f} MB"
+        for kind, size in sorted(manifest.disk_bytes().items())
+        if kind not in _SMALL
     )
     rate = f", {report.images_per_second:.1f} images/s" if report.seconds_embedding else ""
     output.print_line(

@@ -1,5 +1,6 @@
 """The page's requests → searches and galleries' facts, as JSON."""
 
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, replace
@@ -57,7 +58,7 @@ class Functions:
                 "python3 create_index.py --images DIR --name NAME, then load this page again."
             )
         return {
-            "galleries": [gallery_answer(info) for info in infos],
+            "galleries": [gallery_answer(info) for info in (*infos, *self._service.together())],
             "photographs": PHOTOGRAPHS,
         }
 
@@ -65,10 +66,16 @@ class Functions:
         """Return a gallery's facts, and a fresh row of its images."""
         name = _chosen(entry(request, "gallery"))
         info = self._service.gallery(name)
-        drawn = [] if info.refused else self._service.random_images(name, RANDOM_EXAMPLES)
+        names = name.split(",")
+        drawn_from = [] if info.refused else [random.choice(names) for _ in range(RANDOM_EXAMPLES)]
+        counts = Counter(drawn_from)
         return {
             "gallery": gallery_answer(info),
-            "examples": [image_answer(name, image) for image in drawn],
+            "examples": [
+                image_answer(each, image)
+                for each, count in counts.items()
+                for image in self._service.random_images(each, count)
+            ],
         }
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
@@ -125,11 +132,11 @@ class Functions:
             name = Path(urlsplit(url).path).name or url
             return self._uploads.keep(data, name) | {"url": url} | _edits(query)
         if kind == "random":
-            drawn_from = _chosen(gallery)
+            drawn_from = random.choice(_chosen(gallery).split(","))
             drawn = self._service.random_images(drawn_from, 1)[0]
             return image_reference(drawn_from, drawn)
         if kind == "image":
-            shown_from = _chosen(entry(query, "gallery") or gallery)
+            shown_from = _chosen(entry(query, "gallery") or gallery).partition(",")[0]
             row = id_of(self._service, shown_from, entry(query, "id"))
             image = self._service.image(shown_from, row)
             return image_reference(shown_from, image) | _edits(query)
@@ -140,7 +147,10 @@ class Functions:
     def _results(
         self, reference: Reference, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
-        query, edit = query_and_edit(reference, gallery, self._service, self._uploads)
+        gallery = _led_by(entry(reference, "gallery"), gallery)
+        query, edit = query_and_edit(
+            reference, gallery.partition(",")[0], self._service, self._uploads
+        )
         given = {name: value for name, value in request.items() if name in BY_NAME}
         given |= {"gallery": gallery, "turns": edit.quarter_turns}
         given |= {"mirrored": edit.mirrored, "box": edit.box}
@@ -156,6 +166,12 @@ class Functions:
                 result = replace(nearest, hits=())
         answer = search_answer(result)
         return {"hits": answer.pop("results"), **answer, "nearest": _label_counts(nearest)}
+
+
+def _led_by(first: object, gallery: str) -> str:
+    """Return the names of several galleries with the query's own first, whose ids it has."""
+    names = gallery.split(",")
+    return ",".join(sorted(names, key=lambda each: each != first)) if first in names else gallery
 
 
 def answering(function: Callable[[Mapping[str, Any]], Answer]) -> Callable[[Any], Answer]:

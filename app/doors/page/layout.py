@@ -216,11 +216,17 @@ def _connect(
     session.set_controls(None, None, **set_controls, **_QUIET)
     for load in (page.load, session.list_galleries):
         load(
-            lambda: gr.Dropdown([info.name for info in service.galleries()], value=None),
+            lambda: gr.Dropdown(_choices(service), value=None),
             None,
             gallery,
             **_QUIET,
         ).then(None, None, **set_controls, **_QUIET)
+
+
+def _choices(service: SearchService) -> list[tuple[str, str]]:
+    """Return what is shown of each gallery, and of those that are searched together; the names."""
+    infos = [*service.galleries(), *service.together()]
+    return [(info.facts.title or info.name, info.name) for info in infos]
 
 
 def _part(

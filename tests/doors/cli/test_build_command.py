@@ -193,7 +193,8 @@ def test_a_build_ends_with_count_seconds_rate_sizes_and_recall(run, tmp_path):
     assert re.fullmatch(r"[123] probes, \d+ candidates", said["how"])
     assert float(said["recall"]) >= 0.97
     assert re.fullmatch(
-        r"shortlist \d+\.\d MB, thumbnails \d+\.\d MB, vectors \d+\.\d MB", said["sizes"]
+        r"items \d+\.\d MB, shortlist \d+\.\d MB, thumbnails \d+\.\d MB, vectors \d+\.\d MB",
+        said["sizes"],
     )
     assert re.search("^Note: .*120.*IVF3,SQ8", out, re.MULTILINE)
     for stage in ("Listing the pictures", "Embedding", "Training the index", "Measuring"):
@@ -420,7 +421,10 @@ def test_galleries_are_listed_and_the_damaged_one_says_why(home, run, tmp_path):
         home.build(fill(tmp_path / name, count), name)
     code, out, err = run("galleries", command=main)
     assert (code, err) == (0, "")
-    assert out == "cats: 3 images, mean_colour, Flat\ndogs: 4 images, mean_colour, Flat\n"
+    assert out == (
+        f"cats: 3 images of {tmp_path / 'cats'}, mean_colour, Flat\n"
+        f"dogs: 4 images of {tmp_path / 'dogs'}, mean_colour, Flat\n"
+    )
 
     (home.folders("cats").indexes / "1" / "thumbnails.db").unlink()
     code, out, err = run("galleries", command=main)
@@ -429,7 +433,7 @@ def test_galleries_are_listed_and_the_damaged_one_says_why(home, run, tmp_path):
     refused, whole = out.splitlines()
     assert refused.startswith("cats: ")
     assert str(home.folders("cats").indexes / "1" / "thumbnails.db") in refused
-    assert whole == "dogs: 4 images, mean_colour, Flat"
+    assert whole == f"dogs: 4 images of {tmp_path / 'dogs'}, mean_colour, Flat"
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["galleries", "--fast"]])

@@ -82,8 +82,8 @@ export function makeManaging({ ask, upload, mostPictureBytes, options, watch }) 
   function showGallery(where) {
     const { gallery } = state;
     const known = state.galleries.some(({ name }) => name === gallery?.name);
-    where.hidden = !known;
-    if (!known) return;
+    where.hidden = !known || gallery.name.includes(","); // several are changed one by one
+    if (where.hidden) return;
     line.hidden = Boolean(gallery.refused);
     const { changed, created } = gallery;
     when.textContent = changed ? `Changed ${moment(changed)}` : created && `Built ${moment(created)}`;

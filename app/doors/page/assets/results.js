@@ -144,17 +144,19 @@ function card(hit) {
       make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
       // The first word chooses the colour, in results.css.
       hit.remarks.map((remark) => make("span", { class: `mark ${remark.split(" ")[0]}` }, remark)),
+      state.gallery?.name !== hit.gallery && make("span", { class: "label of" }, hit.gallery),
       make("span", { class: "label", title: hit.path }, name),
     ),
     make(
       "div", { class: "acts" },
       button("Search with this", () => session.ask(query), { class: "reuse" }),
-      button("+", () => session.addExample(hit, session.MORE), {
+      // Examples are of one gallery: ids in another mean other images.
+      ...(state.gallery?.name !== hit.gallery ? [] : [button("+", () => session.addExample(hit, session.MORE), {
         title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
       }),
       button("−", () => session.addExample(hit, session.LESS), {
         title: "Less like this", "aria-label": `Less like ${name}, no. ${hit.rank}`,
-      }),
+      })]),
     ),
   );
 }

@@ -95,13 +95,12 @@ export function begin() {
 
 export const isLatest = (number) => number === latest;
 
-// An image does not name its gallery, which the page needs to search with it later. What is shown
-// of it is its original, or its thumbnail where that is not here.
-const imagesIn = (gallery, images) => images.map((image) => (
-  { ...image, gallery, shown_url: `${image.image_url}?fallback=thumbnail` }
+// What is shown of an image is its original, or its thumbnail where that is not here.
+const shownOf = (images) => images.map((image) => (
+  { ...image, shown_url: `${image.image_url}?fallback=thumbnail` }
 ));
 
-const resultsOf = (results) => results && { ...results, hits: imagesIn(results.gallery, results.hits) };
+const resultsOf = (results) => results && { ...results, hits: shownOf(results.hits) };
 
 // Examples of another gallery are left out: the same ids mean other images there.
 const idsOf = (examples, wish, gallery) => (
@@ -234,7 +233,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = { name, refused: answer.message }, examples = [] } = answer;
-  set({ gallery, drawn: imagesIn(name, examples) });
+  set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
   if (state.edit && !gallery.refused) askAgain();
   else keepPlace(false);
@@ -268,7 +267,7 @@ export async function readGalleryAgain({ examples = true } = {}) {
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return;
-  const drawn = answer.gallery && examples ? imagesIn(name, answer.examples) : state.drawn;
+  const drawn = answer.gallery && examples ? shownOf(answer.examples) : state.drawn;
   set({ gallery: answer.gallery || { name, refused: answer.message }, drawn });
 }
 
@@ -281,7 +280,7 @@ export async function drawExamples() {
   if (!state.gallery || state.gallery.refused) return;
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
-  if (answer.gallery && state.gallery?.name === name) set({ drawn: imagesIn(name, answer.examples) });
+  if (answer.gallery && state.gallery?.name === name) set({ drawn: shownOf(answer.examples) });
 }
 
 // Take over the values of Gradio's controls.

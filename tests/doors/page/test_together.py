@@ -1,0 +1,31 @@
+"""Galleries of one model are searched together in the page, as one more choice."""
+
+from app.search.question import MAX_K
+
+
+def test_galleries_of_one_model_are_one_more_choice(page, service):
+    listed = {each["name"]: each for each in page.call("open", {})["galleries"]}
+    together = listed["mine,other"]
+    assert together["title"] == "All 2 galleries of mean_colour"
+    assert together["images"] == sum(service.gallery(each).images for each in ("mine", "other"))
+    got = page.call("gallery", {"gallery": "mine,other"})
+    assert got["gallery"] == together
+    assert {each["gallery"] for each in got["examples"]} <= {"mine", "other"}
+
+
+def test_an_image_of_any_of_them_is_searched_in_all(page):
+    for name in ("mine", "other"):
+        query = {"kind": "image", "gallery": name, "id": 3}
+        answer = page.call("ask", {"gallery": "mine,other", "query": query})
+        hits = answer["results"]["hits"]
+        assert (hits[0]["gallery"], hits[0]["id"]) == (name, 3)
+        assert {hit["gallery"] for hit in hits} == {"mine", "other"}
+        assert [hit["rank"] for hit in hits] == list(range(1, min(len(hits), MAX_K) + 1))
+        scores = [hit["score"] for hit in hits]
+        assert scores[1:] == sorted(scores[1:], reverse=True)
+
+
+def test_a_random_picture_is_of_one_of_them(page):
+    answer = page.call("ask", {"gallery": "mine,other", "query": {"kind": "random"}})
+    assert answer["query"]["gallery"] in ("mine", "other")
+    assert answer["results"]["hits"][0]["same_file"]
