@@ -13,7 +13,7 @@ from app.build.change import being_updated
 from app.build.keeper import GalleryKeeper
 from app.build.manage import set_title
 from app.errors import BusyError, StorageError
-from app.gallery import Gallery, local, read_manifest
+from app.gallery import COMPACTION, Gallery, compacting, local, read_manifest
 from app.gallery import commit as commits
 from app.sources.own import Listed
 from app.sources.picture import Picture
@@ -209,3 +209,16 @@ def test_a_list_has_the_keys_that_additions_have_taken(world, monkeypatch):
     }
     assert world.compact()
     assert not world.update(open_list=lambda request: now).did_something
+
+
+def test_a_change_takes_away_what_a_killed_compaction_has_left_and_disturbs_none_that_runs(world):
+    scratch = world.folders.below(COMPACTION)
+    for folder in (scratch.features, scratch.indexes):
+        folder.mkdir()
+        (folder / "vectors.faiss").write_text("half of it")
+    with compacting(world.folders):
+        set_title(world.folders, "one")
+        assert scratch.features.is_dir()
+    set_title(world.folders, "two")
+    assert not scratch.features.exists()
+    assert not scratch.indexes.exists()
