@@ -16,7 +16,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all check format evaluate bench bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all check format evaluate bench bench-lives bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ evaluate: $(DEV_READY) ## measure quality and search times on Caltech101 (REAL_D
 
 bench: $(DEV_READY) ## measure the build, the server's memory and start, a query, the page (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed
+
+bench-lives: $(DEV_READY) ## measure how long changes of galleries take, on 1,000,000 vectors (10 minutes and more)
+	$(BIN)/python -m benchmarks.lives
 
 study: $(LAB_READY) ## find the model, index and parameters for your vectors (GALLERY="a b" or VECTORS=file; OUT= METRIC= METHODS= N= RECALL=)
 	@$(BIN)/python -m lab study $(foreach name,$(GALLERY),--gallery "$(name)") \

@@ -36,7 +36,9 @@ def album(tmp_path_factory: pytest.TempPathFactory, uploads: Path) -> Iterator[S
 
 def place_of(album: Served, path: str) -> dict[str, object]:
     paths = [album.service.image("mine", row).path for row in range(22)]
-    return {"id": paths.index(path), "path": path, "labels": [path.split("/")[0]]}
+    labels = [path.split("/")[0]]
+    place = {"id": paths.index(path), "gallery": "mine", "path": path, "source": 0}
+    return place | {"labels": labels}
 
 
 @pytest.fixture
@@ -61,7 +63,9 @@ def test_the_document_describes_places(album: Served) -> None:
     assert properties["places"]["items"]["$ref"].endswith("/Place")
     assert properties["places"]["description"]
     assert properties["copies"]["description"]
-    assert set(schemas["Place"]["properties"]) == {"id", "path", "labels"}
+    assert set(schemas["Place"]["properties"]) == {
+        *("id", "gallery", "path", "source", "labels")
+    }
 
 
 def test_a_table_says_in_how_many_places_it_is(album: Served) -> None:
