@@ -274,7 +274,8 @@ def _placed(kept: Sequence[Kept | None], current: Gallery) -> list[_Placed]:
         elif record.sha256 and content in contents:
             placed.append(_Placed(contents[content], key=record.key))
         elif not record.key and (there := current.ids_of_content(record.sha256)):
-            placed.append(_Placed(there[0]))  # added by another meanwhile
+            [added] = current.images(there[:1])  # by another meanwhile
+            placed.append(_Placed(added.id, key=added.key))
         elif held:
             [stored] = current.images(held)
             same = (stored.sha256, stored.labels) == (record.sha256, record.labels)

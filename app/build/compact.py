@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from app.build.commit import train_and_measure
 from app.build.embedding import OnProgress
 from app.errors import GalleryError
-from app.gallery import Commit, Folders, Gallery, SegmentWriter, committing, locked, writing_to
+from app.gallery import (
+    COMPACTION,
+    Commit,
+    Folders,
+    Gallery,
+    SegmentWriter,
+    committing,
+    compacting,
+    writing_to,
+)
 from app.index import Expansion, write_vectors
 from app.values import ImageRecord
 from app.values.gallery import Manifest, Segment, StoredFile
@@ -22,7 +31,6 @@ _MOST_DEAD = 0.25  # of the rows; above it the shortlist's candidates are too fe
 _MOST_EXACT = 0.25  # of the rows without a shortlist, beyond _FEW_ROWS
 _FEW_ROWS = 5_000  # an exact search of so many takes no longer than one with a shortlist
 _CHUNK_ROWS = 4_096
-_SCRATCH = "compacting"
 
 Ids = NDArray[np.int64]
 
@@ -36,9 +44,8 @@ def compact(
     all in any case. Searches, additions and removals go on meanwhile; a stop at any moment leaves
     the gallery as it was. BusyError if another compaction of it is running.
     """
-    busy = f"{folders.indexes.name} is being compacted already: it will be done in a while."
-    scratch = folders.below(_SCRATCH)
-    with locked(folders.indexes / "compact.lock", busy=busy):
+    scratch = folders.below(COMPACTION)
+    with compacting(folders):
         gallery = Gallery(folders, hashed=False)
         try:
             chosen = range(len(gallery.segments)) if everything else choice(gallery.manifest)
@@ -47,7 +54,7 @@ def compact(
             return _fold(gallery, chosen, on_progress)
         finally:
             gallery.close()
-            for folder in (scratch.features, scratch.indexes):  # of one that was killed, perhaps
+            for folder in (scratch.features, scratch.indexes):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -75,7 +82,7 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
     manifest = gallery.manifest
     segments = [gallery.segments[place].facts for place in chosen]
     ids = gallery.ids_in(chosen)
-    writer = SegmentWriter(gallery.folders.below(_SCRATCH))
+    writer = SegmentWriter(gallery.folders.below(COMPACTION))
     segment = None
     if len(ids):
         with writing_to(writer.place.indexes):

@@ -7,10 +7,11 @@ rename, so a reader sees the gallery as before or as after. The manifest holds t
 file, and its own. Format 1 kept it in `gallery.db`; such a gallery is opened as one segment.
 """
 
-from app.gallery.commit import Commit, SegmentWriter, committing, now
+from app.gallery.commit import Commit, SegmentWriter, committing, compacting, now
 from app.gallery.files import locked, state_of, sync, writing_to
 from app.gallery.local import Gallery, folders_of, open_gallery, read_manifest
 from app.gallery.manifest import (
+    COMPACTION,
     DATABASE,
     DRAFT,
     FORMAT,
@@ -27,6 +28,7 @@ from app.gallery.store import Store
 from app.gallery.writer import Draft, Drafted, discard_draft
 
 __all__ = [
+    "COMPACTION",
     "DATABASE",
     "DRAFT",
     "FORMAT",
@@ -44,6 +46,7 @@ __all__ = [
     "Store",
     "check_name",
     "committing",
+    "compacting",
     "discard_draft",
     "folders_of",
     "gallery_names",

@@ -12,12 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from app.errors import GalleryError
+from app.errors import AppError, GalleryError
 from app.gallery import files
 from app.gallery.files import writing_to
 from app.gallery.items import write_items, write_thumbnails
 from app.gallery.local import manifest_path, read_manifest
-from app.gallery.manifest import DATABASE, MANIFEST, VECTORS, Folders, manifest_to_json
+from app.gallery.manifest import (
+    COMPACTION,
+    DATABASE,
+    MANIFEST,
+    VECTORS,
+    Folders,
+    manifest_to_json,
+)
 from app.gallery.seen import Place, Seen, write_seen
 from app.gallery.segment import Ids
 from app.values import ImageRecord, Skipped
@@ -191,6 +198,14 @@ def committing(folders: Folders, *, wait_seconds: float = _WAIT_SECONDS) -> Iter
         yield Commit(folders, manifest)
 
 
+@contextlib.contextmanager
+def compacting(folders: Folders) -> Iterator[None]:
+    """Let nobody else compact a gallery; BusyError if somebody does."""
+    busy = f"{folders.indexes.name} is being compacted already: it will be done in a while."
+    with files.locked(folders.indexes / "compact.lock", busy=busy):
+        yield
+
+
 def now() -> str:
     """Return this moment, as manifests have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -214,6 +229,11 @@ def remove_leftovers(folders: Folders, manifest: Manifest) -> None:
             elif path.name not in kept and _is_ours(path.name):
                 with contextlib.suppress(OSError):
                     path.unlink()
+    scratch = folders.below(COMPACTION)
+    if scratch.features.is_dir() or scratch.indexes.is_dir():
+        with contextlib.suppress(AppError), compacting(folders):  # else one is at work there
+            for folder in (scratch.features, scratch.indexes):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ours(name: str) -> bool:

@@ -16,6 +16,7 @@ MANIFEST = "manifest.json"
 DATABASE = "gallery.db"
 """Where format 1 kept its manifest and its items."""
 DRAFT = "building"
+COMPACTION = "compacting"
 VECTORS = "vectors"
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _KEYS = frozenset(field.name for field in fields(Manifest)) | {"source"}

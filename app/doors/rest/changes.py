@@ -17,7 +17,7 @@ from app.doors.problems import problem
 from app.doors.rest import bodies
 from app.doors.rest.additions import MOST_IMAGES, Additions, read_additions
 from app.doors.rest.answering import root_of
-from app.doors.rest.image_ids import IMAGE_ROUTE
+from app.doors.rest.image_ids import WHOLE_IMAGE_ROUTE
 from app.doors.rest.parameters import ImageId, Name
 from app.doors.rest.problem_responses import documented
 from app.doors.rest.schemas import Additions as AdditionsAnswer
@@ -147,7 +147,7 @@ def routes_of_changes(service: SearchService, keeper: GalleryKeeper) -> APIRoute
         images = await to_thread.run_sync(read, limiter=reading)
         return await change(partial(_add, request, keeper, gallery, additions, images))
 
-    @router.delete(IMAGE_ROUTE, status_code=204, responses=_PROBLEMS, dependencies=allowed)
+    @router.delete(WHOLE_IMAGE_ROUTE, status_code=204, responses=_PROBLEMS, dependencies=allowed)
     async def remove_image(gallery: Name, image: ImageId) -> None:
         """Take an image out of a gallery; its file stays, and no update brings it back."""
         await change(partial(keeper.remove, gallery, [image]))

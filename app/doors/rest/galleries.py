@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.doors.answers import gallery_answer
 from app.doors.rest.answering import answer_image, answer_search
-from app.doors.rest.image_ids import IMAGE_ROUTE
+from app.doors.rest.image_ids import IMAGE_ROUTE, WHOLE_IMAGE_ROUTE
 from app.doors.rest.parameters import ImageId, Name, SimilarParameters
 from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import Galleries, Gallery, Image, SearchAnswer
@@ -45,7 +45,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
         return answer_search(request, service, parameters.request(Item(image), gallery=gallery))
 
     @router.get(
-        IMAGE_ROUTE,
+        WHOLE_IMAGE_ROUTE,
         response_model=Image,
         responses=_PROBLEMS | example("image"),
     )

@@ -3,6 +3,8 @@
 from starlette.convertors import Convertor, register_url_convertor
 
 IMAGE_ROUTE = "/galleries/{gallery}/images/{image:image_id}"
+"""What the routes of an image's parts begin with; no id ends like one of them."""
+WHOLE_IMAGE_ROUTE = "/galleries/{gallery}/images/{image:whole_image_id}"
 
 
 class _ImageIds(Convertor[str]):
@@ -17,4 +19,11 @@ class _ImageIds(Convertor[str]):
         return value
 
 
+class _WholeImageIds(_ImageIds):
+    """The same without the addresses of parts: else a method of the image would be theirs, too."""
+
+    regex = "(?!.+/(?:image|thumbnail|similar)$).+"
+
+
 register_url_convertor("image_id", _ImageIds())
+register_url_convertor("whole_image_id", _WholeImageIds())

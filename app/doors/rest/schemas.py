@@ -227,7 +227,9 @@ class Kind(BaseModel):
 
 _IMAGE = {
     "id": 17,
+    "gallery": "caltech101-efficientnet_lite0",
     "path": "butterfly/image_0017.jpg",
+    "source": 0,
     "labels": ["butterfly"],
     "image_url": "/galleries/caltech101-efficientnet_lite0/images/17/image",
     "thumbnail_url": "/galleries/caltech101-efficientnet_lite0/images/17/thumbnail",

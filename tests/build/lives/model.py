@@ -34,7 +34,7 @@ class Model:
 
     @property
     def has_keys(self) -> bool:
-        return any(item.key for item in self.items.values())
+        return bool(self.items) and bool(self.items[min(self.items)].key)
 
     def is_in(self, gallery: Gallery, items: Items) -> bool:
         """Return whether a gallery, which holds `items`, is in this state."""

@@ -13,7 +13,7 @@ from app.build.change import being_updated
 from app.build.keeper import GalleryKeeper
 from app.build.manage import set_title
 from app.errors import BusyError, StorageError
-from app.gallery import Gallery, local, read_manifest
+from app.gallery import COMPACTION, Gallery, compacting, local, read_manifest
 from app.gallery import commit as commits
 from app.sources.own import Listed
 from app.sources.picture import Picture
@@ -133,14 +133,6 @@ def test_a_picture_that_cannot_be_kept_is_an_error_for_people(world):
     assert len(seen_items(world.open())) == 5
 
 
-def test_a_gallery_has_no_keys_once_the_images_that_had_them_are_gone(world):
-    [image] = world.add(NewImage("v", vector=direction(1), key="k")).ids
-    world.remove(image)
-    assert not world.open().has_keys
-    world.add(NewImage("new.jpg", jpeg(10)))
-    assert not world.open().has_keys
-
-
 def test_labels_that_are_given_with_a_known_key_and_content_are_taken(world):
     [image] = world.add(NewImage("a.jpg", jpeg(10), key="k", labels=("old",))).ids
     assert world.add(NewImage("a.jpg", jpeg(10), key="k")).known == 1
@@ -165,6 +157,7 @@ def test_one_compaction_at_most_waits_for_the_one_that_runs(world, monkeypatch):
         assert go_on.wait(60)
         return True
 
+    monkeypatch.setattr(keepers, "choice", lambda manifest: range(2))
     monkeypatch.setattr(keepers, "compact", compact)
     keeper = GalleryKeeper(
         datasets_dir=world.home.path / "datasets",
@@ -216,3 +209,16 @@ def test_a_list_has_the_keys_that_additions_have_taken(world, monkeypatch):
     }
     assert world.compact()
     assert not world.update(open_list=lambda request: now).did_something
+
+
+def test_a_change_takes_away_what_a_killed_compaction_has_left_and_disturbs_none_that_runs(world):
+    scratch = world.folders.below(COMPACTION)
+    for folder in (scratch.features, scratch.indexes):
+        folder.mkdir()
+        (folder / "vectors.faiss").write_text("half of it")
+    with compacting(world.folders):
+        set_title(world.folders, "one")
+        assert scratch.features.is_dir()
+    set_title(world.folders, "two")
+    assert not scratch.features.exists()
+    assert not scratch.indexes.exists()

@@ -53,6 +53,7 @@ def test_the_wrong_method_is_refused_with_the_right_one(client: httpx.Client) ->
         ("PUT", "/galleries/mine", "GET, HEAD, PATCH, DELETE"),
         ("GET", "/galleries/mine/images", "POST"),
         ("POST", "/galleries/mine/images/3", "GET, HEAD, DELETE"),
+        ("DELETE", "/galleries/mine/images/3/image", "GET, HEAD"),
     ):
         answer = client.request(method, path)
         assert method in problem_of(answer, 405)
