@@ -89,7 +89,7 @@ def test_nothing_is_written_where_locks_are_refused_and_the_gallery_opens_all_th
 
 def test_a_gallery_is_read_without_a_lock(home: Home, tmp_path: Path) -> None:
     home.build(fill(tmp_path / "pictures", 3))
-    file = home.folders("mine").indexes / "gallery.db"
+    file = home.folders("mine").indexes / "1" / "items.db"
     writer = sqlite3.connect(file, isolation_level=None)
     writer.execute("BEGIN EXCLUSIVE")
     reader = files.open_read_only(file, mend="")

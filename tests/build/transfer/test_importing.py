@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from app.errors import DatasetError, ModelError, NotFoundError
-from app.gallery import Gallery
+from app.gallery import Gallery, gallery_names
 from app.images import encode
 from tests.build.transfer.conftest import export, foreign, some_vectors, take
 from tests.commands import Run
@@ -136,7 +136,7 @@ def test_a_folder_that_does_not_hold_together_is_refused_in_one_sentence(
     spoil(folder)
     with pytest.raises(DatasetError, match=said):
         take(home, folder, index="Flat")
-    assert not (home.path / "indexes" / "back" / "gallery.db").exists()
+    assert "back" not in gallery_names(home.path / "indexes")
 
 
 def test_what_cannot_be_imported_or_exported_is_refused(

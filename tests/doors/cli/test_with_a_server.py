@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -173,6 +174,4 @@ def test_a_gallery_made_meanwhile_is_found_by_a_server(run, home, server, tmp_pa
         assert run("search", "--id", "1", "--gallery", "new", "--server", server)[0] == 0
     finally:
         for folder in (home.folders("new").features, home.folders("new").indexes):
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
+            shutil.rmtree(folder)
