@@ -20,6 +20,8 @@ from app.sources.datasets.register import open_data_set
 from app.values.gallery import GalleryInfo
 from app.values.names import path_of
 
+_ALL = "all"
+
 
 @dataclass(frozen=True)
 class SearchableGallery:
@@ -177,7 +179,7 @@ class Galleries:
 
         Of several, with commas between their names, what they have in common.
         """
-        if "," in name:
+        if "," in name or (name == _ALL and _ALL not in self.names()):
             return _together([self._info(each) for each in self.asked(name)])
         try:
             gallery = self.open(name)
@@ -233,7 +235,7 @@ class Galleries:
         """
         if not gallery:
             return [self.open(self.default())]
-        if gallery == "all" and gallery not in self.names():
+        if gallery == _ALL and gallery not in self.names():
             first = self.open(self.default())
             others = [self._open_or_none(name) for name in self.names()]
             alike = [each for each in others if each and each.is_like(first)]

@@ -63,9 +63,7 @@ def test_the_document_describes_places(album: Served) -> None:
     assert properties["places"]["items"]["$ref"].endswith("/Place")
     assert properties["places"]["description"]
     assert properties["copies"]["description"]
-    assert set(schemas["Place"]["properties"]) == {
-        *("id", "gallery", "path", "source", "labels")
-    }
+    assert set(schemas["Place"]["properties"]) == {*("id", "gallery", "path", "source", "labels")}
 
 
 def test_a_table_says_in_how_many_places_it_is(album: Served) -> None:
