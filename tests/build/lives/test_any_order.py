@@ -52,7 +52,7 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
             self.world = World(Home(home))
             self.model = Model.built(self.files)
             self.others: dict[str, Model] = {}
-            self.added = 0
+            self.added = self.made = 0
 
         @property
         def files(self) -> dict[tuple[int, str], Path]:
@@ -118,7 +118,8 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
         @precondition(lambda self: len(self.others) < 2)
         @rule(seeds=st.lists(SEEDS, min_size=1, max_size=4, unique=True))
         def merge(self, seeds: list[int]) -> None:
-            name = f"other_{len(self.others)}"
+            self.made += 1
+            name = f"other_{self.made}"  # not one whose folder a rebuilt gallery has left
             self.world.build_other(name, seeds)
             if self.model.has_keys:
                 with pytest.raises(UsageError, match="keys"):
@@ -196,10 +197,9 @@ def lives(home: Path, original: Path) -> type[RuleBasedStateMachine]:
                 with disk_that_fails(at, error=None):
                     change()
             except Crash:
-                pass
-            if both:
-                rename_gallery(self.world.name, both, **self.world.dirs)
-                self.world.name = both
+                if both:
+                    rename_gallery(self.world.name, both, **self.world.dirs)
+            self.world.name = both or self.world.name
             gallery = self.world.open()
             items = seen_items(gallery)
             states = [each for each in (after, self.model) if each.is_in(gallery, items)]
