@@ -20,6 +20,7 @@ from app.errors import FetchError, QueryError, StorageError, UsageError
 from app.images.formats import recognise
 from app.sources.lists import Row
 from app.sources.schedule import POLITE, Outcome, Politeness, Schedule
+from app.values.files import replacing
 from app.values.locks import locked
 
 FAILED = "failed.csv"
@@ -165,9 +166,8 @@ def _keep(row: Row, folder: Path, data: bytes, check: Callable[[bytes], None]) -
     check(data)
     kind = recognise(data)
     name = stem_of(row) + (kind.suffixes[0] if kind else ".img")
-    part = folder / f".{name}{_PART}"
-    part.write_bytes(data)
-    part.replace(folder / name)
+    with replacing(folder / name) as part:
+        part.write_bytes(data)
     return name
 
 

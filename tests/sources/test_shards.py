@@ -119,7 +119,7 @@ def test_a_file_that_is_too_large_is_not_read_into_memory(
         return data
 
     monkeypatch.setattr(tarfile.ExFileObject, "read", noted)
-    monkeypatch.setattr("app.build.from_list.MAX_PICTURE_BYTES", 2_500_000)
+    monkeypatch.setattr("app.build.listed.MAX_PICTURE_BYTES", 2_500_000)
     file = shard(tmp_path / "a.tar", large)
     code, out, err = run("--webdataset", file, "--name", "mine", "--model", "mean_colour")
     assert code == 0, err

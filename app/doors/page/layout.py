@@ -224,9 +224,9 @@ def _connect(
 
 
 def _choices(service: SearchService) -> list[tuple[str, str]]:
-    """Return what is shown of each gallery, and of those that are searched together; the names."""
-    infos = [*service.galleries(), *service.together()]
-    return [(info.facts.title or info.name, info.name) for info in infos]
+    """Return what is shown of each gallery, its name, and of those that are searched together."""
+    each = [(info.name, info.name) for info in service.galleries()]
+    return each + [(info.facts.title, info.name) for info in service.together()]
 
 
 def _part(

@@ -8,8 +8,8 @@ import * as session from "../../../../app/doors/page/assets/session.js";
 
 const { state } = session;
 const FACTS = { name: "album", images: 60, refused: "" };
-const IMAGE = { id: 7, path: "a.jpg", labels: ["cat"], image_url: "i", thumbnail_url: "t", score: 0.9, rank: 1 };
-const SHOWN = { ...IMAGE, gallery: "album", shown_url: "i?fallback=thumbnail" };
+const IMAGE = { id: 7, gallery: "album", path: "a.jpg", labels: ["cat"], image_url: "i", thumbnail_url: "t", score: 0.9, rank: 1 };
+const SHOWN = { ...IMAGE, shown_url: "i?fallback=thumbnail" };
 const CHOSEN = { min_score: 0.5, label: "cat", sort: "name", hideDuplicates: true };
 const KEPT = { min_score: 0, label: "", sort: "name", hideDuplicates: true };
 
