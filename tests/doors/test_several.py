@@ -11,7 +11,7 @@ from mcp import Client
 import app
 from app.doors.cli.main import main
 from app.doors.mcp.server import make_server
-from tests.conftest import Home, fill
+from tests.conftest import Home, closing_loops, fill
 from tests.doors.rest.conftest import serving
 
 
@@ -36,7 +36,7 @@ def expected(home: Home) -> list[tuple[str, int]]:
 
 def test_rest(home: Home, expected: list[tuple[str, int]], tmp_path: Path) -> None:
     for named in ("one,two", "all"):
-        with serving(home, tmp_path) as running:
+        with closing_loops(), serving(home, tmp_path) as running:
             answer = running.client.post(
                 "/similarity-search", params={"gallery": named, "k": 8}, json={"id": 3}
             ).json()

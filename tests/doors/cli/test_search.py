@@ -192,7 +192,7 @@ def test_a_sheet_takes_names_of_any_kind(name):
     contact = sheet.ContactSheet()
     results = [RESULT | {"labels": [name]}, RESULT | {"labels": [], "path": name}]
     contact.add(name, None, {"gallery": "g", "results": results})
-    assert contact.to_png(lambda gallery, result: encoded(picture(1))).startswith(b"\x89PNG")
+    assert contact.to_png(lambda result: encoded(picture(1))).startswith(b"\x89PNG")
 
 
 def test_a_sheet_has_an_end_and_says_what_it_leaves_out(run, picture_of, tmp_path, monkeypatch):
