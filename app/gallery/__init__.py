@@ -9,7 +9,7 @@ file, and its own. Format 1 kept it in `gallery.db`; such a gallery is opened as
 
 from app.gallery.commit import Commit, SegmentWriter, committing, compacting, now
 from app.gallery.files import locked, state_of, sync, writing_to
-from app.gallery.local import Gallery, folders_of, open_gallery, read_manifest
+from app.gallery.local import Gallery, folders_of, open_gallery
 from app.gallery.manifest import (
     COMPACTION,
     DATABASE,
@@ -21,6 +21,7 @@ from app.gallery.manifest import (
     gallery_names,
     manifest_from_json,
     manifest_to_json,
+    read_manifest,
     recipe_of,
 )
 from app.gallery.seen import NO_IMAGE, Place, Seen, Stamp

@@ -16,14 +16,15 @@ from app.errors import AppError, GalleryError
 from app.gallery import files
 from app.gallery.files import writing_to
 from app.gallery.items import write_items, write_thumbnails
-from app.gallery.local import manifest_path, read_manifest
 from app.gallery.manifest import (
     COMPACTION,
     DATABASE,
     MANIFEST,
     VECTORS,
     Folders,
+    manifest_path,
     manifest_to_json,
+    read_manifest,
 )
 from app.gallery.seen import Place, Seen, write_seen
 from app.gallery.segment import Ids

@@ -16,20 +16,21 @@ from numpy.typing import NDArray
 from app.errors import GalleryError, NotFoundError
 from app.gallery import files
 from app.gallery.manifest import (
-    DATABASE,
     DRAFT,
-    MANIFEST,
     Folders,
     gallery_names,
-    manifest_from_json,
+    identity_of,
+    manifest_path,
     mending_command,
+    read_manifest,
 )
 from app.gallery.seen import Place, Seen, read_seen
 from app.gallery.segment import Ids, OpenSegment, Rows, verify
-from app.index import Neighbours, VectorIndex
+from app.gallery.views import View, merged, views_of
+from app.index import Neighbours
 from app.index.neighbours import in_order
 from app.values import ImageRecord, Skipped
-from app.values.gallery import Manifest, Segment
+from app.values.gallery import Segment
 from app.values.vectors import unit
 
 Vectors = NDArray[np.float32]
@@ -65,31 +66,6 @@ def folders_of(name: str, *, features_dir: Path, indexes_dir: Path) -> Folders:
         )
         raise NotFoundError(f"There is no gallery {name!r}: {mend}")
     return Folders.of(name, features_dir, indexes_dir)
-
-
-class _View:
-    """A segment, and the index of those of its rows that the gallery has.
-
-    The others were removed, or a later segment has an image of the same id.
-    """
-
-    def __init__(self, segment: OpenSegment, left_out: Rows) -> None:
-        self.segment = segment
-        self.left_out = left_out
-        self.index: VectorIndex = segment.index.without(left_out)
-
-    def rows_of(self, ids: Ids) -> Rows:
-        """Return the (n,) rows of (n,) ids; -1 for an id that the gallery does not have here."""
-        return self.index.found_of(self.segment.rows_of(ids))
-
-    def search(self, queries: Vectors, k: int, *, exact: bool) -> Neighbours:
-        """Return the nearest ids."""
-        found = self.index.search(queries, k, exact=exact)
-        return Neighbours(self.segment.ids_of(found.rows), found.scores, found.candidates)
-
-    def ids(self) -> Ids:
-        """Return the ids that the gallery has here, ascending."""
-        return np.delete(self.segment.ids, self.left_out)
 
 
 class Gallery:
@@ -167,7 +143,7 @@ class Gallery:
         """Return the min(k, rows) nearest ids of each of (q, dim) unit vectors; see Store."""
         k = min(k, self.rows)
         found = [view.search(queries, k, exact=exact) for view in self._views]
-        return found[0] if len(found) == 1 else _merged(found, len(queries), k)
+        return found[0] if len(found) == 1 else merged(found, len(queries), k)
 
     def search_codes(self, queries: Vectors, k: int) -> Neighbours:
         """Return the k nearest ids as the indexes order them; see Store."""
@@ -176,7 +152,7 @@ class Gallery:
             each = view.index.search_codes(queries, k)
             ids = np.where(each.rows < 0, -1, view.segment.ids_of(each.rows))
             found.append(Neighbours(ids, each.scores, each.candidates))
-        return _merged(found, len(queries), k)
+        return merged(found, len(queries), k)
 
     def search_among(self, query: Vectors, k: int, among: Ids) -> Neighbours:
         """Return the min(k, n) nearest of (n,) ids to one (dim,) unit vector; each is compared."""
@@ -367,7 +343,7 @@ class Gallery:
         except OSError as exc:
             path = exc.filename or self.folders.indexes
             raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
-        self._views = list(_views_of(self._segments, self._removed))
+        self._views = list(views_of(self._segments, self._removed))
         found = sum(view.index.found_rows for view in self._views)
         dims = {segment.index.dim for segment in self._segments}
         if found != self.manifest.images or dims - {self.manifest.dim}:
@@ -466,7 +442,7 @@ class Gallery:
     def _ids(self) -> Ids:
         return np.sort(np.concatenate([_NOTHING_LEFT_OUT, *(view.ids() for view in self._views)]))
 
-    def _places(self, ids: Ids) -> Iterator[tuple[_View, NDArray[np.int64], Rows]]:
+    def _places(self, ids: Ids) -> Iterator[tuple[View, NDArray[np.int64], Rows]]:
         """Yield the segments that hold some of (n,) ids, with their places among them and rows.
 
         NotFoundError if an id is in none.
@@ -517,55 +493,3 @@ class Gallery:
 
 def _is_shared(facts: Segment, shared: dict[str, OpenSegment]) -> bool:
     return facts.name in shared and shared[facts.name].facts == facts
-
-
-def manifest_path(folders: Folders) -> Path:
-    """Return the file that holds a gallery's manifest, or held it: its remains tell the format."""
-    path, database = folders.indexes / MANIFEST, folders.indexes / DATABASE
-    if path.exists():
-        return path
-    of_format_1 = database.exists() or any(folders.indexes.glob("thumbnails*.db"))
-    return database if of_format_1 else path
-
-
-def identity_of(folders: Folders) -> tuple[int, int] | None:
-    """Return the identity of a gallery's manifest; None where there is none."""
-    return files.identity(folders.indexes / MANIFEST) or files.identity(folders.indexes / DATABASE)
-
-
-def read_manifest(folders: Folders) -> Manifest:
-    """Return a gallery's manifest; GalleryError where it is missing, damaged or of a newer version.
-
-    OSError if it cannot be read.
-    """
-    mend = mending_command(folders.indexes.name, None)
-    path = manifest_path(folders)
-    if path.name == DATABASE:
-        text = files.manifest_text(path, mend=mend)
-    else:
-        if not path.is_file():
-            raise GalleryError(f"{path} is missing. {mend}")
-        files.refuse_lfs_pointer(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as exc:
-            raise GalleryError(f"{path} is damaged. {mend}") from exc
-    return manifest_from_json(text, place=path, mend=mend)
-
-
-def _views_of(segments: Sequence[OpenSegment], removed: Ids) -> Iterator[_View]:
-    for place, segment in enumerate(segments):
-        left_out = segment.rows_of(removed)
-        for later in segments[place + 1 :]:
-            if later.least_id <= segment.greatest_id and later.greatest_id >= segment.least_id:
-                left_out = np.concatenate([left_out, segment.rows_of(later.ids)])
-        left_out = np.unique(left_out[left_out >= 0]) if len(left_out) else _NOTHING_LEFT_OUT
-        if len(left_out) < segment.facts.rows:
-            yield _View(segment, left_out)
-
-
-def _merged(found: Sequence[Neighbours], queries: int, k: int) -> Neighbours:
-    none = np.zeros((queries, 0))
-    ids = np.concatenate([none.astype(np.int64), *(each.rows for each in found)], axis=1)
-    scores = np.concatenate([none.astype(np.float32), *(each.scores for each in found)], axis=1)
-    return in_order(ids, scores, k, candidates=sum(each.candidates for each in found))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import GalleryError, UsageError
+from app.gallery import files
 from app.values.gallery import Manifest, Segment, StoredFile
 
 FORMAT = 2
@@ -144,6 +145,40 @@ class Folders:
     def path_of(self, kind: str, file: StoredFile) -> Path:
         """Return where a stored file lies: vectors under features, all else under indexes."""
         return (self.features if kind == VECTORS else self.indexes) / file.name
+
+
+def manifest_path(folders: Folders) -> Path:
+    """Return the file that holds a gallery's manifest, or held it: its remains tell the format."""
+    path, database = folders.indexes / MANIFEST, folders.indexes / DATABASE
+    if path.exists():
+        return path
+    of_format_1 = database.exists() or any(folders.indexes.glob("thumbnails*.db"))
+    return database if of_format_1 else path
+
+
+def identity_of(folders: Folders) -> tuple[int, int] | None:
+    """Return the identity of a gallery's manifest; None where there is none."""
+    return files.identity(folders.indexes / MANIFEST) or files.identity(folders.indexes / DATABASE)
+
+
+def read_manifest(folders: Folders) -> Manifest:
+    """Return a gallery's manifest; GalleryError where it is missing, damaged or of a newer version.
+
+    OSError if it cannot be read.
+    """
+    mend = mending_command(folders.indexes.name, None)
+    path = manifest_path(folders)
+    if path.name == DATABASE:
+        text = files.manifest_text(path, mend=mend)
+    else:
+        if not path.is_file():
+            raise GalleryError(f"{path} is missing. {mend}")
+        files.refuse_lfs_pointer(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as exc:
+            raise GalleryError(f"{path} is damaged. {mend}") from exc
+    return manifest_from_json(text, place=path, mend=mend)
 
 
 def check_name(name: str) -> None:

@@ -16,8 +16,7 @@ from app.errors import StorageError
 from app.gallery import files
 from app.gallery.files import writing_to
 from app.gallery.items import in_parts
-from app.gallery.local import manifest_path
-from app.gallery.manifest import DRAFT, Folders
+from app.gallery.manifest import DRAFT, Folders, manifest_path
 from app.gallery.seen import Place, Stamp
 from app.values import ImageRecord, Skipped
 

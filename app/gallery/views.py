@@ -1,0 +1,58 @@
+"""A gallery's segments → those of their rows that it has, searched and merged."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.gallery.segment import Ids, OpenSegment, Rows
+from app.index import Neighbours, VectorIndex
+from app.index.neighbours import in_order
+
+Vectors = NDArray[np.float32]
+_NOTHING_LEFT_OUT: Rows = np.zeros(0, np.int64)
+
+
+class View:
+    """A segment, and the index of those of its rows that the gallery has.
+
+    The others were removed, or a later segment has an image of the same id.
+    """
+
+    def __init__(self, segment: OpenSegment, left_out: Rows) -> None:
+        self.segment = segment
+        self.left_out = left_out
+        self.index: VectorIndex = segment.index.without(left_out)
+
+    def rows_of(self, ids: Ids) -> Rows:
+        """Return the (n,) rows of (n,) ids; -1 for an id that the gallery does not have here."""
+        return self.index.found_of(self.segment.rows_of(ids))
+
+    def search(self, queries: Vectors, k: int, *, exact: bool) -> Neighbours:
+        """Return the nearest ids."""
+        found = self.index.search(queries, k, exact=exact)
+        return Neighbours(self.segment.ids_of(found.rows), found.scores, found.candidates)
+
+    def ids(self) -> Ids:
+        """Return the ids that the gallery has here, ascending."""
+        return np.delete(self.segment.ids, self.left_out)
+
+
+def views_of(segments: Sequence[OpenSegment], removed: Ids) -> Iterator[View]:
+    """Yield the segments of which some rows are left, in their order."""
+    for place, segment in enumerate(segments):
+        left_out = segment.rows_of(removed)
+        for later in segments[place + 1 :]:
+            if later.least_id <= segment.greatest_id and later.greatest_id >= segment.least_id:
+                left_out = np.concatenate([left_out, segment.rows_of(later.ids)])
+        left_out = np.unique(left_out[left_out >= 0]) if len(left_out) else _NOTHING_LEFT_OUT
+        if len(left_out) < segment.facts.rows:
+            yield View(segment, left_out)
+
+
+def merged(found: Sequence[Neighbours], queries: int, k: int) -> Neighbours:
+    """Return the k best of what several segments found, by score, then id."""
+    none = np.zeros((queries, 0))
+    ids = np.concatenate([none.astype(np.int64), *(each.rows for each in found)], axis=1)
+    scores = np.concatenate([none.astype(np.float32), *(each.scores for each in found)], axis=1)
+    return in_order(ids, scores, k, candidates=sum(each.candidates for each in found))
