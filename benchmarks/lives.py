@@ -3,6 +3,7 @@
 Run by `make bench-lives`; README.md beside this file says how each figure is measured.
 """
 
+import hashlib
 import multiprocessing
 import os
 import sys
@@ -216,10 +217,10 @@ def _write_on(home: Path, stop: object) -> None:
     rng = np.random.default_rng(os.getpid())
     number = 0
     while not stop.is_set():  # type: ignore[attr-defined]
-        vectors = unit(rng.normal(size=(100, _DIM)).astype(np.float32))
+        vectors = unit(rng.normal(size=(_ADDED, _DIM)).astype(np.float32))
         new = [_new(f"w{number}-{place}", vector) for place, vector in enumerate(vectors)]
         ids = keeper.add(_NAME, new).ids
-        keeper.remove(_NAME, [str(image) for image in ids[:50]])
+        keeper.remove(_NAME, [str(image) for image in ids[: _ADDED // 2]])
         number += 1
 
 
@@ -243,7 +244,7 @@ def _make_gallery(home: Path, vectors: Vectors, index: str, pictures: Path | Non
     for start in range(0, len(vectors), 10_000):
         part = vectors[start : start + 10_000]
         records = [
-            ImageRecord(-1, f"{row}", f"{row:064x}", 1, 1, 1)
+            ImageRecord(-1, f"{row}", hashlib.sha256(f"{row}".encode()).hexdigest(), 1, 1, 1)
             for row in range(start, start + len(part))
         ]
         draft.add(records, [card] * len(part), part, [])

@@ -91,7 +91,7 @@ def _numbered(kept: Sequence[Kept], next_id: int) -> list[Kept]:
     numbered = []
     for each in kept:
         if each.record.id == NO_IMAGE:
-            each = replace(each, record=replace(each.record, id=next_id))
+            each = Kept(replace(each.record, id=next_id), row=each.row, image=each.image)
             next_id += 1
         numbered.append(each)
     return sorted(numbered, key=lambda each: each.record.id)

@@ -21,14 +21,14 @@ from app.gallery import (
     compacting,
     writing_to,
 )
-from app.index import Expansion, write_vectors
+from app.index import Expansion, beside_searches, write_vectors
 from app.values import ImageRecord
 from app.values.gallery import Manifest, Segment, StoredFile
 
 MOST_SEGMENTS = 8
 """Each costs a search a tenth of a millisecond or more."""
 _MOST_DEAD = 0.25  # of the rows; above it the shortlist's candidates are too few alive
-_MOST_EXACT = 0.25  # of the rows without a shortlist, beyond _FEW_ROWS
+_MOST_EXACT = 0.02  # of the rows without a shortlist, beyond _FEW_ROWS
 _FEW_ROWS = 5_000  # an exact search of so many takes no longer than one with a shortlist
 _CHUNK_ROWS = 4_096
 
@@ -51,7 +51,8 @@ def compact(
             chosen = range(len(gallery.segments)) if everything else choice(gallery.manifest)
             if not chosen or gallery.approximate:
                 return False
-            return _fold(gallery, chosen, on_progress)
+            with beside_searches():
+                return _fold(gallery, chosen, on_progress)
         finally:
             gallery.close()
             for folder in (scratch.features, scratch.indexes):
@@ -62,20 +63,30 @@ def choice(manifest: Manifest) -> range:
     """Return the places of the segments to fold, which stand beside each other; or none."""
     rows = [segment.rows for segment in manifest.segments]
     total, count = sum(rows), len(rows)
-    dead = total - manifest.images
-    exact = sum(each.rows for each in manifest.segments if "shortlist" not in each.files)
-    many_dead = dead > _MOST_DEAD * total
-    many_exact = exact > max(_FEW_ROWS, _MOST_EXACT * total) and count > 1
-    if many_dead or many_exact:
+    if total - manifest.images > _MOST_DEAD * total:
         return range(count)
-    if count <= MOST_SEGMENTS:
+    exact = _searched_exactly(manifest)
+    many_exact = sum(rows[place] for place in exact) > _most_exact(manifest)
+    if count < 2 or (count <= MOST_SEGMENTS and not many_exact):
         return range(0)
     # The newest, and before them those that are not much larger than all after them: so a row is
     # written again only as often as its segment doubles.
     first = count - 2
     while first > 0 and rows[first - 1] <= 2 * sum(rows[first:]):
         first -= 1
-    return range(first, count)
+    return range(min(first, exact[0]) if many_exact else first, count)
+
+
+def _most_exact(manifest: Manifest) -> float:
+    """Return how many rows may be without a shortlist."""
+    return max(_FEW_ROWS, _MOST_EXACT * sum(each.rows for each in manifest.segments))
+
+
+def _searched_exactly(manifest: Manifest) -> list[int]:
+    """Return the places of the segments that have no shortlist and could have one."""
+    if manifest.index_asked == "Flat":
+        return []
+    return [place for place, each in enumerate(manifest.segments) if "shortlist" not in each.files]
 
 
 def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
@@ -90,7 +101,7 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
             write_vectors(parts, writer.vectors_path, dim=manifest.dim)
         measured: dict[str, Any] = {}
         of_gallery: dict[str, Any] = {}
-        if len(ids) > _FEW_ROWS or any("shortlist" in each.files for each in segments):
+        if len(ids) > _most_exact(manifest) or any("shortlist" in each.files for each in segments):
             expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
             found = train_and_measure(writer, manifest.index_asked, expansion, on_progress)
             measured, of_gallery = found.segment, found.gallery

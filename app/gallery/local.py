@@ -229,7 +229,10 @@ class Gallery:
 
         One that was added with a key to images without does not make it so.
         """
-        return self.rows > 0 and bool(self.images(self._ids[:1].tolist())[0].key)
+        if not self.rows:
+            return False
+        oldest = min(int(view.ids()[0]) for view in self._views)
+        return bool(self.images([oldest])[0].key)
 
     @cached_property
     def _has_keys(self) -> bool:
@@ -249,14 +252,14 @@ class Gallery:
 
     def copies(self, ids: Iterable[int]) -> list[list[int]]:
         """Return the ids of all images with a content that one of `ids` shares; see Store."""
-        sharing = self._sharing_content.intersection(ids)
+        sharing = self._sharing_content(ids)
         groups: dict[int, list[int]] = {}
         for image in sharing:
             if image not in groups:
                 same = self.ids_of_content(self.images([image])[0].sha256)
                 groups |= dict.fromkeys(sharing.intersection(same), same)
-        different = {same[0]: same for same in groups.values()}.values()
-        return [same for same in different if len(same) > 1]
+        different = {same[0]: same for same in groups.values() if len(same) > 1}.values()
+        return list(different)
 
     def one_of_each_content(self) -> list[int]:
         """Return the lowest id of each content, ascending; every id whose content is unknown."""
@@ -409,18 +412,19 @@ class Gallery:
 
     # --- contents --------------------------------------------------------------------------------
 
-    @cached_property
-    def _sharing_content(self) -> frozenset[int]:
-        """The ids of the images whose content another one may have too: none in most galleries.
+    def _sharing_content(self, ids: Iterable[int]) -> set[int]:
+        """Return those of `ids` whose content another image may have too: none in most galleries.
 
         Asking the databases about the results of each search would make all of them a tenth slower.
-        The large segments know their own once and for all, so that a small one more costs little.
         """
-        sharing = [segment.contents.shared for segment in self._segments]
-        for place, segment in enumerate(self._segments):
-            for later in self._segments[place + 1 :]:
-                sharing += segment.contents.shared_with(later.contents)
-        return frozenset(np.unique(np.concatenate([_NOTHING_LEFT_OUT, *sharing])).tolist())
+        asked = np.fromiter(ids, np.int64)
+        contents = np.zeros(len(asked), np.uint64)
+        for view, at, rows in self._places(asked):
+            contents[at] = view.segment.contents.of_rows(rows)
+        counts = np.zeros(len(asked), np.int64)
+        for segment in self._segments:
+            counts += segment.contents.count(contents)
+        return set(asked[counts > 1].tolist())
 
     @cached_property
     def _one_of_each(self) -> list[int]:
@@ -440,7 +444,9 @@ class Gallery:
 
     @cached_property
     def _ids(self) -> Ids:
-        return np.sort(np.concatenate([_NOTHING_LEFT_OUT, *(view.ids() for view in self._views)]))
+        # Each segment's ascend, and a stable sort takes no longer than a merge of them.
+        ids = [_NOTHING_LEFT_OUT, *(view.ids() for view in self._views)]
+        return np.sort(np.concatenate(ids), kind="stable")
 
     def _places(self, ids: Ids) -> Iterator[tuple[View, NDArray[np.int64], Rows]]:
         """Yield the segments that hold some of (n,) ids, with their places among them and rows.

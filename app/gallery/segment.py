@@ -17,32 +17,25 @@ Rows = NDArray[np.int64]
 
 
 class Contents:
-    """Which images of a segment share their content: by the first 8 bytes of its SHA-256.
+    """How many images of a segment have a content: by the first 8 bytes of its SHA-256.
 
     So few bytes may agree by chance: who asks looks at the whole.
     """
 
     def __init__(self, digests: dict[int, bytes]) -> None:
-        known = {image: digest[:8] for image, digest in digests.items() if digest}
-        ids = np.fromiter(known, np.int64, len(known))
-        starts = np.frombuffer(b"".join(known.values()), np.uint64)
-        order = np.argsort(starts, kind="stable")
-        self._starts, self._ids = starts[order], ids[order]
-        same = np.diff(self._starts) == 0 if len(known) else np.zeros(0, bool)
-        pairs = np.flatnonzero(same)
-        self.shared: Ids = self._ids[np.union1d(pairs, pairs + 1)]
-        """The (n,) ids of those that share it with another one of the segment."""
+        starts = b"".join(digest[:8] or bytes(8) for digest in digests.values())
+        self._by_row = np.frombuffer(starts, np.uint64)
+        self._sorted = np.sort(self._by_row)
 
-    def shared_with(self, other: "Contents") -> tuple[Ids, Ids]:
-        """Return the ids here, and there, of the contents that both segments have."""
-        if len(other._starts) > len(self._starts):
-            there, here = other.shared_with(self)
-            return here, there
-        first = np.searchsorted(self._starts, other._starts, "left")
-        end = np.searchsorted(self._starts, other._starts, "right")
-        found = np.flatnonzero(end > first)
-        parts = [self._ids[first[at] : end[at]] for at in found]
-        return np.concatenate([np.zeros(0, np.int64), *parts]), other._ids[found]
+    def of_rows(self, rows: Rows) -> NDArray[np.uint64]:
+        """Return what (n,) rows have; 0 where it is not known."""
+        return self._by_row[rows]
+
+    def count(self, contents: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return how many images have each of (n,) contents."""
+        first, end = (np.searchsorted(self._sorted, contents, side) for side in ("left", "right"))
+        counts: NDArray[np.int64] = end - first
+        return counts
 
 
 class OpenSegment:
@@ -75,7 +68,7 @@ class OpenSegment:
 
     @cached_property
     def contents(self) -> Contents:
-        """Which of its images share their content; found once, in a second for 1,000,000."""
+        """How many of its images have a content; found once, in a second for 1,000,000."""
         return Contents(self.items.digests())
 
     @property

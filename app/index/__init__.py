@@ -15,6 +15,7 @@ from app.index.neighbours import Neighbours
 from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
 from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
+from app.index.threads import beside_searches
 from app.index.train import native_output_hidden, train_shortlist, write_vectors
 from app.index.vector_store import VectorStore
 
@@ -31,6 +32,7 @@ __all__ = [
     "ShortlistMaker",
     "VectorIndex",
     "VectorStore",
+    "beside_searches",
     "calibrate",
     "check_factory",
     "expanded",

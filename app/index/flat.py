@@ -14,6 +14,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from app.index import threads
 from app.index.neighbours import Neighbours, in_order
 from app.index.plugins import Rows, Vectors
 from app.index.selection import Selection
@@ -56,7 +57,7 @@ class FlatVectors:
     def _search(self, queries: Vectors, k: int, among: Selection, *, compared: int) -> Neighbours:
         """Return them of the rows with the `compared` largest products, or of more as need be."""
         selected = None if among.is_all else faiss.SearchParameters(sel=among.selector)
-        products, rows = self.index.search(queries, compared, params=selected)
+        products, rows = threads.search(self.index, queries, compared, selected)
         neighbours = in_order(rows, self.cosines(products, rows), k, candidates=among.count)
         if compared == among.count:
             return neighbours

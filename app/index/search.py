@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 
 from app.errors import GalleryError
+from app.index import threads
 from app.index.flat import FlatVectors
 from app.index.neighbours import Neighbours, in_order
 from app.index.plugins import Rows, Shortlist, Vectors
@@ -162,7 +163,7 @@ class VectorIndex:
             # In one call of FAISS: reading so many vectors back to compare them here takes ten
             # times as long as the whole search.
             taken, parameters = self._refine_parameters(candidates)
-            products, rows = self._refined.search(queries, taken, params=parameters)
+            products, rows = threads.search(self._refined, queries, taken, parameters)
             rows = self._selection.of(rows)
             return in_order(rows, flat.cosines(products, rows), k, candidates=candidates)
         _, rows = self._shortlisted(queries, candidates, self.effort.probes)

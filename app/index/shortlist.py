@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 
 from app.errors import GalleryError
-from app.index import plugins
+from app.index import plugins, threads
 from app.index.factory import cells_of, inner_of
 from app.index.plugins import Rows, Shortlist, Vectors
 
@@ -55,10 +55,8 @@ class FaissShortlist:
         self, queries: Vectors, candidates: int, probes: int, selector: Any = None
     ) -> tuple[Vectors, Rows]:
         """Return (q, candidates) scores and rows, best first; -1 where cells ran dry."""
-        scores, rows = self.index.search(
-            queries, candidates, params=self.parameters(candidates, probes, selector)
-        )
-        return scores, rows
+        parameters = self.parameters(candidates, probes, selector)
+        return threads.search(self.index, queries, candidates, parameters)
 
     def reconstruct(self, rows: Rows) -> Vectors:
         """Return the (n, dim) vectors that the codes of (n,) rows stand for."""

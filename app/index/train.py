@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import StorageError
-from app.index import plugins
+from app.index import plugins, threads
 from app.index.factory import MIN_ROWS_A_CELL, fit_factory, inner_of
 from app.index.projection import Projection
 from app.index.shortlist import read_index
@@ -46,7 +46,8 @@ def write_vectors(
         faiss.METRIC_INNER_PRODUCT,
     )
     for part in vectors:
-        index.add(projection.apply(part) if projection else part)
+        with threads.at_most(1):  # the memory's speed, which one thread reaches
+            index.add(projection.apply(part) if projection else part)
     _write(index, path)
 
 
