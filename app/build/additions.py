@@ -15,6 +15,7 @@ from app.build.embedding import Kept
 from app.build.material import Material
 from app.embed import Embedder
 from app.errors import DecodeError, GalleryError, QueryError, UsageError
+from app.features import of_gallery_picture
 from app.gallery import NO_IMAGE, Gallery, committing, sync, writing_to
 from app.images import decode, encode
 from app.index import Projection
@@ -182,6 +183,7 @@ class _Drafts:
     projection: Projection | None = None
     _vectors: list[NDArray[np.float32]] = field(default_factory=list)
     _thumbnails: list[bytes] = field(default_factory=list)
+    _local: list[bytes] = field(default_factory=list)
     _embedder: Embedder | None = None
 
     def __post_init__(self) -> None:
@@ -203,6 +205,10 @@ class _Drafts:
     def thumbnails(self, rows: Iterable[int]) -> Iterator[bytes]:
         """Yield the thumbnails of rows, in their order."""
         return (self._thumbnails[row] for row in rows)
+
+    def local_features(self, rows: Iterable[int]) -> Iterator[bytes]:
+        """Yield the packed local features of rows, in their order."""
+        return (self._local[row] for row in rows)
 
     def _vector(self, new: NewImage) -> Kept:
         assert new.vector is not None
@@ -239,11 +245,21 @@ class _Drafts:
         )
         size = (width, height, len(new.data))
         kept = ImageRecord(NO_IMAGE, name, digest, *size, labels, new.key, ADDED)
-        return self._row(kept, embedder.embed([pixels])[0], encode.thumbnail(pixels))
+        vector, thumbnail = embedder.embed([pixels])[0], encode.thumbnail(pixels)
+        copies = self.gallery.manifest.copies
+        local = of_gallery_picture(pixels).packed() if copies else b""
+        return self._row(kept, vector, thumbnail, local)
 
-    def _row(self, record: ImageRecord, vector: NDArray[np.float32], thumbnail: bytes) -> Kept:
+    def _row(
+        self,
+        record: ImageRecord,
+        vector: NDArray[np.float32],
+        thumbnail: bytes,
+        local: bytes = b"",
+    ) -> Kept:
         self._vectors.append(vector)
         self._thumbnails.append(thumbnail)
+        self._local.append(local)
         return Kept(record, row=len(self._vectors) - 1)
 
 

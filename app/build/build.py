@@ -33,7 +33,8 @@ class BuildRequest:
     """What to build: a published data set (`data`) or folders (`images`, with a `name`).
 
     `options` say how vectors and queries are changed, and the patterns `exclude` what is left out
-    of the folders.
+    of the folders. `copies` says whether local features are kept, by which copies are found: where
+    it is None, those of folders are.
     """
 
     data: str | None
@@ -45,6 +46,7 @@ class BuildRequest:
     force: bool
     options: VectorOptions = AS_THE_MODEL
     exclude: tuple[str, ...] = ()
+    copies: bool | None = None
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -63,6 +65,7 @@ class BuildRequest:
             model=self.model,
             index=self.index,
             limit=self.limit,
+            copies=self.copies,
             **self.options.given(),
         )
 
@@ -130,6 +133,7 @@ def build(
         limit=request.limit,
         request=request.kept(),
         own=bool(request.folders),
+        copies=bool(request.folders) if request.copies is None else request.copies,
         workers=workers,
         on_progress=on_progress,
     )
@@ -164,6 +168,7 @@ def build_gallery(
     request: dict[str, Any],
     options: VectorOptions = AS_THE_MODEL,
     own: bool = True,
+    copies: bool = False,
     workers: int,
     on_progress: OnProgress,
 ) -> BuildReport:
@@ -185,15 +190,17 @@ def build_gallery(
     if not pictures:
         raise DatasetError(f"There is no picture in {layout.folder}.")
     options.check_images(sum(not picture.missing for picture in pictures))
-    draft = Draft(folders, recipe=recipe_of_model(embedder), dim=embedder.dim)
+    recipe = recipe_of_model(embedder, copies=copies)
+    draft = Draft(folders, recipe=recipe, dim=embedder.dim)
     try:
-        check_room(folders, len(pictures), draft.rows, embedder.dim)
-        known = None if options.pca else known_content(folders, embedder)
+        check_room(folders, len(pictures), draft.rows, embedder.dim, copies=copies)
+        known = None if options.pca else known_content(folders, embedder, copies=copies)
         embedding = embed_pictures(
             pictures,
             layout,
             embedder,
             draft,
+            copies=copies,
             known=known,
             workers=workers,
             on_progress=on_progress,
@@ -221,6 +228,7 @@ def build_gallery(
             index=index,
             dim=embedder.dim,
             options=options,
+            copies=copies,
             on_progress=on_progress,
         )
     except BaseException:
@@ -236,15 +244,15 @@ def build_gallery(
     )
 
 
-def recipe_of_model(embedder: Embedder) -> str:
-    """Return a hash over what makes the vectors of two builds comparable."""
-    return recipe_of(
-        [embedder.name, embedder.weights_sha256, embedder.precision, embedder.model.preprocessing]
-    )
+def recipe_of_model(embedder: Embedder, *, copies: bool) -> str:
+    """Return a hash over what makes the vectors, and features, of two builds comparable."""
+    made = [embedder.name, embedder.weights_sha256, embedder.precision]
+    local = ["local features"] if copies else []
+    return recipe_of([*made, embedder.model.preprocessing, *local])
 
 
-def known_content(folders: Folders, embedder: Embedder) -> Gallery | None:
-    """Return the gallery that is there, if its vectors are what `embedder` would make again."""
+def known_content(folders: Folders, embedder: Embedder, *, copies: bool) -> Gallery | None:
+    """Return the gallery that is there, if it has what `embedder` would make again."""
     try:
         gallery = Gallery(folders, hashed=False)
     except GalleryError:
@@ -254,6 +262,7 @@ def known_content(folders: Folders, embedder: Embedder) -> Gallery | None:
         made_by_model(embedder).items()
         <= {key: getattr(manifest, key) for key in made_by_model(embedder)}.items()
     )
+    same &= manifest.copies or not copies
     if same and not gallery.approximate and gallery.projection_path is None:
         return gallery
     gallery.close()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.build.embedding import Kept
-from app.build.material import Material
+from app.build.material import Material, write_local
 from app.errors import BusyError, GalleryError
 from app.gallery import NO_IMAGE, Commit, Folders, Gallery, locked, now, writing_to
 from app.index import write_vectors
@@ -38,7 +38,7 @@ def commit_change(
     new = sum(each.record.id >= manifest.next_id for each in rows)
     files = dict(manifest.files) | dict(stored or {})
     if rows:
-        segment = add_segment(commit, rows, material, dim=manifest.dim)
+        segment = add_segment(commit, rows, material, manifest)
         facts["segments"] = (*manifest.segments, segment)
     if gone:
         files["removed"] = commit.write_removed(np.concatenate([current.removed_ids(), gone]))
@@ -74,14 +74,19 @@ def current_gallery(commit: Commit, before: Gallery) -> Gallery:
     return Gallery(commit.folders, before=before, hashed=False)
 
 
-def add_segment(commit: Commit, kept: Sequence[Kept], material: Material, *, dim: int) -> Segment:
+def add_segment(
+    commit: Commit, kept: Sequence[Kept], material: Material, manifest: Manifest
+) -> Segment:
     """Write kept images, in the order of their ids, as a new segment in its place.
 
     It has no shortlist: few images are searched exactly as fast, and many wait for compaction.
     """
     writer = commit.segment_writer()
     with writing_to(commit.folders.indexes):
-        write_vectors(material.vectors(kept, dim), writer.vectors_path, dim=dim)
+        vectors = material.vectors(kept, manifest.dim)
+        write_vectors(vectors, writer.vectors_path, dim=manifest.dim)
+    if manifest.copies:
+        write_local(writer, material, kept)
     writer.write_images((each.record for each in kept), material.thumbnails(kept))
     return commit.place(writer.finish(), writer.place)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.embedding import Kept, OnProgress
-from app.build.material import Material
+from app.build.material import Material, write_local
 from app.embed import Embedder
 from app.errors import ModelError, StorageError
 from app.gallery import (
@@ -43,6 +43,7 @@ from app.values.gallery import Manifest
 _CHUNK_ROWS = 4_096
 _VERSIONS = ("faiss-cpu", "numpy", "openvino", "pillow")
 _THUMBNAIL_BYTES = 5_000  # a generous mean, for the check of free space
+_LOCAL_BYTES = 16_000  # in the draft more than in the gallery
 
 Vectors = NDArray[np.float32]
 
@@ -133,6 +134,7 @@ def finish_gallery(
     index: str,
     dim: int,
     options: VectorOptions = AS_THE_MODEL,
+    copies: bool = False,
     on_progress: OnProgress,
 ) -> Manifest:
     """Train and measure the index of kept images, put the gallery in place, return its manifest.
@@ -152,6 +154,8 @@ def finish_gallery(
         write_vectors(material.vectors(kept, dim), writer.vectors_path, dim=dim)
     expansion = Expansion(options.expand, options.alpha) if options.expand else None
     measured = train_and_measure(writer, index, expansion, on_progress)
+    if copies:
+        write_local(writer, material, kept)
     writer.write_images((each.record for each in kept), material.thumbnails(kept))
     segment = writer.finish(**measured.segment)
     draft.release_commit()
@@ -182,6 +186,7 @@ def finish_gallery(
                 pca=dim if options.pca or origin.projection else 0,
                 expand=options.expand,
                 alpha=options.alpha if options.expand else 0.0,
+                copies=copies,
                 created=_moment_after(commit.manifest),
                 request=origin.request,
                 versions={each: version(each) for each in _VERSIONS},
@@ -221,10 +226,13 @@ def _trained_projection(
     return train_projection(raw if whole else raw[rows], options.pca)
 
 
-def check_room(folders: Folders, pictures: int, done: int, dim: int) -> None:
+def check_room(
+    folders: Folders, pictures: int, done: int, dim: int, *, copies: bool = False
+) -> None:
     """Raise StorageError if there is no room for a gallery of which `done` pictures are there."""
     # The draft's part that is still missing, and the finished files beside the draft.
-    needed = (2 * pictures - done) * (2 * dim + _THUMBNAIL_BYTES)
+    local = _LOCAL_BYTES if copies else 0
+    needed = (2 * pictures - done) * (2 * dim + _THUMBNAIL_BYTES + local)
     free = shutil.disk_usage(folders.indexes).free
     if free < needed:
         raise StorageError(

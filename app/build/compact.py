@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.commit import train_and_measure
-from app.build.embedding import OnProgress
+from app.build.embedding import Kept, OnProgress
+from app.build.material import Material, write_local
 from app.errors import GalleryError
 from app.gallery import (
     COMPACTION,
@@ -105,6 +106,12 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
             expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
             found = train_and_measure(writer, manifest.index_asked, expansion, on_progress)
             measured, of_gallery = found.segment, found.gallery
+        if manifest.copies:
+            write_local(
+                writer,
+                Material(None, gallery),
+                [Kept(record, image=record.id) for record in _records(gallery, ids)],
+            )
         writer.write_images(_records(gallery, ids), _thumbnails(gallery, ids))
         segment = writer.finish(**measured)
     with committing(gallery.folders) as commit:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.embed import Embedder
 from app.errors import DecodeError
+from app.features import of_gallery_picture
 from app.gallery import Draft, Gallery, Place, Stamp
 from app.images import decode, encode
 from app.sources.picture import Layout, Picture, file_of
@@ -70,14 +71,16 @@ def embed_pictures(
     embedder: Embedder,
     draft: Draft,
     *,
+    copies: bool = False,
     known: Gallery | None = None,
     workers: int,
     on_progress: OnProgress,
 ) -> Embedding:
     """Embed the stamped `pictures` that the draft does not have yet; keep them in it.
 
-    A picture whose content the draft or the gallery `known`, of the same model, has is not embedded
-    again. Stopped at any moment, what is done stays in the draft.
+    With `copies` their local features are kept, too. A picture whose content the draft or the
+    gallery `known`, of the same model, has is not embedded again. Stopped at any moment, what is
+    done stays in the draft.
     """
     drafted = draft.entries()
     failed = draft.skipped_stamps()
@@ -96,7 +99,7 @@ def embed_pictures(
     content = _Content(known)
     for entry in drafted.values():
         content.rows[entry.record.sha256] = Kept(entry.record, row=entry.row)
-    work = _Work(layout.folders, embedder, content)
+    work = _Work(layout.folders, embedder, content, copies=copies)
     done, unreadable, embedded = len(pictures) - len(rest), 0, 0
     on_progress("embed", done, len(pictures))
     reported = time.perf_counter()
@@ -115,6 +118,7 @@ def embed_pictures(
                     result.thumbnails,
                     result.vectors,
                     result.skipped,
+                    local=result.local,
                     stamps=result.stamps,
                 )
                 for row, record in enumerate(result.images, first):
@@ -155,6 +159,7 @@ class _Content:
 class _Batch:
     images: list[ImageRecord]
     thumbnails: list[bytes]
+    local: list[bytes]
     vectors: NDArray[np.float32]
     skipped: list[Skipped]
     copies: list[Kept]
@@ -173,9 +178,11 @@ class _Work:
     folders: Sequence[Path]
     embedder: Embedder
     content: _Content
+    copies: bool
 
     def embed(self, pictures: Sequence[Picture]) -> _Batch:
-        images, thumbnails, inputs, skipped, copies = [], [], [], [], []
+        images, thumbnails, local, inputs = [], [], [], []
+        skipped, copies = [], []
         stamps: dict[Place, Stamp] = {}
         unreadable = 0
         for picture in pictures:
@@ -206,11 +213,21 @@ class _Work:
                 continue
             inputs.append(self.embedder.prepare(image))
             thumbnails.append(encode.thumbnail(image))
+            if self.copies:
+                local.append(of_gallery_picture(image).packed())
             images.append(replace(record, width=width, height=height))
             stamps[_place_of(picture)] = _stamp_of(picture)
         vectors = self.embedder.embed_prepared(inputs)
         return _Batch(
-            images, thumbnails, vectors, skipped, copies, stamps, len(pictures), unreadable
+            images,
+            thumbnails,
+            local,
+            vectors,
+            skipped,
+            copies,
+            stamps,
+            len(pictures),
+            unreadable,
         )
 
 

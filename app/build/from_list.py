@@ -84,6 +84,7 @@ def build_listed(
         options=options,
         limit=request.limit,
         request=_kept(request),
+        copies=bool(request.copies),
         workers=workers,
         on_progress=on_progress,
     )

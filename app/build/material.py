@@ -1,4 +1,4 @@
-"""Where the vectors and thumbnails of images are that a segment will hold → these, in order."""
+"""Where the vectors, features and thumbnails of a segment's images are → these, in order."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.embedding import Kept
-from app.gallery import Gallery
-from app.index import Projection
+from app.gallery import Gallery, SegmentWriter
+from app.index import LOCAL_TRAINING_ROWS, Projection
+from app.values.features import LocalFeatures, Points, comparable
 
 _CHUNK_ROWS = 4_096
 
@@ -24,6 +25,9 @@ class Rows(Protocol):
 
     def thumbnails(self, rows: Iterable[int]) -> Iterator[bytes]:
         """Yield the thumbnails of rows, in their order."""
+
+    def local_features(self, rows: Iterable[int]) -> Iterator[bytes]:
+        """Yield the packed local features of rows, in their order."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,31 @@ class Material:
             known = iter(self.gallery.thumbnails(images) if self.gallery else ())
             for each in part:
                 yield each.record.id, next(known if each.row is None else drafted)
+
+    def local_features(self, kept: Sequence[Kept]) -> Iterator[tuple[Points, Vectors]]:
+        """Yield the places and (n, 128) descriptors of the local features of kept images."""
+        for start in range(0, len(kept), _CHUNK_ROWS):
+            part = kept[start : start + _CHUNK_ROWS]
+            rows = [each.row for each in part if each.row is not None]
+            images = [each.image for each in part if each.image is not None]
+            drafted = iter(self.new.local_features(rows) if self.new else ())
+            known = iter(
+                self.gallery.local_features(np.array(images)) if images and self.gallery else ()
+            )
+            for each in part:
+                if each.row is None:
+                    yield next(known)
+                else:
+                    features = LocalFeatures.unpacked(next(drafted))
+                    yield features.points, comparable(features.descriptors)
+
+
+def write_local(writer: SegmentWriter, material: Material, kept: Sequence[Kept]) -> None:
+    """Write the local features of kept images, in their order."""
+    few = kept
+    if len(kept) > LOCAL_TRAINING_ROWS:
+        chosen = np.random.default_rng(0).choice(len(kept), LOCAL_TRAINING_ROWS, replace=False)
+        few = [kept[at] for at in np.sort(chosen)]
+    training = np.concatenate([vectors for _, vectors in material.local_features(few)])
+    expected = len(training) * len(kept) // max(1, len(few))
+    writer.write_local(training, material.local_features(kept), expected)

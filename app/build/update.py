@@ -190,14 +190,17 @@ class _Update:
         embedder = self._load_embedder(self._manifest.model)
         check_same_model(embedder, self._manifest)
         folders = self._gallery.folders
-        draft = Draft(folders, recipe=recipe_of_model(embedder), dim=embedder.dim, replaces=False)
+        copies = self._manifest.copies
+        recipe = recipe_of_model(embedder, copies=copies)
+        draft = Draft(folders, recipe=recipe, dim=embedder.dim, replaces=False)
         try:
-            check_room(folders, len(others), draft.rows, embedder.dim)
+            check_room(folders, len(others), draft.rows, embedder.dim, copies=copies)
             embedding = embed_pictures(
                 others,
                 self._layout,
                 embedder,
                 draft,
+                copies=copies,
                 known=self._gallery,
                 workers=self._workers,
                 on_progress=self._on_progress,

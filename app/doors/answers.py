@@ -28,8 +28,12 @@ def thumbnail_url(gallery: str, record: ImageRecord) -> str:
 def search_answer(result: SearchResult) -> dict[str, Any]:
     """Return the answer to one query; `ids` are in the order of `results`."""
     return {
+        "verdict": result.verdict,
         "ids": [hit.image.public_id for hit in result.hits],
-        "results": [_hit(hit.image.gallery or result.gallery, hit) for hit in result.hits],
+        "results": [
+            _hit(hit.image.gallery or result.gallery, hit, result.kind_of(hit))
+            for hit in result.hits
+        ],
         "gallery": result.gallery,
         "timing_ms": {stage: round(value, 3) for stage, value in asdict(result.timings).items()},
         "exact": result.exact,
@@ -88,10 +92,11 @@ def outcome_answer(outcome: "Outcome") -> dict[str, Any]:
     return {"name": outcome.name, "id": outcome.public_id, "became": outcome.became}
 
 
-def _hit(gallery: str, hit: Hit) -> dict[str, Any]:
+def _hit(gallery: str, hit: Hit, kind: str) -> dict[str, Any]:
     marks = {name: getattr(hit, name) for name in HIT_FIELDS}
     places = [_place(image.gallery or gallery, image) for image in hit.places]
-    marks |= {"places": places, "remarks": list(hit.remarks)}
+    marks |= {"kind": kind, "places": places, "remarks": list(hit.remarks)}
+    marks["match"] = asdict(hit.match) if hit.match else None
     return image_answer(gallery, hit.image) | marks
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import AppError, GalleryError
 from app.gallery import files
@@ -28,7 +29,9 @@ from app.gallery.manifest import (
 )
 from app.gallery.seen import Place, Seen, write_seen
 from app.gallery.segment import Ids
+from app.index import write_local_index
 from app.values import ImageRecord, Skipped
+from app.values.features import Points
 from app.values.gallery import Manifest, Segment, StoredFile
 
 _SCRATCH = "new"
@@ -68,6 +71,21 @@ class SegmentWriter:
             self._ids = np.array(write_items(self.place.indexes / "items.db", records), np.int64)
             write_thumbnails(self.place.indexes / "thumbnails.db", thumbnails)
 
+    def write_local(
+        self,
+        training: NDArray[np.float32],
+        features: Iterable[tuple[Points, NDArray[np.float32]]],
+        expected: int,
+    ) -> None:
+        """Write the local features of all images, by row; see `write_local_index`."""
+        with writing_to(self.place.indexes):
+            write_local_index(training, features, expected, **self._local_paths)
+
+    @property
+    def _local_paths(self) -> dict[str, Path]:
+        names = {"index": "local.faiss", "points": "points.npy", "firsts": "firsts.npy"}
+        return {kind: self.place.indexes / name for kind, name in names.items()}
+
     def finish(self, **measured: object) -> Segment:
         """Wait until all is on the disk; return the facts, with those that were measured."""
         paths = {
@@ -75,6 +93,9 @@ class SegmentWriter:
             "thumbnails": self.place.indexes / "thumbnails.db",
             "shortlist": self.shortlist_path,
             VECTORS: self.vectors_path,
+            "local": self._local_paths["index"],
+            "points": self._local_paths["points"],
+            "firsts": self._local_paths["firsts"],
         }
         with writing_to(self.place.indexes):
             stored = {

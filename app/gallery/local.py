@@ -27,9 +27,10 @@ from app.gallery.manifest import (
 from app.gallery.seen import Place, Seen, read_seen
 from app.gallery.segment import Ids, OpenSegment, Rows, verify
 from app.gallery.views import View, merged, views_of
-from app.index import Neighbours
+from app.index import LocalMatches, Neighbours
 from app.index.neighbours import in_order
 from app.values import ImageRecord, Skipped
+from app.values.features import DESCRIPTOR, POINT, Points
 from app.values.gallery import Segment
 from app.values.vectors import unit
 
@@ -179,6 +180,32 @@ class Gallery:
         """Return the (dim,) vector of an image, of norm 1."""
         vector: Vectors = unit(self.vectors(self._asked([image])))[0]
         return vector
+
+    # --- local features --------------------------------------------------------------------------
+
+    @property
+    def has_local(self) -> bool:
+        """Whether it keeps local features, by which copies are found."""
+        return any(view.segment.local is not None for view in self._views)
+
+    def local_matches(self, descriptors: Vectors, k: int) -> LocalMatches:
+        """Return the k features nearest to each of (n, 128) descriptors; see Store."""
+        found = [
+            view.local_matches(descriptors, k)
+            for view in self._views
+            if view.segment.local is not None
+        ]
+        return LocalMatches.together(found, k)
+
+    def local_features(self, ids: Ids) -> list[tuple[Points, Vectors]]:
+        """Return the places and (n, 128) descriptors of images' features; see Store."""
+        features: list[tuple[Points, Vectors] | None] = [None] * len(ids)
+        for view, at, rows in self._places(ids):
+            if view.segment.local is not None:
+                for place, found in zip(at, view.segment.local.of_rows(rows), strict=True):
+                    features[place] = found
+        nothing = np.zeros(0, POINT), np.zeros((0, DESCRIPTOR), np.float32)
+        return [each or nothing for each in features]
 
     # --- images ----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from app.errors import GalleryError
 from app.gallery import files
 from app.gallery.items import Items
 from app.gallery.manifest import DATABASE, VECTORS, Folders
-from app.index import SearchEffort, VectorIndex
+from app.index import LocalIndex, SearchEffort, VectorIndex
 from app.values.gallery import Segment
 
 Ids = NDArray[np.int64]
@@ -55,6 +55,11 @@ class OpenSegment:
         if self.index.rows != facts.rows:
             raise GalleryError(f"The index in {place.indexes} does not belong to it. {mend}")
         # In format 1 the items are beside the manifest, in one database.
+        self.local: LocalIndex | None = None
+        if "local" in paths:
+            self.local = LocalIndex(paths["local"], paths["points"], paths["firsts"])
+            if self.local.rows != facts.rows:
+                raise GalleryError(f"The features in {place.indexes} do not belong to it. {mend}")
         items = paths.get("items", place.indexes / DATABASE)
         self.items = Items(items, paths["thumbnails"], mend=mend)
 

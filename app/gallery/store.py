@@ -7,8 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.index import Neighbours
+from app.index import LocalMatches, Neighbours
 from app.values import ImageRecord, Skipped
+from app.values.features import Points
 from app.values.gallery import Manifest
 
 Ids = NDArray[np.int64]
@@ -78,6 +79,22 @@ class Store(Protocol):
     def vector(self, image: int) -> Vectors:
         """Return the (dim,) vector of an image, of norm 1."""
 
+    @property
+    def has_local(self) -> bool:
+        """Whether it keeps local features, by which copies are found."""
+
+    def local_matches(self, descriptors: Vectors, k: int) -> LocalMatches:
+        """Return the k features nearest to each of (n, 128) descriptors, by the ids of images.
+
+        Only where it `has_local`.
+        """
+
+    def local_features(self, ids: Ids) -> list[tuple[Points, Vectors]]:
+        """Return the places and (n, 128) descriptors of each image's features, as stored.
+
+        None at all of an image that was added without.
+        """
+
     def ids(self) -> Ids:
         """Return the (rows,) ids of all images, ascending."""
 
@@ -86,6 +103,9 @@ class Store(Protocol):
 
     def thumbnail(self, image: int) -> bytes:
         """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
+
+    def thumbnails(self, ids: Sequence[int]) -> list[bytes]:
+        """Return the small WebP pictures of these ids, in their order."""
 
     def ids_of_content(self, sha256: str) -> list[int]:
         """Return the ids of the images whose file has this SHA-256 (hex); none for '' (unknown)."""

@@ -1,12 +1,13 @@
 """A gallery's segments → those of their rows that it has, searched and merged."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.gallery.segment import Ids, OpenSegment, Rows
-from app.index import Neighbours, VectorIndex
+from app.index import LocalMatches, Neighbours, VectorIndex
 from app.index.neighbours import in_order
 
 Vectors = NDArray[np.float32]
@@ -32,6 +33,14 @@ class View:
         """Return the nearest ids."""
         found = self.index.search(queries, k, exact=exact)
         return Neighbours(self.segment.ids_of(found.rows), found.scores, found.candidates)
+
+    def local_matches(self, descriptors: Vectors, k: int) -> LocalMatches:
+        """Return the nearest features of the segment's images that the gallery has."""
+        assert self.segment.local is not None
+        found = self.segment.local.search(descriptors, k)
+        rows = self.index.found_of(found.images)
+        ids = np.where(rows < 0, -1, self.segment.ids_of(rows))
+        return replace(found, images=ids)
 
     def ids(self) -> Ids:
         """Return the ids that the gallery has here, ascending."""

@@ -36,7 +36,7 @@ CREATE TABLE progress (recipe TEXT NOT NULL);
 """
 _THUMBNAIL_TABLE = """
 PRAGMA page_size = 1024;
-CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL);
+CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL, local BLOB NOT NULL);
 """
 _AT_ONCE = 1_000
 _UNKNOWN: Stamp = (-1, 0)
@@ -93,18 +93,22 @@ class Draft:
         vectors: NDArray[np.float32],
         skipped: Sequence[Skipped],
         *,
+        local: Sequence[bytes] = (),
         stamps: Mapping[Place, Stamp] | None = None,
     ) -> None:
         """Keep the next pictures, with (n, dim) unit vectors; all of them or none.
 
-        `stamps` are those of their files, images and skipped ones, where they are known.
+        `local` are their packed local features, of all or of none; `stamps` those of their files,
+        images and skipped ones, where they are known.
         """
         first, stamps = self.rows, stamps or {}
         with writing_to(self.folders.indexes):
             self._raw.write(vectors.astype(np.float16).tobytes())
             self._raw.flush()
+            features = local or [b""] * len(thumbnails)
             self._thumbnails.executemany(
-                "INSERT INTO thumbnail VALUES (?, ?)", list(enumerate(thumbnails, first))
+                "INSERT INTO thumbnail VALUES (?, ?, ?)",
+                zip(range(first, first + len(thumbnails)), thumbnails, features, strict=True),
             )
             self._thumbnails.commit()
             self._database.executemany(
@@ -146,11 +150,18 @@ class Draft:
 
     def thumbnails(self, rows: Iterable[int]) -> Iterator[bytes]:
         """Yield the thumbnails of rows, in their order."""
+        return self._blobs("webp", rows)
+
+    def local_features(self, rows: Iterable[int]) -> Iterator[bytes]:
+        """Yield the packed local features of rows, in their order."""
+        return self._blobs("local", rows)
+
+    def _blobs(self, column: str, rows: Iterable[int]) -> Iterator[bytes]:
         for part in in_parts(rows, _AT_ONCE):
             marks = ",".join("?" * len(part))
             found = dict(
                 self._thumbnails.execute(
-                    f"SELECT image, webp FROM thumbnail WHERE image IN ({marks})", part
+                    f"SELECT image, {column} FROM thumbnail WHERE image IN ({marks})", part
                 )
             )
             for row in part:

@@ -11,6 +11,12 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
 from app.index.expansion import Expansion, expanded
 from app.index.factory import check_factory, fit_factory
+from app.index.local import (
+    LOCAL_TRAINING_ROWS,
+    LocalIndex,
+    LocalMatches,
+    write_local_index,
+)
 from app.index.neighbours import Neighbours
 from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
@@ -21,9 +27,12 @@ from app.index.vector_store import VectorStore
 
 __all__ = [
     "CALIBRATION_K",
+    "LOCAL_TRAINING_ROWS",
     "TARGET_RECALL",
     "Calibration",
     "Expansion",
+    "LocalIndex",
+    "LocalMatches",
     "Neighbours",
     "NewShortlist",
     "Projection",
@@ -41,5 +50,6 @@ __all__ = [
     "recall",
     "train_projection",
     "train_shortlist",
+    "write_local_index",
     "write_vectors",
 ]

@@ -48,7 +48,7 @@ def write_vectors(
     for part in vectors:
         with threads.at_most(1):  # the memory's speed, which one thread reaches
             index.add(projection.apply(part) if projection else part)
-    _write(index, path)
+    write_index(index, path)
 
 
 def _parts(vectors: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
@@ -87,7 +87,7 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
         return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
     for chunk in _chunks(flat):
         index.add(chunk)
-    _write(index, path)
+    write_index(index, path)
     codes = getattr(inner, "pq", None)
     if codes is not None and flat.ntotal < MIN_ROWS_A_CELL * 2**codes.nbits and not note:
         note = (
@@ -121,7 +121,8 @@ def _chunks(flat: Any) -> Iterator[NDArray[np.float32]]:
         yield flat.reconstruct_n(start, min(_CHUNK_ROWS, flat.ntotal - start))
 
 
-def _write(index: Any, path: Path) -> None:
+def write_index(index: Any, path: Path) -> None:
+    """Write an index to a file; StorageError if the disk cannot take it."""
     try:
         # By Python's file: FAISS's own says nothing of an error when it is closed, which is when
         # its last bytes are written.

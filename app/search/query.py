@@ -4,23 +4,28 @@ import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import NotFoundError, UsageError
+from app.features import of_query
 from app.images import decode, encode
 from app.images.edit import apply_edit
 from app.search.galleries import Galleries, SearchableGallery
 from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
 from app.search.timing import Stopwatch
 from app.values import Edit
+from app.values.features import LocalFeatures
 from app.values.vectors import unit
 
 DISPLAY_SIDE = 1024
 _LEAST_LENGTH = 1e-3
+_LOOKED_AT_SIDE = 256  # pixels of the shorter side, that copies are looked for with
 
 Vector = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class QueryVector:
     """A query's (dim,) unit vector, and the ids of the gallery's images that are its own file.
 
     `is_plain` says that the picture is searched as it is: no edit, no examples. `sha256` is its
-    content's hash, '' where that is not known.
+    content's hash, '' where that is not known. `picture` is what it shows, None where examples
+    have moved it elsewhere.
     """
 
     vector: Vector
@@ -37,6 +43,29 @@ class QueryVector:
     notes: tuple[str, ...] = ()
     sha256: str = ""
     before_expansion: Vector | None = None
+    picture: "QueryPicture | None" = None
+
+
+class QueryPicture:
+    """What a query shows, as edited: looked at only where copies of it are looked for."""
+
+    def __init__(self, read: Callable[[], Pixels]) -> None:
+        self._read = read
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The upright (height, width, 3) RGB pixels."""
+        return self._read()
+
+    @cached_property
+    def mirrored_pixels(self) -> Pixels:
+        """The same, mirrored left to right."""
+        return np.ascontiguousarray(self.pixels[:, ::-1])
+
+    @cached_property
+    def features(self) -> LocalFeatures:
+        """Its local features."""
+        return of_query(self.pixels)
 
 
 class Queries:
@@ -59,14 +88,22 @@ class Queries:
         times their weights, and the sum is brought to length 1. A gallery that expands queries
         then adds the nearest images.
         """
-        vector, sha256, notes = self._embedded(gallery, request, watch)
+        vector, sha256, notes, picture = self._embedded(gallery, request, watch)
         own = gallery.stored.ids_of_content(sha256)
         itself = [*own, *_row_of(gallery, request)]  # else the query would be expanded by itself
         with watch.measure("rerank"):
             moved = _with_examples(vector, request, gallery)
             compared = gallery.expand_query(moved, itself)
-        is_plain = request.edit.is_nothing and not (request.more or request.less)
-        return QueryVector(compared, own, is_plain, notes, sha256, moved)
+        alone = not (request.more or request.less)
+        return QueryVector(
+            compared,
+            own,
+            is_plain=alone and request.edit.is_nothing,
+            notes=notes,
+            sha256=sha256,
+            before_expansion=moved,
+            picture=picture if alone and request.copies else None,
+        )
 
     def vectors_of(
         self, galleries: Sequence[SearchableGallery], request: SearchRequest, watch: Stopwatch
@@ -97,11 +134,18 @@ class Queries:
 
     def _embedded(
         self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
-    ) -> tuple[Vector, str, tuple[str, ...]]:
-        """Return the query's own vector, its content's hash, and notes on how it was read."""
+    ) -> tuple[Vector, str, tuple[str, ...], QueryPicture]:
+        """Return the query's own vector, its content's hash, notes on how it was read, itself."""
         edit = request.edit
         for row in _row_of(gallery, request) if edit.is_nothing else ():
-            return gallery.index.vector(row), gallery.stored.images([row])[0].sha256, ()
+            record = gallery.stored.images([row])[0]
+
+            def read() -> Pixels:
+                data, _, _ = self._read(gallery, request, watch)
+                with self._decoding:
+                    return decode.decode(data, min_side=_LOOKED_AT_SIDE)
+
+            return gallery.index.vector(row), record.sha256, (), QueryPicture(read)
         embedder = self._galleries.embedder_of(gallery)
         data, sha256, notes = self._read(gallery, request, watch)
         with self._decoding:
@@ -111,7 +155,8 @@ class Queries:
                 image = apply_edit(decode.decode(data, min_side=side), edit)
             with watch.measure("embed"):
                 vectors = embedder.embed([image])
-        return gallery.projected(vectors)[0], sha256, notes
+        picture = QueryPicture(lambda: image)
+        return gallery.projected(vectors)[0], sha256, notes, picture
 
     def _read(
         self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch

@@ -252,6 +252,14 @@ class SearchRequest:
             "number", "Leave out results with a lower cosine.", minimum=-1, maximum=1
         ),
     )
+    copies: bool = field(
+        default=True,
+        metadata=_parameter(
+            "boolean",
+            "Look for the picture itself first, also cropped, turned or edited, where the gallery "
+            "can find such copies.",
+        ),
+    )
     leave_out_same_file: bool = field(
         default=False,
         metadata=_parameter("boolean", "Leave out images whose file is the query's own."),

@@ -12,7 +12,7 @@ from app.search.copies import Copies, Nearest, one_of_each
 from app.search.galleries import SearchableGallery
 from app.search.query import QueryVector, Vector
 from app.search.question import SearchRequest
-from app.values import MOST_PLACES, Hit, ImageRecord
+from app.values import MOST_PLACES, Hit, ImageRecord, Match
 from app.values.vectors import reaches
 
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
@@ -41,6 +41,19 @@ class Ranking:
     def led_by(self, image: int, score: float) -> "Ranking":
         """Return the same after one image, which counts as not missed, with its score."""
         return replace(self, scores={image: score} | self.scores, missed=self.missed - {image})
+
+    def with_sources(
+        self, sources: Sequence[int], index: Store, query: Vector, k: int
+    ) -> "Ranking":
+        """Return the k first of the same after the images that show the query's own picture."""
+        self.copies.look_up(sources)
+        ids = self.copies.firsts(sources)
+        scores = {image: self.scores[image] for image in ids if image in self.scores}
+        if others := [image for image in ids if image not in scores]:
+            found = index.scores(query, np.array(others, np.int64)).tolist()
+            scores |= zip(others, found, strict=True)
+        led = {image: scores[image] for image in ids}
+        return replace(self, scores=dict(islice((led | self.scores).items(), max(k, len(led)))))
 
     def at_least(self, min_score: float, k: int, *, best: float | None) -> "Ranking":
         """Return the first k of the images whose cosine is not less than `min_score`."""
@@ -88,7 +101,12 @@ def near_duplicates(index: Store, ids: Sequence[int]) -> dict[int, int]:
     return {rank: int(of) + 1 for rank, of in enumerate(first, 1) if of + 1 < rank}
 
 
-def hits_of(gallery: SearchableGallery, query: QueryVector, ranking: Ranking) -> tuple[Hit, ...]:
+def hits_of(
+    gallery: SearchableGallery,
+    query: QueryVector,
+    ranking: Ranking,
+    matches: Mapping[int, Match],
+) -> tuple[Hit, ...]:
     """Return the ranked images, looked up and marked."""
     ids = list(ranking.scores)
     images = gallery.stored.images(ids)
@@ -105,6 +123,7 @@ def hits_of(gallery: SearchableGallery, query: QueryVector, ranking: Ranking) ->
             missed=image.id in ranking.missed,
             copies=len(copies.get(image.id, ())),
             places=places.get(image.id, ()),
+            match=matches.get(image.id),
         )
         for rank, image in enumerate(images, 1)
     )

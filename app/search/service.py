@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from app.search.question import File, Item, Query, SearchRequest, Url
 from app.search.rank import Ranking, hits_of, rank
 from app.search.several import merged
 from app.search.timing import Stopwatch
+from app.search.verify import ReadOriginal, seek
 from app.values import Edit, Hit, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
 
@@ -66,7 +68,7 @@ class SearchService:
             galleries = self._galleries.asked(request.gallery)
             queries = self._queries.vectors_of(galleries, request, watch)
             results = [
-                _answer(gallery, query, request, watch)
+                _answer(gallery, query, request, watch, self._galleries.originals.read)
                 for gallery, query in zip(galleries, queries, strict=True)
             ]
             if len(results) == 1:
@@ -226,16 +228,31 @@ def _query(query: bytes | str | int | Query) -> Query:
 
 
 def _answer(
-    gallery: SearchableGallery, query: QueryVector, request: SearchRequest, watch: Stopwatch
+    gallery: SearchableGallery,
+    query: QueryVector,
+    request: SearchRequest,
+    watch: Stopwatch,
+    read_original: ReadOriginal,
 ) -> SearchResult:
     started = time.perf_counter()
     ranking = rank(gallery, query, request)
     # FAISS takes the shortlist and re-ranks it in one call: both are the shortlist's time.
     stage = "rerank" if ranking.exact else "shortlist"
     watch.add(stage, time.perf_counter() - started)
+    with watch.measure("verify"):
+        found = seek(gallery.stored, query, request, list(ranking.scores), read_original)
+        sources = [image for image, match in found.matches.items() if match.is_source]
+        if request.leave_out_same_file:
+            sources = [image for image in sources if image not in query.own]
+        if sources:
+            ranking = ranking.with_sources(sources, gallery.index, query.vector, request.k)
     with watch.measure("lookup"):
-        hits = hits_of(gallery, query, ranking)
-    return _result(gallery, query, ranking, hits, watch)
+        hits = hits_of(gallery, query, ranking, found.matches)
+    return replace(
+        _result(gallery, query, ranking, hits, watch),
+        sought=found.sought,
+        too_simple=found.too_simple,
+    )
 
 
 def _result(

@@ -35,12 +35,14 @@ def merged(results: Sequence[SearchResult], k: int, timings: Timings) -> SearchR
         notes=tuple(notes),
         floor=nearest.floor,
         best=nearest.best,
+        sought=any(result.sought for result in results),
+        too_simple=any(result.too_simple for result in results),
     )
 
 
 def _leads(hit: Hit) -> bool:
-    """Whether it stands before better scores: the query's own file."""
-    return hit.same_file and hit.rank == 1
+    """Whether it stands before better scores: the query's own file or picture."""
+    return (hit.same_file and hit.rank == 1) or (hit.match is not None and hit.match.is_source)
 
 
 def _folded(ranked: Sequence[_Ranked]) -> tuple[list[_Ranked], dict[tuple[str, int], int]]:

@@ -179,6 +179,48 @@ def _means(description: str) -> dict[str, str]:
     return {"description": description}
 
 
+Corners = tuple[tuple[float, float], ...]
+"""A polygon's corners, as fractions of a picture's width and height."""
+
+SAME_FILE, SAME_PICTURE, EDITED_COPY = "same file", "same picture", "edited copy"
+SAME_SCENE, SIMILAR, UNLIKE = "same scene", "similar", "unlike"
+SOURCES = (SAME_FILE, SAME_PICTURE, EDITED_COPY)
+"""The kinds of hits that show the query's own picture, the surest first."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """How an image shows the very picture, or scene, that the query shows.
+
+    `kind` is one of SOURCES or SAME_SCENE, `score` how sure that is, from 0 to 1, `reason` what
+    was done to the picture, in words. `pairs` counts the local features that agree, `agreeing` is
+    the share of the overlap's textured blocks whose pixels do. `of_query` and `of_image` are the
+    shares of both pictures' areas that show the same; `in_query` and `in_image` where that is.
+    `matrix` maps pixels of the upright image to those of the query, as (a, b, c, d, e, f) with
+    x' = ax + by + c and y' = dx + ey + f. `probably` says that the original was not there, and
+    its thumbnail was compared.
+    """
+
+    kind: str
+    score: float
+    reason: str = ""
+    pairs: int = 0
+    agreeing: float = 1.0
+    of_query: float = 1.0
+    of_image: float = 1.0
+    mirrored: bool = False
+    turn: float = 0.0
+    matrix: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    in_query: Corners = ()
+    in_image: Corners = ()
+    probably: bool = False
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the image is the query's own picture, edited or not."""
+        return self.kind in SOURCES
+
+
 @dataclass(frozen=True)
 class Hit:
     """One result of a search; its other fields are in every door's JSON, described as here.
@@ -204,6 +246,10 @@ class Hit:
     places: tuple[ImageRecord, ...] = field(
         default=(), metadata=_means(f"Those images, at most {MOST_PLACES}, by their ids.")
     )
+    match: Match | None = field(
+        default=None,
+        metadata=_means("How it shows the query's own picture; null where it doesn't."),
+    )
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -222,7 +268,8 @@ class Timings:
     """Milliseconds spent in each stage of one query; 0 for a stage that did not run.
 
     `shortlist` is the shortlist and its exact re-ranking, which FAISS does in one call; `rerank` is
-    the comparison with every image, or every one of a label, and the expansion of the query.
+    the comparison with every image, or every one of a label, and the expansion of the query;
+    `verify` the search for copies of the picture itself.
     """
 
     fetch: float = 0.0
@@ -230,6 +277,7 @@ class Timings:
     embed: float = 0.0
     shortlist: float = 0.0
     rerank: float = 0.0
+    verify: float = 0.0
     lookup: float = 0.0
     total: float = 0.0
 
@@ -240,6 +288,8 @@ class SearchResult:
 
     `floor` is the score that nearly all of the gallery's own images reach with another one, None
     where it is not known; `best` the score that is compared with it, whatever filters leave.
+    `sought` says whether copies of the picture itself were looked for, `too_simple` that it shows
+    too little to know them by.
     """
 
     gallery: str
@@ -252,6 +302,8 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     floor: float | None = None
     best: float | None = None
+    sought: bool = False
+    too_simple: bool = False
 
     def __iter__(self) -> Iterator[Hit]:
         """Give the hits, best first."""
@@ -260,7 +312,46 @@ class SearchResult:
     @property
     def similar_enough(self) -> bool:
         """False where nothing in the gallery is really like the query."""
-        return self.floor is None or (self.best is not None and self.best >= self.floor)
+        return (
+            bool(self.sources)
+            or self.floor is None
+            or (self.best is not None and self.best >= self.floor)
+        )
+
+    @property
+    def sources(self) -> tuple[Hit, ...]:
+        """The hits that are the query's own picture, edited or not."""
+        return tuple(hit for hit in self.hits if hit.match and hit.match.is_source)
+
+    def kind_of(self, hit: Hit) -> str:
+        """Return what a hit is to the query: how it matches, or else whether it is similar."""
+        if hit.match:
+            return hit.match.kind
+        return SIMILAR if self.floor is None or hit.score >= self.floor else UNLIKE
+
+    @property
+    def verdict(self) -> str:
+        """Where the picture is from, in a sentence; '' where that was not looked for."""
+        if self.sources:
+            return _found(self.sources)
+        if not self.sought:
+            return ""
+        if self.too_simple:
+            return "Too simple to tell: the picture shows too little to know it again by."
+        if self.similar_enough and self.hits:
+            return "The picture itself is not here; these look like it."
+        return "Nothing like it here."
+
+
+def _found(sources: tuple[Hit, ...]) -> str:
+    first = sources[0]
+    assert first.match is not None
+    how = f", {first.match.reason}" if first.match.reason else ""
+    says = "Probably this is" if first.match.probably else "Found: this is"
+    others = ""
+    if len(sources) > 1:
+        others = f" {len(sources) - 1} more {'is' if len(sources) == 2 else 'are'} below."
+    return f"{says} {first.image.path}{how}.{others}"
 
 
 @dataclass(frozen=True)

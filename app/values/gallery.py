@@ -13,6 +13,7 @@ REQUEST_KEYS = (
     *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
     "exclude",
     *("name", "model", "index", "pca", "expand", "alpha", "limit", "pictures"),
+    "copies",
     *("id_column", "url_column", "delimiter", "encoding", "label_column"),
 )
 
@@ -42,10 +43,15 @@ def command_for(request: Mapping[str, Any]) -> str:
 
     >>> command_for({"data": "caltech101", "label_column": ["a", "b c"]})
     "python3 create_index.py --data caltech101 --label-column a --label-column 'b c'"
+    >>> command_for({"images": "/p", "name": "mine", "copies": False})
+    'python3 create_index.py --images /p --name mine --no-copies'
     """
     words = ["python3", "create_index.py"]
     for key in REQUEST_KEYS:
         value = request.get(key, [])
+        if isinstance(value, bool):
+            words.append(f"--{key}" if value else f"--no-{key}")
+            continue
         for each in value if isinstance(value, list) else [value]:
             words += [f"--{key.replace('_', '-')}", str(each)]
     return shlex.join(words)
@@ -105,6 +111,7 @@ class GalleryFacts:
     pca: int = 0
     expand: int = 0
     alpha: float = 0.0
+    copies: bool = False
     notes: tuple[str, ...] = ()
 
     def in_words(self) -> list[tuple[str, str]]:

@@ -96,6 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A",
         help="for --expand: each times its score to the power A, default: 3",
     )
+    parser.add_argument(
+        "--copies",
+        action=argparse.BooleanOptionalAction,
+        help="keep what finds cropped, turned and edited copies; default: for --images",
+    )
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument(
         "--exclude",
@@ -187,7 +192,7 @@ def _is_updated(options: argparse.Namespace, settings: "Settings") -> bool:
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """Return what was given of a gallery's request, None for what was left out."""
-    keys = ("data", *_LISTS, "model", "index", "limit", *_TABLE_OPTIONS)
+    keys = ("data", *_LISTS, "model", "index", "limit", "copies", *_TABLE_OPTIONS)
     images = tuple(options.images or ())
     return (
         {key: getattr(options, key) for key in keys}
@@ -214,6 +219,7 @@ def _build_request(options: argparse.Namespace) -> "BuildRequest":
         force=options.force,
         options=VectorOptions.of(**_vectors(options)),
         exclude=tuple(options.exclude or ()),
+        copies=options.copies,
     )
 
 
@@ -268,6 +274,7 @@ def _list_request(options: argparse.Namespace) -> "ListRequest":
         "expand",
         "alpha",
         "limit",
+        "copies",
         *_LISTS,
         *_TABLE_OPTIONS,
         "force",

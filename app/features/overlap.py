@@ -1,0 +1,198 @@
+"""Two pictures and how one lies in the other → how alike their pixels are where they overlap.
+
+Features that agree show that both pictures show the same things from the same side; only the
+aligned pixels tell an edited copy from the next frame of a burst.
+"""
+
+# OpenCV's stubs promise any array where it returns that of its argument's kind.
+# mypy: disable-error-code="assignment, arg-type, return-value, call-overload"
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_SIDE = 192  # the overlap is compared at this size
+_BLOCK = 16
+_BLUR = 1.5  # of both, before they are compared: sharpness is an edit, too
+_FLAT = 3.0  # grey levels of 255: a block that varies less shows nothing to compare
+_AGREES = 0.8
+_REFINEMENTS = 20
+
+Pixels = NDArray[np.uint8]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How two pictures agree where one, moved by a matrix, covers the other.
+
+    `agreeing` is the share of the blocks that show something in which both agree, `correlation`
+    that of all their grey levels; `blocks` how many such blocks there are. `of_query` and
+    `of_other` are the shares of both areas that overlap, `colour` how far the colours of both are
+    apart, 0 to 255. `matrix` is the refined (2, 3) transform from the other's pixels to the
+    query's.
+    """
+
+    agreeing: float
+    correlation: float
+    blocks: int
+    of_query: float
+    of_other: float
+    colour: float
+    matrix: Matrix
+
+
+def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:
+    """Compare (h, w, 3) RGB pixels; None where the two hardly overlap.
+
+    `matrix` maps the other's pixels to the query's.
+    """
+    region = _region(query.shape, other.shape, matrix)
+    if region is None:
+        return None
+    left, top, right, bottom = region
+    factor = min(1.0, _SIDE / max(right - left, bottom - top))
+    size = max(_BLOCK, round((right - left) * factor)), max(_BLOCK, round((bottom - top) * factor))
+    seen = cv2.resize(query[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
+    into = np.array([[size[0] / (right - left), 0, 0], [0, size[1] / (bottom - top), 0]])
+    into[:, 2] = -into[0, 0] * left, -into[1, 1] * top
+    small, shrunk = _shrunk(other, _scale(matrix) * factor)
+    moved = _then(_then(shrunk, matrix), into)  # the small picture's pixels to those of the region
+    refined, warped, mask = _refined(seen, small, moved)
+    if not mask.any():
+        return None
+    grey_seen, grey_warped = _grey(seen), _grey(warped)
+    agreeing, blocks = _blocks(grey_seen, grey_warped, mask)
+    back = _then(_then(_inverse(shrunk), refined), _inverse(into))
+    of_query, of_other = _shares(query.shape, other.shape, back)
+    return Overlap(
+        agreeing=agreeing,
+        correlation=_correlation(grey_seen[mask], grey_warped[mask]),
+        blocks=blocks,
+        of_query=of_query,
+        of_other=of_other,
+        colour=_colour_difference(seen, warped, mask),
+        matrix=back,
+    )
+
+
+def _region(
+    query: tuple[int, ...], other: tuple[int, ...], matrix: Matrix
+) -> tuple[int, int, int, int] | None:
+    """Return the rectangle of the query that the other covers; None if it is a few pixels."""
+    corners = _moved(_corners(other), matrix)
+    left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)), [query[1], query[0]]).astype(int)
+    if right - left < 8 or bottom - top < 8:
+        return None
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _refined(
+    seen: Pixels, other: Pixels, matrix: Matrix
+) -> tuple[Matrix, Pixels, NDArray[np.bool_]]:
+    """Return the transform brought into step with the pixels, and the other as it moves it."""
+    best = matrix
+    inverse = _inverse(matrix).astype(np.float32)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _REFINEMENTS, 1e-3)
+    try:
+        _, found = cv2.findTransformECC(
+            _grey(seen), _grey(other), inverse.copy(), cv2.MOTION_AFFINE, criteria, None, 5
+        )
+        if np.abs(found - inverse).max() < 0.1 * max(seen.shape):
+            best = _inverse(found.astype(np.float64))
+    except cv2.error:  # it does not converge where there is little to align
+        pass
+    size = seen.shape[1], seen.shape[0]
+    warped = cv2.warpAffine(other, best, size, flags=cv2.INTER_LINEAR)
+    full = np.full(other.shape[:2], 255, np.uint8)
+    mask = cv2.warpAffine(full, best, size, flags=cv2.INTER_NEAREST) > 0
+    return best, warped, mask
+
+
+def _blocks(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> tuple[float, int]:
+    """Return the share of the blocks with something in them that correlate, and their number."""
+    height, width = seen.shape
+    rows, columns = height // _BLOCK, width // _BLOCK
+    shape = rows, _BLOCK, columns, _BLOCK
+
+    def in_blocks(values: NDArray[np.floating]) -> NDArray[np.float32]:
+        cut = values[: rows * _BLOCK, : columns * _BLOCK].astype(np.float32)
+        return cut.reshape(shape).transpose(0, 2, 1, 3).reshape(rows * columns, -1)
+
+    whole = in_blocks(mask).mean(axis=1) > 0.95
+    a, b = (in_blocks(cv2.GaussianBlur(each, (0, 0), _BLUR)) for each in (seen, warped))
+    a -= a.mean(axis=1, keepdims=True)
+    b -= b.mean(axis=1, keepdims=True)
+    strong_a, strong_b = a.std(axis=1), b.std(axis=1)
+    shown = whole & (np.maximum(strong_a, strong_b) > _FLAT)
+    if not shown.any():
+        return 0.0, 0
+    products = (a * b).mean(axis=1) / np.maximum(strong_a * strong_b, 1e-3)
+    return float((products[shown] > _AGREES).mean()), int(shown.sum())
+
+
+def _correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    x -= x.mean()
+    y -= y.mean()
+    return float((x * y).sum() / max(np.sqrt((x * x).sum() * (y * y).sum()), 1e-6))
+
+
+def _colour_difference(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> float:
+    a = cv2.GaussianBlur(seen, (0, 0), 2).astype(np.float32)[mask]
+    b = cv2.GaussianBlur(warped, (0, 0), 2).astype(np.float32)[mask]
+    return float(np.abs(a - b).mean())
+
+
+def _shares(query: tuple[int, ...], other: tuple[int, ...], matrix: Matrix) -> tuple[float, float]:
+    """Return the shares of the query's and of the other's area that overlap."""
+    frame = _corners(query).astype(np.float32)
+    moved = _moved(_corners(other), matrix).astype(np.float32)
+    common, _ = cv2.intersectConvexConvex(frame, moved)
+    of_query = common / (query[0] * query[1])
+    of_other = common / max(cv2.contourArea(moved), 1e-6)
+    return min(1.0, float(of_query)), min(1.0, float(of_other))
+
+
+def _shrunk(pixels: Pixels, scale: float) -> tuple[Pixels, Matrix]:
+    """Return a picture about as large as it will be shown, and what brings it to full size."""
+    height, width = pixels.shape[:2]
+    if scale >= 0.8:
+        return pixels, np.eye(2, 3)
+    size = max(8, round(width * scale)), max(8, round(height * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return small, np.array([[width / size[0], 0, 0], [0, height / size[1], 0]])
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    grey: Pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return grey
+
+
+def _corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    height, width = shape[:2]
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+
+
+def _moved(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.float64]:
+    moved: NDArray[np.float64] = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved
+
+
+def _then(first: Matrix, second: Matrix) -> Matrix:
+    """Return the transform that does the first, then the second."""
+    return np.column_stack(
+        [second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]]
+    )
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    turned = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([turned, -turned @ matrix[:, 2]])
+
+
+def _scale(matrix: Matrix) -> float:
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))

@@ -1,0 +1,188 @@
+"""Local features of many images → those that look most like a query's.
+
+Each feature's descriptor is kept as an IVF-PQ code of 16 bytes; where few are, as 128 bytes.
+"""
+
+# FAISS's stubs do not know what its Python wrapper adds.
+# mypy: disable-error-code="call-arg, attr-defined"
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import GalleryError
+from app.index.plugins import Rows, Vectors
+from app.index.shortlist import read_index
+from app.index.train import native_output_hidden, write_index
+from app.values.features import Points
+
+LOCAL_TRAINING_ROWS = 400
+"""Images whose features are enough to train on, drawn at random."""
+_PROBES = 8
+_MOST_CELLS = 8_192
+_FEATURES_A_CELL = 800
+_TRAINED_A_CELL = 32
+_FEW_FEATURES = 20_000  # kept in full: the codes' centroids alone would take as much room
+_FEWEST = 2_000  # compared one by one
+
+
+@dataclass(frozen=True)
+class LocalMatches:
+    """For each of n query features its k nearest: their images, squared distances and places.
+
+    `images` is (n, k) int64, -1 where there is none; `distances` (n, k) float32; `points` (n, k)
+    places as they were stored; `counts` (n, k) how many features each image has.
+    """
+
+    images: NDArray[np.int64]
+    distances: Vectors
+    points: Points
+    counts: NDArray[np.int64]
+
+    def best(self, k: int) -> "LocalMatches":
+        """Return the k nearest of each."""
+        if self.images.shape[1] <= k:
+            return self
+        order = np.argsort(self.distances, axis=1, kind="stable")[:, :k]
+        taken = np.arange(len(self.images))[:, None], order
+        return LocalMatches(
+            self.images[taken], self.distances[taken], self.points[taken], self.counts[taken]
+        )
+
+    @staticmethod
+    def together(parts: "list[LocalMatches]", k: int) -> "LocalMatches":
+        """Return the k nearest of those that several indexes have found, at least one."""
+        if len(parts) == 1:
+            return parts[0].best(k)
+        fields = (
+            np.concatenate([getattr(part, name) for part in parts], axis=1)
+            for name in ("images", "distances", "points", "counts")
+        )
+        return LocalMatches(*fields).best(k)
+
+
+class LocalIndex:
+    """An open index of local features, by the rows of their images. For many threads."""
+
+    def __init__(self, index: Path, points: Path, firsts: Path) -> None:
+        """Open the three files; GalleryError if they do not belong together."""
+        self._index = read_index(index)
+        self._points: Points = np.load(points, mmap_mode="r")
+        self._firsts: NDArray[np.int64] = np.load(firsts)
+        self._mapping = threading.Lock()
+        if not len(self._points) == self._index.ntotal == self._firsts[-1]:
+            raise GalleryError(f"{index} and {points} do not belong together.")
+
+    @property
+    def rows(self) -> int:
+        """How many images there are."""
+        return len(self._firsts) - 1
+
+    def search(self, descriptors: Vectors, k: int) -> LocalMatches:
+        """Return the k nearest features of each of (n, 128) descriptors; `images` are rows."""
+        count = len(descriptors)
+        wanted = min(k, self._index.ntotal)
+        if not wanted or not count:
+            return LocalMatches(
+                np.full((count, 1), -1, np.int64),
+                np.full((count, 1), np.inf, np.float32),
+                np.zeros((count, 1), self._points.dtype),
+                np.zeros((count, 1), np.int64),
+            )
+        parameters = None
+        if isinstance(self._index, faiss.IndexIVF):
+            parameters = faiss.SearchParametersIVF(nprobe=min(_PROBES, self._index.nlist))
+        distances, found = self._index.search(descriptors, wanted, params=parameters)
+        missing = found < 0
+        rows = np.searchsorted(self._firsts, np.where(missing, 0, found), side="right") - 1
+        counts = self._firsts[rows + 1] - self._firsts[rows]
+        distances[missing] = np.inf
+        points = self._points[np.where(missing, 0, found)]
+        return LocalMatches(np.where(missing, -1, rows), distances, points, counts)
+
+    def of_rows(self, rows: Rows) -> list[tuple[Points, Vectors]]:
+        """Return the places of each image's features and their (n, 128) descriptors, as stored."""
+        index = self._reconstructing
+        found = []
+        for row in rows.tolist():
+            first, end = self._firsts[row : row + 2].tolist()
+            vectors = np.zeros((0, self._index.d), np.float32)
+            if end > first:
+                vectors = index.reconstruct_n(first, end - first)
+            found.append((np.array(self._points[first:end]), vectors))
+        return found
+
+    @cached_property
+    def _reconstructing(self) -> Any:
+        with self._mapping:
+            if isinstance(self._index, faiss.IndexIVF):
+                self._index.make_direct_map()
+            return self._index
+
+
+def write_local_index(
+    training: Vectors,
+    features: Iterable[tuple[Points, Vectors]],
+    expected: int,
+    *,
+    index: Path,
+    points: Path,
+    firsts: Path,
+) -> None:
+    """Write the features of images, in the order of their rows, as `LocalIndex` reads them.
+
+    `training` are (n, 128) descriptors of some of them, `expected` about how many there will be.
+    """
+    made = _trained(training, expected)
+    places: list[Points] = []
+    ends = [0]
+    waiting: list[Vectors] = []
+
+    def add() -> None:
+        if waiting:
+            made.add(np.concatenate(waiting))
+            waiting.clear()
+
+    for packed, vectors in features:
+        places.append(packed)
+        ends.append(ends[-1] + len(vectors))
+        if len(vectors):
+            waiting.append(vectors)
+        if len(waiting) >= 256:
+            add()
+    add()
+    write_index(made, index)
+    np.save(points, np.concatenate(places))
+    np.save(firsts, np.array(ends, np.int64))
+
+
+def _trained(training: Vectors, expected: int) -> Any:
+    """Return an empty index for about so many features."""
+    dim = training.shape[1]
+    cells = min(_MOST_CELLS, expected // _FEATURES_A_CELL, len(training) // _TRAINED_A_CELL)
+    if expected < _FEWEST or len(training) < 256:
+        factory = "SQ8"
+    elif expected < _FEW_FEATURES:
+        factory = f"IVF{max(1, min(expected // 50, len(training) // _TRAINED_A_CELL))},SQ8"
+    else:
+        factory = f"IVF{max(16, cells)},PQ16"
+    index = faiss.index_factory(dim, factory)
+    if isinstance(index, faiss.IndexIVF):
+        index.cp.niter = 8
+        index.cp.min_points_per_centroid = 1
+        index.cp.max_points_per_centroid = 64
+        if isinstance(index, faiss.IndexIVFPQ):
+            index.pq.cp.niter = 8
+            index.do_polysemous_training = False
+    elif not len(training):
+        training = np.eye(dim, dtype=np.float32)
+    with native_output_hidden():
+        index.train(training)
+    return index

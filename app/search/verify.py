@@ -1,0 +1,320 @@
+"""The nearest images, and those whose features agree → which of them show the query's picture.
+
+Candidates come from the vectors and from the local features, whose votes find a picture of which
+the query is a small part. Each is fitted by a similarity transform, and then the pixels of the
+overlap are compared: an edited copy agrees in nearly all of it, the next frame of a burst does not.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import AppError
+from app.features import Fit, Overlap, compare, fit
+from app.gallery import Store
+from app.images import decode
+from app.search.query import QueryPicture, QueryVector
+from app.search.question import SearchRequest
+from app.values import EDITED_COPY, SAME_FILE, SAME_PICTURE, SAME_SCENE, Corners, ImageRecord, Match
+from app.values.features import LocalFeatures, comparable, unpack
+
+_NEIGHBOURS = 8  # features of the gallery that each of the query's votes for
+_MOST_VOTED = 12
+_MOST_NEAR = 5  # of the nearest by vector, which are matched feature by feature
+_MOST_COMPARED = 8
+_MOST_ORIGINALS = 2  # read and decoded; of the others the thumbnails are compared
+_LEAST_PAIRS = 4
+_LOOKED_AT_SIDE = 256
+_ALIKE_DISTANCE = 0.8  # squared, between descriptors of length 1
+
+# An edited copy: many features agree and most of the pixels, or a few and nearly all.
+_SURE_PAIRS, _SURE_AGREEING = 6, 0.6
+_FEW_AGREEING = 0.85
+_SCENE_PAIRS = 10
+_LEAST_BLOCKS = 4
+_FEWEST_FEATURES = 12
+
+Pixels = NDArray[np.uint8]
+ReadOriginal = Callable[[Store, ImageRecord], bytes]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An image, and how it lies in the query, or in the mirrored query."""
+
+    image: int
+    mirrored: bool
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Sought:
+    """The images that show the query's picture or scene, the surest first.
+
+    `sought` is whether any but its own file was looked for; `too_simple` says that the picture has
+    too few features to know it again by.
+    """
+
+    matches: dict[int, Match]
+    sought: bool = False
+    too_simple: bool = False
+
+
+def seek(
+    stored: Store,
+    query: QueryVector,
+    request: SearchRequest,
+    nearest: Sequence[int],
+    read_original: ReadOriginal,
+) -> Sought:
+    """Return the images of a gallery that show the query's picture or scene.
+
+    `nearest` are the ids that the vectors have found, best first.
+    """
+    found: dict[int, Match] = {}
+    if query.is_plain:
+        found |= {image: Match(SAME_FILE, 1.0) for image in query.own}
+    if query.picture is None or not stored.has_local:
+        return Sought(found)
+    near = [image for image in nearest if image not in found][:_MOST_NEAR]
+    candidates = _candidates(stored, query.picture, near)
+    allowed = set(stored.ids_of_label(request.label)) if request.label else None
+    chosen: dict[int, _Candidate] = {}
+    for each in sorted(candidates, key=lambda each: -each.fit.pairs):
+        if each.image in found or (allowed is not None and each.image not in allowed):
+            continue
+        chosen.setdefault(each.image, each)
+    compared = list(chosen.values())[:_MOST_COMPARED]
+    verified = list(_verified(stored, query.picture, compared, read_original))
+    order = (SAME_PICTURE, EDITED_COPY, SAME_SCENE)
+    verified.sort(key=lambda each: (order.index(each[1].kind), -each[1].score))
+    too_simple = len(query.picture.features) < _FEWEST_FEATURES
+    return Sought(found | dict(verified), sought=True, too_simple=too_simple)
+
+
+def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> Iterator[_Candidate]:
+    """Yield images whose features agree with the query's, found by votes or by vector."""
+    features = picture.features
+    if not len(features):
+        return
+    both = _both_ways(features)
+    size = picture.pixels.shape[1], picture.pixels.shape[0]
+    descriptors = comparable(both.descriptors)
+    voted = _Votes(stored, descriptors, len(features))
+    images = {record.id: record for record in stored.images([*{*voted.images, *near}])}
+    for image, mirrored in voted.best:
+        at, others = voted.pairs_of(image, mirrored)
+        fitted = fit(both.places[at], size, others, _size(images[image]), least=_LEAST_PAIRS)
+        if fitted is not None:
+            yield _Candidate(image, mirrored, fitted)
+    for image, (points, theirs) in zip(
+        near, stored.local_features(np.array(near, np.int64)), strict=True
+    ):
+        if not len(points):
+            continue
+        for mirrored in (False, True):
+            first = len(features) * mirrored
+            own = descriptors[first : first + len(features)]
+            at, other = _alike(own, theirs)
+            fitted = fit(
+                features.places[at] if not mirrored else both.places[first:][at],
+                size,
+                unpack(points[other]),
+                _size(images[image]),
+                least=_LEAST_PAIRS,
+            )
+            if fitted is not None:
+                yield _Candidate(image, mirrored, fitted)
+
+
+class _Votes:
+    """Which images the features of a query, and of its mirror image, have their nearest in."""
+
+    def __init__(self, stored: Store, descriptors: NDArray[np.float32], half: int) -> None:
+        found = stored.local_matches(descriptors, _NEIGHBOURS)
+        self._found = found
+        there = found.images >= 0
+        furthest = np.where(there, found.distances, 0).max(axis=1, keepdims=True)
+        weights = np.where(there, furthest - found.distances + 1e-3, 0)
+        # An image with many features has many votes by chance.
+        weights = weights / np.sqrt(np.maximum(found.counts, 20))
+        self._keys = np.where(there, 2 * found.images, -1)
+        self._keys[half:] += there[half:]
+        keys, places = np.unique(self._keys, return_inverse=True)
+        totals = np.bincount(places.ravel(), weights.ravel(), minlength=len(keys))
+        order = np.argsort(-totals, kind="stable")[: _MOST_VOTED + 1]
+        self.best = [(int(key) // 2, bool(key % 2)) for key in keys[order].tolist() if key >= 0][
+            :_MOST_VOTED
+        ]
+        self.images = {image for image, _ in self.best}
+
+    def pairs_of(self, image: int, mirrored: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the query's features that voted for an image, and the places that they did for."""
+        at, which = np.nonzero(self._keys == 2 * image + mirrored)
+        order = np.argsort(self._found.distances[at, which], kind="stable")
+        at, which = at[order], which[order]
+        return at, unpack(self._found.points[at, which])
+
+
+def _both_ways(features: LocalFeatures) -> LocalFeatures:
+    mirrored = features.mirrored()
+    return LocalFeatures(
+        np.concatenate([features.places, mirrored.places]),
+        np.concatenate([features.descriptors, mirrored.descriptors]),
+    )
+
+
+def _alike(
+    own: NDArray[np.float32], theirs: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return pairs of features that are each other's nearest, the most alike first."""
+    products = own @ theirs.T
+    lengths = np.einsum("nd,nd->n", theirs, theirs)
+    distances = 1 + lengths[None] - 2 * products
+    nearest = distances.argmin(axis=1)
+    mutual = distances.argmin(axis=0)[nearest] == np.arange(len(own))
+    at = np.flatnonzero(mutual & (distances[np.arange(len(own)), nearest] < _ALIKE_DISTANCE))
+    at = at[np.argsort(distances[at, nearest[at]], kind="stable")]
+    return at, nearest[at]
+
+
+def _verified(
+    stored: Store,
+    picture: QueryPicture,
+    candidates: Sequence[_Candidate],
+    read_original: ReadOriginal,
+) -> Iterator[tuple[int, Match]]:
+    """Yield the candidates whose pixels say that they show the query's picture, or scene."""
+    ids = [each.image for each in candidates]
+    records = stored.images(ids)
+    thumbnails = stored.thumbnails(ids)
+    for place, (each, record, thumbnail) in enumerate(
+        zip(candidates, records, thumbnails, strict=True)
+    ):
+        pixels, is_original = _pixels(
+            stored, record, thumbnail, read_original if place < _MOST_ORIGINALS else None
+        )
+        if pixels is None:
+            continue
+        shown = picture.mirrored_pixels if each.mirrored else picture.pixels
+        height, width = pixels.shape[:2]
+        full = np.diag([record.width / width, record.height / height])
+        matrix = np.column_stack([each.fit.matrix[:, :2] @ full, each.fit.matrix[:, 2]])
+        overlap = compare(shown, pixels, matrix)
+        if overlap is None:
+            continue
+        refined = np.column_stack(
+            [overlap.matrix[:, :2] @ np.linalg.inv(full), overlap.matrix[:, 2]]
+        )
+        match = _judged(each, replace(overlap, matrix=refined), shown, record)
+        if match is not None:
+            yield each.image, replace(match, probably=not is_original and place < _MOST_ORIGINALS)
+
+
+def _pixels(
+    stored: Store, record: ImageRecord, thumbnail: bytes, read_original: ReadOriginal | None
+) -> tuple[Pixels | None, bool]:
+    """Return the pixels of an image's original, or of its thumbnail; and which it is."""
+    if read_original is not None:
+        try:
+            data = read_original(stored, record)
+            return decode.decode(data, min_side=_LOOKED_AT_SIDE), True
+        except AppError:  # it is not here, or another one is
+            pass
+    try:
+        return decode.decode(thumbnail), False
+    except AppError:
+        return None, False
+
+
+def _judged(
+    candidate: _Candidate, overlap: Overlap, shown: Pixels, record: ImageRecord
+) -> Match | None:
+    """Return what the comparison says; None where it says nothing."""
+    pairs = candidate.fit.pairs
+    sure = pairs >= _SURE_PAIRS and overlap.agreeing >= _SURE_AGREEING
+    few = pairs >= _LEAST_PAIRS and overlap.agreeing >= _FEW_AGREEING
+    is_copy = (sure or few) and overlap.blocks >= _LEAST_BLOCKS
+    if not is_copy and pairs < _SCENE_PAIRS:
+        return None
+    turn = _turn(overlap.matrix)
+    reasons = _reasons(overlap, turn, mirrored=candidate.mirrored)
+    kind = (EDITED_COPY if reasons else SAME_PICTURE) if is_copy else SAME_SCENE
+    height, width = shown.shape[:2]
+    matrix = overlap.matrix
+    if candidate.mirrored:
+        matrix = np.array([[-1, 1, -1], [1, 1, 1]]) * matrix
+        matrix[0, 2] += width
+    size = record.width, record.height
+    return Match(
+        kind,
+        score=round(overlap.agreeing * (1 - float(np.exp(-pairs / 6))), 4),
+        reason=", ".join(reasons) if is_copy else "",
+        pairs=pairs,
+        agreeing=round(overlap.agreeing, 4),
+        of_query=round(overlap.of_query, 4),
+        of_image=round(overlap.of_other, 4),
+        mirrored=candidate.mirrored,
+        turn=round(turn, 1),
+        matrix=tuple(round(float(each), 6) for each in matrix.ravel()),
+        in_query=_region(size, (width, height), matrix),
+        in_image=_region((width, height), size, _inverse(matrix)),
+    )
+
+
+def _reasons(overlap: Overlap, turn: float, *, mirrored: bool) -> list[str]:
+    """Return what was done to the picture, in words; nothing where it is the whole as it is."""
+    reasons = []
+    if overlap.of_other < 0.96:
+        reasons.append(f"cropped to {max(1, round(100 * overlap.of_other))} %")
+    if mirrored:
+        reasons.append("mirrored")
+    if abs(turn) >= 2:
+        reasons.append(f"turned by {abs(turn):.0f}° {'right' if turn > 0 else 'left'}")
+    if overlap.of_query < 0.9 and not (abs(turn) >= 2 and overlap.of_query > 0.5):
+        reasons.append("inside a larger picture")
+    if overlap.colour > 12:
+        reasons.append("recoloured")
+    if overlap.agreeing < 0.9:
+        reasons.append("partly covered or blurred")
+    return reasons
+
+
+def _turn(matrix: NDArray[np.float64]) -> float:
+    return float(np.degrees(np.arctan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1])))
+
+
+def _region(size: tuple[int, int], into: tuple[int, int], matrix: NDArray[np.float64]) -> Corners:
+    """Return where a picture of one size lies in another, as fractions, clipped to it."""
+    width, height = size
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    moved = (corners @ matrix[:, :2].T + matrix[:, 2]) / into
+    clipped = _clipped([(float(x), float(y)) for x, y in moved])
+    return tuple((round(x, 4), round(y, 4)) for x, y in clipped)
+
+
+def _clipped(polygon: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return a convex polygon cut to the unit square (Sutherland and Hodgman, CACM 1974)."""
+    for axis, bound, sign in ((0, 0.0, 1), (0, 1.0, -1), (1, 0.0, 1), (1, 1.0, -1)):
+        cut: list[tuple[float, float]] = []
+        for start, end in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+            inside = sign * (start[axis] - bound) >= 0, sign * (end[axis] - bound) >= 0
+            if inside[0]:
+                cut.append(start)
+            if inside[0] != inside[1]:
+                share = (bound - start[axis]) / (end[axis] - start[axis])
+                x, y = (start[i] + share * (end[i] - start[i]) for i in range(2))
+                cut.append((x, y))
+        polygon = cut
+    return polygon
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    turned = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([turned, -turned @ matrix[:, 2]])
+
+
+def _size(record: ImageRecord) -> tuple[int, int]:
+    return max(1, record.width), max(1, record.height)

@@ -1,0 +1,92 @@
+"""Local features: where a picture's are, and what they look like there; and how they are kept."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DESCRIPTOR = 128
+"""How many numbers describe a feature."""
+POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("size", "u1"), ("angle", "u1")])
+"""A feature's place as it is kept."""
+_SIZE_STEPS = 24.0  # steps of `size` for each doubling
+_SMALLEST = 2.0**-10
+
+Points = NDArray[np.void]
+"""(n,) places, each a POINT."""
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """n features of an upright picture: where they are, and what they look like there.
+
+    `places` is (n, 4) float32: x and y as shares of the width and the height, size as a share of
+    the picture's diagonal, angle in radians. `descriptors` is (n, 128) uint8, whose squares sum up
+    to about 512².
+    """
+
+    places: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def points(self) -> Points:
+        """Their places as they are kept."""
+        return pack(self.places)
+
+    def packed(self) -> bytes:
+        """Return them as 134 bytes each."""
+        return self.points.tobytes() + self.descriptors.tobytes()
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "LocalFeatures":
+        """Return what `packed` made bytes of."""
+        count = len(packed) // (POINT.itemsize + DESCRIPTOR)
+        points = np.frombuffer(packed, POINT, count)
+        descriptors = np.frombuffer(packed, np.uint8, offset=count * POINT.itemsize)
+        return cls(unpack(points), descriptors.reshape(count, DESCRIPTOR))
+
+    def mirrored(self) -> "LocalFeatures":
+        """Return the features that the picture would have if it were mirrored left to right.
+
+        A descriptor is 4 × 4 histograms of 8 directions, in rows across the feature's own
+        direction: mirrored, the rows change places and the directions turn the other way.
+        """
+        places = self.places.copy()
+        places[:, 0] = 1 - places[:, 0]
+        places[:, 3] = np.pi - places[:, 3]
+        cells = self.descriptors.reshape(-1, 4, 4, 8)
+        turned = cells[:, ::-1, :, (8 - np.arange(8)) % 8]
+        return LocalFeatures(places, np.ascontiguousarray(turned.reshape(-1, DESCRIPTOR)))
+
+
+def comparable(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return (n, 128) float32 unit vectors of descriptors, whose distances tell how alike."""
+    roots: NDArray[np.float32] = np.sqrt(descriptors, dtype=np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", roots, roots))[:, None]
+    units: NDArray[np.float32] = roots / np.maximum(lengths, 1e-6)
+    return units
+
+
+def pack(places: NDArray[np.float32]) -> Points:
+    """Return (n, 4) places in 6 bytes each."""
+    points = np.zeros(len(places), POINT)
+    for axis in range(2):
+        shares = np.clip(places[:, axis], 0, 1)
+        points["xy"[axis]] = np.round(shares * 65535)
+    steps = _SIZE_STEPS * np.log2(np.maximum(places[:, 2], _SMALLEST) / _SMALLEST)
+    points["size"] = np.clip(np.round(steps), 0, 255)
+    points["angle"] = np.round(places[:, 3] * 256 / (2 * np.pi)).astype(np.int64) % 256
+    return points
+
+
+def unpack(points: Points) -> NDArray[np.float32]:
+    """Return (n, 4) places, as they were packed."""
+    places = np.empty((len(points), 4), np.float32)
+    places[:, 0] = points["x"] / 65535
+    places[:, 1] = points["y"] / 65535
+    places[:, 2] = _SMALLEST * 2 ** (points["size"] / _SIZE_STEPS)
+    places[:, 3] = points["angle"] * (2 * np.pi / 256)
+    return places
