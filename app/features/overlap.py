@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 _SIDE = 192  # the overlap is compared at this size
 _BLOCK = 16
-_BLUR = 1.5  # of both, before they are compared: sharpness is an edit, too
 _FLAT = 3.0  # grey levels of 255: a block that varies less shows nothing to compare
 _AGREES = 0.8
+_BLURS = ((1.5, 1.5), (1.5, 2.5), (1.5, 4.0), (2.5, 1.5))
+# of both, before they are compared: a copy may be less sharp, or more
+_NEARLY_ALL = 0.97
+_FEWEST_TO_ALIGN = 6
 _REFINEMENTS = 20
 
 Pixels = NDArray[np.uint8]
@@ -28,15 +31,15 @@ Matrix = NDArray[np.float64]
 class Overlap:
     """How two pictures agree where one, moved by a matrix, covers the other.
 
-    `agreeing` is the share of the blocks that show something in which both agree, `correlation`
-    that of all their grey levels; `blocks` how many such blocks there are. `of_query` and
-    `of_other` are the shares of both areas that overlap, `colour` how far the colours of both are
-    apart, 0 to 255. `matrix` is the refined (2, 3) transform from the other's pixels to the
-    query's.
+    `agreeing` is the share of the blocks that show something in which both agree, `closeness` the
+    median correlation in those that do, `blocks` how many there are that show something.
+    `of_query` and `of_other` are the shares of both areas that overlap, `colour` how far the
+    colours of both are apart, 0 to 255. `matrix` is the refined (2, 3) transform from the other's
+    pixels to the query's.
     """
 
     agreeing: float
-    correlation: float
+    closeness: float
     blocks: int
     of_query: float
     of_other: float
@@ -60,17 +63,20 @@ def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:
     into[:, 2] = -into[0, 0] * left, -into[1, 1] * top
     small, shrunk = _shrunk(other, _scale(matrix) * factor)
     moved = _then(_then(shrunk, matrix), into)  # the small picture's pixels to those of the region
-    refined, warped, mask = _refined(seen, small, moved)
+    agreement, warped, mask = _compared(seen, small, moved)
+    if agreement.sureness < _NEARLY_ALL:
+        refined = _refined(seen, small, moved, agreement.where)
+        again, warped_again, mask_again = _compared(seen, small, refined)
+        if again.sureness > agreement.sureness:
+            moved, agreement, warped, mask = refined, again, warped_again, mask_again
     if not mask.any():
         return None
-    grey_seen, grey_warped = _grey(seen), _grey(warped)
-    agreeing, blocks = _blocks(grey_seen, grey_warped, mask)
-    back = _then(_then(_inverse(shrunk), refined), _inverse(into))
+    back = _then(_then(_inverse(shrunk), moved), _inverse(into))
     of_query, of_other = _shares(query.shape, other.shape, back)
     return Overlap(
-        agreeing=agreeing,
-        correlation=_correlation(grey_seen[mask], grey_warped[mask]),
-        blocks=blocks,
+        agreeing=agreement.share,
+        closeness=agreement.closeness,
+        blocks=agreement.blocks,
         of_query=of_query,
         of_other=of_other,
         colour=_colour_difference(seen, warped, mask),
@@ -90,30 +96,61 @@ def _region(
     return int(left), int(top), int(right), int(bottom)
 
 
-def _refined(
+@dataclass(frozen=True)
+class _Agreement:
+    """In which share of the blocks two aligned pictures agree, how closely, and where."""
+
+    share: float
+    closeness: float
+    blocks: int
+    where: NDArray[np.bool_]
+
+    @property
+    def sureness(self) -> float:
+        return self.share * self.closeness
+
+
+def _compared(
     seen: Pixels, other: Pixels, matrix: Matrix
-) -> tuple[Matrix, Pixels, NDArray[np.bool_]]:
-    """Return the transform brought into step with the pixels, and the other as it moves it."""
-    best = matrix
+) -> tuple[_Agreement, Pixels, NDArray[np.bool_]]:
+    """Return how the other, moved, agrees; it as it is moved; and where it is."""
+    size = seen.shape[1], seen.shape[0]
+    warped = cv2.warpAffine(other, matrix, size, flags=cv2.INTER_LINEAR)
+    full = np.full(other.shape[:2], 255, np.uint8)
+    mask = cv2.warpAffine(full, matrix, size, flags=cv2.INTER_NEAREST) > 0
+    return _agreement(_grey(seen), _grey(warped), mask), warped, mask
+
+
+def _refined(seen: Pixels, other: Pixels, matrix: Matrix, where: NDArray[np.bool_]) -> Matrix:
+    """Return the transform brought into step with the pixels, of those blocks that agree already.
+
+    Others may show what only one of the pictures has, and would pull it aside.
+    """
     inverse = _inverse(matrix).astype(np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _REFINEMENTS, 1e-3)
+    mask = None
+    if where.sum() >= _FEWEST_TO_ALIGN:
+        whole = np.kron(where.astype(np.uint8), np.full((_BLOCK, _BLOCK), 255, np.uint8))
+        mask = np.zeros(seen.shape[:2], np.uint8)
+        mask[: whole.shape[0], : whole.shape[1]] = whole
     try:
         _, found = cv2.findTransformECC(
-            _grey(seen), _grey(other), inverse.copy(), cv2.MOTION_AFFINE, criteria, None, 5
+            _grey(seen), _grey(other), inverse.copy(), cv2.MOTION_AFFINE, criteria, mask, 5
         )
-        if np.abs(found - inverse).max() < 0.1 * max(seen.shape):
-            best = _inverse(found.astype(np.float64))
     except cv2.error:  # it does not converge where there is little to align
-        pass
-    size = seen.shape[1], seen.shape[0]
-    warped = cv2.warpAffine(other, best, size, flags=cv2.INTER_LINEAR)
-    full = np.full(other.shape[:2], 255, np.uint8)
-    mask = cv2.warpAffine(full, best, size, flags=cv2.INTER_NEAREST) > 0
-    return best, warped, mask
+        return matrix
+    if np.abs(found - inverse).max() > 0.1 * max(seen.shape):
+        return matrix
+    refined: Matrix = _inverse(found.astype(np.float64))
+    return refined
 
 
-def _blocks(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> tuple[float, int]:
-    """Return the share of the blocks with something in them that correlate, and their number."""
+def _agreement(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> _Agreement:
+    """Compare two grey pictures block by block.
+
+    Both are made equally sharp first: of several blurs of the one or the other that counts with
+    which they agree best.
+    """
     height, width = seen.shape
     rows, columns = height // _BLOCK, width // _BLOCK
     shape = rows, _BLOCK, columns, _BLOCK
@@ -122,23 +159,29 @@ def _blocks(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> tuple[floa
         cut = values[: rows * _BLOCK, : columns * _BLOCK].astype(np.float32)
         return cut.reshape(shape).transpose(0, 2, 1, 3).reshape(rows * columns, -1)
 
+    def blurred(values: Pixels, sigma: float) -> NDArray[np.float32]:
+        blocks = in_blocks(cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma))
+        centred: NDArray[np.float32] = blocks - blocks.mean(axis=1, keepdims=True)
+        return centred
+
     whole = in_blocks(mask).mean(axis=1) > 0.95
-    a, b = (in_blocks(cv2.GaussianBlur(each, (0, 0), _BLUR)) for each in (seen, warped))
-    a -= a.mean(axis=1, keepdims=True)
-    b -= b.mean(axis=1, keepdims=True)
-    strong_a, strong_b = a.std(axis=1), b.std(axis=1)
-    shown = whole & (np.maximum(strong_a, strong_b) > _FLAT)
-    if not shown.any():
-        return 0.0, 0
-    products = (a * b).mean(axis=1) / np.maximum(strong_a * strong_b, 1e-3)
-    return float((products[shown] > _AGREES).mean()), int(shown.sum())
-
-
-def _correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    x -= x.mean()
-    y -= y.mean()
-    return float((x * y).sum() / max(np.sqrt((x * x).sum() * (y * y).sum()), 1e-6))
+    best = _Agreement(0.0, 0.0, 0, np.zeros((rows, columns), bool))
+    for of_seen, of_warped in _BLURS:
+        a, b = blurred(seen, of_seen), blurred(warped, of_warped)
+        strong_a, strong_b = a.std(axis=1), b.std(axis=1)
+        shown = whole & (np.maximum(strong_a, strong_b) > _FLAT)
+        if not shown.any():
+            continue
+        products = np.einsum("nd,nd->n", a, b) / a.shape[1]
+        products /= np.maximum(strong_a * strong_b, 1e-3)
+        agree = shown & (products > _AGREES)
+        close = float(np.median(products[agree])) if agree.any() else 0.0
+        share = float(agree.sum() / shown.sum())
+        found = _Agreement(share, close, int(shown.sum()), agree.reshape(rows, columns))
+        best = max(best, found, key=lambda each: each.sureness)
+        if best.sureness > _NEARLY_ALL:
+            break
+    return best
 
 
 def _colour_difference(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> float:

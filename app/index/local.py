@@ -115,7 +115,7 @@ class LocalIndex:
             first, end = self._firsts[row : row + 2].tolist()
             vectors = np.zeros((0, self._index.d), np.float32)
             if end > first:
-                vectors = index.reconstruct_n(first, end - first)
+                vectors = index.reconstruct_batch(np.arange(first, end))
             found.append((np.array(self._points[first:end]), vectors))
         return found
 
