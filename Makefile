@@ -16,7 +16,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all check format evaluate bench bench-lives bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all check format evaluate evaluate-copies bench bench-lives bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -74,6 +74,11 @@ format: $(DEV_READY) ## put the code into its one format
 
 evaluate: $(DEV_READY) ## measure quality and search times on Caltech101 (REAL_DATA=folder that holds it)
 	$(BIN)/python -m benchmarks.evaluate
+
+evaluate-copies: $(DEV_READY) ## measure how well edited copies of photographs are found (FOLDER=photographs; QUERIES= SEED= SAVE=, GALLERIES=folder keeps them, ERRORS=folder, WITHOUT_ORIGINALS=1)
+	@$(BIN)/python -m benchmarks.copies --folder "$(FOLDER)" $(call option,QUERIES,queries) \
+	  $(call option,SEED,seed) $(call option,GALLERIES,home) $(call option,ERRORS,errors) \
+	  $(call option,SAVE,save) $(if $(filter 1,$(WITHOUT_ORIGINALS)),--without-originals)
 
 bench: $(DEV_READY) ## measure the build, the server's memory and start, a query, the page (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed

@@ -1,0 +1,1 @@
+"""How well copies are found: photographs are edited, searched for and counted."""
