@@ -11,6 +11,8 @@ from app.embed.models import MODELS, Model
 from app.errors import ModelError, UsageError
 from app.values.vectors import unit
 
+_LEAST_DECODED_SIDE = 256
+
 
 class Runtime(Protocol):
     """Runs a network; a new runtime needs only this method and its batch size."""
@@ -74,9 +76,9 @@ class Embedder:
         """The shorter side, in pixels, that is enough of a picture for this model.
 
         Twice the side that the preprocessing resizes to: its filter then still averages over whole
-        pixels.
+        pixels. No fewer than local features are looked for in.
         """
-        return 2 * self.model.preprocessing.resize
+        return max(_LEAST_DECODED_SIDE, 2 * self.model.preprocessing.resize)
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the network's (crop, crop, 3) uint8 input for an (H, W, 3) uint8 picture.

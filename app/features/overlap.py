@@ -131,8 +131,9 @@ def _refined(seen: Pixels, other: Pixels, matrix: Matrix, where: NDArray[np.bool
     mask = None
     if where.sum() >= _FEWEST_TO_ALIGN:
         whole = np.kron(where.astype(np.uint8), np.full((_BLOCK, _BLOCK), 255, np.uint8))
-        mask = np.zeros(seen.shape[:2], np.uint8)
-        mask[: whole.shape[0], : whole.shape[1]] = whole
+        in_seen = np.zeros(seen.shape[:2], np.uint8)
+        in_seen[: whole.shape[0], : whole.shape[1]] = whole
+        mask = cv2.warpAffine(in_seen, inverse, (other.shape[1], other.shape[0]))
     try:
         _, found = cv2.findTransformECC(
             _grey(seen), _grey(other), inverse.copy(), cv2.MOTION_AFFINE, criteria, mask, 5
