@@ -76,7 +76,7 @@ evaluate: $(DEV_READY) ## measure quality and search times on Caltech101 (REAL_D
 	$(BIN)/python -m benchmarks.evaluate
 
 evaluate-copies: $(DEV_READY) ## measure how well edited copies of photographs are found (FOLDER=photographs; QUERIES= SEED= SAVE=, GALLERIES=folder keeps them, ERRORS=folder, WITHOUT_ORIGINALS=1)
-	@$(BIN)/python -m benchmarks.copies --folder "$(FOLDER)" $(call option,QUERIES,queries) \
+	@$(BIN)/python -m benchmarks.copies $(call option,FOLDER,folder) $(call option,QUERIES,queries) \
 	  $(call option,SEED,seed) $(call option,GALLERIES,home) $(call option,ERRORS,errors) \
 	  $(call option,SAVE,save) $(if $(filter 1,$(WITHOUT_ORIGINALS)),--without-originals)
 

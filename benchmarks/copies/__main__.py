@@ -17,6 +17,8 @@ from benchmarks.copies.measure import Answer, ask_all
 from benchmarks.copies.questions import count, questions
 from benchmarks.report import Report, arguments
 
+_SAME = Path(__file__).with_name("caltech101_same.csv")  # a pair that is not there does no harm
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print, and return 1 if something expected is not reached."""
@@ -54,7 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder of frames of one scene; may "
         f"be given again (default: {', '.join(photographs.BURSTS)})",
     )
-    add("--same", type=Path, metavar="CSV", help="pairs of paths that show one photograph")
+    add(
+        "--same",
+        type=Path,
+        default=_SAME,
+        metavar="CSV",
+        help="pairs of paths that show one photograph (default: those of Caltech101)",
+    )
     add(
         "--distractors",
         type=Path,

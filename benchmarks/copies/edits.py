@@ -22,6 +22,7 @@ Random = np.random.Generator
 
 _JPEG_QUALITY = 90  # of every file but those whose edit says otherwise
 _SCREEN_WIDTH, _SHEET_WIDTH = 1920, 1600  # pixels: pages, collages and backgrounds are no wider
+_CROPS_TRIED, _LEAST_DEVIATION = 20, 20.0  # places; grey values of 255
 _TEXT = (
     "The council met on Tuesday and agreed to repair the bridge before winter, although two "
     "members asked how the work would be paid for and who had drawn the plans that were shown"
@@ -118,15 +119,27 @@ def _half_size(canvas: Canvas, rng: Random, others: Sequence[Image.Image]) -> Ca
 
 
 def _crop(area: float) -> Edit:
-    """Return a crop to a share of the area, of nearly the same shape, at any place."""
+    """Return a crop to a share of the area, of nearly the same shape, at a place that shows much.
+
+    It is the first random place whose grey values deviate enough, or the best of 20: whose sky or
+    paper a crop of nothing else is, nobody can say.
+    """
 
     def crop(canvas: Canvas, rng: Random, others: Sequence[Image.Image]) -> Canvas:
         width, height = canvas.image.size
         wide = min(math.sqrt(area) * math.exp(rng.uniform(-0.15, 0.15)), 1.0)
-        wide = max(wide, area)
-        w = max(round(width * wide), 1)
+        w = max(round(width * max(wide, area)), 1)
         h = min(max(round(width * height * area / w), 1), height)
-        left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+        grey = np.asarray(canvas.image.convert("L"))
+        best, place = -1.0, (0, 0)
+        for _ in range(_CROPS_TRIED):
+            left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+            deviation = float(grey[top : top + h, left : left + w].std())
+            if deviation > best:
+                best, place = deviation, (left, top)
+            if best >= _LEAST_DEVIATION:
+                break
+        left, top = place
         cut = canvas.image.crop((left, top, left + w, top + h))
         return canvas.moved(cut, _shift(-left, -top))
 

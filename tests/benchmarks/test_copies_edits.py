@@ -103,6 +103,14 @@ def test_a_crop_keeps_its_share_of_the_area(percent: int) -> None:
         assert width * height / (SIZE[0] * SIZE[1]) == pytest.approx(percent / 100, rel=0.05)
 
 
+def test_a_crop_shows_more_than_paper() -> None:
+    white = Image.new("RGB", SIZE, "white")
+    white.paste(others()[0].resize((60, 40)), (100, 20))
+    for seed in range(20):
+        edited = edit("crop 10 %", white, seed=seed)
+        assert pixels(edited).std() > 20
+
+
 def test_a_screenshot_shows_the_picture_at_40_to_60_percent_of_its_width() -> None:
     for seed in range(10):
         edited = made("screenshot", seed)
