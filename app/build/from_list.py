@@ -124,7 +124,7 @@ def _as_built(request: ListRequest, features_dir: Path, indexes_dir: Path) -> Li
     given = {key: getattr(request, key) for key in (*LISTS, *HOW, *TABLE)}
     for key, value in given.items():
         value = value.resolve() if isinstance(value, Path) else value
-        if value is not None and value != before.get(key):
+        if value is not None and (value or None) != (before.get(key) or None):
             raise UsageError(
                 f"The gallery {request.name} was built with another --{key.replace('_', '-')}: "
                 "leave that out, or add --force to build it anew as you say."

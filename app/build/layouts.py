@@ -85,6 +85,7 @@ def check_as_built(manifest: Manifest, given: Mapping[str, Any]) -> None:
     Those that are None were left out, and are then as they were.
     """
     built = _LEFT_OUT | {"model": manifest.model, "index": manifest.index_asked} | manifest.request
+    built["copies"] = manifest.copies  # what is left out of a request depends on its source
     for key, value in request_of(**given).items():
         if key != "name" and _full(value) != _full(built.get(key)):
             raise UsageError(

@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from app.values import Hit, ImageRecord, SearchResult
+from app.values import Hit, ImageRecord, Match, SearchResult
 from app.values.gallery import GalleryFacts, GalleryInfo, GalleryStatus
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from app.build.update import UpdateReport
     from app.build.updates import UpdateProgress
 
+_REGIONS = ("in_query", "in_image")
 HIT_FIELDS = tuple(each.name for each in fields(Hit) if each.name != "image")
 
 
@@ -96,8 +97,14 @@ def _hit(gallery: str, hit: Hit, kind: str) -> dict[str, Any]:
     marks = {name: getattr(hit, name) for name in HIT_FIELDS}
     places = [_place(image.gallery or gallery, image) for image in hit.places]
     marks |= {"kind": kind, "places": places, "remarks": list(hit.remarks)}
-    marks["match"] = asdict(hit.match) if hit.match else None
+    marks["match"] = _match(hit.match) if hit.match else None
     return image_answer(gallery, hit.image) | marks
+
+
+def _match(match: Match) -> dict[str, Any]:
+    """Return how a hit shows the query's picture, its tuples as JSON has them."""
+    corners = {name: [list(each) for each in getattr(match, name)] for name in _REGIONS}
+    return asdict(match) | corners | {"matrix": list(match.matrix)}
 
 
 def _place(gallery: str, record: ImageRecord) -> dict[str, Any]:

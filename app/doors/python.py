@@ -104,7 +104,7 @@ class OpenGallery(ChangeableGallery):
 
         The query is a picture or a record, or the image of the gallery with the public id `id`.
         The other parameters are those of every door, as `help` lists them: box, turns, mirrored,
-        more, less, exact, label, min_score and leave_out_same_file. UsageError for others.
+        more, less, exact, label, min_score, copies and leave_out_same_file. UsageError for others.
         """
         return self._service.answer(self._request(query, id, k=k, **parameters))
 

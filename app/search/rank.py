@@ -43,17 +43,20 @@ class Ranking:
         return replace(self, scores={image: score} | self.scores, missed=self.missed - {image})
 
     def with_sources(
-        self, sources: Sequence[int], index: Store, query: Vector, k: int
+        self, sources: Sequence[int], index: Store, query: Vector, request: SearchRequest
     ) -> "Ranking":
-        """Return the k first of the same after the images that show the query's own picture."""
+        """Return the k first of the same after the images that show the query's own picture.
+
+        Those below the request's least score are left out.
+        """
         self.copies.look_up(sources)
         ids = self.copies.firsts(sources)
         scores = {image: self.scores[image] for image in ids if image in self.scores}
         if others := [image for image in ids if image not in scores]:
             found = index.scores(query, np.array(others, np.int64)).tolist()
             scores |= zip(others, found, strict=True)
-        led = {image: scores[image] for image in ids}
-        return replace(self, scores=dict(islice((led | self.scores).items(), max(k, len(led)))))
+        led = {image: scores[image] for image in ids if reaches(scores[image], request.min_score)}
+        return replace(self, scores=dict(islice((led | self.scores).items(), request.k)))
 
     def at_least(self, min_score: float, k: int, *, best: float | None) -> "Ranking":
         """Return the first k of the images whose cosine is not less than `min_score`."""
@@ -123,10 +126,15 @@ def hits_of(
             missed=image.id in ranking.missed,
             copies=len(copies.get(image.id, ())),
             places=places.get(image.id, ()),
-            match=matches.get(image.id),
+            match=_match_of((image.id, *copies.get(image.id, ())), matches),
         )
         for rank, image in enumerate(images, 1)
     )
+
+
+def _match_of(same: Sequence[int], matches: Mapping[int, Match]) -> Match | None:
+    """Return how a content matches, of which any copy may have been the one that was compared."""
+    return next((matches[image] for image in same if image in matches), None)
 
 
 def _places(

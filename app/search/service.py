@@ -241,11 +241,13 @@ def _answer(
     watch.add(stage, time.perf_counter() - started)
     with watch.measure("verify"):
         found = seek(gallery.stored, query, request, list(ranking.scores), read_original)
-        sources = [image for image, match in found.matches.items() if match.is_source]
-        if request.leave_out_same_file:
-            sources = [image for image in sources if image not in query.own]
+        sources = [
+            image
+            for image, match in found.matches.items()
+            if match.is_source and (image in ranking.scores or image not in query.own)
+        ]
         if sources:
-            ranking = ranking.with_sources(sources, gallery.index, query.vector, request.k)
+            ranking = ranking.with_sources(sources, gallery.index, query.vector, request)
     with watch.measure("lookup"):
         hits = hits_of(gallery, query, ranking, found.matches)
     return replace(

@@ -8,6 +8,9 @@ from typing import Any
 
 from app.values.names import text_of
 
+LOCAL_FILES = ("local", "points", "firsts")
+"""The files of a segment that hold its images' local features."""
+LOCAL_FEATURES = "local features"
 REQUEST_KEYS = (
     # the source: one of these
     *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
@@ -169,10 +172,11 @@ class Manifest(GalleryFacts):
         return self.sources[0] if self.sources else ""
 
     def disk_bytes(self) -> dict[str, int]:
-        """Return the bytes of its files by kind: vectors, shortlist, items, thumbnails."""
+        """Return the bytes of its files by kind: vectors, shortlist, local features, items, …."""
         sizes: dict[str, int] = {}
         for files in (self.files, *(segment.files for segment in self.segments)):
-            for kind, file in files.items():
+            for name, file in files.items():
+                kind = LOCAL_FEATURES if name in LOCAL_FILES else name
                 sizes[kind] = sizes.get(kind, 0) + file.bytes
         return sizes
 

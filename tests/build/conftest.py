@@ -65,6 +65,7 @@ class Content:
     images: list[ImageRecord]
     labels: list[tuple[str, ...]]
     thumbnails: list[bytes]
+    local: list[bytes]
     vectors: bytes
     found: list[list[int]]
     index: tuple[str, int, int, float, float]
@@ -81,6 +82,7 @@ def content(home: Home, name: str = "mine") -> Content:
             gallery.images(rows.tolist()),
             gallery.labels(),
             [gallery.thumbnail(row) for row in rows.tolist()],
+            [b"".join(map(bytes, each)) for each in gallery.local_features(rows)],
             vectors.tobytes(),
             gallery.search(vectors[:10], 20).rows.tolist(),
             (

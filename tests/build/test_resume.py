@@ -226,7 +226,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole_of_many(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Content:
     home = Home(tmp_path_factory.mktemp("whole"))
-    build_with(CountingRuntime(), home, many, index="IVF100,PQ8")
+    build_with(CountingRuntime(), home, many, index="IVF100,PQ8", copies=True)
     return content(home)
 
 
@@ -247,7 +247,7 @@ def test_after_ctrl_c_or_kill_the_next_run_goes_on(home, many, whole_of_many, st
     assert gallery_names(home.path / "indexes") == []
 
     rest = CountingRuntime()
-    report = build_with(rest, home, many, index="IVF100,PQ8")
+    report = build_with(rest, home, many, index="IVF100,PQ8", copies=True)
 
     assert report.embedded == 400 - done
     assert rest.batches == (400 - done) // BATCH, "a batch that was kept is embedded again"

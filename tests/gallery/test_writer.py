@@ -66,7 +66,9 @@ def test_what_was_written_before_the_commit_that_never_came_is_cut_off(folders):
     with (folders.features / "building" / "vectors.fp16").open("ab") as raw:
         raw.write(b"half a batch")
     with sqlite3.connect(folders.indexes / "building" / "thumbnails.db") as thumbnails:
-        thumbnails.execute("INSERT INTO thumbnail VALUES (5, ?)", [b"of a row that is not there"])
+        thumbnails.execute(
+            "INSERT INTO thumbnail VALUES (5, ?, x'')", [b"of a row that is not there"]
+        )
     thumbnails.close()
 
     again = Draft(folders, recipe="one", dim=8)

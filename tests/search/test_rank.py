@@ -172,7 +172,7 @@ def test_an_answer_says_whether_anything_in_the_gallery_is_really_like_the_query
     assert unlike.hits[0].score < floor
     assert not unlike.similar_enough
     assert replace(unlike, floor=unlike.hits[0].score).similar_enough
-    assert not replace(like, best=None).similar_enough
+    assert not replace(unlike, best=None).similar_enough
 
 
 def test_whether_anything_is_like_the_query_is_judged_before_the_filters(

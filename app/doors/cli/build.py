@@ -233,6 +233,8 @@ def _check_together(options: argparse.Namespace) -> None:
         raise UsageError("--pictures goes with --embeddings: leave it out.")
     if options.pool and options.embeddings and not options.model:
         raise UsageError("--pool goes with --model: name the model that made the embeddings.")
+    if options.copies and options.embeddings:
+        raise UsageError("Embeddings come without what finds copies: leave --copies out.")
     if options.limit is not None and options.embeddings:
         raise UsageError("Embeddings are taken as a whole: leave --limit out.")
     if options.exclude and not options.images:

@@ -6,6 +6,8 @@ from typing import Any
 from app.search.question import DEFAULT_K, PARAMETERS, Parameter
 
 _METAVARS = {"integer": "N", "number": "S", "box": "X0,Y0,X1,Y1", "ids": "ID"}
+_WITHOUT = {"copies": "do not look for the picture itself, but only for what is like it"}
+"""What is said of an option that switches off what is on by default."""
 _OWN = {"gallery": "G", "label": "L"}
 MAY_BE_NEGATIVE = tuple(
     f"--{each.name.replace('_', '-')}" for each in PARAMETERS if each.kind in ("box", "number")
@@ -25,10 +27,14 @@ def search_parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 def _option(parameter: Parameter) -> str:
     name = parameter.name.replace("_", "-")
+    if parameter.default is True:
+        return f"--no-{name}"
     return f"-{name}" if len(name) == 1 else f"--{name}"
 
 
 def _form(parameter: Parameter) -> dict[str, Any]:
+    if parameter.kind == "boolean" and parameter.default:
+        return {"action": "store_false", "dest": parameter.name}
     if parameter.kind == "boolean":
         return {"action": "store_true"}
     metavar = _OWN.get(parameter.name) or _METAVARS.get(parameter.kind)
@@ -42,6 +48,8 @@ def _form(parameter: Parameter) -> dict[str, Any]:
 
 def _help(parameter: Parameter) -> str:
     """Return the parameter's sentence with its range and default."""
+    if parameter.default is True:
+        return _WITHOUT[parameter.name]
     text = parameter.description[0].lower() + parameter.description[1:].removesuffix(".")
     if parameter.minimum is not None:
         text += f"; from {parameter.minimum} to {parameter.maximum}"

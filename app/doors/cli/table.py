@@ -7,14 +7,16 @@ from app.errors import printable
 
 
 def lines_of(answer: dict[str, Any]) -> Iterator[str]:
-    """Yield an answer's lines: its notes, then a line a result."""
+    """Yield an answer's lines: where the picture is from, notes, then a line a result."""
+    if answer["verdict"]:
+        yield printable(answer["verdict"])
     yield from (f"Note: {printable(note)}" for note in answer["notes"])
     if not answer["results"]:
         nothing = f"No image of {answer['gallery']} is like it."
         filtered = f"The filters leave no image of {answer['gallery']}."
         yield filtered if answer["similar_enough"] else nothing
         return
-    if not answer["similar_enough"]:
+    if not answer["similar_enough"] and not answer["verdict"]:
         yield f"Nothing in {answer['gallery']} is really like it. The nearest:"
     rows = [
         (
@@ -22,11 +24,19 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
             f"{result['score']:.4f}",
             ", ".join(result["labels"]),
             result["path"],
-            ", ".join(result["remarks"]),
+            ", ".join(_said_of(result)),
         )
         for result in answer["results"]
     ]
-    yield from columns(("rank", "score", "labels", "path", ""), rows)
+    yield from columns(("rank", "score", "labels", "path", "kind"), rows)
+
+
+def _said_of(result: dict[str, Any]) -> list[str]:
+    """Return a result's kind, what was done to the picture, and its remarks, each once."""
+    match = result["match"]
+    reason = match["reason"] if match else ""
+    said = (result["kind"], *([reason] if reason else ()), *result["remarks"])
+    return list(dict.fromkeys(said))
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

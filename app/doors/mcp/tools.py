@@ -71,8 +71,11 @@ class Tools:
         The answer has id, path, labels, size and score (a cosine) of each result, whether it is
         the very same file (same_file), the rank of a better result that it nearly equals
         (duplicate_of), and in how many other places of the gallery the same file is (copies,
-        places). After it come the thumbnails of the best results, each behind its rank and
-        id. Where similar_enough is false, nothing in the gallery is really like the picture.
+        places). verdict says in a sentence where the picture is from; the kind of each result
+        what it is to the picture (same file, same picture, edited copy, same scene, similar,
+        unlike), and match what was done to it. After it come the thumbnails of the best
+        results, each behind its rank and id. Where similar_enough is false, nothing in the
+        gallery is really like the picture.
         """
         if not 0 <= pictures <= MOST_PICTURES:
             raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")

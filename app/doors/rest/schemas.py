@@ -44,7 +44,52 @@ class Image(Place):
     sha256: str
 
 
-_TYPES = get_type_hints(Hit) | {"places": list[Place]}
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Corner: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class Match(BaseModel):
+    """How an image shows the very picture, or scene, that the query shows."""
+
+    kind: Annotated[
+        Literal["same file", "same picture", "edited copy", "same scene"],
+        Field(description="The surest first; the first three show the query's own picture."),
+    ]
+    score: Annotated[Share, Field(description="How sure that is.")]
+    reason: Annotated[str, Field(description="What was done to the picture, in words.")]
+    pairs: Annotated[int, Field(description="How many local features agree.")]
+    agreeing: Annotated[
+        Share, Field(description="The share of what both show in which the pixels agree.")
+    ]
+    of_query: Annotated[Share, Field(description="The share of the query that both show.")]
+    of_image: Annotated[Share, Field(description="The share of the image that both show.")]
+    mirrored: Annotated[bool, Field(description="Whether the query is mirrored, left to right.")]
+    turn: Annotated[float, Field(description="By how many degrees it is turned, clockwise.")]
+    matrix: Annotated[
+        list[float],
+        Field(
+            description="a, b, c, d, e, f: pixel (x, y) of the upright image is pixel "
+            "(ax + by + c, dx + ey + f) of the query.",
+            min_length=6,
+            max_length=6,
+        ),
+    ]
+    in_query: Annotated[
+        list[Corner],
+        Field(
+            description="Where the image lies in the query: a polygon's corners, as fractions of "
+            "width and height."
+        ),
+    ]
+    in_image: Annotated[
+        list[Corner], Field(description="Where the query lies in the image, likewise.")
+    ]
+    probably: Annotated[
+        bool, Field(description="Whether the original is not here: its thumbnail was compared.")
+    ]
+
+
+_TYPES = get_type_hints(Hit) | {"places": list[Place], "match": Match | None}
 
 if TYPE_CHECKING:
     Result: TypeAlias = Image
@@ -58,6 +103,10 @@ else:
             for each in fields(Hit)
             if each.metadata
         },
+        kind=(
+            Literal["same file", "same picture", "edited copy", "same scene", "similar", "unlike"],
+            Field(description="What it is to the query; the first three are its own picture."),
+        ),
         remarks=(list[str], Field(description="What is special about it, for people.")),
     )
 
@@ -65,6 +114,13 @@ else:
 class SearchAnswer(BaseModel):
     """The images most similar to a query, best first."""
 
+    verdict: Annotated[
+        str,
+        Field(
+            description="Where the picture is from, in a sentence; empty where that was not "
+            "looked for."
+        ),
+    ]
     ids: Annotated[list[int | str], Field(description="The results' ids, in their order.")]
     results: list[Result]
     gallery: str
@@ -238,11 +294,28 @@ _IMAGE = {
     "bytes": 11250,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 }
+_MATCH = {
+    "kind": "edited copy",
+    "score": 0.9731,
+    "reason": "cropped to 25 %",
+    "pairs": 41,
+    "agreeing": 0.9742,
+    "of_query": 1.0,
+    "of_image": 0.25,
+    "mirrored": False,
+    "turn": 0.0,
+    "matrix": [1.0, 0.0, -75.0, 0.0, 1.0, -50.0],
+    "in_query": [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+    "in_image": [[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]],
+    "probably": False,
+}
 _SEARCH = {
+    "verdict": "Found: this is butterfly/image_0017.jpg, cropped to 25 %.",
     "ids": [17],
     "results": [
         _IMAGE
         | {"score": 0.8731, "rank": 1, "same_file": False, "duplicate_of": None, "missed": False}
+        | {"kind": "edited copy", "match": _MATCH}
         | {"copies": 1, "remarks": ["in 2 places"]}
         | {"places": [{"id": 90, "path": "best/image_0017.jpg", "labels": ["best"]}]}
     ],
@@ -253,8 +326,9 @@ _SEARCH = {
         "embed": 9.8,
         "shortlist": 0.4,
         "rerank": 0.6,
+        "verify": 48.2,
         "lookup": 0.3,
-        "total": 14.4,
+        "total": 62.6,
     },
     "exact": False,
     "approximate": False,

@@ -193,7 +193,8 @@ def test_a_build_ends_with_count_seconds_rate_sizes_and_recall(run, tmp_path):
     assert re.fullmatch(r"[123] probes, \d+ candidates", said["how"])
     assert float(said["recall"]) >= 0.97
     assert re.fullmatch(
-        r"items \d+\.\d MB, shortlist \d+\.\d MB, thumbnails \d+\.\d MB, vectors \d+\.\d MB",
+        r"items \d+\.\d MB, local features \d+\.\d MB, shortlist \d+\.\d MB, "
+        r"thumbnails \d+\.\d MB, vectors \d+\.\d MB",
         said["sizes"],
     )
     assert re.search("^Note: .*120.*IVF3,SQ8", out, re.MULTILINE)

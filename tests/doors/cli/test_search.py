@@ -22,7 +22,9 @@ BOX = "0.25,0,0.75,0.5"
 RESULT = {
     **{"rank": 1, "score": 0.5, "labels": ["a", "b"], "path": "c.jpg"},
     **{"same_file": False, "duplicate_of": None, "missed": False, "remarks": []},
+    **{"kind": "similar", "match": None},
 }
+ANSWER = {"verdict": "", "notes": [], "similar_enough": True, "results": [RESULT], "gallery": "g"}
 
 
 def assert_one_sentence(said: str) -> None:
@@ -87,17 +89,35 @@ def test_without_a_gallery_the_first_that_can_be_searched_is_asked(run):
 def test_the_table_shows_rank_score_labels_and_path(run, picture_of):
     code, out, err = run("search", picture_of(7), "--gallery", "mine", "-k", "2")
     assert (code, err) == (0, "")
-    head, first, _ = out.splitlines()
-    assert head.split() == ["rank", "score", "labels", "path"]
+    verdict, head, first, _ = out.splitlines()
+    assert verdict == "Found: this is kind_2/00007.jpg."
+    assert head.split() == ["rank", "score", "labels", "path", "kind"]
     assert first.split() == ["1", "1.0000", "kind_2", "kind_2/00007.jpg", "same", "file"]
 
 
 def test_nothing_like_it_is_said_first():
-    answer = {"notes": ["edited"], "similar_enough": False, "results": [RESULT], "gallery": "g"}
+    answer = ANSWER | {"notes": ["edited"], "similar_enough": False}
     note, nothing, head, *_ = lines_of(answer)
     assert "edited" in note
     assert "g" in nothing.split()
-    assert head == "rank  score   labels  path"
+    assert head == "rank  score   labels  path   kind"
+
+
+def test_where_the_picture_is_from_is_said_first_and_how_with_each_result():
+    match = {"kind": "edited copy", "reason": "cropped to 37 %, mirrored"}
+    found = RESULT | {"kind": "edited copy", "match": match, "remarks": ["in 2 places"]}
+    answer = ANSWER | {"verdict": "Found: this is a\x1b.jpg.", "results": [found, RESULT]}
+    verdict, _, first, second = lines_of(answer)
+    assert verdict == "Found: this is a\ufffd.jpg."
+    assert first.endswith("  edited copy, cropped to 37 %, mirrored, in 2 places")
+    assert second.endswith("  similar")
+
+
+def test_a_verdict_of_nothing_is_not_said_twice():
+    answer = ANSWER | {"verdict": "Nothing like it here.", "similar_enough": False}
+    verdict, head, *_ = lines_of(answer)
+    assert verdict == "Nothing like it here."
+    assert head.startswith("rank")
 
 
 def test_no_result_at_all_is_said(run, picture_of):
@@ -111,9 +131,9 @@ def test_no_result_at_all_is_said(run, picture_of):
 
 def test_a_file_s_name_cannot_send_the_terminal_anything():
     result = RESULT | {"labels": ["a\x1b[2J"], "path": "b\nc", "remarks": ["missed by the index"]}
-    answer = {"notes": [], "similar_enough": True, "results": [result], "gallery": "g"}
-    shown = list(lines_of(answer))[1]
-    assert shown.split(maxsplit=4)[2:] == ["a\ufffd[2J", "b\ufffdc", "missed by the index"]
+    shown = list(lines_of(ANSWER | {"results": [result]}))[1]
+    said = "similar, missed by the index"
+    assert shown.split(maxsplit=4)[2:] == ["a\ufffd[2J", "b\ufffdc", said]
 
 
 def test_paths_alone_are_absolute_where_the_files_are_here(home, run, picture_of):
@@ -145,7 +165,7 @@ def test_several_queries_are_answered_one_after_the_other_under_headings(run, pi
     assert code == 0
     blocks = [block.splitlines() for block in out.split("\n\n")]
     assert [block[0] for block in blocks] == [str(picture_of(3)), str(picture_of(4)), "image 5"]
-    assert [block[2].split()[3][-9:] for block in blocks[:2]] == ["00003.jpg", "00004.jpg"]
+    assert [block[3].split()[3][-9:] for block in blocks[:2]] == ["00003.jpg", "00004.jpg"]
 
 
 def test_where_one_query_fails_the_others_are_answered_and_its_code_is_kept(run, picture_of):
@@ -328,7 +348,7 @@ def test_a_sheet_that_cannot_be_written_ends_with_code_7_after_the_answer(run, t
         "search", "--id", "7", "--gallery", "mine", "--sheet", tmp_path / "file" / "x.png"
     )
     assert code == 7
-    assert out.startswith("rank")
+    assert out.splitlines()[1].startswith("rank")
     assert_one_sentence(err)
 
 

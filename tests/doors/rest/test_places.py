@@ -68,7 +68,7 @@ def test_the_document_describes_places(album: Served) -> None:
 
 def test_a_table_says_in_how_many_places_it_is(album: Served) -> None:
     answer = album.client.post("/similarity-search", json={"id": 0}).json()
-    _, line, *_ = lines_of(answer)
+    _, _, line, *_ = lines_of(answer)
     assert line.endswith("same file, in 3 places")
 
 
