@@ -16,6 +16,7 @@ from app.values import MOST_PLACES, Hit, ImageRecord, Match
 from app.values.vectors import reaches
 
 _NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
+_WHOLE = 0.9  # of the query: of a collage, each of several sources shows a part
 _LOOKED_UP_AT_ONCE = 1000  # images; SQLite takes 32766 question marks
 _MOST_OF_INDEX = 10_000  # images; where so many copies are nearest, one of each content is compared
 
@@ -113,9 +114,10 @@ def hits_of(
     """Return the ranked images, looked up and marked."""
     ids = list(ranking.scores)
     images = gallery.stored.images(ids)
-    nearly_equal = near_duplicates(gallery.index, ids)
     copies = ranking.copies.others(ids)
     places = _places(gallery.stored, copies) if copies else {}
+    matched = [_match_of((image, *copies.get(image, ())), matches) for image in ids]
+    nearly_equal = near_duplicates(gallery.index, ids) | _same_sources(matched)
     return tuple(
         Hit(
             image,
@@ -126,10 +128,20 @@ def hits_of(
             missed=image.id in ranking.missed,
             copies=len(copies.get(image.id, ())),
             places=places.get(image.id, ()),
-            match=_match_of((image.id, *copies.get(image.id, ())), matches),
+            match=matched[rank - 1],
         )
         for rank, image in enumerate(images, 1)
     )
+
+
+def _same_sources(matched: Sequence[Match | None]) -> dict[int, int]:
+    """Return, by rank, the first of the results that show the whole query's picture, as it does."""
+    whole = [
+        rank
+        for rank, match in enumerate(matched, 1)
+        if match is not None and match.is_source and match.of_query >= _WHOLE
+    ]
+    return dict.fromkeys(whole[1:], whole[0]) if whole else {}
 
 
 def _match_of(same: Sequence[int], matches: Mapping[int, Match]) -> Match | None:

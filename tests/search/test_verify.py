@@ -111,10 +111,22 @@ def test_several_sources_in_a_collage_are_each_found(service):
     for place, name in enumerate(names):
         part = ImageOps.contain(photograph(name), (400, 400))
         sheet.paste(part, (400 * (place % 2), 400 * (place // 2)))
-    result = ask(service, sheet, k=2)
+    result = ask(service, sheet, k=6)
     found = {Path(hit.image.path).stem for hit in result.sources}
     assert len(found & set(names)) >= 3, found
     assert f" {len(result.sources) - 1} more are below." in result.verdict
+
+
+def test_smaller_copies_nearly_equal_the_first_result(tmp_path):
+    home = Home(tmp_path)
+    folder = fill(home.path / "mine", 12)
+    image = photograph("coffee")
+    for share in (1, 2, 3):
+        size = image.width // share, image.height // share
+        (folder / f"{share}.jpg").write_bytes(encoded(image.resize(size), quality=70 + share))
+    home.build(folder, NAME, copies=True)
+    result = ask(home.service(), cut(image, 0.1, 0.1, 0.9, 0.9))
+    assert [hit.duplicate_of for hit in result.sources] == [None, 1, 1]
 
 
 def test_what_is_not_there_is_not_found(service):
