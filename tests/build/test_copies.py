@@ -18,9 +18,11 @@ from app.values.features import comparable
 from app.values.gallery import LOCAL_FEATURES, LOCAL_FILES, command_for
 from tests.build.conftest import CountingRuntime, StoppedError, build_with, content
 from tests.commands import Run, Site, sending, write_csv
-from tests.conftest import PHOTOGRAPHS, Home, encoded
+from tests.conftest import PHOTOGRAPHS, Home, encoded, mean_colour
 
 MODEL = ("--model", "mean_colour")
+
+SIDE = mean_colour().decoded_side
 
 
 def pieces() -> dict[str, bytes]:
@@ -71,7 +73,7 @@ def check(home: Home, names: list[str], name: str = "mine") -> Gallery:
         assert gallery.manifest.copies
         kept = gallery.local_features(ids)
         for record, (points, descriptors) in zip(records, kept, strict=True):
-            pixels = decode.decode(PIECES[without_digest(record.path)], min_side=8)
+            pixels = decode.decode(PIECES[without_digest(record.path)], min_side=SIDE)
             expected = of_gallery_picture(pixels)
             np.testing.assert_array_equal(points, expected.points)
             alike = (descriptors * comparable(expected.descriptors)).sum(axis=1)
