@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -113,19 +114,26 @@ class Found:
     records: Mapping[int, ImageRecord]
 
     def duplicates(self, kinds: Collection[str] = (), apart: Apart = frozenset()) -> Duplicates:
-        """Return the groups of the pairs of some kinds, all for none, less those kept apart."""
+        """Return the groups, less those kept apart, with images of some kinds, all for none."""
+        together = _components(self.matches, self._contents_apart(apart))
+        grouped = {image for ids in together for image in ids}
+        copied = ([first] for first, ids in self.same.items() if len(ids) > 1)
+        together += [ids for ids in copied if ids[0] not in grouped]
         asked = kinds_of(kinds)
-        matches = {pair: each for pair, each in self.matches.items() if each.kind in asked}
-        together = _components(matches, self._contents_apart(apart))
-        groups = [self._group(ids, matches, SAME_FILE in asked) for ids in together]
-        if SAME_FILE in asked:
-            grouped = {image for ids in together for image in ids}
-            copied = (first for first, ids in self.same.items() if len(ids) > 1)
-            groups += [self._group([each], {}, True) for each in copied if each not in grouped]
+        groups = [group for ids in together for group in self._group(ids, asked)]
         groups.sort(key=lambda each: (SOURCES.index(each.kind), each.best.path, each.best.id))
         return Duplicates(
             self.gallery, tuple(groups), self.images, self.compared, self.seconds, len(apart)
         )
+
+    @cached_property
+    def _pairs(self) -> dict[int, list[tuple[int, Match]]]:
+        """What each image is a pair with, and how that shows it."""
+        pairs: dict[int, list[tuple[int, Match]]] = defaultdict(list)
+        for (worse, better), match in self.matches.items():
+            pairs[better].append((worse, match))
+            pairs[worse].append((better, _turned_round(match)))
+        return pairs
 
     def _contents_apart(self, apart: Apart) -> dict[int, set[int]]:
         """Return, by image, those that it must not be grouped with."""
@@ -140,41 +148,33 @@ class Found:
                 kept[found[1]].add(found[0])
         return kept
 
-    def _group(
-        self, ids: Collection[int], matches: Mapping[tuple[int, int], Match], with_files: bool
-    ) -> Group:
+    def _group(self, ids: Collection[int], kinds: Collection[str]) -> Iterator[Group]:
+        """Yield the group of some images, unless none of it is of these kinds."""
         best = min(ids, key=lambda each: self.order[each])
-        others = []
-        if with_files:
-            best_record = self.records[best]
-            same = self.same[best][1:]
-            others += [Duplicate(self.records[each], _OF_A_FILE, best_record) for each in same]
-        for image, of, match in self._linked(best, ids, matches):
+        best_record = self.records[best]
+        others = [
+            Duplicate(self.records[each], _OF_A_FILE, best_record) for each in self.same[best][1:]
+        ]
+        for image, of, match in self._linked(best, ids):
             others += [
                 Duplicate(self.records[each], match, self.records[of]) for each in self.same[image]
             ]
-        others.sort(key=lambda each: (SOURCES.index(each.match.kind), -each.match.score))
-        return Group(self.records[best], tuple(others))
+        others = [each for each in others if each.match.kind in kinds]
+        if others:
+            others.sort(key=lambda each: _place_of(each.match))
+            yield Group(best_record, tuple(others))
 
-    def _linked(
-        self, best: int, ids: Collection[int], matches: Mapping[tuple[int, int], Match]
-    ) -> Iterator[tuple[int, int, Match]]:
+    def _linked(self, best: int, ids: Collection[int]) -> Iterator[tuple[int, int, Match]]:
         """Yield each other image with the one it is a pair with: the best, if it is one with that.
 
         Else it is the one of its surest pair on the way to the best.
         """
-        inside = frozenset(ids)
-        pairs: dict[int, list[tuple[int, Match]]] = defaultdict(list)
-        for (worse, better), match in matches.items():
-            if worse in inside and better in inside:
-                pairs[better].append((worse, match))
-                pairs[worse].append((better, _turned_round(match)))
-        reached = {best}
+        inside, reached = frozenset(ids), {best}
         ways: list[tuple[bool, float, int, int, Match]] = []
         at = best
         while True:
-            for other, match in pairs[at]:
-                if other not in reached:
+            for other, match in self._pairs.get(at, ()):
+                if other in inside and other not in reached:
                     heapq.heappush(ways, (at != best, -match.score, other, at, match))
             while ways and ways[0][2] in reached:
                 heapq.heappop(ways)
