@@ -14,8 +14,17 @@ from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.update import UpdateReport
 from app.build.updates import BackgroundUpdates, UpdateProgress
 from app.embed import Embedder
-from app.errors import AppError, BusyError, GalleryError, ModelError, NotAllowedError
-from app.gallery import Folders, Gallery, gallery_names, open_gallery, read_manifest
+from app.errors import AppError, BusyError, GalleryError, ModelError, NotAllowedError, UsageError
+from app.gallery import (
+    Folders,
+    Gallery,
+    content_of,
+    forget_apart,
+    gallery_names,
+    keep_apart,
+    open_gallery,
+    read_manifest,
+)
 from app.values.gallery import Manifest
 
 _logger = logging.getLogger(__name__)
@@ -168,6 +177,19 @@ class GalleryKeeper:
         self._gallery(name)
         return compact(self._folders(name), everything=True, on_progress=on_progress)
 
+    def keep_apart(self, name: str, public_ids: Sequence[str]) -> int:
+        """Remember that no two of some images are duplicates; return how many pairs are new.
+
+        UsageError for fewer than two, and for two of the same file.
+        """
+        self.check_on()
+        return keep_apart(self._folders(name), self._contents(name, public_ids))
+
+    def forget_apart(self, name: str, public_ids: Sequence[str]) -> int:
+        """Forget such decisions on some images; return how many pairs there were."""
+        self.check_on()
+        return forget_apart(self._folders(name), self._contents(name, public_ids))
+
     def check_on(self) -> None:
         """Raise NotAllowedError where no gallery may be changed."""
         if self.off:
@@ -176,6 +198,22 @@ class GalleryKeeper:
     def _check_there(self, name: str) -> None:
         if not self.exists(name):
             self._gallery(name)  # its error lists those that there are
+
+    def _contents(self, name: str, public_ids: Sequence[str]) -> list[str]:
+        gallery = self._gallery(name)
+        ids = dict.fromkeys(gallery.id_of(each) for each in public_ids)
+        if len(ids) < 2:
+            raise UsageError(f"A decision is on two images or more, not {len(ids)}: name others.")
+        contents: dict[str, str] = {}
+        for record in gallery.images(list(ids)):
+            content = content_of(record)
+            if content in contents:
+                raise UsageError(
+                    f"{contents[content]} and {record.path} are the same file, byte by byte: only "
+                    "different ones can be kept apart."
+                )
+            contents[content] = record.path
+        return list(contents)
 
     def _add(self, name: str, new: Sequence[NewImage]) -> AddReport:
         return add_images(

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from app.build.additions import Outcome
     from app.build.update import UpdateReport
     from app.build.updates import UpdateProgress
+    from app.search.background import FindingProgress
+    from app.search.duplicates import Duplicate, Duplicates, Group
 
 _REGIONS = ("in_query", "in_image")
 HIT_FIELDS = tuple(each.name for each in fields(Hit) if each.name != "image")
@@ -91,6 +93,51 @@ def progress_answer(gallery: str, progress: "UpdateProgress") -> dict[str, Any]:
 def outcome_answer(outcome: "Outcome") -> dict[str, Any]:
     """Return what became of an image that was to be added."""
     return {"name": outcome.name, "id": outcome.public_id, "became": outcome.became}
+
+
+def duplicates_answer(duplicates: "Duplicates", limit: int | None = None) -> dict[str, Any]:
+    """Return a gallery's near duplicates: the numbers of all, and the first `limit` groups."""
+    others = duplicates.others
+    return {
+        "gallery": duplicates.gallery,
+        "images": duplicates.images,
+        "compared": duplicates.compared,
+        "seconds": round(duplicates.seconds, 3),
+        "apart": duplicates.apart,
+        "outdated": duplicates.outdated,
+        "groups_found": len(duplicates.groups),
+        "others_found": len(others),
+        "others_bytes": sum(each.image.bytes for each in others),
+        "groups": [_group(duplicates.gallery, each) for each in duplicates.groups[:limit]],
+    }
+
+
+def finding_answer(
+    gallery: str, progress: "FindingProgress", duplicates: "Duplicates | None", limit: int
+) -> dict[str, Any]:
+    """Return how far a search for duplicates is, and what the last one has found, if any."""
+    shown = ("state", "stage", "done", "total", "message")
+    return (
+        {"gallery": gallery}
+        | {name: getattr(progress, name) for name in shown}
+        | {"duplicates": duplicates_answer(duplicates, limit) if duplicates else None}
+    )
+
+
+def _group(gallery: str, group: "Group") -> dict[str, Any]:
+    return {
+        "kind": group.kind,
+        "best": image_answer(gallery, group.best),
+        "others": [_duplicate(gallery, each) for each in group.others],
+    }
+
+
+def _duplicate(gallery: str, duplicate: "Duplicate") -> dict[str, Any]:
+    return image_answer(gallery, duplicate.image) | {
+        "kind": duplicate.match.kind,
+        "match": _match(duplicate.match),
+        "of": duplicate.of.public_id,
+    }
 
 
 def _hit(gallery: str, hit: Hit, kind: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ docs/python.md shows them; `from app import open_gallery` loads this when it is 
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ from app.settings import Settings, read_settings
 from app.values import Box, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
 from app.wiring import make_fetch, make_loader, make_service
+
+if TYPE_CHECKING:
+    from app.search.duplicates import Duplicates
+    from app.search.pairs import OnProgress
 
 __all__ = ["OpenGallery", "PictureEmbedder", "VectorStore", "load_embedder", "open_gallery"]
 
@@ -140,6 +144,18 @@ class OpenGallery(ChangeableGallery):
     def images(self) -> list[ImageRecord]:
         """Return all images, in the order of their vectors."""
         return self._service.images(self._name, self._service.ids(self._name))
+
+    def duplicates(
+        self, kinds: Collection[str] = (), *, on_progress: "OnProgress | None" = None
+    ) -> "Duplicates":
+        """Return its images that show one picture, in groups, the best of each first.
+
+        `kinds` are some of "same file", "same picture" and "edited copy", all for none. It takes
+        minutes for 10,000 images; `on_progress` is called with a stage, and how much of it is done.
+        """
+        return self._service.duplicates(
+            self._name, kinds, on_progress=on_progress or (lambda stage, done, total: None)
+        )
 
     def _row(self, image: PublicId | ImageRecord) -> int:
         if isinstance(image, ImageRecord):

@@ -93,6 +93,17 @@ class ChangeableGallery:
         ]
         return self._keeper.add(self._name, new)
 
+    def keep_apart(self, images: Iterable[Removed]) -> int:
+        """Remember that no two of some images are duplicates; return how many pairs are new.
+
+        Images by their public ids or records; UsageError for fewer than two.
+        """
+        return self._keeper.keep_apart(self._name, _public_ids(images))
+
+    def forget_apart(self, images: Iterable[Removed]) -> int:
+        """Forget such decisions; return how many pairs there were."""
+        return self._keeper.forget_apart(self._name, _public_ids(images))
+
     def remove(self, images: Removed | Iterable[Removed]) -> None:
         """Take images out, by their public ids or records: all of them or none.
 
@@ -100,8 +111,7 @@ class ChangeableGallery:
         """
         one = isinstance(images, str | int | np.integer | ImageRecord)
         several: Iterable[Removed] = [images] if one else images  # type: ignore[list-item,assignment]
-        ids = [each.public_id if isinstance(each, ImageRecord) else each for each in several]
-        self._keeper.remove(self._name, [str(each) for each in ids])
+        self._keeper.remove(self._name, _public_ids(several))
 
     def update(
         self, *, accept_removals: bool = False, on_progress: "OnProgress | None" = None
@@ -150,6 +160,10 @@ class ChangeableGallery:
     @cached_property
     def _keeper(self) -> "GalleryKeeper":
         return make_keeper(self._settings)
+
+
+def _public_ids(images: Iterable[Removed]) -> list[str]:
+    return [str(each.public_id if isinstance(each, ImageRecord) else each) for each in images]
 
 
 def _several(pictures: Picture | Iterable[Picture]) -> list[Picture]:

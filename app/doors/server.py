@@ -57,10 +57,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 announcing.close()
                 await super().shutdown(sockets)
 
-        maker = make_maker(settings)
+        service, maker = make_service(settings), make_maker(settings)
         keeper = make_keeper(settings, off=settings.changing_off, in_background=True)
         application = make_application(
-            make_service(settings),
+            service,
             Path(uploads),
             maker,
             keeper,
@@ -72,6 +72,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
         with (
             announcing,
+            contextlib.closing(service),
             contextlib.closing(keeper),
             contextlib.closing(maker),
         ):  # a gallery being made stops before the uploads go

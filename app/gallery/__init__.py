@@ -7,6 +7,7 @@ rename, so a reader sees the gallery as before or as after. The manifest holds t
 file, and its own. Format 1 kept it in `gallery.db`; such a gallery is opened as one segment.
 """
 
+from app.gallery.apart import Apart, content_of, forget_apart, keep_apart, read_apart
 from app.gallery.commit import Commit, SegmentWriter, committing, compacting, now
 from app.gallery.files import locked, state_of, sync, writing_to
 from app.gallery.local import Gallery, folders_of, open_gallery
@@ -35,6 +36,7 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "NO_IMAGE",
+    "Apart",
     "Commit",
     "Draft",
     "Drafted",
@@ -48,14 +50,18 @@ __all__ = [
     "check_name",
     "committing",
     "compacting",
+    "content_of",
     "discard_draft",
     "folders_of",
+    "forget_apart",
     "gallery_names",
+    "keep_apart",
     "locked",
     "manifest_from_json",
     "manifest_to_json",
     "now",
     "open_gallery",
+    "read_apart",
     "read_manifest",
     "recipe_of",
     "state_of",

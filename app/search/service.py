@@ -1,7 +1,7 @@
 """A search request → its answer, start to end; and the galleries and images that doors show."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embed import Embedder
+from app.gallery import read_apart
 from app.images import formats
+from app.search.background import BackgroundFinding, FindingProgress
+from app.search.duplicates import Duplicates, Found, find_duplicates, kinds_of
 from app.search.galleries import Galleries, SearchableGallery
 from app.search.model_cache import Models
+from app.search.pairs import OnProgress
 from app.search.query import Queries, QueryVector
 from app.search.question import File, Item, Query, SearchRequest, Url
 from app.search.rank import Ranking, hits_of, rank
@@ -60,6 +64,7 @@ class SearchService:
         self._fetch = fetch
         self._queries = Queries(self._galleries, fetch=fetch, at_once=at_once)
         self._watchers: list[Watcher] = []
+        self._finding = BackgroundFinding(self._find_duplicates)
 
     def answer(self, request: SearchRequest) -> SearchResult:
         """Return the images nearest to a request's query; an AppError's message is for people."""
@@ -160,6 +165,47 @@ class SearchService:
         UsageError for vectors of another length.
         """
         return self._galleries.open(gallery).projected(vectors)
+
+    # --- duplicates ------------------------------------------------------------------------------
+
+    def duplicates(
+        self,
+        gallery: str,
+        kinds: Collection[str] = (),
+        *,
+        on_progress: OnProgress = lambda stage, done, total: None,
+    ) -> Duplicates:
+        """Compare the images of a gallery; return those that show one picture, in groups.
+
+        Of some kinds, all for none; UsageError for others. It takes minutes for 10,000 images.
+        """
+        kinds = kinds_of(kinds)
+        return self._grouped(self._find_duplicates(gallery, on_progress), kinds)
+
+    def start_duplicates(self, gallery: str) -> FindingProgress:
+        """Begin to do so in the background; BusyError while such a search is running."""
+        self._galleries.open(gallery)
+        return self._finding.start(gallery)
+
+    def duplicates_progress(
+        self, gallery: str, kinds: Collection[str] = ()
+    ) -> tuple[FindingProgress, Duplicates | None]:
+        """Return how far that is, and what the last search has found, less what is apart now."""
+        self._galleries.open(gallery)
+        progress = self._finding.progress(gallery)
+        return progress, self._grouped(progress.found, kinds) if progress.found else None
+
+    def close(self) -> None:
+        """Stop the search in the background, and wait until it has stopped."""
+        self._finding.close()
+
+    def _find_duplicates(self, gallery: str, on_progress: OnProgress) -> Found:
+        return find_duplicates(self._galleries.open(gallery).stored, on_progress)
+
+    def _grouped(self, found: Found, kinds: Collection[str]) -> Duplicates:
+        stored = self._galleries.open(found.gallery).stored
+        grouped = found.duplicates(kinds, read_apart(stored.folders))
+        return replace(grouped, outdated=stored.manifest.generation != found.generation)
 
     # --- images ----------------------------------------------------------------------------------
 

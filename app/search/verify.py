@@ -43,7 +43,7 @@ ReadOriginal = Callable[[Store, ImageRecord], bytes]
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
     """An image, and how it lies in the query, or in the mirrored query."""
 
     image: int
@@ -83,7 +83,7 @@ def seek(
     near = [image for image in nearest if image not in found][:_MOST_NEAR]
     candidates = _candidates(stored, query.picture, near)
     allowed = set(stored.ids_of_label(request.label)) if request.label else None
-    chosen: dict[int, _Candidate] = {}
+    chosen: dict[int, Candidate] = {}
     for each in sorted(candidates, key=lambda each: -each.fit.pairs):
         if each.image in found or (allowed is not None and each.image not in allowed):
             continue
@@ -95,7 +95,7 @@ def seek(
     return Sought(found | dict(verified), sought=True, too_simple=too_simple)
 
 
-def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> Iterator[_Candidate]:
+def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> Iterator[Candidate]:
     """Yield images whose features agree with the query's, found by votes or by vector."""
     features = picture.features
     if not len(features):
@@ -109,7 +109,7 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
         at, others = voted.pairs_of(image, mirrored)
         fitted = fit(both.places[at], size, others, _size(images[image]), least=_LEAST_PAIRS)
         if fitted is not None:
-            yield _Candidate(image, mirrored, fitted)
+            yield Candidate(image, mirrored, fitted)
     for image, (points, theirs) in zip(
         near, stored.local_features(np.array(near, np.int64)), strict=True
     ):
@@ -118,7 +118,7 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
         for mirrored in (False, True):
             first = len(features) * mirrored
             own = descriptors[first : first + len(features)]
-            at, other = _alike(own, theirs)
+            at, other = alike(own, theirs)
             fitted = fit(
                 features.places[at] if not mirrored else both.places[first:][at],
                 size,
@@ -127,7 +127,7 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
                 least=_LEAST_PAIRS,
             )
             if fitted is not None:
-                yield _Candidate(image, mirrored, fitted)
+                yield Candidate(image, mirrored, fitted)
 
 
 class _Votes:
@@ -167,7 +167,7 @@ def _both_ways(features: LocalFeatures) -> LocalFeatures:
     )
 
 
-def _alike(
+def alike(
     own: NDArray[np.float32], theirs: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return pairs of features that are each other's nearest, the most alike first."""
@@ -184,7 +184,7 @@ def _alike(
 def _verified(
     stored: Store,
     picture: QueryPicture,
-    candidates: Sequence[_Candidate],
+    candidates: Sequence[Candidate],
     read_original: ReadOriginal,
 ) -> Iterator[tuple[int, Match]]:
     """Yield the candidates whose pixels say that they show the query's picture, or scene."""
@@ -200,16 +200,7 @@ def _verified(
         if pixels is None:
             continue
         shown = picture.mirrored_pixels if each.mirrored else picture.pixels
-        height, width = pixels.shape[:2]
-        full = np.diag([record.width / width, record.height / height])
-        matrix = np.column_stack([each.fit.matrix[:, :2] @ full, each.fit.matrix[:, 2]])
-        overlap = compare(shown, pixels, matrix)
-        if overlap is None:
-            continue
-        refined = np.column_stack(
-            [overlap.matrix[:, :2] @ np.linalg.inv(full), overlap.matrix[:, 2]]
-        )
-        match = _judged(each, replace(overlap, matrix=refined), shown, record)
+        match = judged(each, shown, pixels, record)
         if match is not None:
             yield each.image, replace(match, probably=not is_original and place < _MOST_ORIGINALS)
 
@@ -230,8 +221,26 @@ def _pixels(
         return None, False
 
 
+def judged(
+    candidate: Candidate, shown: Pixels, pixels: Pixels, record: ImageRecord
+) -> Match | None:
+    """Return what the pixels of a candidate say: how it shows the query; None if they don't.
+
+    `shown` are the query's pixels, mirrored where the candidate lies in those; `pixels` are the
+    image's, of its thumbnail or its original, while the candidate's fit is of the whole size.
+    """
+    height, width = pixels.shape[:2]
+    full = np.diag([record.width / width, record.height / height])
+    matrix = np.column_stack([candidate.fit.matrix[:, :2] @ full, candidate.fit.matrix[:, 2]])
+    overlap = compare(shown, pixels, matrix)
+    if overlap is None:
+        return None
+    refined = np.column_stack([overlap.matrix[:, :2] @ np.linalg.inv(full), overlap.matrix[:, 2]])
+    return _judged(candidate, replace(overlap, matrix=refined), shown, record)
+
+
 def _judged(
-    candidate: _Candidate, overlap: Overlap, shown: Pixels, record: ImageRecord
+    candidate: Candidate, overlap: Overlap, shown: Pixels, record: ImageRecord
 ) -> Match | None:
     """Return what the comparison says; None where it says nothing."""
     pairs = candidate.fit.pairs

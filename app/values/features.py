@@ -1,6 +1,7 @@
 """Local features: where a picture's are, and what they look like there; and how they are kept."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("size", "u1"), ("angle", "u1")])
 _SIZE_STEPS = 24.0  # steps of `size` for each doubling
 _SMALLEST = 2.0**-10
 
+_Number = TypeVar("_Number", bound=np.generic)
 Points = NDArray[np.void]
 """(n,) places, each a POINT."""
 
@@ -49,17 +51,27 @@ class LocalFeatures:
         return cls(unpack(points), descriptors.reshape(count, DESCRIPTOR))
 
     def mirrored(self) -> "LocalFeatures":
-        """Return the features that the picture would have if it were mirrored left to right.
+        """Return the features that the picture would have if it were mirrored left to right."""
+        return LocalFeatures(mirrored_places(self.places), mirrored_descriptors(self.descriptors))
 
-        A descriptor is 4 × 4 histograms of 8 directions, in rows across the feature's own
-        direction: mirrored, the rows change places and the directions turn the other way.
-        """
-        places = self.places.copy()
-        places[:, 0] = 1 - places[:, 0]
-        places[:, 3] = np.pi - places[:, 3]
-        cells = self.descriptors.reshape(-1, 4, 4, 8)
-        turned = cells[:, ::-1, :, (8 - np.arange(8)) % 8]
-        return LocalFeatures(places, np.ascontiguousarray(turned.reshape(-1, DESCRIPTOR)))
+
+def mirrored_places(places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (n, 4) places of features as they would be in the mirrored picture."""
+    mirrored = places.copy()
+    mirrored[:, 0] = 1 - mirrored[:, 0]
+    mirrored[:, 3] = np.pi - mirrored[:, 3]
+    return mirrored
+
+
+def mirrored_descriptors(descriptors: NDArray[_Number]) -> NDArray[_Number]:
+    """Return (n, 128) descriptors as the features of the mirrored picture would have them.
+
+    A descriptor is 4 × 4 histograms of 8 directions, in rows across the feature's own direction:
+    mirrored, the rows change places and the directions turn the other way.
+    """
+    cells = descriptors.reshape(-1, 4, 4, 8)
+    turned = cells[:, ::-1, :, (8 - np.arange(8)) % 8]
+    return np.ascontiguousarray(turned.reshape(-1, DESCRIPTOR))
 
 
 def comparable(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:

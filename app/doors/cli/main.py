@@ -12,6 +12,7 @@ import app
 from app.doors.cli import (
     build,
     completion,
+    duplicates,
     evaluate,
     export,
     galleries,
@@ -39,6 +40,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     search,
     galleries,
     info,
+    duplicates,
     evaluate,
     verify,
     build,

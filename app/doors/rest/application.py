@@ -15,6 +15,7 @@ from app.build.keeper import GalleryKeeper
 from app.doors.access import Access
 from app.doors.rest.answering import root_of
 from app.doors.rest.changes import routes_of_changes
+from app.doors.rest.duplicates import routes_of_duplicates
 from app.doors.rest.galleries import routes_of_galleries
 from app.doors.rest.head_requests import AnsweringHead
 from app.doors.rest.metrics import Counting, Metrics
@@ -71,6 +72,7 @@ def make_rest(
     programs = _check_of(access)
     application.include_router(routes_of_searching(service), dependencies=programs)
     application.include_router(routes_of_pictures(service))
+    application.include_router(routes_of_duplicates(service, keeper), dependencies=programs)
     application.include_router(routes_of_galleries(service), dependencies=programs)
     application.include_router(routes_of_changes(service, keeper), dependencies=programs)
     application.include_router(

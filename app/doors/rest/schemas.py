@@ -252,6 +252,75 @@ class Updating(BaseModel):
     report: Annotated[Updated | None, Field(description="Of the last update that succeeded.")]
 
 
+class Duplicate(Image):
+    """An image that shows the picture of a better one."""
+
+    kind: Literal["same file", "same picture", "edited copy"]
+    match: Annotated[
+        Match, Field(description="How it, as the query, shows the picture of the image `of`.")
+    ]
+    of: Annotated[
+        int | str,
+        Field(
+            description="The id of the best of its group, or of the member of it through which it "
+            "came in."
+        ),
+    ]
+
+
+class Group(BaseModel):
+    """Images that show one picture."""
+
+    kind: Annotated[
+        Literal["same file", "same picture", "edited copy"],
+        Field(description="The least sure of its images' kinds."),
+    ]
+    best: Annotated[
+        Image, Field(description="That of the most pixels, then bytes, then the oldest file.")
+    ]
+    others: Annotated[list[Duplicate], Field(description="The others, the surest first.")]
+
+
+class Duplicates(BaseModel):
+    """The near duplicates of a gallery. Nothing is deleted."""
+
+    gallery: str
+    images: Annotated[int, Field(description="How many the gallery had.")]
+    compared: Annotated[int, Field(description="How many pairs of them were compared.")]
+    seconds: Annotated[float, Field(description="How long that took.")]
+    apart: Annotated[int, Field(description="How many pairs were decided to be none.")]
+    outdated: Annotated[
+        bool, Field(description="Whether the gallery has changed since: look for them again.")
+    ]
+    groups_found: int
+    others_found: Annotated[
+        int, Field(description="How many images show the picture of a better one.")
+    ]
+    others_bytes: Annotated[int, Field(description="The bytes of their files.")]
+    groups: Annotated[list[Group], Field(description="The first groups, the surest first.")]
+
+
+class Finding(BaseModel):
+    """How far the search for a gallery's duplicates is, or how the last one ended."""
+
+    gallery: str
+    state: Literal["idle", "running", "stopped", "failed", "done"]
+    stage: str
+    done: int
+    total: int
+    message: Annotated[str, Field(description="Why it failed, in one sentence.")]
+    duplicates: Annotated[
+        Duplicates | None, Field(description="Of the last search that succeeded.")
+    ]
+
+
+class Apart(BaseModel):
+    """On how many pairs of images something was decided that was not so before."""
+
+    gallery: str
+    pairs: int
+
+
 class Merged(BaseModel):
     """How many images another gallery gave, and how many of its were there already."""
 
