@@ -31,8 +31,8 @@ _ALIKE_DISTANCE = 0.8  # squared, between descriptors of length 1
 
 # An edited copy: the pixels agree in most of the overlap, or very closely in half of it, as under
 # a text bar. Fitted on Caltech101: edits of 60 photographs, and neighbours in five classes.
-_MOSTLY, _CLOSE_ENOUGH = 0.72, 0.93
-_HALF, _CLOSELY = 0.5, 0.97
+_MOSTLY, _CLOSE_ENOUGH = 0.88, 0.95
+_HALF, _CLOSELY = 0.5, 0.98
 _FEW_BLOCKS, _NEARLY_ALL = 8, 0.95
 _LEAST_BLOCKS = 4
 _SCENE_PAIRS = 10
@@ -286,7 +286,7 @@ def _place_of(match: Match) -> tuple[float, ...]:
 def _is_copy(overlap: Overlap) -> bool:
     share, close = overlap.agreeing, overlap.closeness
     if overlap.blocks < _FEW_BLOCKS:
-        return overlap.blocks >= _LEAST_BLOCKS and share >= _NEARLY_ALL and close >= _CLOSELY
+        return overlap.blocks >= _LEAST_BLOCKS and share >= _NEARLY_ALL and close >= _CLOSE_ENOUGH
     return (share >= _MOSTLY and close >= _CLOSE_ENOUGH) or (share >= _HALF and close >= _CLOSELY)
 
 

@@ -17,7 +17,9 @@ function placed({ left, top, width, height, transform = "matrix(1, 0, 0, 1, 0, 0
 }
 
 function near(got, wanted) {
-  got.forEach((each, i) => assert.ok(Math.abs(each - wanted[i]) < 1e-3, `${got} is not ${wanted}`));
+  for (const [i, each] of got.entries()) {
+    assert.ok(Math.abs(each - wanted[i]) < 1e-3, `${got} is not ${wanted}`);
+  }
 }
 
 // The middle 200 × 100 of 400 × 300, shown twice as large: 400 × 200.
