@@ -16,17 +16,20 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
         return
     if not answer["similar_enough"]:
         yield f"Nothing in {answer['gallery']} is really like it. The nearest:"
+    several = "," in answer["gallery"]  # which no name of a gallery has
+    headings = ("rank", "score", *(["gallery"] if several else []), "labels", "path", "")
     rows = [
         (
             str(result["rank"]),
             f"{result['score']:.4f}",
+            *([result["gallery"]] if several else []),
             ", ".join(result["labels"]),
             result["path"],
             ", ".join(result["remarks"]),
         )
         for result in answer["results"]
     ]
-    yield from columns(("rank", "score", "labels", "path", ""), rows)
+    yield from columns(headings, rows)
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
