@@ -165,8 +165,11 @@ class RemovalsError(DatasetError):
     `gone` is how many; `fact` the message without what to do, which differs from door to door.
     """
 
-    def __init__(self, fact: str, *, gone: int = 0) -> None:
-        super().__init__(f"{fact}: bring them back, or add --accept-removals if they are to go.")
+    def __init__(self, fact: str, *, gallery: str, gone: int = 0) -> None:
+        super().__init__(
+            f"{fact}: bring them back, or run ris update {gallery} --accept-removals if they are "
+            "to go."
+        )
         self.fact = printable(fact)
         self.gone = gone
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.errors import UsageError
+from app.errors import DatasetError, UsageError
+from app.gallery import moving_command
 from app.sources.datasets.register import ALIASES, open_data_set
+from app.sources.listing import is_folder
 from app.sources.own import open_folders
 from app.sources.picture import Layout, Picture
 from app.values.gallery import Manifest, request_of
@@ -58,6 +60,7 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
     request = manifest.request
     if folders := request.get("images"):
         named = folders if isinstance(folders, list) else [folders]
+        _check_there(manifest, named)
         exclude = request.get("exclude", [])
         layout = open_folders([path_of(each) for each in named], manifest.data, exclude=exclude)
         numbers = _numbers_of(list(map(text_of, layout.folders)), manifest.sources)
@@ -72,6 +75,16 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."
     )
+
+
+def _check_there(manifest: Manifest, named: Sequence[str]) -> None:
+    """Raise DatasetError, with the command that helps, for a folder that is gone."""
+    for folder in named:
+        if not is_folder(path_of(folder)):
+            raise DatasetError(
+                f"The folder {folder} of the gallery {manifest.name} does not exist: bring it "
+                f"back, or say where its pictures are now with {moving_command(manifest, folder)}."
+            )
 
 
 def can_be_looked_at_again(manifest: Manifest) -> bool:

@@ -91,7 +91,7 @@ def update_gallery(
         limit = gallery.manifest.request.get("limit")
         found = stamped(layout.pictures()[:limit], layout.folders)
         looked = _look(gallery, list(found))
-        _check_gone(looked, layout, accept_removals)
+        _check_gone(name, looked, layout, accept_removals)
         update = _Update(gallery, layout, looked, load_embedder, workers, on_progress)
         report = update.run()
     return replace(
@@ -146,7 +146,7 @@ def _look(gallery: Gallery, pictures: Sequence[Picture]) -> _Look:
     return look
 
 
-def _check_gone(looked: _Look, layout: Layout, accept_removals: bool) -> None:
+def _check_gone(name: str, looked: _Look, layout: Layout, accept_removals: bool) -> None:
     gone = looked.gone
     before = sum(seen.image in looked.alive for seen in looked.known.values())
     if accept_removals or len(gone) <= max(_FEW_GONE, before // 2):
@@ -154,6 +154,7 @@ def _check_gone(looked: _Look, layout: Layout, accept_removals: bool) -> None:
     raise RemovalsError(
         f"{len(gone)} of the {before} pictures are not in {text_of(layout.folder)} any more, so "
         "the gallery stays as it was",
+        gallery=name,
         gone=len(gone),
     )
 

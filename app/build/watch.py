@@ -311,7 +311,8 @@ class Watch:
         said = [f"{what} {n}" for what in _COUNTS if (n := getattr(report, what))]
         skipped = len(report.skipped)
         if skipped and skipped != each.skipped:
-            said.append(f"cannot read {skipped}")
+            such_as = ", such as" if skipped > 1 else ":"
+            said.append(f"cannot read {skipped}{such_as} {report.skipped[0].path}")
         if said or each.trouble:
             self._say(f"{each.name}: {', '.join(said) or 'up to date again'}")
         each.skipped, each.trouble, each.failures = skipped, "", 0

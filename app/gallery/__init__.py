@@ -22,6 +22,7 @@ from app.gallery.manifest import (
     gallery_names,
     manifest_from_json,
     manifest_to_json,
+    moving_command,
     read_manifest,
     recipe_of,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "locked",
     "manifest_from_json",
     "manifest_to_json",
+    "moving_command",
     "now",
     "open_gallery",
     "read_apart",

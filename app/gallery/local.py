@@ -4,6 +4,7 @@ import difflib
 import json
 import random
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -309,8 +310,16 @@ class Gallery:
         return found[0]
 
     def ids_of_label(self, label: str) -> list[int]:
-        """Return the ids of the images with this label, ascending; NotFoundError if it is none."""
-        found = self._found(lambda segment: segment.items.ids_of_label(label))
+        """Return the ids of the images with this label, ascending; NotFoundError if it is none.
+
+        Its accents may be written in either way (NFC and NFD), as they may be in older galleries.
+        """
+        forms = {label, *(unicodedata.normalize(form, label) for form in ("NFC", "NFD"))}
+        found = self._found(
+            lambda segment: sorted(
+                {image for each in forms for image in segment.items.ids_of_label(each)}
+            )
+        )
         if not found:
             names = {name for each in self._segments for name in each.items.label_names()}
             near = difflib.get_close_matches(label, names, 3, 0.5)

@@ -181,6 +181,12 @@ def read_manifest(folders: Folders) -> Manifest:
     return manifest_from_json(text, place=path, mend=mend)
 
 
+def moving_command(manifest: Manifest, folder: str) -> str:
+    """Return the command that says where the pictures of one of a gallery's folders are now."""
+    which = f" --from {shlex.quote(folder)}" if len(manifest.sources) > 1 else ""
+    return f"ris move {manifest.name} FOLDER{which}"
+
+
 def check_name(name: str) -> None:
     """Raise UsageError unless a gallery can be called `name`: a plain file name, not hidden."""
     if not _is_name(name):

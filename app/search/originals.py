@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from app.errors import NotFoundError, printable
-from app.gallery import Store
+from app.gallery import Store, moving_command
 from app.sources.datasets.register import DATA_SETS
 from app.values import ImageRecord, names
 
@@ -179,7 +179,10 @@ def _is_there(path: Path) -> bool:
 def _nothing_here(gallery: Store) -> str:
     manifest = gallery.manifest
     if manifest.source:
-        return f"The original pictures are not in {manifest.source} any more."
+        return (
+            f"The original pictures are not in {manifest.source} any more: bring them back, or "
+            f"say where they are now with {moving_command(manifest, manifest.source)}."
+        )
     missing = "The original pictures are not on this machine: thumbnails are shown."
     published = DATA_SETS.get(manifest.data)
     if published is None:  # a data set that only another version of this program knows

@@ -138,7 +138,7 @@ def test_a_file_that_is_still_being_written_is_taken_when_it_is_whole(home, imag
     with Watching(home) as watching, (images / "slow.jpg").open("wb", buffering=0) as file:
         watching.until_updated(1)
         file.write(whole[: len(whole) // 2])
-        watching.until_said("mine: cannot read 1")
+        watching.until_said("mine: cannot read 1", "slow.jpg")
         file.write(whole[len(whole) // 2 :])
         watching.until_said("mine: added 1")
     assert "slow.jpg" in paths(home)

@@ -64,6 +64,10 @@ def test_command_line(
     assert main([*command, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [(each["gallery"], each["id"]) for each in answer["results"]] == expected
+    assert main(command) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert heading.split()[2] == "gallery"
+    assert [row.split()[2] for row in rows] == [name for name, _ in expected]
     assert main([*command, "--paths"]) == 0
     paths = capsys.readouterr().out.splitlines()
     assert all(Path(path).is_file() for path in paths)

@@ -1,6 +1,9 @@
 """Searches among some of a gallery's images: by label, by least score; images by their keys."""
 
+import contextlib
 import shutil
+import sqlite3
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +70,23 @@ def test_an_unknown_label_is_refused_with_those_that_are_like_it(service: Search
         service.search("mine", 5, label="knid_3")
     with pytest.raises(NotFoundError, match="'zzzzzzzzzzz'"):
         service.search("mine", 5, label="zzzzzzzzzzz")
+
+
+@pytest.mark.parametrize("kept", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_an_accent_of_a_label_is_typed_in_either_way(home: Home, kept: str, typed: str) -> None:
+    """Labels are kept in NFC; a gallery of an earlier version may have them in NFD."""
+    folder = home.path / "pictures" / "café"
+    folder.mkdir(parents=True)
+    for seed in range(3):
+        (folder / f"{seed}.jpg").write_bytes(encoded(picture(seed)))
+    home.build(folder.parent, index="Flat")
+    if kept == "NFD":
+        (database,) = home.folders("mine").indexes.rglob("items.db")
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE label SET name = ?", (unicodedata.normalize(kept, "café"),))
+    with contextlib.closing(Gallery(home.folders("mine"), hashed=False)) as gallery:
+        assert gallery.ids_of_label(unicodedata.normalize(typed, "café")) == [0, 1, 2]
 
 
 # --- least score ---------------------------------------------------------------------------------

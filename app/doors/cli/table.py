@@ -18,17 +18,20 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
         return
     if not answer["similar_enough"] and not answer["verdict"]:
         yield f"Nothing in {answer['gallery']} is really like it. The nearest:"
+    several = "," in answer["gallery"]  # which no name of a gallery has
+    headings = ("rank", "score", *(["gallery"] if several else []), "labels", "path", "kind")
     rows = [
         (
             str(result["rank"]),
             f"{result['score']:.4f}",
+            *([result["gallery"]] if several else []),
             ", ".join(result["labels"]),
             result["path"],
             ", ".join(_said_of(result)),
         )
         for result in answer["results"]
     ]
-    yield from columns(("rank", "score", "labels", "path", "kind"), rows)
+    yield from columns(headings, rows)
 
 
 def _said_of(result: dict[str, Any]) -> list[str]:

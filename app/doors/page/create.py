@@ -13,6 +13,7 @@ from app.doors.page.references import Uploads, entry, whole_number
 from app.errors import UsageError
 from app.images.formats import SUFFIXES
 from app.values import Skipped
+from app.values.names import path_of
 
 _MOST_SKIPPED_SHOWN = 1_000
 UPLOADS_GONE = "The uploaded files are not here any more: choose them again."
@@ -119,9 +120,11 @@ def folder_at(typed: object) -> Path:
     if "\0" in path:
         raise UsageError("A folder's path has no zero byte in it: type it again.")
     try:
-        return Path(path).expanduser()
+        return path_of(path).expanduser()
     except RuntimeError as exc:  # ~name of a user that does not exist
         raise UsageError(f"There is no home folder as in {path}: give the whole path.") from exc
+    except UnicodeEncodeError as exc:  # half of a character, from a script
+        raise UsageError(f"No folder can be called {path!a}: type its path again.") from exc
 
 
 def shown(progress: Progress) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from app.doors.page.functions import Answer, answering
 from app.doors.page.references import Uploads, entry, whole_number
 from app.errors import UsageError
 from app.values import MAX_PICTURE_BYTES
+from app.values.names import text_of
 
 
 class ManagingFunctions:
@@ -93,9 +94,11 @@ class ManagingFunctions:
         """Say where a folder of a gallery is now."""
         folder = folder_at(entry(request, "folder"))
         if not folder.is_absolute():
-            raise UsageError(f"Give the folder's whole path, from / on, not {str(folder)!r}.")
+            raise UsageError(f"Give the folder's whole path, from / on, not {text_of(folder)!r}.")
         if not _is_folder(folder):
-            raise UsageError(f"There is no folder {folder} on this machine: check its path.")
+            raise UsageError(
+                f"There is no folder {text_of(folder)} on this machine: check its path."
+            )
         self._maker.check_change(_name(request))
         self._keeper.move(_name(request), folder, before=str(entry(request, "before") or ""))
         return {}

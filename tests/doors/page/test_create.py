@@ -1,6 +1,9 @@
 """The page's requests to make a gallery: JSON answers, and no files but uploads."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -10,7 +13,7 @@ import orjson
 import pytest
 
 from app.build.jobs import GalleryMaker
-from app.doors.page.create import MakingFunctions
+from app.doors.page.create import MakingFunctions, folder_at
 from app.doors.page.references import Uploads
 from app.embed import MODELS
 from app.errors import UsageError
@@ -18,7 +21,8 @@ from app.images.formats import SUFFIXES
 from app.settings import read_settings
 from app.values import MAX_PICTURE_BYTES
 from app.wiring import make_maker
-from tests.conftest import Home, encoded, fill, is_one_sentence, picture
+from tests.commands import ASCII_LOCALE
+from tests.conftest import ROOT, Home, encoded, fill, is_one_sentence, picture
 
 NAMES = {
     "making",
@@ -257,3 +261,28 @@ def test_a_query_of_more_than_50_mb_is_refused_and_deleted(page: Page, home: Hom
             ask(str(large))
         assert is_one_sentence(str(message.value))
         assert not large.exists()
+
+
+def test_under_an_ascii_locale_a_folder_is_found_by_the_name_that_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "Größe").mkdir()
+    program = (
+        "import sys; from app.doors.page.create import folder_at\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "print(folder_at('Gr\\xf6\\xdfe').is_dir())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[0] = {str(ROOT)!r}\n{program}"],
+        cwd=tmp_path,
+        env=os.environ | ASCII_LOCALE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("True", "")
+
+
+def test_half_of_a_character_is_in_no_folders_path() -> None:
+    with pytest.raises(UsageError) as error:
+        folder_at("half \ud83d")
+    assert "ud83d" in str(error.value)
+    assert is_one_sentence(str(error.value))

@@ -12,7 +12,7 @@ export const galleriesChanged = () => session.readGalleriesAgain();
 // Other facts than before: read those of the list and of the chosen gallery again.
 export async function factsChanged(name, { examples = false } = {}) {
   await galleriesChanged();
-  if (state.gallery?.name === name) await session.readGalleryAgain({ examples });
+  if (state.gallery?.name.split(",").includes(name)) await session.readGalleryAgain({ examples });
 }
 
 // Other images than before: draw other examples, and search again. A query that was itself removed

@@ -35,7 +35,7 @@ export function openDetail(hit) {
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener("close", () => {
       const cards = [...document.querySelectorAll(".hit .open")];
-      const own = document.querySelector(`.hit[data-id="${current.id}"] .open`);
+      const own = cards.find((each) => each.closest(".hit").dataset.key === session.imageKey(current));
       (own || cards[Math.min(current.rank, cards.length) - 1])?.focus(); // the next one, if it was removed
     });
     document.body.append(dialog);
@@ -68,6 +68,7 @@ function show(hit) {
     ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Kind", kindOf(hit)],
     ["Overlap", overlapOf(hit.match)],
+    ...(session.isOfChosen(hit) ? [] : [["Gallery", hit.gallery]]),
     ["Labels", hit.labels.join(", ") || "none"],
     ["File", hit.path],
     ["Size", sizeOf(hit)],
@@ -98,19 +99,22 @@ function show(hit) {
           button("Compare", compare, { "aria-keyshortcuts": "C" }),
           parts.download,
           copyButton(link),
-          button("More like this", () => more(session.MORE)),
-          button("Less like this", () => more(session.LESS))),
+          // Examples are of one gallery: ids in another mean other images.
+          ...(!session.isOfChosen(hit) ? [] : [
+            button("More like this", () => more(session.MORE)),
+            button("Less like this", () => more(session.LESS)),
+          ])),
         removalOf(hit),
         make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
   );
   showIfMissing(hit, parts);
 }
 
-function placesOf({ copies, places }) {
+function placesOf({ copies, places, gallery }) {
   const more = copies - places.length;
   return make(
     "ul", { class: "places", tabindex: "0", "aria-label": "Other places of the same file" },
-    places.map(({ path }) => make("li", {}, path)),
+    places.map((each) => make("li", {}, each.gallery === gallery ? each.path : `${each.gallery}: ${each.path}`)),
     more > 0 && make("li", {}, `and ${more.toLocaleString("en")} more`),
   );
 }
@@ -130,7 +134,7 @@ async function showIfMissing(hit, { picture, missing, download }) {
 
 function step(by) {
   const hits = chosenHits().slice(0, session.state.shown);
-  const next = hits[hits.findIndex(({ id }) => id === current.id) + by];
+  const next = hits[hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) + by];
   if (next) show(next);
 }
 

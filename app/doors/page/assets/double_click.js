@@ -2,9 +2,10 @@
 
 const controlOf = (target) => target.closest("button, a, summary, label, dialog") || target;
 
-const nameOf = (control) => [
-  control.closest("[data-id]")?.dataset.id, control.getAttribute("aria-label") || control.textContent,
-].join(" ");
+const nameOf = (control) => {
+  const { key, id } = control.closest("[data-id]")?.dataset || {};
+  return [key || id, control.getAttribute("aria-label") || control.textContent].join(" ");
+};
 
 let first = "";
 document.addEventListener("click", (event) => {

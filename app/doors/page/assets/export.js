@@ -2,7 +2,7 @@
 
 import { nameOf } from "./session.js";
 
-const COLUMNS = ["rank", "score", "id", "path", "labels", "width", "height", "bytes", "places"];
+const COLUMNS = ["rank", "score", "gallery", "id", "path", "labels", "width", "height", "bytes", "places"];
 const SHEET = { side: 160, caption: 36, gap: 12, mostColumns: 8 }; // in pixels
 
 export function exportJson(...what) {
@@ -30,7 +30,8 @@ export function csvOf(hits) {
 }
 
 // The other places of a result are its other paths.
-const valueIn = (hit, name) => (name === "places" ? hit.places.map(({ path }) => path) : hit[name]);
+const placeIn = (gallery, each) => (each.gallery && each.gallery !== gallery ? `${each.gallery}: ${each.path}` : each.path);
+const valueIn = (hit, name) => (name === "places" ? hit.places.map((each) => placeIn(hit.gallery, each)) : hit[name]);
 
 function cell(value) {
   const text = Array.isArray(value) ? value.join("; ") : `${value}`;

@@ -14,7 +14,9 @@ export function allowRemoval(call) {
 // Return the button that takes a result out of its gallery, or null where it may not be.
 export function removalOf(hit) {
   if (!ask) return null;
-  const { gallery, places = [] } = hit;
+  const { gallery } = hit;
+  // Those of other galleries stay: their ids mean other images in this one.
+  const places = (hit.places || []).filter((each) => each.gallery === gallery);
   const others = places.length ? `, with ${places.length} more of the same content,` : "";
   const ids = [hit.id, ...places.map(({ id }) => id)];
   return withConfirmation("Remove from this gallery", {

@@ -66,11 +66,12 @@ export function start({ element }) {
 // The keyboard stays at the same button of the same result, or at least in the results.
 function focusIn(grid) {
   const control = grid.contains(document.activeElement) && document.activeElement;
-  return control && { id: control.closest(".hit")?.dataset.id, what: control.className || control.textContent };
+  return control && { key: control.closest(".hit")?.dataset.key, what: control.className || control.textContent };
 }
 
-function focusAgain({ id, what }, grid) {
-  const controls = [...grid.querySelectorAll(`.hit[data-id="${id}"] button`)];
+function focusAgain({ key, what }, grid) {
+  const card = [...grid.children].find((each) => each.dataset.key === key);
+  const controls = [...(card?.querySelectorAll("button") || [])];
   const same = controls.find((each) => (each.className || each.textContent) === what);
   (same || grid).focus({ preventScroll: true });
 }
@@ -115,11 +116,11 @@ function showNotice(place) {
 function showHits(parts) {
   const hits = chosenHits();
   const visible = hits.slice(0, state.shown);
-  const ids = visible.map(({ id }) => id).join();
-  if (parts.grid.dataset.ids !== ids) {
-    const cards = new Map([...parts.grid.children].map((each) => [each.dataset.id, each]));
-    parts.grid.replaceChildren(...visible.map((hit) => cards.get(`${hit.id}`) || card(hit)));
-    parts.grid.dataset.ids = ids;
+  const keys = visible.map(session.imageKey).join();
+  if (parts.grid.dataset.keys !== keys) {
+    const cards = new Map([...parts.grid.children].map((each) => [each.dataset.key, each]));
+    parts.grid.replaceChildren(...visible.map((hit) => cards.get(session.imageKey(hit)) || card(hit)));
+    parts.grid.dataset.keys = keys;
   }
   const left = hits.length - visible.length;
   parts.more.replaceChildren(
@@ -145,7 +146,7 @@ function card(hit) {
   const leave = () => queueMicrotask(() => { if (state.pointed === hit) session.point(null); });
   return make(
     "li", {
-      class: "hit", "data-id": hit.id, "data-image": JSON.stringify(query),
+      class: "hit", "data-id": hit.id, "data-key": session.imageKey(hit), "data-image": JSON.stringify(query),
       onpointerenter: point, onfocusin: point, onpointerleave: leave, onfocusout: leave,
     },
     make(
@@ -162,7 +163,7 @@ function card(hit) {
       "div", { class: "caption" },
       make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
       marksOf(hit, kind),
-      state.gallery?.name !== hit.gallery && make("span", { class: "label of" }, hit.gallery),
+      !session.isOfChosen(hit) && make("span", { class: "label of" }, hit.gallery),
       make("span", { class: "label", title: hit.path }, name),
       hit.match?.reason && make("span", { class: "why", title: kind }, hit.match.reason),
     ),
@@ -170,7 +171,7 @@ function card(hit) {
       "div", { class: "acts" },
       button("Search with this", () => session.ask(query), { class: "reuse" }),
       // Examples are of one gallery: ids in another mean other images.
-      ...(state.gallery?.name !== hit.gallery ? [] : [button("+", () => session.addExample(hit, session.MORE), {
+      ...(!session.isOfChosen(hit) ? [] : [button("+", () => session.addExample(hit, session.MORE), {
         title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
       }),
       button("−", () => session.addExample(hit, session.LESS), {

@@ -84,6 +84,12 @@ export const showControls = () => fillControls();
 
 export const nameOf = (image) => image.labels.join(", ") || image.path;
 
+// Return the text that tells an image from all others: in several galleries ids may be equal.
+export const imageKey = ({ gallery, id }) => JSON.stringify([gallery, id]);
+
+// Whether an image is of the chosen gallery itself, and not of one of several.
+export const isOfChosen = ({ gallery }) => state.gallery?.name === gallery;
+
 // --- searches ----------------------------------------------------------------------------------
 
 // Begin a request, which overtakes the one under way. Its number shows later whether it was

@@ -170,6 +170,41 @@ def test_two_tabs_search_two_galleries_at_once(
     expect(tab.page.get_by_label("Gallery")).to_have_value(COLOURS)
 
 
+def test_all_galleries_of_a_model_are_searched_at_once(visitor: Visitor):
+    """Ids that several galleries have mean other images in each of them."""
+    visitor.choose_gallery("All 2 galleries of mean_colour")
+    expect(visitor.facts).to_contain_text("340 images, mean_colour")
+    visitor.choose_how_many(100)
+    visitor.upload(CAT)
+
+    expect(visitor.hits).to_have_count(100)
+    found = visitor.results()
+    galleries = visitor.hits.locator(".label.of").all_inner_texts()
+    assert set(galleries) == {APPROXIMATE, COLOURS}
+    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    ids = [each.id for each in found]
+    again = next(place for place, id in enumerate(ids) if id in ids[:place])
+
+    visitor.hits.nth(again).locator(".open").click()
+
+    expect(visitor.detail).to_contain_text(f"no. {again + 1}")
+    expect(visitor.detail.locator("dd").nth(1)).to_have_text(galleries[again])
+    for name in ("More like this", "Less like this"):  # examples are of one gallery
+        expect(visitor.detail.get_by_role("button", name=name)).to_have_count(0)
+    visitor.page.keyboard.press("ArrowRight")
+    expect(visitor.detail).to_contain_text(f"no. {again + 2}")
+    visitor.page.keyboard.press("ArrowLeft")
+    expect(visitor.detail).to_contain_text(f"no. {again + 1}")
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.hits.nth(again).locator(".open")).to_be_focused()
+
+    with visitor.answer():
+        visitor.hits.nth(again).get_by_role("button", name="Search with this").click()
+    first = visitor.hits.first
+    expect(first.locator(".label.of")).to_have_text(galleries[again])
+    expect(first).to_have_attribute("data-id", str(ids[again]))
+
+
 def test_the_gallery_chosen_last_is_the_one_that_is_searched(visitor: Visitor):
     visitor.upload(CAT)
     with visitor.held_back("component_server") as let_through:

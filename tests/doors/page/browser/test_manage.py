@@ -251,6 +251,26 @@ def test_an_image_is_removed_from_the_large_view_and_the_next_one_has_the_keyboa
     assert second.id not in [each.id for each in visitor.results()]
 
 
+def test_a_result_of_several_galleries_is_removed_from_its_own_alone(
+    new_visitor: Visit, home: Home, pictures: Path
+):
+    """The other gallery has the same content, under an id that is another image's in this one."""
+    visitor = new_visitor(at="?gallery=mine")
+    visitor.choose_gallery("All 2 galleries of mean_colour")
+    visitor.upload(payload("one.jpg", (pictures / "kind_1" / "00001.jpg").read_bytes()))
+    visitor.hits.first.locator(".open").click()
+    expect(visitor.detail.get_by_role("listitem")).to_have_text(f"{OTHER}: kind_1/00001.jpg")
+
+    visitor.button("Remove from this gallery").click()
+    expect(visitor.detail).to_contain_text("Remove kind_1 from mine?")
+    visitor.button("Remove it").click()
+
+    expect(visitor.detail).to_be_hidden()
+    expect(visitor.facts).to_contain_text("71 images")
+    images = {name: home.service().gallery(name).images for name in ("mine", OTHER)}
+    assert images == {"mine": 59, OTHER: 12}
+
+
 @pytest.mark.parametrize("at", AT)
 def test_axe_finds_nothing_serious_where_a_gallery_is_managed(
     at: str, new_visitor: Visit, pictures: Path

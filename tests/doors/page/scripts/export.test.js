@@ -14,16 +14,16 @@ const ANSWER = { gallery: "album", exact: true, approximate: false, candidates: 
 test("a CSV has a line of names and one a result, with what RFC 4180 asks for", () => {
   assert.equal(
     csvOf([HIT, { ...HIT, rank: 2, id: 7, path: "two\nlines", labels: [], places: [] }]),
-    "rank,score,id,path,labels,width,height,bytes,places\r\n"
-    + "1,-0.25,\"a,b\",\"'=cats/\"\"one\"\".jpg\",cat; pet,64,48,999,pets/one.jpg; =x\r\n"
-    + "2,-0.25,7,\"two\nlines\",,64,48,999,\r\n",
+    "rank,score,gallery,id,path,labels,width,height,bytes,places\r\n"
+    + "1,-0.25,album,\"a,b\",\"'=cats/\"\"one\"\".jpg\",cat; pet,64,48,999,pets/one.jpg; =x\r\n"
+    + "2,-0.25,album,7,\"two\nlines\",,64,48,999,\r\n",
   );
 });
 
 test("no text in a CSV is a formula to a spreadsheet, and numbers stay numbers", () => {
   for (const text of ["=1", "+1", "-1", "@a", "\t1"]) {
     const [, line] = csvOf([{ ...HIT, path: text, labels: [text], places: [{ path: text }] }]).split("\r\n");
-    assert.equal(line, `1,-0.25,"a,b",'${text},'${text},64,48,999,'${text}`);
+    assert.equal(line, `1,-0.25,album,"a,b",'${text},'${text},64,48,999,'${text}`);
   }
 });
 
@@ -34,7 +34,7 @@ test("a JSON says what was searched and how, and holds the results", () => {
     gallery: "album", query: { name: "cat.jpg", url: "http://x", id: undefined, box: [0, 0, 1, 0.5] },
     exact: true, approximate: false, candidates: 60, recall: 1, floor: 0.7,
   });
-  assert.deepEqual(Object.keys(results[0]), ["rank", "score", "id", "path", "labels", "width", "height", "bytes", "places"]);
+  assert.deepEqual(Object.keys(results[0]), ["rank", "score", "gallery", "id", "path", "labels", "width", "height", "bytes", "places"]);
   assert.deepEqual(results[0].places, ["pets/one.jpg", "=x"]);
 });
 
