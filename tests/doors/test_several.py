@@ -65,7 +65,8 @@ def test_command_line(
     answer = json.loads(capsys.readouterr().out)
     assert [(each["gallery"], each["id"]) for each in answer["results"]] == expected
     assert main(command) == 0
-    heading, *rows = capsys.readouterr().out.splitlines()
+    verdict, heading, *rows = capsys.readouterr().out.splitlines()
+    assert verdict.startswith("Found: this is ")
     assert heading.split()[2] == "gallery"
     assert [row.split()[2] for row in rows] == [name for name, _ in expected]
     assert main([*command, "--paths"]) == 0
