@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app import errors
-from app.doors.cli import images, manage, update
+from app.doors.cli import duplicates, images, manage, update
 from app.doors.cli.main import COMMANDS, make_parser
 from tests.conftest import PHOTOGRAPHS, ROOT, Home, fill
 from tests.doors.test_problems import error_classes
@@ -82,7 +82,7 @@ def commands_to_run() -> list[str]:
 
 
 def changes_a_gallery(line: str) -> bool:
-    changes = {update.NAME, images.ADD.NAME, images.REMOVE.NAME}
+    changes = {update.NAME, images.ADD.NAME, images.REMOVE.NAME, duplicates.NAME}
     changes |= {command.NAME for command in manage.COMMANDS}
     return any(f"ris {name} " in line for name in changes)
 
