@@ -40,7 +40,9 @@ class View:
         found = self.segment.local.search(descriptors, k)
         rows = self.index.found_of(found.images)
         ids = np.where(rows < 0, -1, self.segment.ids_of(rows))
-        return replace(found, images=ids)
+        # What is gone must not be nearer than the same image in another segment.
+        distances = np.where(rows < 0, np.float32(np.inf), found.distances)
+        return replace(found, images=ids, distances=distances)
 
     def ids(self) -> Ids:
         """Return the ids that the gallery has here, ascending."""

@@ -253,7 +253,7 @@ def _judged(
     height, width = shown.shape[:2]
     matrix = overlap.matrix
     if candidate.mirrored:
-        matrix = np.array([[-1, 1, -1], [1, 1, 1]]) * matrix
+        matrix = np.array([[-1], [1]]) * matrix
         matrix[0, 2] += width
     size = record.width, record.height
     return Match(

@@ -93,7 +93,8 @@ class GalleryFacts:
 
     `floor` is the score that 95 % of the images reach with another one, `sources` the folders that
     its pictures lie in, `changed` when it was last added to or taken from. `pca`, `expand` and
-    `alpha` are those of VectorOptions, 0 where nothing is done.
+    `alpha` are those of VectorOptions, 0 where nothing is done. `copies` says whether it keeps
+    local features, by which copies are found.
     """
 
     images: int = 0

@@ -82,7 +82,9 @@ def content(home: Home, name: str = "mine") -> Content:
             gallery.images(rows.tolist()),
             gallery.labels(),
             [gallery.thumbnail(row) for row in rows.tolist()],
-            [b"".join(map(bytes, each)) for each in gallery.local_features(rows)],
+            [
+                points.tobytes() for points, _ in gallery.local_features(rows)
+            ],  # codes differ by training
             vectors.tobytes(),
             gallery.search(vectors[:10], 20).rows.tolist(),
             (

@@ -259,7 +259,7 @@ def test_an_evaluation_searches_with_the_services_queries(built: Home, name: str
     assert found.queries == IMAGES + 1
     assert found.mean_average_precision == pytest.approx(np.mean(precisions), abs=1e-6)
     plain = evaluate(built.folders("plain"), k=5, sample=100, without="")
-    assert found.mean_average_precision != pytest.approx(plain.mean_average_precision, abs=1e-3)
+    assert found.mean_average_precision != pytest.approx(plain.mean_average_precision, abs=1e-5)
 
 
 def test_the_floor_is_that_of_expanded_queries(built: Home) -> None:

@@ -68,7 +68,9 @@ def stored_vectors(home: Home) -> NDArray[np.float32]:
 
 def vector_of(data: bytes) -> NDArray[np.float32]:
     """Return the vector that a query has."""
-    vector: NDArray[np.float32] = mean_colour().embed([decode(data, min_side=8)])[0]
+    embedder = mean_colour()
+    pixels = decode(data, min_side=embedder.decoded_side)
+    vector: NDArray[np.float32] = embedder.embed([pixels])[0]
     return vector
 
 

@@ -1,4 +1,4 @@
-"""Local features come back from their bytes; mirrored they are those of the mirrored picture."""
+"""Local features come back from their bytes; mirrored, they are the mirrored picture's."""
 
 import numpy as np
 import pytest

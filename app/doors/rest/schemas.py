@@ -177,6 +177,7 @@ class Gallery(GalleryFacts, GalleryStatus):
     own images can be queries; `pictures_missing` which original pictures are not here, as far as
     some of them were looked for, and what to do.
     `pca`, `expand` and `alpha` say how vectors and queries are changed, 0 where they are not.
+    `copies` says whether pictures are known again that were cropped, turned or edited.
     `summary` holds the facts as people read them, each after its title.
     """
 

@@ -1,84 +1,151 @@
-// Two pictures at the same zoom and place: side by side, or one over the other with a slider.
-// The wheel and + − zoom, dragging and arrows move, 0 shows the whole.
+// Two pictures at the same zoom and place: side by side, or one over the other with a slider. A
+// result that shows the query's own picture is laid over it as it lies in it: mixed, in turns, or
+// parted by a line. The wheel and + − zoom, dragging and arrows move, 0 shows the whole.
 
 import { button, make } from "./make.js";
 
-const [LEAST, MOST, STEP] = [1, 16, 1.25];
+const [MOST, STEP] = [16, 1.25];
 const MOVES = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+const MODES = { overlay: "Overlay", blink: "Blink", wipe: "Wipe", beside: "Side by side" };
+const KEYS = { o: "overlay", b: "blink", w: "wipe", s: "beside" };
+const BLINK_MILLISECONDS = 700;
 
 // A view is {zoom, x, y}: how often larger than the frame, and moved by which fractions of it.
-const WHOLE = { zoom: 1, x: 0, y: 0 };
+const FITTING = { zoom: 1, x: 0, y: 0 };
 
-// Return the view moved, as far as the picture fills the frame.
-export function movedView({ zoom, x, y }, dx, dy) {
-  const most = (zoom - 1) / 2;
+// Return the view moved, as far as the picture fills the frame; `reach` is how often larger than the
+// frame the picture is by itself.
+export function movedView({ zoom, x, y }, dx, dy, reach = 1) {
+  const most = Math.max(0, (zoom * reach - 1) / 2);
   const within = (value) => Math.min(most, Math.max(-most, value));
   return { zoom, x: within(x + dx), y: within(y + dy) };
 }
 
 // Return the view zoomed so that what is at (x, y), in fractions from the frame's middle, stays.
-export function zoomedView(view, by, [x, y] = [0, 0]) {
-  const zoom = Math.min(MOST, Math.max(LEAST, view.zoom * by));
+export function zoomedView(view, by, [x, y] = [0, 0], reach = 1) {
+  const zoom = Math.min(MOST, Math.max(1 / reach, view.zoom * by));
   const ratio = zoom / view.zoom;
-  return movedView({ zoom, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio }, 0, 0);
+  return movedView({ zoom, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio }, 0, 0, reach);
 }
 
-export function makeComparison(one, other) {
-  let pair = [one, other];
-  let over = false; // one over the other
-  let view = WHOLE;
+// Compare {src, name} of the query and of a result; `aligned` is the `alignmentOf` both, or null.
+export function makeComparison(one, other, aligned = null) {
+  const reach = aligned?.reach ?? 1;
+  const state = {
+    pair: aligned ? [one, other].map((each, i) => ({ ...each, place: aligned.places[i] })) : [one, other],
+    ratio: aligned?.ratio, mode: aligned ? "overlay" : "beside", view: FITTING, turn: 0,
+  };
   const stage = make("div", { class: "stages" });
   const slider = make("input", {
     type: "range", min: "0", max: "100", value: "50", "aria-label": "How much of the query is shown",
     oninput: () => place(),
   });
-  const set = (next) => {
-    view = next;
+  const place = () => placeSheets(stage, state, slider.value);
+  const build = () => {
+    stage.replaceChildren(...sheets(state));
+    stage.classList.toggle("over", state.mode !== "beside");
+    stage.dataset.mode = state.mode;
     place();
   };
-  const move = (dx, dy) => set(movedView(view, dx, dy));
-  const zoom = (by, at) => set(zoomedView(view, by, at));
-  const reset = () => set(WHOLE);
-
-  function build() {
-    stage.classList.toggle("over", over);
-    slider.hidden = !over;
-    stage.replaceChildren(...pair.map(({ src, name }) => make(
-      "figure", {},
-      make("div", { class: "window" }, make("img", { src, alt: name, draggable: false })),
-      make("figcaption", {}, name),
-    )));
+  const set = (view) => {
+    state.view = view;
     place();
-  }
-
-  function place() {
-    for (const image of stage.querySelectorAll("img")) {
-      image.style.transform = `translate(${100 * view.x}%, ${100 * view.y}%) scale(${view.zoom})`;
-    }
-    const first = stage.querySelector(".window");
-    first.style.clipPath = over ? `inset(0 ${100 - slider.value}% 0 0)` : "";
-  }
-
-  const layout = button("One over the other", () => {
-    over = !over;
-    layout.textContent = over ? "Side by side" : "One over the other";
-    build();
-  });
-  const swap = button("Swap", () => {
-    pair = pair.toReversed();
-    build();
-  });
+  };
+  const views = {
+    move: (dx, dy) => set(movedView(state.view, dx, dy, reach)),
+    zoom: (by, at) => set(zoomedView(state.view, by, at, reach)),
+    reset: () => set({ ...FITTING, zoom: 1 / reach }),
+  };
+  const modes = aligned ? modesOfAligned(state, slider, build, place) : modesOfTwo(state, slider, build);
   const whole = make(
     "div", { class: "comparison", tabindex: "0", role: "group", "aria-label": "Comparison" },
     make("div", { class: "tools" },
-      button("Zoom in", () => zoom(STEP)), button("Zoom out", () => zoom(1 / STEP)),
-      button("Whole", reset), swap, layout, slider),
+      button("Zoom in", () => views.zoom(STEP)), button("Zoom out", () => views.zoom(1 / STEP)),
+      button("Whole", views.reset), modes.tools),
     stage,
   );
-  followPointer(stage, move, zoom);
-  followKeys(whole, slider, { move, zoom, reset });
+  followPointer(stage, views.move, views.zoom);
+  followKeys(whole, slider, views, modes);
   build();
   return whole;
+}
+
+function sheets({ pair, mode, ratio }) {
+  const figures = pair.map(({ src, name, place }) => {
+    const image = make("img", { src, alt: name, draggable: false });
+    Object.assign(image.style, place);
+    const world = place && make("div", { class: "world" }, image);
+    world?.style.setProperty("--ratio", ratio);
+    const sheet = world ? make("div", { class: "layer" }, world) : image;
+    return make(
+      "figure", {}, make("div", { class: "window" }, sheet), make("figcaption", {}, name),
+    );
+  });
+  return mode === "wipe" && ratio ? [...figures, make("div", { class: "line" })] : figures;
+}
+
+// Move both pictures as the view is, and show as much of each as the mode and the slider want.
+function placeSheets(stage, { mode, ratio, view, turn }, percent) {
+  for (const sheet of stage.querySelectorAll(".window > *")) {
+    sheet.style.transform = `translate(${100 * view.x}%, ${100 * view.y}%) scale(${view.zoom})`;
+  }
+  const [first, second] = stage.querySelectorAll(".window");
+  const wiped = mode === "wipe";
+  first.style.clipPath = wiped ? `inset(0 ${100 - percent}% 0 0)` : "";
+  second.style.clipPath = wiped && ratio ? `inset(0 0 0 ${percent}%)` : "";
+  const [top, bottom] = { overlay: [percent / 100, 1], blink: [1 - turn, turn] }[mode] ?? [1, 1];
+  first.parentElement.style.opacity = top;
+  second.parentElement.style.opacity = bottom;
+  const line = stage.querySelector(".line");
+  if (line) line.style.left = `calc(${percent}% - 1px)`;
+}
+
+// The tools of two pictures that only lie beside or over one another.
+function modesOfTwo(state, slider, build) {
+  const layout = button("One over the other", () => {
+    state.mode = state.mode === "wipe" ? "beside" : "wipe";
+    layout.textContent = state.mode === "wipe" ? "Side by side" : "One over the other";
+    slider.hidden = state.mode !== "wipe";
+    build();
+  });
+  const swap = button("Swap", () => {
+    state.pair = state.pair.toReversed();
+    build();
+  });
+  slider.hidden = true;
+  return { tools: [swap, layout, slider], choose: () => {} };
+}
+
+// The tools of two aligned ones. While they blink, "Blink" shows the other one at once.
+function modesOfAligned(state, slider, build, place) {
+  const share = make("span", { class: "share" }, "Result ", slider, " Query");
+  const show = () => {
+    share.hidden = state.mode === "blink" || state.mode === "beside";
+    for (const [mode, each] of buttons) {
+      each.setAttribute("aria-pressed", mode === state.mode);
+      each.classList.toggle("pressed", mode === state.mode);
+    }
+  };
+  let timer = 0;
+  const choose = (mode) => {
+    state.turn = state.mode === "blink" && mode === "blink" ? 1 - state.turn : 0;
+    state.mode = mode;
+    show();
+    build();
+    clearInterval(timer);
+    if (mode === "blink" && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      timer = setInterval(() => {
+        if (!slider.isConnected) clearInterval(timer);
+        state.turn = 1 - state.turn;
+        place();
+      }, BLINK_MILLISECONDS);
+    }
+  };
+  const buttons = Object.entries(MODES).map(([mode, words]) => [
+    mode, button(words, () => choose(mode), { "aria-keyshortcuts": words[0] }),
+  ]);
+  show();
+  return { tools: [...buttons.map(([, each]) => each), share], choose };
 }
 
 function followPointer(stage, move, zoom) {
@@ -103,13 +170,14 @@ function followPointer(stage, move, zoom) {
   for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { last = null; });
 }
 
-function followKeys(whole, slider, { move, zoom, reset }) {
+function followKeys(whole, slider, { move, zoom, reset }, { choose }) {
   whole.addEventListener("keydown", (event) => {
-    if (event.target === slider) return;
+    if (event.target === slider || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "+" || event.key === "=") zoom(STEP);
     else if (event.key === "-") zoom(1 / STEP);
     else if (event.key === "0") reset();
     else if (MOVES[event.key]) move(...MOVES[event.key]);
+    else if (KEYS[event.key.toLowerCase()]) choose(KEYS[event.key.toLowerCase()]);
     else return;
     event.preventDefault();
   });

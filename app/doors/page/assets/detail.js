@@ -2,11 +2,14 @@
 // Keys: arrows move, Enter searches with it, C compares, Esc closes (first the comparison).
 
 import { addressOf } from "./address.js";
+import { alignmentOf } from "./align.js";
 import { makeComparison } from "./compare.js";
 import { chosenHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
+import { makeOutline, regionInImage } from "./outlines.js";
 import { removalOf } from "./removal.js";
 import * as session from "./session.js";
+import { kindOf, overlapOf } from "./summary.js";
 import { shownSource } from "./turned.js";
 
 let dialog = null;
@@ -63,11 +66,13 @@ function show(hit) {
   const name = session.nameOf(hit);
   const facts = [
     ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
+    ["Kind", kindOf(hit)],
+    ["Overlap", overlapOf(hit.match)],
     ["Labels", hit.labels.join(", ") || "none"],
     ["File", hit.path],
     ["Size", sizeOf(hit)],
-    ...(hit.copies ? [["Also at", placesOf(hit)]] : []),
-  ];
+    ["Also at", hit.copies && placesOf(hit)],
+  ].filter(([, value]) => value);
   const parts = {
     picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),
     missing: make("p", { class: "notice", role: "status", hidden: true }),
@@ -81,7 +86,10 @@ function show(hit) {
       button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
       button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
     make("div", { class: "one" },
-      make("div", { class: "large" }, parts.picture),
+      make("div", { class: "large" }, make(
+        "div", { class: "outlined" }, parts.picture,
+        makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
+      )),
       make("div", {},
         parts.missing,
         make("dl", {}, facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
@@ -158,7 +166,7 @@ async function compare() {
       make("h2", {}, `Query and no. ${current.rank}`),
       button("Back", () => show(current), { "aria-keyshortcuts": "Escape" }),
       button("Close", () => dialog.close())),
-    makeComparison(query, result),
+    makeComparison(query, result, current.match && alignmentOf(current)),
   );
   dialog.querySelector(".comparison").focus();
 }

@@ -4,6 +4,7 @@
 import { makeBox } from "./box.js";
 import { takeFromAnywhere } from "./drop_and_paste.js";
 import { make } from "./make.js";
+import { makeOutline, outlinedHit, regionInQuery } from "./outlines.js";
 import { mirrored, turned } from "./rectangle.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
@@ -31,6 +32,7 @@ export function start({ element, which, upload, mostBytes }) {
     takeFromAnywhere(element, take);
   }
   session.onChange(show);
+  if (which === "edit") session.onChange(() => showOutline(stage));
 }
 
 // Return the function that shows the session's picture in a stage; `replaced` is called before.
@@ -52,8 +54,21 @@ function makeStage(stage, which, replaced) {
     if (shown !== wanted) return;
     const hadFocus = stage.contains(document.activeElement);
     stage.replaceChildren(frame);
+    if (which === "edit") showOutline(stage);
     if (hadFocus) [...frame.querySelectorAll(".box:not([hidden])"), frame][0].focus();
   };
+}
+
+// Show where the picture that was found lies in the query's.
+function showOutline(stage) {
+  const frame = stage.querySelector(".frame");
+  if (!frame) return;
+  const corners = regionInQuery(outlinedHit(session.state)?.match, session.state.edit?.box);
+  const key = JSON.stringify(corners);
+  if (frame.dataset.outlined === key) return;
+  frame.dataset.outlined = key;
+  frame.querySelector(".outline")?.remove();
+  frame.append(...[makeOutline(corners)].filter(Boolean));
 }
 
 async function makeFrame(value, which) {

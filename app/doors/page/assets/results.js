@@ -7,8 +7,9 @@ import { exportContactSheet, exportCsv, exportJson } from "./export.js";
 import { chosenHits, showToolbar } from "./filters.js";
 import { inLink } from "./address.js";
 import { button, copyButton, make } from "./make.js";
+import { isSource, makeOutline, regionInImage } from "./outlines.js";
 import * as session from "./session.js";
-import { noticeOf, timingOf } from "./summary.js";
+import { kindOf, noticeOf, timingOf } from "./summary.js";
 
 const { state } = session;
 const STEP = 50;
@@ -17,6 +18,7 @@ export function start({ element }) {
   const place = element.querySelector(".results");
   const parts = {
     asked: make("div", { class: "asked" }),
+    verdict: make("p", { class: "verdict", role: "status" }),
     notice: make("p", { class: "notice", role: "status" }),
     toolbar: make("div", { class: "toolbar" }),
     grid: make("ol", { class: "hits", "aria-label": "Results" }),
@@ -35,7 +37,9 @@ export function start({ element }) {
       showAsked(parts.asked);
     }
     if (!state.results) {
-      place.replaceChildren(parts.asked, state.busy ? skeleton() : invitation());
+      parts.verdict.textContent = "";
+      // It stays in place: only what changes in it is announced.
+      place.replaceChildren(parts.asked, parts.verdict, state.busy ? skeleton() : invitation());
       shownResults = null;
       return;
     }
@@ -50,6 +54,7 @@ export function start({ element }) {
       showSave(parts.save);
       if (before.isConnected) before.replaceWith(parts.grid); // the rest keeps the keyboard
       else place.replaceChildren(...Object.values(parts));
+      showVerdict(parts.verdict);
       showHits(parts);
       if (focused) focusAgain(focused, parts.grid);
       scrollToResults(place);
@@ -94,6 +99,12 @@ function skeleton() {
   );
 }
 
+function showVerdict(place) {
+  const { hits, verdict } = state.results;
+  place.textContent = verdict || "";
+  place.classList.toggle("found", hits.some(isSource));
+}
+
 function showNotice(place) {
   place.textContent = noticeOf(state.results, state.gallery.floor);
   place.hidden = !place.textContent;
@@ -128,24 +139,32 @@ function showHits(parts) {
 function card(hit) {
   const name = session.nameOf(hit);
   const query = { kind: "image", gallery: hit.gallery, id: hit.id };
+  const kind = kindOf(hit);
+  const point = () => session.point(hit);
+  // Later: a card that is taken off the page leaves while the page changes.
+  const leave = () => queueMicrotask(() => { if (state.pointed === hit) session.point(null); });
   return make(
-    "li", { class: "hit", "data-id": hit.id, "data-image": JSON.stringify(query) },
+    "li", {
+      class: "hit", "data-id": hit.id, "data-image": JSON.stringify(query),
+      onpointerenter: point, onfocusin: point, onpointerleave: leave, onfocusout: leave,
+    },
     make(
       "button", {
-        type: "button", class: "open", "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}`,
-        onclick: () => openDetail(hit),
+        type: "button", class: "open", onclick: () => openDetail(hit),
+        "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}${kind && `, ${kind}`}`,
       },
       make("img", {
         src: hit.thumbnail_url, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
       }),
+      makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
     ),
     make(
       "div", { class: "caption" },
       make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
-      // The first word chooses the colour, in results.css.
-      hit.remarks.map((remark) => make("span", { class: `mark ${remark.split(" ")[0]}` }, remark)),
+      marksOf(hit, kind),
       state.gallery?.name !== hit.gallery && make("span", { class: "label of" }, hit.gallery),
       make("span", { class: "label", title: hit.path }, name),
+      hit.match?.reason && make("span", { class: "why", title: kind }, hit.match.reason),
     ),
     make(
       "div", { class: "acts" },
@@ -159,6 +178,15 @@ function card(hit) {
       })]),
     ),
   );
+}
+
+function marksOf({ kind, remarks }, title) {
+  const told = !title || remarks.includes(kind); // "same file" is a remark too
+  return [
+    !told && make("span", { class: "mark kind", "data-kind": kind, title }, title.split(":")[0]),
+    // The first word chooses the colour, in results.css.
+    remarks.map((remark) => make("span", { class: `mark ${remark.split(" ")[0]}` }, remark)),
+  ].flat();
 }
 
 // Arrow keys walk through the grid as they do through the cards on screen.

@@ -15,6 +15,7 @@ export const state = {
   edit: null,
   examples: [], // [{gallery, id, wish, thumbnail_url, name}]
   results: null, // the answer to the query, see `resultsOf`
+  pointed: null, // the hit whose card has the pointer or the keyboard
   message: "",
   busy: false,
   shown: 10, // how many results are shown
@@ -140,6 +141,7 @@ export async function ask(query, { isEdit = false, keep = true, examples } = {})
     examples: answer.results ? asked : [],
     filters: filters(),
     results: resultsOf(answer.results) || null,
+    pointed: null,
     shown: state.controls.k,
   });
   if (keep) keepPlace(true);
@@ -195,6 +197,12 @@ export function addExample({ gallery, id, thumbnail_url, ...hit }, wish) {
 
 export function removeExample(id) {
   askAgain({ examples: state.examples.filter((each) => each.id !== id) });
+}
+
+// --- pointing ----------------------------------------------------------------------------------
+
+export function point(hit) {
+  if (state.pointed !== hit) set({ pointed: hit });
 }
 
 // --- filters -----------------------------------------------------------------------------------

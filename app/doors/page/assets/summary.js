@@ -5,13 +5,28 @@ const STAGES = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"];
 
 // Return what to know before looking at the results; "" where there is nothing. `floor` is the
 // score that nearly all of the gallery's own images reach with another one.
-export function noticeOf({ similar_enough, notes }, floor) {
+export function noticeOf({ similar_enough, notes, verdict }, floor) {
+  const its = verdict ? "The gallery's own images" : "Nothing in this gallery is really similar: its own images";
   return [
-    similar_enough ? "" : "Nothing in this gallery is really similar: its own images reach a score of "
-      + `${floor.toFixed(2)} with another one, these do not. The nearest are shown all the same.`,
+    similar_enough ? "" : `${its} reach a score of ${floor.toFixed(2)} with another one, these do not. `
+      + "The nearest are shown all the same.",
     ...notes,
   ].filter(Boolean).join(" ");
 }
+
+// Return what a result is to the query, and why, in words; "" for one that is similar.
+export function kindOf({ kind, match }) {
+  if (!kind || kind === "similar") return "";
+  return [`${match?.probably ? "probably " : ""}${kind}`, match?.reason].filter(Boolean).join(": ");
+}
+
+// Return how much of both pictures shows the same, in words; "" where that is not known.
+export function overlapOf(match) {
+  if (!match?.in_query.length) return "";
+  return `${share(match.of_image)} of this picture, ${share(match.of_query)} of the query`;
+}
+
+const share = (part) => (part >= 0.995 ? "all" : `${Math.max(1, Math.round(100 * part))} %`);
 
 // Return how long the search took, stage by stage, and how exact it is.
 export function timingOf({ hits, timing_ms, ...how }) {

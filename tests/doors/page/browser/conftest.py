@@ -76,7 +76,7 @@ def galleries(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("home"))
     images = tmp_path_factory.mktemp("images")
     pictures.write_album(images / ALBUM)
-    _run_create_index(home, images / ALBUM, name=ALBUM, model="efficientnet_lite0")
+    run_create_index(home, images / ALBUM, name=ALBUM, model="efficientnet_lite0")
 
     home.build(fill(images / APPROXIMATE, 300), name=APPROXIMATE)
     shutil.rmtree(home.folders(APPROXIMATE).features)
@@ -94,7 +94,8 @@ def galleries(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-def _run_create_index(home: Home, images: Path, *, name: str, model: str) -> None:
+def run_create_index(home: Home, images: Path, *, name: str, model: str) -> None:
+    """Build a gallery of a folder as a person does."""
     command = [sys.executable, "create_index.py", "--images", str(images)]
     done = subprocess.run(
         [*command, "--name", name, "--model", model],

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.conftest import encoded
-from tests.doors.page.browser.conftest import ALBUM, PREBUILT
+from tests.doors.page.browser.conftest import ALBUM, COLOURS, PREBUILT
 from tests.doors.page.browser.pictures import seen_again
 from tests.doors.page.browser.visitor import PHONE, Visitor, payload, shown_at
 
@@ -193,6 +193,8 @@ def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
 
 
 def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
+    visitor.choose_gallery(COLOURS)  # it keeps nothing that copies would be found by
+    expect(visitor.facts).to_contain_text("40 images")
     visitor.upload(CAT)
     visitor.hits.first.locator(".open").click()
     visitor.button("Compare").click()
@@ -377,7 +379,7 @@ def test_a_double_click_does_no_more_than_a_click(new_visitor: Callable[..., Vis
     expect(visitor.detail.locator(".large img")).to_have_attribute(
         "src", shown_at(ALBUM, found[2].id)
     )
-    for name in ("Compare", "Zoom in", "Swap", "One over the other", "Back", "Copy link"):
+    for name in ("Compare", "Zoom in", "Wipe", "Side by side", "Back", "Copy link"):
         visitor.detail.get_by_role("button", name=name).dblclick()
     expect(visitor.detail.locator(".large img")).to_be_visible()
     visitor.button("Close").dblclick()

@@ -13,6 +13,11 @@ test("a whole picture cannot be moved, a zoomed one as far as it fills its frame
   assert.deepEqual(movedView({ zoom: 3, x: 0, y: 0 }, 0.25, -9), { zoom: 3, x: 0.25, y: -1 });
 });
 
+test("a picture that reaches out of its frame is moved and made smaller to its ends", () => {
+  assert.deepEqual(movedView(WHOLE, 9, -9, 3), { zoom: 1, x: 1, y: -1 });
+  assert.deepEqual(zoomedView({ zoom: 1, x: 1, y: 1 }, 0.01, [0, 0], 4), { zoom: 0.25, x: 0, y: 0 });
+});
+
 test("zooming stops at the whole picture and at sixteen times", () => {
   assert.equal(zoomedView(WHOLE, 0.5).zoom, 1);
   assert.equal(zoomedView(WHOLE, 100).zoom, 16);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { noticeOf, timingOf } from "../../../../app/doors/page/assets/summary.js";
+import { kindOf, noticeOf, overlapOf, timingOf } from "../../../../app/doors/page/assets/summary.js";
 
 const TIMES = { fetch: 0, decode: 0, embed: 12.345, shortlist: 0.31, rerank: 0, lookup: 1, total: 20 };
 const ANSWER = {
@@ -18,6 +18,31 @@ test("nothing is said where results are similar and there is no note", () => {
 test("a query unlike everything is reported with the score that would be similar, and the notes", () => {
   const notice = noticeOf({ similar_enough: false, notes: ["A note."] }, 0.704);
   assert.match(notice, /really similar.* 0\.70 .*A note\.$/);
+});
+
+test("under a verdict that says so, only the scores are left to say", () => {
+  const notice = noticeOf({ similar_enough: false, notes: [], verdict: "Nothing like it here." }, 0.704);
+  assert.doesNotMatch(notice, /Nothing/);
+  assert.match(notice, /^The gallery's own images reach a score of 0\.70 /);
+});
+
+test("a hit is called what it is, with the reason, and a similar one nothing", () => {
+  assert.equal(kindOf({ kind: "similar", match: null }), "");
+  assert.equal(kindOf({ kind: "unlike", match: null }), "unlike");
+  assert.equal(kindOf({ kind: "same file", match: { reason: "" } }), "same file");
+  assert.equal(
+    kindOf({ kind: "edited copy", match: { reason: "cropped to 37 %, mirrored", probably: true } }),
+    "probably edited copy: cropped to 37 %, mirrored",
+  );
+});
+
+test("the overlap is told of both pictures, where pixels were compared", () => {
+  assert.equal(overlapOf(null), "");
+  assert.equal(overlapOf({ in_query: [], of_query: 1, of_image: 1 }), "");
+  assert.equal(
+    overlapOf({ in_query: [[0, 0]], of_query: 0.998, of_image: 0.371 }),
+    "37 % of this picture, all of the query",
+  );
 });
 
 test("each stage that ran is listed, shortlist and re-ranking as the one that they are", () => {
