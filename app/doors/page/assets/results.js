@@ -123,6 +123,9 @@ function showHits(parts) {
     parts.grid.dataset.keys = keys;
   }
   const left = hits.length - visible.length;
+  // Only if it has changed: a button that is made anew between press and release is not clicked.
+  if (parts.more.dataset.left === `${hits.length > 0} ${left}`) return;
+  parts.more.dataset.left = `${hits.length > 0} ${left}`;
   parts.more.replaceChildren(
     ...(hits.length ? [] : [
       make("p", {}, "The filters leave no result."),

@@ -79,7 +79,7 @@ def test_a_file_in_many_places_is_one_card_and_its_places_are_listed(
     places = visitor.detail.get_by_role("list", name="Other places")
     expect(places.get_by_role("listitem")).to_have_count(LINKS)
     links = {f"{NAMELESS}, part {number % 3}/IMG_{number:04}.jpg" for number in range(LINKS)}
-    own = visitor.detail.locator("dd").nth(2).inner_text()
+    own = visitor.detail.locator("dt:text-is('File') + dd").inner_text()
     assert {own, *places.locator("li").all_inner_texts()} == links | {COFFEE}
     places.get_by_role("listitem").nth(2).click(click_count=3)
     selected = visitor.page.evaluate("getSelection().toString().trim()")
