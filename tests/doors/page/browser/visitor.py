@@ -137,10 +137,13 @@ class Visitor:
     def sees_every_result(self) -> None:
         """Scroll to each result in turn, until its picture has loaded."""
         self.page.wait_for_function(
-            """() => [...document.querySelectorAll(".hit img")].every((each) => {
-                each.scrollIntoView({ behavior: "instant" });
-                return each.naturalWidth > 0;
-            })"""
+            """() => {
+                const images = [...document.querySelectorAll(".hit img")];
+                return images.length > 0 && images.every((each) => {
+                    each.scrollIntoView({ behavior: "instant" });
+                    return each.naturalWidth > 0;
+                });
+            }"""
         )
 
     def box(self) -> tuple[float, float, float, float] | None:
