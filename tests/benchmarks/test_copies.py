@@ -131,7 +131,7 @@ def test_a_folder_becomes_a_table_and_a_list_of_errors(
     words += ["--home", tmp_path / "home", "--errors", tmp_path / "errors", "--build=--index Flat"]
     code = command.main([str(word) for word in words])
     printed = capsys.readouterr().out
-    assert code == 1  # mean colours cannot find crops
+    assert code == 1  # a tenth of such soft pictures shows too little
     rows = {
         line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1].removesuffix(" |")
         for line in printed.splitlines()
@@ -142,7 +142,7 @@ def test_a_folder_becomes_a_table_and_a_list_of_errors(
     assert "mixed test, 20 queries: µAP (on DISC21: SSCD 0.724, CopyNCE 0.887)" in rows
     with (tmp_path / "errors" / "errors.csv").open(newline="") as file:
         errors = list(csv.DictReader(file))
-    assert {each["test"] for each in errors} >= {"crop 10 %", "mirrored"}
+    assert "crop 10 %" in {each["test"] for each in errors}
 
 
 def test_a_gallery_is_built_once_and_asked_without_its_originals(
