@@ -165,7 +165,7 @@ class RemovalsError(DatasetError):
     `gone` is how many; `fact` the message without what to do, which differs from door to door.
     """
 
-    def __init__(self, fact: str, *, gallery: str, gone: int = 0) -> None:
+    def __init__(self, fact: str, *, gallery: str = "NAME", gone: int = 0) -> None:
         super().__init__(
             f"{fact}: bring them back, or run ris update {gallery} --accept-removals if they are "
             "to go."
