@@ -217,6 +217,8 @@ def committing(folders: Folders, *, wait_seconds: float = _WAIT_SECONDS) -> Iter
         except OSError as exc:
             path = manifest_path(folders)
             raise GalleryError(f"{path} cannot be read ({exc.strerror}).") from exc
+        if manifest is not None:  # what changes that were cut short have left does not pile up
+            remove_leftovers(folders, manifest)
         yield Commit(folders, manifest)
 
 
