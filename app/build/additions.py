@@ -24,6 +24,7 @@ from app.sources.picture import labels_of
 from app.values import MAX_PICTURE_BYTES, ImageRecord, Skipped
 from app.values.files import replacing
 from app.values.gallery import Manifest
+from app.values.vectors import unit
 
 ADDED = -1
 """The `source` of a picture that was added by itself, in `datasets/added/<gallery>/`."""
@@ -221,7 +222,7 @@ class _Drafts:
                 f"gallery's model makes them, not {len(vector)}."
             )
         record = ImageRecord(NO_IMAGE, new.name, "", 0, 0, 0, labels_of(new.labels), new.key, ADDED)
-        return self._row(record, vector / length, encode.no_picture())
+        return self._row(record, unit(vector), encode.no_picture())
 
     def _picture(self, new: NewImage) -> Kept:
         if len(new.data) > MAX_PICTURE_BYTES:
