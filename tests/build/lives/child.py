@@ -19,7 +19,7 @@ from pathlib import Path
 from app.build.additions import NewImage
 from tests.build.lives import together
 from tests.build.lives.model import Model
-from tests.build.lives.world import World, direction, jpeg
+from tests.build.lives.world import Change, World, direction, jpeg, most_left
 from tests.conftest import Home
 
 OTHERS = {"other_0": (0, 900, 901), "other_1": (1, 902)}
@@ -46,8 +46,10 @@ class Life:
     def go_on(self) -> None:
         while True:
             after, others = self.model.copy(), list(self.others)
-            change = getattr(self, self.random.choice(self.kinds))(after, others)
-            save(self.home, [(self.model, self.others), (after, others)])
+            kind = self.random.choice(self.kinds)
+            change = getattr(self, kind)(after, others)
+            started = Change(kind, most_left(self.world))
+            save(self.home, [(self.model, self.others), (after, others)], started)
             change()
             (self.home / "done").touch()
             self.model, self.others = after, others
@@ -118,16 +120,25 @@ class Life:
 States = list[tuple[Model, list[str]]]
 
 
-def save(home: Path, states: States) -> None:
-    """Keep the states that the gallery may be in; from then on the change before is forgotten."""
-    (home / "state.new").write_bytes(pickle.dumps(states))
+def save(home: Path, states: States, change: Change | None = None) -> None:
+    """Keep the states that the gallery may be in, before and after a `change`.
+
+    From then on the change before is forgotten.
+    """
+    (home / "state.new").write_bytes(pickle.dumps((states, change)))
     (home / "done").unlink(missing_ok=True)
     (home / "state.new").replace(home / "state.pickle")
 
 
 def load(home: Path) -> States:
-    states: States = pickle.loads((home / "state.pickle").read_bytes())
+    states: States = pickle.loads((home / "state.pickle").read_bytes())[0]
     return states
+
+
+def change_of(home: Path) -> Change:
+    """Return the change whose states are kept."""
+    change: Change = pickle.loads((home / "state.pickle").read_bytes())[1]
+    return change
 
 
 def main() -> None:

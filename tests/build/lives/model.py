@@ -3,7 +3,7 @@
 import copy
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from app.build.additions import NewImage
@@ -38,8 +38,23 @@ class Model:
 
     def is_in(self, gallery: Gallery, items: Items) -> bool:
         """Return whether a gallery, which holds `items`, is in this state."""
+        return not self.differences(gallery, items)
+
+    def differences(self, gallery: Gallery, items: Items) -> list[str]:
+        """Return in what a gallery, which holds `items`, is not in this state: nothing if it is."""
         seen = {place: (each.stamp, each.image) for place, each in gallery.seen().items()}
-        return items == self.items and seen == self.seen
+        found = [f"has no image {image}" for image in sorted(self.items.keys() - items.keys())]
+        found += [f"has an image {image}" for image in sorted(items.keys() - self.items.keys())]
+        for image in sorted(items.keys() & self.items.keys()):
+            for fact in fields(Item):
+                mine, other = (getattr(each[image], fact.name) for each in (items, self.items))
+                if mine != other:
+                    found.append(f"{fact.name} of {image}: {mine!r:.300} instead of {other!r:.300}")
+        for place in sorted(seen.keys() | self.seen.keys()):
+            mine, other = seen.get(place), self.seen.get(place)
+            if mine != other:
+                found.append(f"seen {place}: {mine} instead of {other}")
+        return found
 
     def new(self, item: Item) -> int:
         self.items[self.next_id] = item

@@ -11,7 +11,7 @@ import pytest
 from app.build.additions import NewImage
 from app.build.manage import delete_gallery, move_gallery, rename_gallery, set_title
 from app.errors import AppError, NotFoundError
-from app.gallery import Gallery, gallery_names
+from app.gallery import MANIFEST, Gallery, gallery_names
 from tests.build.lives.faults import Crash, disk_that_fails
 from tests.build.lives.world import World, direction, jpeg, seen_items, stray_files
 from tests.conftest import Home
@@ -165,6 +165,32 @@ def check_leftovers(world: World) -> None:
     set_title(world.folders, "next")
     world.compact(everything=False)
     assert not stray_files(world)
+
+
+@pytest.mark.parametrize("name", ["add", "replace", "remove", "update", "merge", "compact"])
+def test_what_changes_leave_that_are_stopped_over_and_over_does_not_pile_up(
+    trials, name, monkeypatch
+):
+    world = trials.begin()
+    before = states_of(world.home)
+    renamed = Path.replace
+
+    def crash_at_the_manifest(path: Path, target: Path) -> Path:
+        if target.name == MANIFEST:
+            raise Crash
+        return renamed(path, target)
+
+    left = []
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", crash_at_the_manifest)
+        for _ in range(4):
+            with pytest.raises(Crash):
+                CHANGES[name](world)
+            left.append(len(stray_files(world)))
+    assert left[0] > 0
+    assert left == left[:1] * 4
+    assert states_of(world.home) == before
+    check_leftovers(world)
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from app.build.layouts import OpenList
 from app.build.manage import merge_galleries
 from app.build.update import UpdateReport, update_gallery
 from app.embed import Embedder
-from app.gallery import Folders, Gallery, read_manifest
+from app.gallery import COMPACTION, Folders, Gallery, read_manifest
 from app.images import decode, encode
 from app.index import SearchEffort
 from app.sources.picture import Layout
@@ -26,6 +27,10 @@ from app.values.vectors import unit
 from tests.conftest import Home, encoded, mean_colour, picture
 
 DIM = 48
+MOST_OF_A_SEGMENT = 5
+"""Vectors, shortlist, items, thumbnails, and the journal of a database that is being written."""
+MOST_OF_A_CHANGE = MOST_OF_A_SEGMENT + 4
+"""A segment; the removed ids, the seen files, the skipped ones, and one that is being written."""
 EMBEDDER = mean_colour()
 
 
@@ -293,3 +298,28 @@ def stray_files(world: World) -> list[str]:
         if path.is_file() and path not in own and "building" not in path.parts
         if path.name != "lock" and path.suffix != ".lock"
     )
+
+
+class Change(NamedTuple):
+    """The kind of a change, and how many stray files may be there once it was killed."""
+
+    kind: str
+    most_left: int
+
+
+def stray_parts(world: World) -> tuple[list[str], list[str]]:
+    """Return the stray files of a compaction in its scratch folder, and all others."""
+    stray = stray_files(world)
+    compaction = [path for path in stray if COMPACTION in Path(path).parts]
+    return compaction, [path for path in stray if path not in compaction]
+
+
+def most_left(world: World) -> int:
+    """Return how many stray files, beside a compaction's, there may be if a change is killed.
+
+    What others left goes before it writes anything into its place. So there are those still, or
+    else its own, and once it has happened those of the state before, which go last.
+    """
+    manifest = read_manifest(world.folders)
+    named = len(manifest.files) + sum(len(segment.files) for segment in manifest.segments)
+    return max(len(stray_parts(world)[1]), named + MOST_OF_A_CHANGE)
