@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,46 +38,67 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     UsageError if the address is taken or cannot be used.
     """
     listening = listen(settings.host, settings.port)
-    with tempfile.TemporaryDirectory(prefix="reverse-image-search-") as uploads:
-        _keep_gradio_to_itself(Path(uploads))
-        import uvicorn
-
-        address = address_of(settings.host, settings.port)
+    with contextlib.ExitStack() as closing:
+        folder = tempfile.TemporaryDirectory(prefix="reverse-image-search-")
+        uploads = Path(closing.enter_context(folder))
         announcing = contextlib.ExitStack()  # to the command line, as long as it listens
+        closing.enter_context(announcing)
+        with _stopping_later():
+            _keep_gradio_to_itself(uploads)
+            import uvicorn
 
-        class AnnouncingServer(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                home = settings.indexes_dir.parent
-                announcing.enter_context(
-                    announced(address, home=home, cache_dir=settings.cache_dir)
-                )
-                announce(address)
+            address = address_of(settings.host, settings.port)
 
-            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                announcing.close()
-                await super().shutdown(sockets)
+            class AnnouncingServer(uvicorn.Server):
+                async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                    await super().startup(sockets)
+                    home = settings.indexes_dir.parent
+                    announcing.enter_context(
+                        announced(address, home=home, cache_dir=settings.cache_dir)
+                    )
+                    announce(address)
 
-        service, maker = make_service(settings), make_maker(settings)
-        keeper = make_keeper(settings, off=settings.changing_off, in_background=True)
-        application = make_application(
-            service,
-            Path(uploads),
-            maker,
-            keeper,
-            host=settings.host,
-            hosts=settings.hosts,
-            access=Access(settings.api_token),
-            root_path=settings.root_path,
-        )
-        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        with (
-            announcing,
-            contextlib.closing(service),
-            contextlib.closing(keeper),
-            contextlib.closing(maker),
-        ):  # a gallery being made stops before the uploads go
-            AnnouncingServer(config).run(sockets=[listening])
+                async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                    announcing.close()
+                    await super().shutdown(sockets)
+
+            service = closing.enter_context(contextlib.closing(make_service(settings)))
+            keeper = make_keeper(settings, off=settings.changing_off, in_background=True)
+            closing.enter_context(contextlib.closing(keeper))
+            maker = make_maker(settings)
+            closing.enter_context(contextlib.closing(maker))  # stops before the uploads go
+            application = make_application(
+                service,
+                uploads,
+                maker,
+                keeper,
+                host=settings.host,
+                hosts=settings.hosts,
+                access=Access(settings.api_token),
+                root_path=settings.root_path,
+            )
+            config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
+        AnnouncingServer(config).run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _stopping_later() -> Iterator[None]:
+    """Keep Ctrl-C and SIGTERM until the block has ended.
+
+    What is imported in it would swallow the exception in places, and end in others half begun.
+    """
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def address_of(host: str, port: int) -> str:
@@ -102,7 +124,8 @@ def make_application(
     path of another site that a proxy serves it under; SettingsError where that begins like an
     address of the application itself.
 
-    The models are loaded in a thread, so that the page does not wait for them.
+    The models are loaded in a thread, so that the page does not wait for them; the program ends
+    after it, since an interpreter that goes away under a network being compiled aborts.
     """
     from fastapi import FastAPI
     from starlette.routing import Route
@@ -116,7 +139,7 @@ def make_application(
         service.warm_up()
         ready.set()
 
-    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=warm_up, name="warm-up").start()
     tools = OverHttp(service, access=access)
     application = FastAPI(openapi_url=None, lifespan=tools.running)
     application.router.routes.append(Route(tools.path, tools))

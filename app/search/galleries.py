@@ -156,6 +156,7 @@ class Galleries:
         self._refused: dict[str, tuple[object, str]] = {}  # its files as they were, and why
         self._folders: dict[str, Path] = {}
         self._opening = threading.Lock()
+        self._closed = False
         self.originals = Originals(self.folder_of)
 
     def names(self) -> list[str]:
@@ -361,11 +362,22 @@ class Galleries:
         return known
 
     def warm_up(self) -> None:
-        """Open every gallery and load its model, so that the first query need not wait."""
+        """Open every gallery and load its model, so that the first query need not wait.
+
+        `close` ends it before the next of them.
+        """
         galleries = []
         for name in self.names():
+            if self._closed:
+                return
             with suppress(AppError):  # `infos` says why
                 galleries.append(self.open(name))
         for each in galleries:
+            if self._closed:
+                return
             with suppress(AppError):
                 self.embedder_of(each)
+
+    def close(self) -> None:
+        """Let `warm_up` end soon."""
+        self._closed = True

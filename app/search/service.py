@@ -196,7 +196,8 @@ class SearchService:
         return progress, self._grouped(progress.found, kinds) if progress.found else None
 
     def close(self) -> None:
-        """Stop the search in the background, and wait until it has stopped."""
+        """Stop the search in the background and wait until it has stopped; `warm_up` ends soon."""
+        self._galleries.close()
         self._finding.close()
 
     def _find_duplicates(self, gallery: str, on_progress: OnProgress) -> Found:

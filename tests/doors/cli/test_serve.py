@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,35 @@ def test_a_server_is_found_until_it_is_stopped(ended: Ended) -> None:
 def test_nothing_of_the_visitors_stays_when_the_server_is_terminated(ended: Ended) -> None:
     assert len(ended.uploads) == 1
     assert uploads_in(ended.temporary) == []
+
+
+MOMENTS = [0.0, 1.0, *(pytest.param(n / 4, marks=pytest.mark.slow) for n in range(1, 16) if n != 4)]
+
+
+@pytest.mark.parametrize("seconds", MOMENTS)
+def test_a_server_that_is_still_starting_ends_as_one_that_runs(home, tmp_path, seconds):
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    temporary.mkdir()
+    own = {"RIS_CACHE_DIR": str(cache), "TMPDIR": str(temporary), "PORT": str(free_port())}
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"],
+        cwd=ROOT,
+        env=os.environ | own | {"RIS_HOME": str(home.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as server:
+        try:
+            while not uploads_in(temporary):
+                assert server.poll() is None
+                time.sleep(0.01)
+            time.sleep(seconds)
+            server.send_signal(signal.SIGINT)
+            _, errors = server.communicate(timeout=60)
+        finally:
+            server.kill()
+    assert errors == ""
+    assert server.returncode == 0
+    assert uploads_in(temporary) == []
+    assert servers_of(home.path, cache) == []
