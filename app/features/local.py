@@ -16,8 +16,10 @@ from app.values.features import DESCRIPTOR, LocalFeatures
 
 # A gallery's picture is made so small that its features cost little time and few bytes; a query's
 # may be a part of one, and is looked at more closely.
-_GALLERY = (256 * 192, 200)
+_GALLERY = (224 * 168, 200)
 _QUERY = (480 * 360, 500)
+_LEAST_CONTRAST = 0.02  # half of Lowe's: what is dim is all there is in some parts
+_CELLS = 4  # a side
 
 
 def of_gallery_picture(pixels: NDArray[np.uint8]) -> LocalFeatures:
@@ -38,22 +40,38 @@ def _extract(pixels: NDArray[np.uint8], area: int, most: int) -> LocalFeatures:
         size = max(1, round(width * factor)), max(1, round(height * factor))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     height, width = grey.shape
-    sift = cv2.SIFT_create(most, 3, 0.04, 10, 1.6, cv2.CV_8U)
+    sift = cv2.SIFT_create(0, 3, _LEAST_CONTRAST, 10, 1.6, cv2.CV_8U)
     found, descriptors = sift.detectAndCompute(grey, None)
     if descriptors is None:
         return LocalFeatures(np.zeros((0, 4), np.float32), np.zeros((0, DESCRIPTOR), np.uint8))
-    order = np.argsort([-each.response for each in found], kind="stable")[:most]
-    diagonal = float(np.hypot(width, height))
-    places = np.array(
+    points = np.array([each.pt for each in found], np.float32)
+    size, angle, response = np.array(
+        [(each.size, each.angle, each.response) for each in found], np.float32
+    ).T
+    places = np.column_stack(
         [
-            (
-                (found[at].pt[0] + 0.5) / width,
-                (found[at].pt[1] + 0.5) / height,
-                found[at].size / diagonal,
-                np.radians(found[at].angle),
-            )
-            for at in order
-        ],
-        np.float32,
-    )
-    return LocalFeatures(places, np.ascontiguousarray(descriptors[order].astype(np.uint8)))
+            (points + 0.5) / (width, height),
+            size / np.hypot(width, height),
+            np.radians(angle),
+        ]
+    ).astype(np.float32)
+    chosen = _spread(places, response * size, most)
+    return LocalFeatures(places[chosen], np.ascontiguousarray(descriptors[chosen].astype(np.uint8)))
+
+
+def _spread(
+    places: NDArray[np.float32], strengths: NDArray[np.float32], most: int
+) -> NDArray[np.int64]:
+    """Return which of n features to keep: half of them from all over the picture, strongest first.
+
+    The strongest alone would all lie in its most detailed part, and a part without any cannot be
+    found. A larger feature survives more than a smaller one of equal contrast.
+    """
+    order = np.argsort(-strengths, kind="stable")
+    column, row = np.clip((places[order, :2] * _CELLS).astype(np.int64), 0, _CELLS - 1).T
+    cells = row * _CELLS + column
+    by_cell = np.argsort(cells, kind="stable")
+    within = np.empty(len(order), np.int64)  # how many stronger ones its cell has
+    within[by_cell] = np.arange(len(order)) - np.searchsorted(cells[by_cell], cells[by_cell])
+    is_late = within >= most // (2 * _CELLS**2)
+    return order[np.argsort(is_late, kind="stable")[:most]]

@@ -5,6 +5,7 @@ the query is a small part. Each is fitted by a similarity transform, and then th
 overlap are compared: an edited copy agrees in nearly all of it, the next frame of a burst does not.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ from app.images import decode
 from app.search.query import QueryPicture, QueryVector
 from app.search.question import SearchRequest
 from app.values import EDITED_COPY, SAME_FILE, SAME_PICTURE, SAME_SCENE, Corners, ImageRecord, Match
-from app.values.features import LocalFeatures, comparable, unpack
+from app.values.features import comparable, unpack
 
 _NEIGHBOURS = 8  # features of the gallery that each of the query's votes for
 _MOST_VOTED = 12
@@ -29,12 +30,13 @@ _LEAST_PAIRS = 4
 _LOOKED_AT_SIDE = 256
 _ALIKE_DISTANCE = 0.8  # squared, between descriptors of length 1
 
-# An edited copy: the pixels agree in most of the overlap, or very closely in half of it, as under
-# a text bar. Fitted on Caltech101: edits of 60 photographs, and neighbours in five classes.
-_MOSTLY, _CLOSE_ENOUGH = 0.88, 0.95
-_HALF, _CLOSELY = 0.5, 0.98
-_FEW_BLOCKS, _NEARLY_ALL = 8, 0.95
-_LEAST_BLOCKS = 4
+# The evidence for an edited copy, in nats: a logistic regression on pairs of pictures of which one
+# is the other's copy, and of frames of one scene, none of which is among the evaluation's
+# (benchmarks/copies/fit.py).
+_BY_SHARE, _BY_CLOSENESS, _BY_PAIRS, _NEEDED = 9.45, 3.19, 0.90, 23.4
+_CLOSEST = 1e-3
+LEAST_BLOCKS = 4
+_NATS_A_STEP = 3  # of the confidence, which would be 0 or 1 otherwise
 _SCENE_PAIRS = 10
 _FEWEST_FEATURES = 12
 
@@ -100,71 +102,48 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
     features = picture.features
     if not len(features):
         return
-    both = _both_ways(features)
+    places = features.places, features.mirrored().places
+    descriptors = [comparable(each.descriptors) for each in (features, features.mirrored())]
+    ways = _voted(stored, descriptors) + [(image, way) for image in near for way in (False, True)]
+    ids = list(dict.fromkeys(image for image, _ in ways))
+    records = {record.id: record for record in stored.images(ids)}
+    kept = dict(zip(ids, stored.local_features(np.array(ids, np.int64)), strict=True))
     size = picture.pixels.shape[1], picture.pixels.shape[0]
-    descriptors = comparable(both.descriptors)
-    voted = _Votes(stored, descriptors, len(features))
-    images = {record.id: record for record in stored.images([*{*voted.images, *near}])}
-    for image, mirrored in voted.best:
-        at, others = voted.pairs_of(image, mirrored)
-        fitted = fit(both.places[at], size, others, _size(images[image]), least=_LEAST_PAIRS)
+    for image, mirrored in dict.fromkeys(ways):
+        points, theirs = kept[image]
+        if len(points) < _LEAST_PAIRS:
+            continue
+        at, others = alike(descriptors[mirrored], theirs)
+        fitted = fit(
+            places[mirrored][at],
+            size,
+            unpack(points[others]),
+            _size(records[image]),
+            least=_LEAST_PAIRS,
+        )
         if fitted is not None:
             yield Candidate(image, mirrored, fitted)
-    for image, (points, theirs) in zip(
-        near, stored.local_features(np.array(near, np.int64)), strict=True
-    ):
-        if not len(points):
-            continue
-        for mirrored in (False, True):
-            first = len(features) * mirrored
-            own = descriptors[first : first + len(features)]
-            at, other = alike(own, theirs)
-            fitted = fit(
-                features.places[at] if not mirrored else both.places[first:][at],
-                size,
-                unpack(points[other]),
-                _size(images[image]),
-                least=_LEAST_PAIRS,
-            )
-            if fitted is not None:
-                yield Candidate(image, mirrored, fitted)
 
 
-class _Votes:
-    """Which images the features of a query, and of its mirror image, have their nearest in."""
+def _voted(stored: Store, descriptors: Sequence[NDArray[np.float32]]) -> list[tuple[int, bool]]:
+    """Return the images in which most features of a query have their nearest, the most first.
 
-    def __init__(self, stored: Store, descriptors: NDArray[np.float32], half: int) -> None:
-        found = stored.local_matches(descriptors, _NEIGHBOURS)
-        self._found = found
-        there = found.images >= 0
-        furthest = np.where(there, found.distances, 0).max(axis=1, keepdims=True)
-        weights = np.where(there, furthest - found.distances + 1e-3, 0)
-        # An image with many features has many votes by chance.
-        weights = weights / np.sqrt(np.maximum(found.counts, 20))
-        self._keys = np.where(there, 2 * found.images, -1)
-        self._keys[half:] += there[half:]
-        keys, places = np.unique(self._keys, return_inverse=True)
-        totals = np.bincount(places.ravel(), weights.ravel(), minlength=len(keys))
-        order = np.argsort(-totals, kind="stable")[: _MOST_VOTED + 1]
-        self.best = [(int(key) // 2, bool(key % 2)) for key in keys[order].tolist() if key >= 0][
-            :_MOST_VOTED
-        ]
-        self.images = {image for image, _ in self.best}
-
-    def pairs_of(self, image: int, mirrored: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the query's features that voted for an image, and the places that they did for."""
-        at, which = np.nonzero(self._keys == 2 * image + mirrored)
-        order = np.argsort(self._found.distances[at, which], kind="stable")
-        at, which = at[order], which[order]
-        return at, unpack(self._found.points[at, which])
-
-
-def _both_ways(features: LocalFeatures) -> LocalFeatures:
-    mirrored = features.mirrored()
-    return LocalFeatures(
-        np.concatenate([features.places, mirrored.places]),
-        np.concatenate([features.descriptors, mirrored.descriptors]),
-    )
+    `descriptors` are those of the query and of its mirror image; each image comes with whether it
+    was the mirror image's.
+    """
+    found = stored.local_matches(np.concatenate(descriptors), _NEIGHBOURS)
+    there = found.images >= 0
+    furthest = np.where(there, found.distances, 0).max(axis=1, keepdims=True)
+    weights = np.where(there, furthest - found.distances + 1e-3, 0)
+    # An image with many features has many votes by chance.
+    weights = weights / np.sqrt(np.maximum(found.counts, 20))
+    keys = np.where(there, 2 * found.images, -1)
+    keys[len(descriptors[0]) :] += there[len(descriptors[0]) :]
+    voted, places = np.unique(keys, return_inverse=True)
+    totals = np.bincount(places.ravel(), weights.ravel(), minlength=len(voted))
+    order = np.argsort(-totals, kind="stable")[: _MOST_VOTED + 1]
+    best = [int(key) for key in voted[order] if key >= 0][:_MOST_VOTED]
+    return [(key // 2, bool(key % 2)) for key in best]
 
 
 def alike(
@@ -244,7 +223,8 @@ def _judged(
 ) -> Match | None:
     """Return what the comparison says; None where it says nothing."""
     pairs = candidate.fit.pairs
-    is_copy = _is_copy(overlap)
+    evidence = _evidence(overlap, pairs)
+    is_copy = evidence > 0
     if not is_copy and pairs < _SCENE_PAIRS:
         return None
     turn = _turn(overlap.matrix)
@@ -258,7 +238,7 @@ def _judged(
     size = record.width, record.height
     return Match(
         kind,
-        score=round(overlap.agreeing * overlap.closeness * (1 - float(np.exp(-pairs / 6))), 4),
+        score=round(1 / (1 + math.exp(-evidence / _NATS_A_STEP)), 4),
         reason=", ".join(reasons) if is_copy else "",
         pairs=pairs,
         agreeing=round(overlap.agreeing, 4),
@@ -283,11 +263,19 @@ def _place_of(match: Match) -> tuple[float, ...]:
     return kind, -round(shows, 1), len(match.reason.split(", ")), -shows
 
 
-def _is_copy(overlap: Overlap) -> bool:
-    share, close = overlap.agreeing, overlap.closeness
-    if overlap.blocks < _FEW_BLOCKS:
-        return overlap.blocks >= _LEAST_BLOCKS and share >= _NEARLY_ALL and close >= _CLOSE_ENOUGH
-    return (share >= _MOSTLY and close >= _CLOSE_ENOUGH) or (share >= _HALF and close >= _CLOSELY)
+def _evidence(overlap: Overlap, pairs: int) -> float:
+    """Return how much speaks for an edited copy, more than 0, or against it, less.
+
+    The share of the blocks that agree, how closely they do, and how many places fit.
+    """
+    if overlap.blocks < LEAST_BLOCKS:
+        return -_NEEDED
+    return (
+        _BY_SHARE * overlap.agreeing
+        - _BY_CLOSENESS * math.log(max(1 - overlap.closeness, _CLOSEST))
+        + _BY_PAIRS * math.log(max(pairs, 1))
+        - _NEEDED
+    )
 
 
 def _reasons(overlap: Overlap, turn: float, *, mirrored: bool) -> list[str]:

@@ -17,7 +17,7 @@ from benchmarks.copies.measure import Answer, ask_all
 from benchmarks.copies.questions import count, questions
 from benchmarks.report import Report, arguments
 
-_SAME = Path(__file__).with_name("caltech101_same.csv")  # a pair that is not there does no harm
+SAME = Path(__file__).with_name("caltech101_same.csv")  # a pair that is not there does no harm
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--same",
         type=Path,
-        default=_SAME,
+        default=SAME,
         metavar="CSV",
         help="pairs of paths that show one photograph (default: those of Caltech101)",
     )

@@ -20,9 +20,9 @@ def questions(
     """Yield every source after every edit, and the pictures that have no source in the gallery."""
     for name in edits:
         for place, path in enumerate(parts.sources):
-            beside = _beside(name, place, parts)
+            beside = beside(name, place, parts)
             sources = [path, *beside] if name == COLLAGE else [path]
-            data = _edited(folder, name, path, beside, seed)
+            data = edited(folder, name, path, beside, seed)
             yield Question(name, path, tuple(parts.photograph[each] for each in sources), data)
     for test, paths in ((BURSTS, parts.bursts), (UNRELATED, parts.unrelated)):
         for path in paths:
@@ -30,7 +30,7 @@ def questions(
     for turn in range(_WITHOUT_SOURCE * len(parts.sources) if SEVERAL in edits else 0):
         place = turn % len(parts.unrelated)
         path, beside = parts.unrelated[place], [parts.unrelated[place - 1]]
-        data = _edited(folder, SEVERAL, path, beside, f"{seed}/{turn}")
+        data = edited(folder, SEVERAL, path, beside, f"{seed}/{turn}")
         yield Question(UNRELATED_EDITED, path, (), data)
 
 
@@ -40,14 +40,15 @@ def count(parts: Split, edits: Sequence[str] = tuple(EDITS)) -> int:
     return (len(edits) + mixed) * len(parts.sources) + len(parts.bursts) + len(parts.unrelated)
 
 
-def _beside(name: str, place: int, parts: Split) -> list[str]:
+def beside(name: str, place: int, parts: Split) -> list[str]:
     """Return the pictures that an edit needs: other sources for a collage, else one held out."""
     if name == COLLAGE:
         return [parts.sources[(place + step) % len(parts.sources)] for step in (1, 2, 3)]
     return [parts.unrelated[place % len(parts.unrelated)]]
 
 
-def _edited(folder: Path, name: str, path: str, beside: Sequence[str], seed: object) -> bytes:
+def edited(folder: Path, name: str, path: str, beside: Sequence[str], seed: object) -> bytes:
+    """Return the file of a picture after an edit, which may need others."""
     others = [opened(folder / each) for each in beside]
     own_seed = zlib.crc32(f"{seed}/{path}".encode())
     return edit(name, opened(folder / path), seed=own_seed, others=others).data

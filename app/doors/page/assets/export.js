@@ -2,7 +2,9 @@
 
 import { nameOf } from "./session.js";
 
-const COLUMNS = ["rank", "score", "gallery", "id", "path", "labels", "width", "height", "bytes", "places"];
+const COLUMNS = [
+  "rank", "score", "kind", "reason", "gallery", "id", "path", "labels", "width", "height", "bytes", "places",
+];
 const SHEET = { side: 160, caption: 36, gap: 12, mostColumns: 8 }; // in pixels
 
 export function exportJson(...what) {
@@ -11,10 +13,10 @@ export function exportJson(...what) {
 }
 
 // Return the document of some hits of an answer, in the gallery whose floor is `floor`.
-export function jsonOf({ gallery, exact, approximate, candidates, recall }, floor, query, hits) {
+export function jsonOf({ gallery, verdict, exact, approximate, candidates, recall }, floor, query, hits) {
   return {
     gallery, query: { name: query.name, url: query.url, id: query.id, box: query.box },
-    exact, approximate, candidates, recall, floor: approximate ? null : floor,
+    verdict, exact, approximate, candidates, recall, floor: approximate ? null : floor,
     results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, valueIn(hit, name)]))),
   };
 }
@@ -31,7 +33,11 @@ export function csvOf(hits) {
 
 // The other places of a result are its other paths.
 const placeIn = (gallery, each) => (each.gallery && each.gallery !== gallery ? `${each.gallery}: ${each.path}` : each.path);
-const valueIn = (hit, name) => (name === "places" ? hit.places.map((each) => placeIn(hit.gallery, each)) : hit[name]);
+const VALUES = {
+  places: (hit) => hit.places.map((each) => placeIn(hit.gallery, each)),
+  reason: (hit) => hit.match?.reason || "",
+};
+const valueIn = (hit, name) => (VALUES[name] ? VALUES[name](hit) : hit[name]);
 
 function cell(value) {
   const text = Array.isArray(value) ? value.join("; ") : `${value}`;

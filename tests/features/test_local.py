@@ -1,0 +1,40 @@
+"""Local features: as many as a gallery has room for, and from all over the picture."""
+
+import numpy as np
+from PIL import Image
+
+from app.features import of_gallery_picture, of_query
+from tests.conftest import PHOTOGRAPHS
+
+
+def half_dim() -> np.ndarray:
+    """Return grains, those at the left of full contrast, those at the right of an eighth of it."""
+    rng = np.random.default_rng(0)
+    grains = Image.fromarray(rng.integers(0, 256, (48, 64), dtype=np.uint8))
+    pixels = np.asarray(grains.resize((256, 192), Image.Resampling.BICUBIC), np.float32) - 128
+    pixels[:, 128:] /= 8
+    return np.repeat((pixels + 128).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_a_dim_part_has_features_too():
+    features = of_gallery_picture(half_dim())
+    assert len(features) == 200
+    right = features.places[:, 0] > 0.5
+    assert (
+        0.15 < right.mean() < 0.5
+    )  # half of the places are shared out, the strongest get the rest
+    for column in range(4):
+        for row in range(4):
+            x, y = (features.places[:, :2] * 4).astype(int).T
+            assert ((x == column) & (y == row)).sum() >= 3
+
+
+def test_a_query_has_more_of_them_and_none_twice():
+    photograph = np.asarray(Image.open(PHOTOGRAPHS[0]).convert("RGB"))
+    kept, asked = of_gallery_picture(photograph), of_query(photograph)
+    assert len(kept) == 200 < len(asked) <= 500
+    assert len(np.unique(kept.places, axis=0)) == len(kept)
+
+
+def test_a_flat_picture_has_none():
+    assert len(of_query(np.full((200, 300, 3), 90, np.uint8))) == 0
