@@ -23,7 +23,7 @@ from app.values.features import comparable
 from benchmarks.copies import photographs
 from benchmarks.copies.__main__ import SAME
 from benchmarks.copies.edits import EDITS
-from benchmarks.copies.questions import beside, edited
+from benchmarks.copies.questions import edited, pictures_beside
 
 _ASKED = {"sources": 200, "bursts": 200, "unrelated": 400}  # by the evaluation
 _OTHER_SEED = 5
@@ -98,7 +98,7 @@ def pairs(folder: Path) -> Iterator[Pair]:
 
     for edit in EDITS:
         for place, path in enumerate(parts.sources):
-            query = edited(folder, edit, path, beside(edit, place, parts), _OTHER_SEED)
+            query = edited(folder, edit, path, pictures_beside(edit, place, parts), _OTHER_SEED)
             yield pair("copies", query, path, is_copy=True)
     for name, count in _FRAMES.items():
         frames = [path for path in free if path.split("/")[0] == name]
@@ -113,7 +113,7 @@ def pairs(folder: Path) -> Iterator[Pair]:
                 yield pair(f"frames of {name}", query, other, is_copy=False)
     for _ in range(_UNALIKE):
         place, edit = random.randrange(len(parts.sources)), random.choice(list(EDITS))
-        path, others = parts.sources[place], beside(edit, place, parts)
+        path, others = parts.sources[place], pictures_beside(edit, place, parts)
         alike_ones = [each for each in free if each.split("/")[0] == path.split("/")[0]]
         other = random.choice(random.choice((alike_ones, free)))
         if photograph[other] not in {photograph[each] for each in (path, *others)}:

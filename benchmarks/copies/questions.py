@@ -20,7 +20,7 @@ def questions(
     """Yield every source after every edit, and the pictures that have no source in the gallery."""
     for name in edits:
         for place, path in enumerate(parts.sources):
-            beside = beside(name, place, parts)
+            beside = pictures_beside(name, place, parts)
             sources = [path, *beside] if name == COLLAGE else [path]
             data = edited(folder, name, path, beside, seed)
             yield Question(name, path, tuple(parts.photograph[each] for each in sources), data)
@@ -40,7 +40,7 @@ def count(parts: Split, edits: Sequence[str] = tuple(EDITS)) -> int:
     return (len(edits) + mixed) * len(parts.sources) + len(parts.bursts) + len(parts.unrelated)
 
 
-def beside(name: str, place: int, parts: Split) -> list[str]:
+def pictures_beside(name: str, place: int, parts: Split) -> list[str]:
     """Return the pictures that an edit needs: other sources for a collage, else one held out."""
     if name == COLLAGE:
         return [parts.sources[(place + step) % len(parts.sources)] for step in (1, 2, 3)]
