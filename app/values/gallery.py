@@ -137,6 +137,8 @@ class GalleryFacts:
         if self.expand:
             added = f"with their {self.expand} nearest images added, alpha {self.alpha:g}"
             shown.append(("queries", added))
+        if self.copies:
+            shown.append(("copies", "found, also cropped, turned and edited"))
         if self.floor is not None:
             shown.append(("similar", f"from a score of {self.floor:.3f}"))
         return shown

@@ -84,6 +84,16 @@ def test_an_edited_picture_is_found_and_named(service, name, edit):
     assert not hit.match.probably
 
 
+def test_a_gallery_says_that_it_finds_copies(service, tmp_path):
+    without = Home(tmp_path)
+    without.build(fill(tmp_path / "mine", 3), NAME, copies=False)
+    words = [dict(each.gallery(NAME).facts.in_words()) for each in (service, without.service())]
+    assert [facts.get("copies") for facts in words] == [
+        "found, also cropped, turned and edited",
+        None,
+    ]
+
+
 def test_the_file_itself_is_the_same_file(service, home):
     path = next(path for path in PHOTOGRAPHS if path.stem == "chelsea")
     result = service.search(NAME, path.read_bytes(), k=3)
