@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from benchmarks.copies import photographs, product, table
 from benchmarks.copies.edits import EDITS
-from benchmarks.copies.measure import Answer, ask_all
+from benchmarks.copies.measure import Answer, ask_all, seconds_beyond
 from benchmarks.copies.questions import count, questions
 from benchmarks.report import Report, arguments
 
+_TIMED = 100
 SAME = Path(__file__).with_name("caltech101_same.csv")  # a pair that is not there does no harm
 
 
@@ -38,7 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
             product.take_originals_away(built)
         _add_facts(parts, built, report)
         errors = table.Errors(options.errors)
-        table.add_rows(_answers(folder, parts, built, errors, options), report)
+        answers = _answers(folder, parts, built, errors, options)
+        table.add_rows(answers, _beyond(folder, parts, built), report)
     errors.finish()
     return report.finish(options.save)
 
@@ -123,6 +125,12 @@ def _answers(
     progress = tqdm(asked, total=count(parts, edits), disable=None, mininterval=5)
     ask = product.make_ask(built)
     return ask_all(progress, ask, parts.photograph, on_answer=errors.look_at)
+
+
+def _beyond(folder: Path, parts: photographs.Split, built: product.Built) -> float:
+    """Return how much longer a search takes that looks for copies, in seconds."""
+    files = ((folder / path).read_bytes() for path in parts.unrelated[:_TIMED])
+    return seconds_beyond(files, product.make_ask(built), product.make_ask(built, copies=False))
 
 
 def _add_facts(parts: photographs.Split, built: product.Built, report: Report) -> None:

@@ -84,13 +84,16 @@ def take_originals_away(built: Built) -> None:
     shutil.rmtree(built.home / "pictures")
 
 
-def make_ask(built: Built) -> Ask:
-    """Return what asks the program's search service, as every door does."""
+def make_ask(built: Built, *, copies: bool = True) -> Ask:
+    """Return what asks the program's search service, as every door does.
+
+    Without `copies` it does not look for the picture itself.
+    """
     service = make_service(read_settings(_environment(built.home)))
     service.warm_up()
 
     def ask(data: bytes) -> list[Found]:
-        return [found(hit) for hit in service.search(_NAME, data, k=_RESULTS).hits]
+        return [found(hit) for hit in service.search(_NAME, data, k=_RESULTS, copies=copies).hits]
 
     return ask
 

@@ -1,11 +1,14 @@
 """Counts of found and named copies, on cases that can be counted by hand."""
 
+import time
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
 from benchmarks.copies.measure import (
     Answer,
+    Ask,
     Found,
     Question,
     Share,
@@ -13,6 +16,7 @@ from benchmarks.copies.measure import (
     calls_that_are_right,
     micro_average_precision,
     recall_at_precision,
+    seconds_beyond,
     sources_called,
     sources_first,
     with_wrong_copies,
@@ -112,3 +116,19 @@ def test_errors_name_the_pair() -> None:
     ]
     assert list(errors_of(SIMILAR)) == [("test", "a", "not called a copy", "a", "similar", "0.600")]
     assert list(errors_of(MISSED)) == [("test", "a", "not found", "a", "", "")]
+
+
+def test_the_time_beyond_another_way_is_that_of_each_file_by_itself() -> None:
+    asked: list[tuple[str, bytes]] = []
+
+    def ask(name: str, seconds: float) -> Ask:
+        def answer(data: bytes) -> list[Found]:
+            asked.append((name, data))
+            time.sleep(seconds)
+            return []
+
+        return answer
+
+    beyond = seconds_beyond([b"%d" % n for n in range(7)], ask("long", 0.02), ask("short", 0.01))
+    assert 0.005 < beyond < 0.1
+    assert asked[:4] == [("long", b"0"), ("short", b"0"), ("long", b"1"), ("short", b"1")]
