@@ -21,6 +21,7 @@ _BLURS = ((1.5, 1.5), (1.5, 2.5), (1.5, 4.0), (2.5, 1.5))
 # of both, before they are compared: a copy may be less sharp, or more
 _NEARLY_ALL = 0.97
 _FEWEST_TO_ALIGN = 6
+_GREY, _COLOURED = 1.5, 4.0  # levels of 255; a grey picture that is saved as JPEG has less than one
 _REFINEMENTS = 20
 
 Pixels = NDArray[np.uint8]
@@ -34,8 +35,9 @@ class Overlap:
     `agreeing` is the share of the blocks that show something in which both agree, `closeness` the
     median correlation in those that do, `blocks` how many there are that show something.
     `of_query` and `of_other` are the shares of both areas that overlap, `colour` how far the
-    colours of both are apart, 0 to 255. `matrix` is the refined (2, 3) transform from the other's
-    pixels to the query's.
+    colours of both are apart, 0 to 255; `greyed` says that only the other has any. `sharpness` is
+    how much fine detail the query has for its contrast, to the other's. `matrix` is the refined
+    (2, 3) transform from the other's pixels to the query's.
     """
 
     agreeing: float
@@ -44,6 +46,8 @@ class Overlap:
     of_query: float
     of_other: float
     colour: float
+    greyed: bool
+    sharpness: float
     matrix: Matrix
 
 
@@ -80,6 +84,8 @@ def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:
         of_query=of_query,
         of_other=of_other,
         colour=_colour_difference(seen, warped, mask),
+        greyed=_colourfulness(seen, mask) < _GREY < _COLOURED < _colourfulness(warped, mask),
+        sharpness=_fineness(seen, mask) / max(_fineness(warped, mask), 1e-3),
         matrix=back,
     )
 
@@ -189,6 +195,23 @@ def _colour_difference(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) ->
     a = cv2.GaussianBlur(seen, (0, 0), 2).astype(np.float32)[mask]
     b = cv2.GaussianBlur(warped, (0, 0), 2).astype(np.float32)[mask]
     return float(np.abs(a - b).mean())
+
+
+def _colourfulness(pixels: Pixels, mask: NDArray[np.bool_]) -> float:
+    """Return how far the largest and the least of red, green and blue are apart, on average."""
+    inside = pixels[mask].astype(np.int16)
+    return float(np.ptp(inside, axis=1).mean())
+
+
+def _fineness(pixels: Pixels, mask: NDArray[np.bool_]) -> float:
+    """Return how strong the details below three pixels are, to what is larger."""
+    grey = _grey(pixels).astype(np.float32)
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    if not inside.any():
+        inside = mask
+    fine = (grey - cv2.GaussianBlur(grey, (0, 0), 1.5))[inside].std()
+    coarse = cv2.GaussianBlur(grey, (0, 0), 2.5)[inside].std()
+    return float(fine / max(coarse, 1e-3))
 
 
 def _shares(query: tuple[int, ...], other: tuple[int, ...], matrix: Matrix) -> tuple[float, float]:

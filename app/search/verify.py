@@ -36,6 +36,8 @@ _ALIKE_DISTANCE = 0.8  # squared, between descriptors of length 1
 _BY_SHARE, _BY_CLOSENESS, _BY_PAIRS, _NEEDED = 9.45, 3.19, 0.90, 23.4
 _CLOSEST = 1e-3
 LEAST_BLOCKS = 4
+_RECOLOURED, _RECOLOURED_BLURRED = 9, 12  # levels of 255; saving again or blurring changes few
+_BLURRED = 0.5  # of the image's fine detail
 _NATS_A_STEP = 3  # of the confidence, which would be 0 or 1 otherwise
 _SCENE_PAIRS = 10
 _FEWEST_FEATURES = 12
@@ -289,10 +291,15 @@ def _reasons(overlap: Overlap, turn: float, *, mirrored: bool) -> list[str]:
         reasons.append(f"turned by {abs(turn):.0f}° {'right' if turn > 0 else 'left'}")
     if overlap.of_query < 0.9 and not (abs(turn) >= 2 and overlap.of_query > 0.5):
         reasons.append("inside a larger picture")
-    if overlap.colour > 12:
+    is_blurred = overlap.sharpness < _BLURRED
+    if overlap.greyed:
+        reasons.append("in grey")
+    elif overlap.colour > (_RECOLOURED_BLURRED if is_blurred else _RECOLOURED):
         reasons.append("recoloured")
+    if is_blurred:
+        reasons.append("blurred")
     if overlap.agreeing < 0.9:
-        reasons.append("partly covered or blurred")
+        reasons.append("partly covered")
     return reasons
 
 

@@ -387,6 +387,9 @@ EDITS: dict[str, Edit] = {
 SAME_PICTURE = frozenset({"JPEG quality 30", "half size"})
 """Edits after which it is still the same picture, re-saved or resized, and no edited copy."""
 
+EITHER = frozenset({"noise"})
+"""Edits that some call edited, and others the same picture badly taken or saved."""
+
 _CROPS = 0  # among the families
 _FAMILIES = (
     ("crop 80 %", "crop 50 %", "crop 25 %"),

@@ -93,3 +93,16 @@ def test_a_flat_picture_shows_nothing_to_compare():
     flat = np.full((200, 300, 3), 128, np.uint8)
     overlap = compare(flat, flat, AS_IT_IS)
     assert overlap is None or overlap.blocks == 0
+
+
+def test_sharpness_and_colour_say_what_was_done():
+    image = opened()
+    seen = {
+        name: compare(pixels(EDITS[name](image)), pixels(image), AS_IT_IS)
+        for name in ("re-saved", "blurred", "brighter", "grey")
+    }
+    assert seen["blurred"].sharpness < 0.4
+    assert all(0.7 < each.sharpness < 1.4 for name, each in seen.items() if name != "blurred")
+    assert [name for name, each in seen.items() if each.greyed] == ["grey"]
+    grey = pixels(image.convert("L"))
+    assert not compare(grey, grey, AS_IT_IS).greyed  # nothing was taken from it

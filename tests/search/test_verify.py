@@ -55,6 +55,8 @@ EDITS = {
     "turned": (lambda image: image.rotate(-90, expand=True), EDITED_COPY, "turned by 90° right"),
     "upside down": (lambda image: image.rotate(180), EDITED_COPY, "turned by 180°"),
     "blurred": (lambda image: image.filter(ImageFilter.GaussianBlur(3)), None, None),
+    "grey": (lambda image: image.convert("L").convert("RGB"), EDITED_COPY, "in grey"),
+    "soft": (lambda image: image.filter(ImageFilter.GaussianBlur(8)), EDITED_COPY, "blurred"),
     "on a page": (on_a_page, EDITED_COPY, "inside a larger picture"),
 }
 
