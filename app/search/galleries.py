@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embed import Embedder
+from app.embed import MODELS, Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
 from app.gallery import Gallery, Store, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, expanded
@@ -39,6 +39,18 @@ class SearchableGallery:
     def index(self) -> Store:
         """What is searched."""
         return self.stored
+
+    @property
+    def floor(self) -> float | None:
+        """The score from which an image counts as similar; None where that is not known.
+
+        Too few images say nothing about it: then it is the model's.
+        """
+        manifest = self.stored.manifest
+        if manifest.floor is not None or self.projection or self.expansion:
+            return manifest.floor
+        model = MODELS.get(manifest.model)
+        return model.unrelated if model else None
 
     def is_like(self, other: "SearchableGallery") -> bool:
         """Return whether its vectors can be compared with those of another gallery."""

@@ -86,7 +86,7 @@ def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest)
     if own and query.is_plain and not left_out:
         ranking = ranking.led_by(own[0], search.score_of(own[0], ranking))
     best = max(ranking.scores.values(), default=None)
-    floor = stored.manifest.floor
+    floor = gallery.floor
     if among is not None and floor is not None and (best is None or best < floor):
         best = _best(index, query, without_own=request.leave_out_same_file)
     return ranking.at_least(request.min_score, request.k, best=best)

@@ -322,7 +322,7 @@ def _result(
         recall=1.0 if ranking.exact else recall,
         timings=watch.timings(),
         notes=(*query.notes, *_expansion_note(gallery)),
-        floor=None if index.approximate else manifest.floor,
+        floor=None if index.approximate else gallery.floor,
         best=ranking.best,
     )
 
