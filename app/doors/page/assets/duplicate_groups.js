@@ -1,6 +1,6 @@
 // Near duplicates → groups of cards, in portions, and decisions that some are none.
 
-import { afterDecision, differentIn, factsOf, roleOf, wholePath } from "./duplicate_lists.js";
+import { afterDecision, differentIn, factsOf, nameOf, roleOf, wholePath } from "./duplicate_lists.js";
 import { makeTools } from "./duplicate_tools.js";
 import { button, make } from "./make.js";
 import { state } from "./session.js";
@@ -8,8 +8,8 @@ import { state } from "./session.js";
 const STEP = 20;
 
 // Return the list of groups. `read` gets the kinds to show and returns the server's answer, `show`
-// takes what that found, and whether not all kinds were asked for.
-export function makeGroups({ gallery, ask, read, show }) {
+// takes what that found, and whether not all kinds were asked for; `compare` gets two images.
+export function makeGroups({ gallery, ask, read, show, compare }) {
   let entries = []; // groups, and {kept, ids, words} in place of those that were decided to be none
   let off = "";
   const chosen = new Set(); // ids, as text
@@ -70,7 +70,7 @@ export function makeGroups({ gallery, ask, read, show }) {
 
   const itemOf = (entry, at) => (entry.kept
     ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
-    : groupItem(entry, at, choose, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
+    : groupItem(entry, at, { choose, compare }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
 
   return { element, kinds: tools.kinds, take };
 }
@@ -108,33 +108,41 @@ function keptItem({ words }, undo) {
 }
 
 // Without `keep`, which gets one image of each content and what to show instead, nothing is decided.
-function groupItem(group, at, choose, keep) {
+function groupItem(group, at, acts, keep) {
   const ids = differentIn(group);
   const images = [group.best, ...group.others];
   const kept = { kept: true, ids, words: `No duplicates: ${images.map(({ path }) => path).join(", ")}.` };
   return make(
     "li", { class: "group", tabindex: "-1", "aria-label": `Group ${at + 1}` },
-    make("div", { class: "images" }, images.map((image) => card(image, group, choose))),
+    make("div", { class: "images" }, images.map((image) => card(image, group, acts))),
     keep && ids.length > 1 && button("Not duplicates", () => keep(ids, kept), {
       "aria-label": `Not duplicates: group ${at + 1}`, title: "Remember that these are different pictures",
     }),
   );
 }
 
-function card(image, group, choose) {
+function card(image, group, { choose, compare }) {
   const role = roleOf(image, group);
   const whole = wholePath(image, state.gallery?.sources);
   return make(
     "div", { class: "image" },
-    make(
-      "a", { href: `${image.image_url}?fallback=thumbnail`, target: "_blank", "aria-label": `Open ${image.path}, ${role}` },
-      make("img", { src: image.thumbnail_url, alt: "", loading: "lazy", width: 160, height: 120 }),
-    ),
+    pictureOf(image, group, compare),
     make("label", { title: whole },
       make("input", { type: "checkbox", value: `${image.id}`, "aria-label": `Choose ${image.path}`, onchange: choose }),
-      make("span", { class: "name" }, image.path.split("/").at(-1))),
+      make("span", { class: "name" }, nameOf(image))),
     make("span", { class: "folder", title: whole }, image.path.split("/").slice(0, -1).join("/")),
     make("span", { class: image === group.best ? "role best" : "role" }, role),
     make("span", { class: "facts" }, factsOf(image)),
   );
+}
+
+// The best opens in a tab of its own, any other beside the one whose picture it shows.
+function pictureOf(image, { best, others }, compare) {
+  const picture = make("img", { src: image.thumbnail_url, alt: "", loading: "lazy", width: 160, height: 120 });
+  if (image === best) {
+    const link = { href: `${image.image_url}?fallback=thumbnail`, target: "_blank", "aria-label": `Open ${image.path}` };
+    return make("a", link, picture);
+  }
+  const better = others.find(({ id }) => id === image.of) ?? best;
+  return button(picture, () => compare(image, better), { class: "two", "aria-label": `Compare ${image.path} with ${better.path}` });
 }

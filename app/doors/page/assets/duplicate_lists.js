@@ -51,6 +51,8 @@ export function differentIn({ best, others }) {
   return [...contents.values()];
 }
 
+export const nameOf = ({ path }) => path.split("/").at(-1);
+
 // Return the path from the root on, where the image's folder is known.
 export function wholePath({ source, path }, sources = []) {
   const folder = sources[source];

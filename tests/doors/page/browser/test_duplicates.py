@@ -93,6 +93,27 @@ def test_they_are_found_in_groups_the_best_first_with_the_reason_of_each(
     expect(near.page.get_by_role("button", name="Near duplicates", exact=True)).to_be_focused()
 
 
+def test_an_image_is_compared_with_the_better_one_that_it_is_of(new_visitor: Visit):
+    near = Near(new_visitor(at="?gallery=mine"))
+    near.find()
+    copy = near.dialog.get_by_role("button", name="Compare coffee_crop.jpg with coffee.jpg")
+    copy.press("Enter")
+    pictures = near.dialog.locator(".comparison img")
+    expect(pictures).to_have_count(2)
+    assert [each.get_attribute("alt") for each in pictures.all()] == [
+        "coffee_crop.jpg",
+        "coffee.jpg",
+    ]
+    expect(near.dialog.get_by_label("How much of the copy is shown")).to_be_visible()
+    # The crop is a part of the whole, which reaches beyond it.
+    crop, whole = (each.bounding_box() for each in pictures.all())
+    assert whole["x"] < crop["x"] < crop["x"] + crop["width"] < whole["x"] + whole["width"]
+
+    near.page.keyboard.press("Escape")
+    expect(copy).to_be_focused()
+    expect(near.groups).to_have_count(GROUPS)
+
+
 def test_those_of_some_kinds_are_chosen_and_saved(new_visitor: Visit, home: Home, tmp_path: Path):
     near = Near(new_visitor(at="?gallery=mine"))
     near.find()
