@@ -403,16 +403,21 @@ def test_a_search_is_stopped_and_what_was_found_before_stays(copied, monkeypatch
     service = copied.service()
     service.start_duplicates("mine")
     _, before = finished(service)
-    stopped = threading.Event()
+    other_stopped, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
 
     def waiting(stored, on_progress):
-        assert stopped.wait(60)
+        assert other_stopped.wait(60)
         on_progress("near", 0, 1)
+        goes_on.set()
+        assert stopped.wait(60)
+        on_progress("near", 1, 1)
         raise AssertionError("it was not stopped")
 
     monkeypatch.setattr("app.search.service.find_duplicates", waiting)
     service.start_duplicates("mine")
-    assert service.stop_duplicates("plain").state == "idle"  # another gallery's goes on
+    assert service.stop_duplicates("plain").state == "idle"
+    other_stopped.set()
+    assert goes_on.wait(10), "it was stopped with another gallery's"
     assert service.finding_progress("mine").state == "running"
     service.stop_duplicates("mine")
     stopped.set()

@@ -39,7 +39,9 @@ function makeWindow(ask, gallery) {
     find: button("Find near duplicates", find, { class: "primary" }),
     outdated: make("p", { class: "notice", hidden: true }, "The gallery has changed since this search."),
   };
-  const groups = makeGroups({ gallery, ask, read: (kinds) => ask("duplicates", { gallery, kinds }), show, compare: (...two) => compare(...two) });
+  const groups = makeGroups({
+    gallery, ask, show, read: (kinds) => ask("duplicates", { gallery, kinds }), compare: (...two) => compare(...two),
+  });
   const watch = watchBuild(ask, {
     show: () => job.show(), say: (message) => job.say(message), done: load,
     look: () => ask("finding", { gallery }),

@@ -108,6 +108,7 @@ def test_an_image_is_compared_with_the_better_one_that_it_is_of(new_visitor: Vis
     # The crop is a part of the whole, which reaches beyond it.
     crop, whole = (each.bounding_box() for each in pictures.all())
     assert whole["x"] < crop["x"] < crop["x"] + crop["width"] < whole["x"] + whole["width"]
+    assert crop["width"] / whole["width"] == pytest.approx(3 / 5, abs=0.02)
 
     near.page.keyboard.press("Escape")
     expect(copy).to_be_focused()
@@ -129,6 +130,7 @@ def test_those_of_some_kinds_are_chosen_and_saved(new_visitor: Visit, home: Home
 
     near.button("Choose all but the best").click()
     expect(near.dialog).to_contain_text("1 chosen")
+    expect(near.dialog.get_by_role("checkbox", name=f"Choose {rows[1]['path']}")).to_be_checked()
     (image,) = json.loads(near.saved("Save JSON", tmp_path))["images"]
     assert image["path"] == rows[1]["path"]
     near.page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
