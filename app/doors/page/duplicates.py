@@ -15,7 +15,8 @@ from app.search.duplicates import Found
 from app.search.service import SearchService
 from app.values import SOURCES
 
-MOST_GROUPS = 2_000  # some megabytes
+_MOST_GROUPS = 2_000  # some megabytes
+_MOST_IDS = 100
 
 
 class DuplicateFunctions:
@@ -61,7 +62,7 @@ class DuplicateFunctions:
         if not _are_texts(kinds):
             raise UsageError(f"The kinds of duplicates are a list, not {shortened(kinds)}.")
         progress, found = self._service.duplicates_progress(name, kinds)
-        answer = finding_answer(name, progress, found, MOST_GROUPS)["duplicates"]
+        answer = finding_answer(name, progress, found, _MOST_GROUPS)["duplicates"]
         if progress.found and answer:
             _add_dates(answer["groups"], progress.found)
         return _shown(name, progress) | {
@@ -100,9 +101,6 @@ def _add_dates(groups: Sequence[dict[str, Any]], found: Found) -> None:
 
 def _name(request: Mapping[str, Any]) -> str:
     return str(entry(request, "gallery") or "")
-
-
-_MOST_IDS = 100
 
 
 def _ids(request: Mapping[str, Any]) -> list[str]:
