@@ -65,6 +65,13 @@ class BackgroundFinding:
         """Return the progress of a gallery's search."""
         return self._progress.get(name, FindingProgress())
 
+    def stop(self, name: str) -> FindingProgress:
+        """End a gallery's search, if it is running, at its next step; return its progress."""
+        with self._lock:
+            if self.progress(name).state == "running":
+                self._stopping.set()
+            return self.progress(name)
+
     def close(self, timeout_seconds: float = 20) -> None:
         """Stop the search that is running, and wait until it has, at most so long."""
         running = self._running

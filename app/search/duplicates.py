@@ -126,6 +126,12 @@ class Found:
             self.gallery, tuple(groups), self.images, self.compared, self.seconds, len(apart)
         )
 
+    def changed(self, image: int) -> float:
+        """Return when the file of an image was changed, in seconds since 1970; 0 if not known."""
+        nanoseconds = self.order[image][2]
+        known = isinstance(nanoseconds, int)
+        return nanoseconds / 1e9 if known else 0.0  # type: ignore[operator]
+
     @cached_property
     def _pairs(self) -> dict[int, list[tuple[int, Match]]]:
         """What each image is a pair with, and how that shows it."""

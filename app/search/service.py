@@ -187,6 +187,16 @@ class SearchService:
         self._galleries.open(gallery)
         return self._finding.start(gallery)
 
+    def finding_progress(self, gallery: str) -> FindingProgress:
+        """Return how far that is, at no cost."""
+        self._galleries.open(gallery)
+        return self._finding.progress(gallery)
+
+    def stop_duplicates(self, gallery: str) -> FindingProgress:
+        """Stop that at its next step, if it is running for this gallery."""
+        self._galleries.open(gallery)
+        return self._finding.stop(gallery)
+
     def duplicates_progress(
         self, gallery: str, kinds: Collection[str] = ()
     ) -> tuple[FindingProgress, Duplicates | None]:

@@ -1,6 +1,7 @@
 """Near duplicates of a gallery: groups, the best first, and what is decided to be none."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -394,6 +395,45 @@ def test_one_search_runs_at_a_time_and_ends_with_the_service(copied, monkeypatch
     goes_on.set()
     closing.join(60)
     assert service.duplicates_progress("mine")[0].state == "stopped"
+
+
+def test_a_search_is_stopped_and_what_was_found_before_stays(copied, monkeypatch):
+    import threading
+
+    service = copied.service()
+    service.start_duplicates("mine")
+    _, before = finished(service)
+    other_stopped, goes_on, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def waiting(stored, on_progress):
+        assert other_stopped.wait(60)
+        on_progress("near", 0, 1)
+        goes_on.set()
+        assert stopped.wait(60)
+        on_progress("near", 1, 1)
+        raise AssertionError("it was not stopped")
+
+    monkeypatch.setattr("app.search.service.find_duplicates", waiting)
+    service.start_duplicates("mine")
+    assert service.stop_duplicates("plain").state == "idle"
+    other_stopped.set()
+    assert goes_on.wait(10), "it was stopped with another gallery's"
+    assert service.finding_progress("mine").state == "running"
+    service.stop_duplicates("mine")
+    stopped.set()
+    progress, found = finished(service)
+    assert (progress.state, found) == ("stopped", before)
+
+
+def test_a_files_date_is_known_where_the_gallery_has_seen_it(found, made):
+    of_file = {record.path: found.changed(image) for image, record in found.records.items()}
+    for path, changed in of_file.items():
+        file = made.path / "pictures" / path
+        assert changed == pytest.approx(file.stat().st_mtime)
+    image = next(iter(found.order))
+    pixels, size, _, *place = found.order[image]
+    unseen = replace(found, order={image: (pixels, size, math.inf, *place)})
+    assert unseen.changed(image) == 0
 
 
 @pytest.mark.parametrize("error", [GalleryError("It is damaged."), ValueError("a mistake")])

@@ -12,6 +12,7 @@ from gradio.routes import INTERNAL_ROUTES
 from app.build.jobs import GalleryMaker
 from app.doors.access import EVERYBODY, Access
 from app.doors.page.create import MakingFunctions
+from app.doors.page.duplicates import DuplicateFunctions
 from app.doors.page.endpoints import name_endpoints
 from app.doors.page.functions import EXAMPLES, Functions
 from app.doors.page.manage import ManagingFunctions
@@ -36,7 +37,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "detail", "create", "manage")
+    for name in ("page", "query", "results", "detail", "create", "manage", "duplicates")
 )
 _ORIGINAL = f"""<section class="pane" aria-label="Original"><h2>Original</h2>
 <div class="stage"></div><div class="ways">
@@ -73,6 +74,7 @@ def mount_page(
         Functions(service, pictures),
         MakingFunctions(maker, pictures),
         ManagingFunctions(maker, pictures),
+        DuplicateFunctions(service, maker),
     )
     with page:
         name_endpoints(service, pictures, access)
@@ -101,6 +103,7 @@ def make_page(
     functions: Functions,
     making: MakingFunctions,
     managing: ManagingFunctions,
+    finding: DuplicateFunctions,
 ) -> gr.Blocks:
     """Return the page; the server keeps no state of its visitors."""
     page: gr.Blocks
@@ -118,7 +121,7 @@ def make_page(
                 'noAddress: () => trigger("clear_address", {})',
             ),
         )
-        gallery = _top_row(making, managing)
+        gallery = _top_row(making, managing, finding)
         with gr.Row(elem_id="columns"):
             url, search = _query_column()
             k, exact, leave_out_same_file, others = _results_column()
@@ -130,7 +133,9 @@ def make_page(
     return page
 
 
-def _top_row(making: MakingFunctions, managing: ManagingFunctions) -> gr.Dropdown:
+def _top_row(
+    making: MakingFunctions, managing: ManagingFunctions, finding: DuplicateFunctions
+) -> gr.Dropdown:
     """Lay out the title and the gallery's column; return the choice of a gallery."""
     with gr.Row(elem_id="top"):
         gr.HTML(
@@ -142,6 +147,8 @@ def _top_row(making: MakingFunctions, managing: ManagingFunctions) -> gr.Dropdow
         with gr.Column(elem_id="gallery-column", min_width=280):
             gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
             _part("facts", '<div class="gallery-facts"></div>')
+            way = '<div class="near"><button type="button">Near duplicates</button></div>'
+            _part("duplicates", way, "", "server", finding.all)
             off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
             arguments = (
                 f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}, "

@@ -28,8 +28,9 @@ export function zoomedView(view, by, [x, y] = [0, 0], reach = 1) {
   return movedView({ zoom, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio }, 0, 0, reach);
 }
 
-// Compare {src, name} of the query and of a result; `aligned` is the `alignmentOf` both, or null.
-export function makeComparison(one, other, aligned = null) {
+// Compare {src, name} of the query and of a result; `aligned` is the `alignmentOf` both, or null, and
+// `roles` what the two are called.
+export function makeComparison(one, other, aligned = null, roles = ["Query", "Result"]) {
   const reach = aligned?.reach ?? 1;
   const state = {
     pair: aligned ? [one, other].map((each, i) => ({ ...each, place: aligned.places[i] })) : [one, other],
@@ -37,7 +38,7 @@ export function makeComparison(one, other, aligned = null) {
   };
   const stage = make("div", { class: "stages" });
   const slider = make("input", {
-    type: "range", min: "0", max: "100", value: "50", "aria-label": "How much of the query is shown",
+    type: "range", min: "0", max: "100", value: "50", "aria-label": `How much of the ${roles[0].toLowerCase()} is shown`,
     oninput: () => place(),
   });
   const place = () => placeSheets(stage, state, slider.value);
@@ -56,7 +57,7 @@ export function makeComparison(one, other, aligned = null) {
     zoom: (by, at) => set(zoomedView(state.view, by, at, reach)),
     reset: () => set({ ...FITTING, zoom: 1 / reach }),
   };
-  const modes = aligned ? modesOfAligned(state, slider, build, place) : modesOfTwo(state, slider, build);
+  const modes = aligned ? modesOfAligned(state, slider, build, place, roles) : modesOfTwo(state, slider, build);
   const whole = make(
     "div", { class: "comparison", tabindex: "0", role: "group", "aria-label": "Comparison" },
     make("div", { class: "tools" },
@@ -117,8 +118,8 @@ function modesOfTwo(state, slider, build) {
 }
 
 // The tools of two aligned ones. While they blink, "Blink" shows the other one at once.
-function modesOfAligned(state, slider, build, place) {
-  const share = make("span", { class: "share" }, "Result ", slider, " Query");
+function modesOfAligned(state, slider, build, place, [first, second]) {
+  const share = make("span", { class: "share" }, `${second} `, slider, ` ${first}`);
   const show = () => {
     share.hidden = state.mode === "blink" || state.mode === "beside";
     for (const [mode, each] of buttons) {

@@ -7,8 +7,8 @@ const POLL_MILLISECONDS = 500;
 
 // Return the build's watch. `take` gets a progress from the server, `current` returns the last one.
 // `show` is called after each change that the watch finds, `say` with a message or "", `done` when
-// a gallery was made or changed.
-export function watchBuild(ask, { show, say, done }) {
+// a gallery was made or changed. `look` asks for the progress.
+export function watchBuild(ask, { show, say, done, look = () => ask("making") }) {
   let progress = { state: "idle" };
   let timer = null;
   let lost = false; // whether the last request had no answer
@@ -29,7 +29,7 @@ export function watchBuild(ask, { show, say, done }) {
 
   async function poll() {
     timer = null;
-    const answer = await ask("making");
+    const answer = await look();
     if (answer.progress && lost) say("");
     lost = answer.message === NO_ANSWER;
     if (answer.message) say(answer.message);

@@ -27,9 +27,10 @@ export function exportCsv(hits) {
 
 // Return the hits as CSV of RFC 4180.
 export function csvOf(hits) {
-  const lines = [COLUMNS, ...hits.map((hit) => COLUMNS.map((name) => valueIn(hit, name)))];
-  return lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  return tableOf([COLUMNS, ...hits.map((hit) => COLUMNS.map((name) => valueIn(hit, name)))]);
 }
+
+export const tableOf = (lines) => lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 
 // The other places of a result are its other paths.
 const placeIn = (gallery, each) => (each.gallery && each.gallery !== gallery ? `${each.gallery}: ${each.path}` : each.path);
@@ -84,7 +85,7 @@ function drawCard(context, x, y, image, hit) {
   context.fillText(nameOf(hit), x, y + side + 31, side);
 }
 
-function save(name, blob) {
+export function save(name, blob) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

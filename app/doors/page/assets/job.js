@@ -6,7 +6,10 @@ import { button, make } from "./make.js";
 
 // Return what shows and begins the work of one part. `isOwn` says whether a progress is shown there,
 // `outcomeOf` returns the elements for one that has ended, and `changed` is called at each change.
-export function makeJob({ ask, watch, isOwn, outcomeOf, changed, words = wordsOf }) {
+// `cancel` sends the request to stop it.
+export function makeJob({
+  ask, watch, isOwn, outcomeOf, changed, words = wordsOf, cancel = (send) => send("cancel_making"),
+}) {
   let uploading = null; // {done, total, cancelled}
   let starting = false; // true as well while an upload or a request is under way
   const display = makeDisplay(stop);
@@ -31,7 +34,7 @@ export function makeJob({ ask, watch, isOwn, outcomeOf, changed, words = wordsOf
 
   async function stop() {
     if (uploading) uploading.cancelled = true;
-    else await change("cancel_making");
+    else await cancel(change);
     show();
   }
 

@@ -1,0 +1,75 @@
+// The kinds of near duplicates that are shown; images chosen by their boxes → the clipboard, files.
+
+import { COLUMNS, rowsOf, wholePath } from "./duplicate_lists.js";
+import { save, tableOf } from "./export.js";
+import { button, make } from "./make.js";
+import { state } from "./session.js";
+
+// `groups` returns those that are listed, `chosen` holds ids, `changed` is called when this changed
+// them, and `again` when other kinds are to be shown.
+export function makeTools({ groups, chosen, changed, again }) {
+  const kinds = makeKinds(again);
+  const count = make("span", { role: "status" });
+  const none = button("Choose none", () => {
+    chosen.clear();
+    changed();
+  });
+  const all = button("Choose all but the best", () => {
+    for (const { others } of groups()) for (const { id } of others) chosen.add(`${id}`);
+    changed();
+  });
+  const rows = () => rowsOf(groups(), chosen);
+  const element = make(
+    "div", { class: "tools" }, kinds.element,
+    make("div", { class: "line" }, all, none, count),
+    make("div", { class: "line" },
+      copyPaths(rows),
+      button("Save CSV", () => saved("csv", "text/csv", tableOf([COLUMNS, ...rows().map(Object.values)]))),
+      button("Save JSON", () => saved("json", "application/json", jsonOf(rows())))),
+  );
+
+  function show() {
+    count.textContent = chosen.size ? `${chosen.size.toLocaleString("en")} chosen` : "None chosen: all are copied and saved";
+    none.disabled = !chosen.size;
+  }
+
+  return { element, kinds: kinds.chosen, offer: kinds.offer, show };
+}
+
+function makeKinds(again) {
+  const element = make("fieldset", {}, make("legend", {}, "Show"));
+  const boxes = () => [...element.querySelectorAll("input")];
+  const names = (each) => each.filter(({ checked }) => checked).map(({ value }) => value);
+
+  function changed({ target }) {
+    if (names(boxes()).length) again();
+    else Object.assign(target, { checked: true }); // one at least
+  }
+
+  function offer(kinds) {
+    if (boxes().length) return;
+    element.append(...kinds.map((value) => make(
+      "label", {}, make("input", { type: "checkbox", value, checked: true, onchange: changed }), value,
+    )));
+  }
+
+  // All of them are [].
+  const chosen = () => (boxes().every(({ checked }) => checked) ? [] : names(boxes()));
+  return { element, offer, chosen };
+}
+
+function copyPaths(rows) {
+  return button("Copy paths", async ({ target }) => {
+    const paths = rows().map((row) => `${wholePath(row, state.gallery.sources)}\n`).join("");
+    try {
+      await navigator.clipboard.writeText(paths);
+      target.textContent = "Copied";
+      setTimeout(() => { target.textContent = "Copy paths"; }, 3000);
+    } catch {
+      window.prompt("The paths to copy:", paths);
+    }
+  });
+}
+
+const saved = (suffix, type, text) => save(`duplicates.${suffix}`, new Blob([text], { type }));
+const jsonOf = (images) => `${JSON.stringify({ gallery: state.gallery.name, images }, null, 1)}\n`;

@@ -1,0 +1,140 @@
+// Near duplicates of the chosen gallery, in a window of their own: found in the background, shown in
+// groups, the best first, decided on and saved. Nothing is deleted.
+
+import { alignmentOf } from "./align.js";
+import { callsTo } from "./call.js";
+import { makeComparison } from "./compare.js";
+import { watchBuild } from "./create_progress.js";
+import { makeGroups } from "./duplicate_groups.js";
+import { findingWords, foundWords, nameOf } from "./duplicate_lists.js";
+import { makeJob } from "./job.js";
+import { button, make } from "./make.js";
+import { onChange, state } from "./session.js";
+
+export function start({ element, server }) {
+  const place = element.querySelector(".near");
+  const ask = callsTo(server);
+  let opened = null;
+  place.querySelector("button").addEventListener("click", () => {
+    const { name } = state.gallery;
+    if (opened?.gallery !== name) {
+      opened?.dialog.remove();
+      opened = makeWindow(ask, name);
+      document.body.append(opened.dialog);
+    }
+    opened.open();
+  });
+  onChange(() => {
+    const { gallery } = state;
+    // Several galleries are looked at one by one.
+    place.hidden = !gallery?.images || Boolean(gallery.refused) || gallery.name.includes(",");
+    if (opened?.gallery !== gallery?.name) opened?.dialog.close();
+  });
+  window.addEventListener("popstate", () => opened?.dialog.close());
+}
+
+function makeWindow(ask, gallery) {
+  const parts = {
+    found: make("p", { class: "found", role: "status" }),
+    find: button("Find near duplicates", find, { class: "primary" }),
+    outdated: make("p", { class: "notice", hidden: true }, "The gallery has changed since this search."),
+  };
+  const groups = makeGroups({
+    gallery, ask, show, read: (kinds) => ask("duplicates", { gallery, kinds }), compare: (...two) => compare(...two),
+  });
+  const watch = watchBuild(ask, {
+    show: () => job.show(), say: (message) => job.say(message), done: load,
+    look: () => ask("finding", { gallery }),
+  });
+  const job = makeJob({
+    ask, watch, words: findingWords, isOwn: () => true,
+    changed: () => { parts.find.disabled = job.isBusy(); },
+    outcomeOf: ({ state: ended, message }) => (ended === "stopped" ? [make("p", {}, message)] : []),
+    cancel: (send) => send("stop_finding", { gallery }),
+  });
+
+  function find() {
+    job.say("");
+    job.once(() => job.change("find_duplicates", { gallery }, watch.began));
+  }
+
+  async function load() {
+    const { message, progress, ...answer } = await ask("duplicates", { gallery, kinds: groups.kinds() });
+    job.say(message);
+    if (!progress) return;
+    watch.take(progress);
+    job.show();
+    show(answer.duplicates, false);
+    groups.take(answer);
+  }
+
+  function show(duplicates, some) {
+    parts.found.textContent = duplicates ? foundWords(duplicates, some) : "";
+    parts.outdated.hidden = !duplicates?.outdated;
+    parts.find.textContent = duplicates ? "Search again" : "Find near duplicates";
+    parts.find.classList.toggle("primary", !duplicates || duplicates.outdated);
+  }
+
+  const { dialog, compare } = windowOf(gallery, [
+    parts.outdated, make("div", { class: "begin" }, parts.find, parts.found),
+    make("div", { class: "create" }, Object.values(job.elements)), groups.element,
+  ]);
+  return {
+    gallery, dialog,
+    open: () => {
+      dialog.showModal();
+      dialog.focus();
+      load();
+    },
+  };
+}
+
+// Return a dialog, and what shows two pictures in it instead of the content. Esc leads back first.
+function windowOf(gallery, content) {
+  const title = make("h2", { id: "duplicates-title" });
+  const back = button("Back", () => leave(), { "aria-keyshortcuts": "Escape", hidden: true });
+  const close = button("Close", () => dialog.close());
+  const whole = make("div", {}, make("p", { class: "lead" },
+    "Images that show one picture, the best first: the most pixels, then the most bytes, then the oldest file. "
+    + "Comparing them takes minutes where there are thousands. Nothing is deleted."), content);
+  const two = make("div", {});
+  const dialog = make(
+    "dialog", { class: "detail duplicates", "aria-labelledby": "duplicates-title", tabindex: "-1" },
+    make("header", {}, title, back, close), whole, two,
+  );
+  let before = null; // what had the keyboard, and how far was scrolled
+
+  function show(words, comparison) {
+    title.textContent = words;
+    two.replaceChildren(...(comparison ? [comparison] : []));
+    whole.hidden = Boolean(comparison);
+    back.hidden = !comparison;
+  }
+
+  function compare(image, better) {
+    before = [document.activeElement, dialog.scrollTop];
+    const [one, other] = [image, better].map(({ path, image_url }) => ({ src: `${image_url}?fallback=thumbnail`, name: path }));
+    const aligned = alignmentOf({ ...better, match: image.match });
+    show(`${nameOf(image)} and ${nameOf(better)}`, makeComparison(one, other, aligned, ["Copy", "Better one"]));
+    dialog.querySelector(".comparison").focus();
+    dialog.scrollTop = 0;
+  }
+
+  function leave() {
+    show(`Near duplicates in ${gallery}`);
+    if (!before) return;
+    before[0].focus();
+    dialog.scrollTop = before[1];
+    before = null;
+  }
+
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("close", leave);
+  dialog.addEventListener("cancel", (event) => {
+    if (!before) return;
+    event.preventDefault();
+    leave();
+  });
+  leave();
+  return { dialog, compare };
+}

@@ -1,0 +1,159 @@
+"""The page's requests for near duplicates: what was found, decisions, one sentence where not."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from app.doors.answers import duplicates_answer
+from app.doors.page.duplicates import DuplicateFunctions
+from app.search.service import SearchService
+from app.settings import read_settings
+from app.wiring import make_maker
+from tests.conftest import Home, is_one_sentence
+from tests.search.test_duplicates import finished, write_edits
+
+MINE = {"gallery": "mine"}
+DECISIONS = {"keep_apart", "forget_apart"}
+NAMES = {"find_duplicates", "finding", "stop_finding", "duplicates"} | DECISIONS
+
+
+class Page:
+    """Calls the functions as a browser does, over JSON."""
+
+    def __init__(self, home: Home, **environ: str) -> None:
+        on = {"RIS_CREATE_GALLERIES": "1", "RIS_CACHE_DIR": str(home.path / "cache")}
+        self.maker = make_maker(read_settings({"RIS_HOME": str(home.path)} | on | environ))
+        self.service: SearchService = home.service()
+        functions = DuplicateFunctions(self.service, self.maker).all
+        self.functions = {function.__name__: function for function in functions}
+
+    def call(self, name: str, request: Any) -> Any:
+        return json.loads(orjson.dumps(self.functions[name](json.loads(json.dumps(request)))))
+
+    def message(self, name: str, request: Any) -> str:
+        got = self.call(name, request)
+        assert set(got) == {"message"}
+        assert is_one_sentence(got["message"])
+        return str(got["message"])
+
+    def found(self) -> None:
+        begun = self.call("find_duplicates", MINE)["progress"]
+        assert (begun["state"], begun["gallery"]) == ("running", "mine")
+        finished(self.service)
+
+    def groups(self, **more: Any) -> dict[str, dict[str, Any]]:
+        """Return the groups of what was found, by the path of their best."""
+        groups = self.call("duplicates", MINE | more)["duplicates"]["groups"]
+        return {group["best"]["path"]: group for group in groups}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("duplicates"))
+    home.build(write_edits(home.path / "pictures"), "mine", copies=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def page(own: Home) -> Iterator[Page]:
+    made = Page(own)
+    made.found()
+    yield made
+    made.service.close()
+    made.maker.close()
+
+
+def ids_of(group: dict[str, Any]) -> list[int | str]:
+    return [each["id"] for each in (group["best"], *group["others"])]
+
+
+def paths_of(group: dict[str, Any]) -> set[str]:
+    return {each["path"] for each in (group["best"], *group["others"])}
+
+
+def test_before_any_search_nothing_is_found_and_nothing_runs(own: Home) -> None:
+    got = Page(own).call("duplicates", MINE)
+    assert (got["progress"]["state"], got["duplicates"], got["off"]) == ("idle", None, "")
+    assert got["kinds"] == ["same file", "same picture", "edited copy"]
+
+
+def test_what_was_found_is_the_answer_of_every_door_with_the_files_dates(page: Page) -> None:
+    got = page.call("duplicates", MINE)
+    found = got["duplicates"]
+    assert got["progress"]["state"] == "done"
+    for group in found["groups"]:
+        for image in (group["best"], *group["others"]):
+            file = page.service.folder("mine") / image["path"]
+            assert image.pop("changed") == pytest.approx(file.stat().st_mtime)
+    expected = duplicates_answer(page.service.duplicates("mine"))
+    assert found | {"seconds": 0} == json.loads(orjson.dumps(expected | {"seconds": 0}))
+    assert found["groups_found"] == 3
+
+
+def test_progress_comes_without_what_was_found(page: Page) -> None:
+    assert set(page.call("finding", MINE)) == {"progress"}
+    assert "duplicates" not in page.call("finding", MINE)["progress"]
+    assert page.call("stop_finding", MINE)["progress"]["state"] == "done"  # nothing to stop
+
+
+def test_kinds_are_chosen(page: Page) -> None:
+    (copies,) = page.groups(kinds=["same file"]).values()
+    assert paths_of(copies) == {"again.jpg", "chelsea.jpg"}
+    assert set(page.groups(kinds=["same file", "same picture"])) == set(page.groups())
+    for kinds, word in (
+        ([7], "list"),
+        ("same file", "list"),
+        (["similar"], "similar"),
+    ):
+        assert word in page.message("duplicates", MINE | {"kinds": kinds})
+
+
+def test_a_decision_is_remembered_until_it_is_undone(page: Page) -> None:
+    before = page.groups()
+    (path,) = [path for path in before if path.startswith("coffee")]
+    ids = ids_of(before[path])
+    pairs = len(ids) * (len(ids) - 1) // 2
+    assert page.call("keep_apart", MINE | {"ids": ids}) == {"pairs": pairs}
+    assert set(page.groups()) == set(before) - {path}
+    assert page.call("duplicates", MINE)["duplicates"]["apart"] == pairs
+    assert page.call("forget_apart", MINE | {"ids": ids}) == {"pairs": pairs}
+    assert page.groups() == before
+
+
+def test_what_cannot_be_decided_is_one_sentence(page: Page) -> None:
+    (copies,) = page.groups(kinds=["same file"]).values()
+    assert "same file" in page.message("keep_apart", MINE | {"ids": ids_of(copies)})
+    for ids, words in (
+        (None, "list of ids"),
+        ("12", "list of ids"),
+        ([[1]], "list of ids"),
+        ([1], "two images"),
+        ([1, 99_999], "99999"),
+        (list(range(101)), "100 images at most"),
+    ):
+        for name in sorted(DECISIONS):
+            assert words in page.message(name, MINE | {"ids": ids})
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_what_is_no_request_is_refused(page: Page, name: str) -> None:
+    for request in (None, 7, "x", [MINE]):
+        assert "load it again" in page.message(name, request)
+    for gallery in (None, "", "..", "a/b", 7, "nobody", "mine,mine"):
+        assert page.message(name, {"gallery": gallery, "ids": [1, 2]})
+
+
+@pytest.mark.parametrize("environ", [{"RIS_CREATE_GALLERIES": "0"}, {"HOST": "0.0.0.0"}])
+def test_where_nothing_can_be_changed_they_are_found_and_not_decided_on(
+    own: Home, environ: dict[str, str]
+) -> None:
+    off = Page(own, RIS_API_TOKEN="secret", **environ)
+    assert set(off.functions) == NAMES - DECISIONS
+    off.found()
+    got = off.call("duplicates", MINE)
+    assert got["duplicates"]["groups_found"] == 3
+    assert is_one_sentence(got["off"])
+    off.service.close()
