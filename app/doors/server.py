@@ -86,7 +86,11 @@ def _stopping_later() -> Iterator[None]:
     """Keep Ctrl-C and SIGTERM until the block has ended.
 
     What is imported in it would swallow the exception in places, and end in others half begun.
+    Signals come to the main thread alone: in another there is nothing to keep.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, frame: came.append(number))

@@ -32,7 +32,7 @@ EDITS: dict[str, tuple[Callable[[Image.Image], Image.Image], str, str]] = {
     "mirror": (ImageOps.mirror, EDITED_COPY, "mirrored"),
     "turn": (lambda image: image.rotate(-90, expand=True), EDITED_COPY, "turned by 90° right"),
     "blur": (lambda image: image.filter(ImageFilter.GaussianBlur(3)), SAME_PICTURE, ""),
-    "grey": (ImageOps.grayscale, EDITED_COPY, "recoloured"),
+    "grey": (ImageOps.grayscale, EDITED_COPY, "in grey"),
 }
 
 
