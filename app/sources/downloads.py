@@ -181,7 +181,7 @@ def _reserved(folder: Path) -> Iterator[None]:
     busy = UsageError(f"Another download into {folder} is running: wait for it, or stop it.")
     with locked(folder / _LOCK, busy=busy):
         for part in folder.glob(f".*{_PART}"):
-            part.unlink()
+            part.unlink(missing_ok=True)  # a thread that was stopped may end just now
         yield
 
 

