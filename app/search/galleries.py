@@ -219,7 +219,7 @@ class Galleries:
             pictures_missing=self.originals.missing(gallery.stored),
             approximate=gallery.index.approximate,
             disk_bytes=sum(manifest.disk_bytes().values()),
-            manifest=manifest,
+            manifest=replace(manifest, floor=gallery.floor),
         )
 
     def default(self) -> str:

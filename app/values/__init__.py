@@ -286,7 +286,8 @@ class Timings:
 class SearchResult:
     """The answer to one query.
 
-    `floor` is the score that nearly all of the gallery's own images reach with another one, None
+    `floor` is the score that nearly all of the gallery's own images reach with another one (of few
+    images, that which unrelated photographs hardly reach with the model), None
     where it is not known; `best` the score that is compared with it, whatever filters leave.
     `sought` says whether copies of the picture itself were looked for, `too_simple` that it shows
     too little to know them by.

@@ -54,6 +54,7 @@ def test_a_gallery_of_four_says_of_what_is_nothing_like_it_that_it_is_not(
     )
     home.build(tmp_path / "four", embedder=model)
     service = home.service(lambda name: model)
+    assert service.gallery("mine").floor == model.model.unrelated  # as the page names it
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     strangers = {
         "white": Image.new("RGB", (300, 200), "white"),
@@ -64,5 +65,6 @@ def test_a_gallery_of_four_says_of_what_is_nothing_like_it_that_it_is_not(
     for name, image in strangers.items():
         result = service.search("mine", encoded(image, "PNG"), k=4)
         assert not result.similar_enough, name
+        assert result.floor == service.gallery("mine").floor
     own = service.search("mine", encoded(Image.open(PHOTOGRAPHS[0]), quality=50), k=4)
     assert own.similar_enough

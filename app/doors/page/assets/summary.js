@@ -4,11 +4,11 @@ const SHOWN = { shortlist: "shortlist and re-rank", rerank: "compare" };
 const STAGES = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"];
 
 // Return what to know before looking at the results; "" where there is nothing. `floor` is the
-// score that nearly all of the gallery's own images reach with another one.
+// score from which an image counts as similar there.
 export function noticeOf({ similar_enough, notes, verdict }, floor) {
-  const its = verdict ? "The gallery's own images" : "Nothing in this gallery is really similar: its own images";
+  const images = verdict ? "Images" : "Nothing in this gallery is really similar: images";
   return [
-    similar_enough ? "" : `${its} reach a score of ${floor.toFixed(2)} with another one, these do not. `
+    similar_enough ? "" : `${images} count as similar from a score of ${floor.toFixed(2)} on, these do not reach it. `
       + "The nearest are shown all the same.",
     ...notes,
   ].filter(Boolean).join(" ");

@@ -126,7 +126,7 @@ def test_what_is_not_here_or_too_simple_is_called_so(visit: Visit) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     visitor.upload(payload("noise.jpg", encoded(Image.fromarray(noise))))
     expect(verdict(visitor)).to_have_text("Nothing like it here.")
-    expect(visitor.page.locator(".notice")).to_contain_text("reach a score of")
+    expect(visitor.page.locator(".notice")).to_contain_text("similar from a score of")
     expect(visitor.hits.first.locator(".kind")).to_have_text("unlike")
     visitor.upload(payload("white.jpg", encoded(Image.new("RGB", (300, 200), "white"))))
     expect(verdict(visitor)).to_contain_text("Too simple to tell")
