@@ -7,7 +7,7 @@ aligned pixels tell an edited copy from the next frame of a burst.
 # OpenCV's stubs promise any array where it returns that of its argument's kind.
 # mypy: disable-error-code="assignment, arg-type, return-value, call-overload"
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -34,10 +34,10 @@ class Overlap:
 
     `agreeing` is the share of the blocks that show something in which both agree, `closeness` the
     median correlation in those that do, `blocks` how many there are that show something.
-    `of_query` and `of_other` are the shares of both areas that overlap, `colour` how far the
-    colours of both are apart, 0 to 255; `greyed` says that only the other has any. `sharpness` is
-    how much fine detail the query has for its contrast, to the other's. `matrix` is the refined
-    (2, 3) transform from the other's pixels to the query's.
+    `of_query` and `of_other` are the shares of both areas that overlap. `matrix` is the refined
+    (2, 3) transform from the other's pixels to the query's. `seen` and `warped` are both pictures
+    as they were compared, where `mask` says: what was done to the query is looked for there, once
+    it is known to be a copy.
     """
 
     agreeing: float
@@ -45,10 +45,24 @@ class Overlap:
     blocks: int
     of_query: float
     of_other: float
-    colour: float
-    greyed: bool
-    sharpness: float
     matrix: Matrix
+    seen: Pixels = field(repr=False)
+    warped: Pixels = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+
+    def colour(self) -> float:
+        """Return how far the colours of both are apart, 0 to 255."""
+        return _colour_difference(self.seen, self.warped, self.mask)
+
+    def greyed(self) -> bool:
+        """Return whether only the other has any colours."""
+        is_grey = _colourfulness(self.seen, self.mask) < _GREY
+        return is_grey and _colourfulness(self.warped, self.mask) > _COLOURED
+
+    def sharpness(self) -> float:
+        """Return how much fine detail the query has for its contrast, to the other's."""
+        of_other = _fineness(self.warped, self.mask)
+        return _fineness(self.seen, self.mask) / max(of_other, 1e-3)
 
 
 def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:
@@ -83,10 +97,10 @@ def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:
         blocks=agreement.blocks,
         of_query=of_query,
         of_other=of_other,
-        colour=_colour_difference(seen, warped, mask),
-        greyed=_colourfulness(seen, mask) < _GREY < _COLOURED < _colourfulness(warped, mask),
-        sharpness=_fineness(seen, mask) / max(_fineness(warped, mask), 1e-3),
         matrix=back,
+        seen=seen,
+        warped=warped,
+        mask=mask,
     )
 
 

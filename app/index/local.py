@@ -33,6 +33,7 @@ _FEATURES_A_CELL = 800
 _TRAINED_A_CELL = 32
 _FEW_FEATURES = 20_000  # kept in full: the codes' centroids alone would take as much room
 _FEWEST = 2_000  # compared one by one
+_FEWEST_COUNTED = 20  # features: an image with fewer has no more of a vote
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class LocalMatches:
     images: NDArray[np.int64]
     distances: Vectors
     counts: NDArray[np.int64]
+
+    def votes(self, there: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return how much each of the (n, k) neighbours that count, `there`, votes for its image.
+
+        The nearer it is than the furthest of them the more; an image with many features, which has
+        many votes by chance, has less for each.
+        """
+        furthest = np.where(there, self.distances, 0).max(axis=1, keepdims=True)
+        near = np.where(there, furthest - self.distances + 1e-3, 0)
+        weights: NDArray[np.float64] = near / np.sqrt(np.maximum(self.counts, _FEWEST_COUNTED))
+        return weights
 
     def best(self, k: int) -> "LocalMatches":
         """Return the k nearest of each."""

@@ -89,11 +89,7 @@ def _votes(stored: Store, images: NDArray[np.int64]) -> Iterator[Pair]:
     found = stored.local_matches(unit(np.concatenate(descriptors)), _VOTED_FOR + 1)
     voting = np.repeat(np.arange(len(images)), [len(each) for each in descriptors])
     there = (found.images >= 0) & (found.images != images[voting][:, None])
-    furthest = np.where(there, found.distances, 0).max(axis=1, keepdims=True)
-    # An image with many features has many votes by chance.
-    weights = (furthest - found.distances + 1e-3)[there] / np.sqrt(
-        np.maximum(found.counts[there], 20)
-    )
+    weights = found.votes(there)[there]
     places = np.broadcast_to(voting[:, None], there.shape)[there]
     keys, at = np.unique(np.stack([places, found.images[there]]), axis=1, return_inverse=True)
     at = at.ravel()

@@ -104,8 +104,8 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
     features = picture.features
     if not len(features):
         return
-    places = features.places, features.mirrored().places
-    descriptors = [comparable(each.descriptors) for each in (features, features.mirrored())]
+    both = features, features.mirrored()
+    descriptors = [comparable(each.descriptors) for each in both]
     ways = _voted(stored, descriptors) + [(image, way) for image in near for way in (False, True)]
     ids = list(dict.fromkeys(image for image, _ in ways))
     records = {record.id: record for record in stored.images(ids)}
@@ -117,7 +117,7 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
             continue
         at, others = alike(descriptors[mirrored], theirs)
         fitted = fit(
-            places[mirrored][at],
+            both[mirrored].places[at],
             size,
             unpack(points[others]),
             _size(records[image]),
@@ -135,10 +135,7 @@ def _voted(stored: Store, descriptors: Sequence[NDArray[np.float32]]) -> list[tu
     """
     found = stored.local_matches(np.concatenate(descriptors), _NEIGHBOURS)
     there = found.images >= 0
-    furthest = np.where(there, found.distances, 0).max(axis=1, keepdims=True)
-    weights = np.where(there, furthest - found.distances + 1e-3, 0)
-    # An image with many features has many votes by chance.
-    weights = weights / np.sqrt(np.maximum(found.counts, 20))
+    weights = found.votes(there)
     keys = np.where(there, 2 * found.images, -1)
     keys[len(descriptors[0]) :] += there[len(descriptors[0]) :]
     voted, places = np.unique(keys, return_inverse=True)
@@ -230,7 +227,7 @@ def _judged(
     if not is_copy and pairs < _SCENE_PAIRS:
         return None
     turn = _turn(overlap.matrix)
-    reasons = _reasons(overlap, turn, mirrored=candidate.mirrored)
+    reasons = _reasons(overlap, turn, mirrored=candidate.mirrored) if is_copy else []
     kind = (EDITED_COPY if reasons else SAME_PICTURE) if is_copy else SAME_SCENE
     height, width = shown.shape[:2]
     matrix = overlap.matrix
@@ -241,7 +238,7 @@ def _judged(
     return Match(
         kind,
         score=round(1 / (1 + math.exp(-evidence / _NATS_A_STEP)), 4),
-        reason=", ".join(reasons) if is_copy else "",
+        reason=", ".join(reasons),
         pairs=pairs,
         agreeing=round(overlap.agreeing, 4),
         of_query=round(overlap.of_query, 4),
@@ -291,10 +288,10 @@ def _reasons(overlap: Overlap, turn: float, *, mirrored: bool) -> list[str]:
         reasons.append(f"turned by {abs(turn):.0f}° {'right' if turn > 0 else 'left'}")
     if overlap.of_query < 0.9 and not (abs(turn) >= 2 and overlap.of_query > 0.5):
         reasons.append("inside a larger picture")
-    is_blurred = overlap.sharpness < _BLURRED
-    if overlap.greyed:
+    is_blurred = overlap.sharpness() < _BLURRED
+    if overlap.greyed():
         reasons.append("in grey")
-    elif overlap.colour > (_RECOLOURED_BLURRED if is_blurred else _RECOLOURED):
+    elif overlap.colour() > (_RECOLOURED_BLURRED if is_blurred else _RECOLOURED):
         reasons.append("recoloured")
     if is_blurred:
         reasons.append("blurred")
