@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from app.features import of_query
-from app.images import decode
 from app.values.features import POINT, LocalFeatures, comparable, pack, unpack
 from tests.conftest import PHOTOGRAPHS
 
@@ -69,7 +69,9 @@ def test_mirrored_twice_they_are_as_before():
 
 @pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda path: path.stem)
 def test_mirrored_they_are_those_of_the_mirrored_picture(photograph):
-    pixels = decode.decode(photograph.read_bytes(), min_side=256)
+    image = Image.open(photograph).convert("RGB")
+    image.thumbnail((280, 280))  # so small that hardly any feature is left out
+    pixels = np.asarray(image)
     ours = of_query(pixels).mirrored()
     theirs = of_query(np.ascontiguousarray(pixels[:, ::-1]))
     far = np.abs(ours.places[:, None, :2] - theirs.places[None, :, :2]).max(axis=2) > 0.003
@@ -77,10 +79,9 @@ def test_mirrored_they_are_those_of_the_mirrored_picture(photograph):
     products = comparable(ours.descriptors) @ comparable(theirs.descriptors).T
     best = np.where(far, -1, products).max(axis=1)
     found = best > -1
-    # Some of the dimmest are not found again in the mirror image.
-    assert found.mean() > 0.8, "they lie elsewhere, or look the other way"
-    assert np.median(best[found]) > 0.998
-    assert np.quantile(best[found], 0.1) > 0.97
+    assert found.mean() > 0.9, "they lie elsewhere, or look the other way"
+    assert np.median(best[found]) > 0.999
+    assert np.quantile(best[found], 0.1) > 0.98
 
 
 def test_descriptors_are_compared_by_the_roots_of_their_shares():

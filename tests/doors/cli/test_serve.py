@@ -37,14 +37,7 @@ def ended(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     cache, temporary = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("temporary")
     port = free_port()
     own = {"RIS_CACHE_DIR": str(cache), "TMPDIR": str(temporary), "PORT": str(port)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"],
-        cwd=ROOT,
-        env=os.environ | own | {"RIS_HOME": str(home.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
+    with serving(home, own) as server:
         try:
             assert server.stdout
             printed = server.stdout.readline()
@@ -56,6 +49,19 @@ def ended(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Ended:
             server.communicate(timeout=60)
     answer = json.loads(search.stdout)
     return Ended(printed, port, found, uploads, answer, home.path, cache, temporary)
+
+
+def serving(home: Home, own: dict[str, str]) -> subprocess.Popen[str]:
+    """Start a server with settings of its own; Ctrl-C stops it, as in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"],
+        cwd=ROOT,
+        env=os.environ | own | {"RIS_HOME": str(home.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def uploads_in(folder: Path) -> list[Path]:
@@ -83,15 +89,7 @@ def test_a_server_that_is_still_starting_ends_as_one_that_runs(home, tmp_path, s
     cache, temporary = tmp_path / "cache", tmp_path / "temporary"
     temporary.mkdir()
     own = {"RIS_CACHE_DIR": str(cache), "TMPDIR": str(temporary), "PORT": str(free_port())}
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"],
-        cwd=ROOT,
-        env=os.environ | own | {"RIS_HOME": str(home.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as server:
+    with serving(home, own) as server:
         try:
             while not uploads_in(temporary):
                 assert server.poll() is None

@@ -1,6 +1,5 @@
 """The page's requests to make a gallery: JSON answers, and no files but uploads."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from app.build.jobs import GalleryMaker
@@ -23,6 +21,7 @@ from app.values import MAX_PICTURE_BYTES
 from app.wiring import make_maker
 from tests.commands import ASCII_LOCALE
 from tests.conftest import ROOT, Home, encoded, fill, is_one_sentence, picture
+from tests.doors.page.caller import Caller
 
 NAMES = {
     "making",
@@ -37,7 +36,7 @@ NEW = {"name": "new", "model": "mean_colour"}
 WAIT_SECONDS = 60
 
 
-class Page:
+class Page(Caller):
     """Calls the functions as a browser does, over JSON."""
 
     def __init__(self, home: Home, **environ: str) -> None:
@@ -49,15 +48,6 @@ class Page:
         )
         functions = MakingFunctions(self.maker, Uploads(self.folder, home.service())).all
         self.functions = {function.__name__: function for function in functions}
-
-    def call(self, name: str, request: Any) -> Any:
-        return json.loads(orjson.dumps(self.functions[name](json.loads(json.dumps(request)))))
-
-    def message(self, name: str, request: Any) -> str:
-        got = self.call(name, request)
-        assert set(got) == {"message"}
-        assert is_one_sentence(got["message"])
-        return str(got["message"])
 
     def start(self, **pictures: Any) -> Any:
         return self.call("make_gallery", NEW | {"pictures": pictures})

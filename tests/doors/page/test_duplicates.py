@@ -13,6 +13,7 @@ from app.search.service import SearchService
 from app.settings import read_settings
 from app.wiring import make_maker
 from tests.conftest import Home, is_one_sentence
+from tests.doors.page.caller import Caller
 from tests.search.test_duplicates import finished, write_edits
 
 MINE = {"gallery": "mine"}
@@ -20,7 +21,7 @@ DECISIONS = {"keep_apart", "forget_apart"}
 NAMES = {"find_duplicates", "finding", "stop_finding", "duplicates"} | DECISIONS
 
 
-class Page:
+class Page(Caller):
     """Calls the functions as a browser does, over JSON."""
 
     def __init__(self, home: Home, **environ: str) -> None:
@@ -29,15 +30,6 @@ class Page:
         self.service: SearchService = home.service()
         functions = DuplicateFunctions(self.service, self.maker).all
         self.functions = {function.__name__: function for function in functions}
-
-    def call(self, name: str, request: Any) -> Any:
-        return json.loads(orjson.dumps(self.functions[name](json.loads(json.dumps(request)))))
-
-    def message(self, name: str, request: Any) -> str:
-        got = self.call(name, request)
-        assert set(got) == {"message"}
-        assert is_one_sentence(got["message"])
-        return str(got["message"])
 
     def found(self) -> None:
         begun = self.call("find_duplicates", MINE)["progress"]

@@ -1,12 +1,10 @@
 """The page's requests to change a gallery: JSON answers, one sentence where it cannot be done."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from app.doors.page.create import MakingFunctions
@@ -18,6 +16,7 @@ from app.settings import read_settings
 from app.values import MAX_PICTURE_BYTES
 from app.wiring import make_maker
 from tests.conftest import Home, encoded, fill, is_one_sentence, picture
+from tests.doors.page.caller import Caller
 
 NAMES = {
     *("update_gallery", "may_add", "add_pictures", "remove_images"),
@@ -28,7 +27,7 @@ WAIT_SECONDS = 60
 TEXT = b"Dear Sir or Madam,\n"
 
 
-class Page:
+class Page(Caller):
     """Calls the functions as a browser does, over JSON."""
 
     def __init__(self, home: Home, **environ: str) -> None:
@@ -42,15 +41,6 @@ class Page:
         making = MakingFunctions(self.maker, uploads).all
         self.names = {function.__name__ for function in functions}
         self.functions = {function.__name__: function for function in (*making, *functions)}
-
-    def call(self, name: str, request: Any) -> Any:
-        return json.loads(orjson.dumps(self.functions[name](json.loads(json.dumps(request)))))
-
-    def message(self, name: str, request: Any) -> str:
-        got = self.call(name, request)
-        assert set(got) == {"message"}
-        assert is_one_sentence(got["message"])
-        return str(got["message"])
 
     def ended(self) -> Any:
         self.maker.wait(WAIT_SECONDS)

@@ -1,6 +1,6 @@
 // Near duplicates → groups of cards, in portions, and decisions that some are none.
 
-import { afterDecision, differentIn, factsOf, nameOf, roleOf, wholePath } from "./duplicate_lists.js";
+import { afterDecision, differentIn, factsOf, fileNameOf, roleOf, wholePath } from "./duplicate_lists.js";
 import { makeTools } from "./duplicate_tools.js";
 import { button, make } from "./make.js";
 import { state } from "./session.js";
@@ -129,7 +129,7 @@ function card(image, group, { choose, compare }) {
     pictureOf(image, group, compare),
     make("label", { title: whole },
       make("input", { type: "checkbox", value: `${image.id}`, "aria-label": `Choose ${image.path}`, onchange: choose }),
-      make("span", { class: "name" }, nameOf(image))),
+      make("span", { class: "name" }, fileNameOf(image))),
     make("span", { class: "folder", title: whole }, image.path.split("/").slice(0, -1).join("/")),
     make("span", { class: image === group.best ? "role best" : "role" }, role),
     make("span", { class: "facts" }, factsOf(image)),

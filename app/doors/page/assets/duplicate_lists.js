@@ -51,7 +51,7 @@ export function differentIn({ best, others }) {
   return [...contents.values()];
 }
 
-export const nameOf = ({ path }) => path.split("/").at(-1);
+export const fileNameOf = ({ path }) => path.split("/").at(-1);
 
 // Return the path from the root on, where the image's folder is known.
 export function wholePath({ source, path }, sources = []) {

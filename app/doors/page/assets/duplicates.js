@@ -6,7 +6,7 @@ import { callsTo } from "./call.js";
 import { makeComparison } from "./compare.js";
 import { watchBuild } from "./create_progress.js";
 import { makeGroups } from "./duplicate_groups.js";
-import { findingWords, foundWords, nameOf } from "./duplicate_lists.js";
+import { findingWords, foundWords, fileNameOf } from "./duplicate_lists.js";
 import { makeJob } from "./job.js";
 import { button, make } from "./make.js";
 import { onChange, state } from "./session.js";
@@ -115,7 +115,7 @@ function windowOf(gallery, content) {
     before = [document.activeElement, dialog.scrollTop];
     const [one, other] = [image, better].map(({ path, image_url }) => ({ src: `${image_url}?fallback=thumbnail`, name: path }));
     const aligned = alignmentOf({ ...better, match: image.match });
-    show(`${nameOf(image)} and ${nameOf(better)}`, makeComparison(one, other, aligned, ["Copy", "Better one"]));
+    show(`${fileNameOf(image)} and ${fileNameOf(better)}`, makeComparison(one, other, aligned, ["Copy", "Better one"]));
     dialog.querySelector(".comparison").focus();
     dialog.scrollTop = 0;
   }
