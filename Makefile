@@ -117,7 +117,7 @@ wait; rm -rf "$$wheels"; exit $$status
 @$(INSTALL) --requirement requirements.txt $(MORE) >/dev/null 2>&1 \
 || for package in $(MORE); do \
   $(INSTALL) --requirement requirements.txt $$package >/dev/null 2>&1 || $(left_out); done
-@for package in $(MORE_ALONE); do $(INSTALL) --no-deps $$package >/dev/null 2>&1 || $(left_out); done
+@for package in $(MORE_ALONE); do $(INSTALL) --no-deps --ignore-requires-python $$package >/dev/null 2>&1 || $(left_out); done
 endef
 left_out = echo "$$package cannot be installed here: what needs it leaves it out."
 

