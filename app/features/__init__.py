@@ -7,9 +7,9 @@ import cv2
 
 from app.features.fit import Fit, fit
 from app.features.local import of_gallery_picture, of_query
-from app.features.overlap import Overlap, compare
+from app.features.overlap import Overlap, coarse, compare
 
 # Pictures are looked at in many threads already, and a team for each would be in their way.
 cv2.setNumThreads(1)
 
-__all__ = ["Fit", "Overlap", "compare", "fit", "of_gallery_picture", "of_query"]
+__all__ = ["Fit", "Overlap", "coarse", "compare", "fit", "of_gallery_picture", "of_query"]

@@ -21,6 +21,7 @@ _BLURS = ((1.5, 1.5), (1.5, 2.5), (1.5, 4.0), (2.5, 1.5))
 # of both, before they are compared: a copy may be less sharp, or more
 _NEARLY_ALL = 0.97
 _FEWEST_TO_ALIGN = 6
+_COARSE_SIDE = 16
 _GREY, _COLOURED = 1.5, 4.0  # levels of 255; a grey picture that is saved as JPEG has less than one
 _REFINEMENTS = 20
 
@@ -63,6 +64,18 @@ class Overlap:
         """Return how much fine detail the query has for its contrast, to the other's."""
         of_other = _fineness(self.warped, self.mask)
         return _fineness(self.seen, self.mask) / max(of_other, 1e-3)
+
+
+def coarse(pixels: Pixels) -> NDArray[np.float32]:
+    """Return how (h, w, 3) pixels look from afar: 16 × 16 grey values, with mean 0 and length 1.
+
+    The product of two is the correlation of the pictures' shades.
+    """
+    small = cv2.resize(_grey(pixels), (_COARSE_SIDE, _COARSE_SIDE), interpolation=cv2.INTER_AREA)
+    shades = small.astype(np.float32) - small.mean(dtype=np.float32)
+    length = np.linalg.norm(shades)
+    unit: NDArray[np.float32] = shades / length if length else shades
+    return unit
 
 
 def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:

@@ -155,7 +155,9 @@ class Comparison:
             match = _by_features(shown, other, mirrored=mirrored)
             if match is not None and match.is_source:
                 return match
-        return _as_a_whole(shown, other) if cosine >= _NEARLY_EQUAL else None
+        if cosine < _NEARLY_EQUAL:
+            return None
+        return as_a_whole(shown.pixels, other.record, other.pixels)
 
     def _look(self, image: int) -> _Look | None:
         if image in self._looks:
@@ -191,19 +193,27 @@ def _by_features(query: _Look, other: _Look, *, mirrored: bool) -> Match | None:
     return judged(candidate, query.shown(mirrored=mirrored), other.pixels, other.record)
 
 
-def _as_a_whole(query: _Look, other: _Look) -> Match | None:
-    """Return what the pixels say where both are whole pictures of one shape.
+def as_a_whole(query: Pixels, image: ImageRecord, pixels: Pixels) -> Match | None:
+    """Return how an image shows the query's picture, where both are whole and of one shape.
 
-    So those are known again that have too few features, and all where a gallery keeps none.
+    So those are known again that have too few features, and all where a gallery keeps none. The
+    pixels are those of thumbnails.
     """
-    width, height = query.pixels_size
-    scales = width / other.size[0], height / other.size[1]
-    if max(scales) > (1 + _SAME_SHAPE) * min(scales):
+    height, width = query.shape[:2]
+    size = image.width or pixels.shape[1], image.height or pixels.shape[0]
+    if not of_one_shape((width, height), size):
         return None
-    matrix = np.column_stack([np.diag(scales), [0.0, 0.0]])
+    matrix = np.column_stack([np.diag([width / size[0], height / size[1]]), [0.0, 0.0]])
     for mirrored in (False, True):
-        candidate = Candidate(other.record.id, mirrored, Fit(matrix, 0, np.zeros(0, np.int64)))
-        match = judged(candidate, query.shown(mirrored=mirrored), other.pixels, other.record)
+        candidate = Candidate(image.id, mirrored, Fit(matrix, 0, np.zeros(0, np.int64)))
+        shown = np.ascontiguousarray(query[:, ::-1]) if mirrored else query
+        match = judged(candidate, shown, pixels, image)
         if match is not None and match.is_source:
             return replace(match, score=match.agreeing)  # which no pair of features makes surer
     return None
+
+
+def of_one_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether two widths and heights are in nearly the same relation."""
+    scales = one[0] / other[0], one[1] / other[1]
+    return max(scales) <= (1 + _SAME_SHAPE) * min(scales)

@@ -9,13 +9,13 @@ import numpy as np
 from app.gallery import Store
 from app.index import Neighbours
 from app.search.copies import Copies, Nearest, one_of_each
+from app.search.doubles import doubles
 from app.search.galleries import SearchableGallery
 from app.search.query import QueryVector, Vector
 from app.search.question import SearchRequest
 from app.values import MOST_PLACES, Hit, ImageRecord, Match
 from app.values.vectors import reaches
 
-_NEARLY_EQUAL = 0.95  # cosine; resized and recompressed copies of Caltech101's images are above it
 _WHOLE = 0.9  # of the query: of a collage, each of several sources shows a part
 _LOOKED_UP_AT_ONCE = 1000  # images; SQLite takes 32766 question marks
 _MOST_OF_INDEX = 10_000  # images; where so many copies are nearest, one of each content is compared
@@ -92,19 +92,6 @@ def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest)
     return ranking.at_least(request.min_score, request.k, best=best)
 
 
-def near_duplicates(index: Store, ids: Sequence[int]) -> dict[int, int]:
-    """Return, by rank, the rank of a better result that an image nearly equals.
-
-    Nothing where the vectors are not here: many images share a code.
-    """
-    if index.approximate or not ids:
-        return {}
-    vectors = index.vectors(np.array(ids, np.int64))
-    alike = vectors @ vectors.T >= _NEARLY_EQUAL
-    first = alike.argmax(axis=1)  # the best result that each one equals, or itself
-    return {rank: int(of) + 1 for rank, of in enumerate(first, 1) if of + 1 < rank}
-
-
 def hits_of(
     gallery: SearchableGallery,
     query: QueryVector,
@@ -117,14 +104,14 @@ def hits_of(
     copies = ranking.copies.others(ids)
     places = _places(gallery.stored, copies) if copies else {}
     matched = [_match_of((image, *copies.get(image, ())), matches) for image in ids]
-    nearly_equal = near_duplicates(gallery.index, ids) | _same_sources(matched)
+    better = doubles(gallery.stored, images, _whole_sources(matched))
     return tuple(
         Hit(
             image,
             ranking.scores[image.id],
             rank,
             same_file=image.id in query.own,
-            duplicate_of=nearly_equal.get(rank),
+            duplicate_of=better.get(rank),
             missed=image.id in ranking.missed,
             copies=len(copies.get(image.id, ())),
             places=places.get(image.id, ()),
@@ -134,14 +121,13 @@ def hits_of(
     )
 
 
-def _same_sources(matched: Sequence[Match | None]) -> dict[int, int]:
-    """Return, by rank, the first of the results that show the whole query's picture, as it does."""
-    whole = [
+def _whole_sources(matched: Sequence[Match | None]) -> list[int]:
+    """Return the ranks of the results that show the whole query's picture."""
+    return [
         rank
         for rank, match in enumerate(matched, 1)
         if match is not None and match.is_source and match.of_query >= _WHOLE
     ]
-    return dict.fromkeys(whole[1:], whole[0]) if whole else {}
 
 
 def _match_of(same: Sequence[int], matches: Mapping[int, Match]) -> Match | None:

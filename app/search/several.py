@@ -21,12 +21,15 @@ def merged(results: Sequence[SearchResult], k: int, timings: Timings) -> SearchR
         key=lambda each: (not _leads(each[1]), -each[1].score),
     )
     firsts, rank_of = _folded(ranked)
-    hits = [_renumbered(each, rank_of, rank) for rank, each in enumerate(firsts, 1)]
+    hits = [_renumbered(each, rank_of, rank) for rank, each in enumerate(firsts[:k], 1)]
+    best = {hit.rank for hit in hits if hit.duplicate_of is None}
     nearest = max(results, key=_above_floor)
     notes = dict.fromkeys(note for result in results for note in result.notes)
     return SearchResult(
         gallery=",".join(result.gallery for result in results),
-        hits=tuple(hits[:k]),
+        hits=tuple(
+            hit if hit.duplicate_of in best else replace(hit, duplicate_of=None) for hit in hits
+        ),
         approximate=any(result.approximate for result in results),
         exact=all(result.exact for result in results),
         candidates=sum(result.candidates for result in results),
@@ -77,7 +80,7 @@ def _with_places(hit: Hit, places: tuple[ImageRecord, ...], copies: int) -> Hit:
 def _renumbered(each: _Ranked, rank_of: dict[tuple[str, int], int], rank: int) -> Hit:
     gallery, hit = each
     of = None if hit.duplicate_of is None else rank_of.get((gallery, hit.duplicate_of))
-    return replace(hit, rank=rank, duplicate_of=of if of is not None and of < rank else None)
+    return replace(hit, rank=rank, duplicate_of=of)
 
 
 def _above_floor(result: SearchResult) -> float:

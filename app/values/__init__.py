@@ -235,7 +235,7 @@ class Hit:
     rank: int = field(metadata=_means("Its place, from 1."))
     same_file: bool = field(metadata=_means("Whether it is the query's own file."))
     duplicate_of: int | None = field(
-        default=None, metadata=_means("The rank of a better result that it nearly equals.")
+        default=None, metadata=_means("The rank of the best result that shows the same picture.")
     )
     missed: bool = field(
         default=False, metadata=_means("In an exact search: the index would have missed it.")
@@ -256,7 +256,7 @@ class Hit:
         """What is special about it, in few words each, for people."""
         remarks = (
             (self.same_file, "same file"),
-            (self.duplicate_of, f"nearly equals no. {self.duplicate_of}"),
+            (self.duplicate_of, f"same picture as no. {self.duplicate_of}"),
             (self.missed, "missed by the index"),
             (self.copies, f"in {self.copies + 1:,} places"),
         )

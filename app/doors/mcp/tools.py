@@ -69,7 +69,7 @@ class Tools:
         """Find the images of a gallery that look like a picture, the most similar first.
 
         The answer has id, path, labels, size and score (a cosine) of each result, whether it is
-        the very same file (same_file), the rank of a better result that it nearly equals
+        the very same file (same_file), the rank of the best result that shows the same picture
         (duplicate_of), and in how many other places of the gallery the same file is (copies,
         places). verdict says in a sentence where the picture is from; the kind of each result
         what it is to the picture (same file, same picture, edited copy, same scene, similar,

@@ -8,8 +8,10 @@ const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
 // Return the hits that the filters leave, in the order they ask for.
 export function filtered(hits, { min_score, sort, hideDuplicates }) {
-  const left = hits.filter((hit) => (!min_score || hit.score >= min_score - ROUNDING)
-    && !(hideDuplicates && hit.duplicate_of));
+  const reaching = hits.filter(({ score }) => !min_score || score >= min_score - ROUNDING);
+  const ranks = new Set(reaching.map(({ rank }) => rank));
+  // One whose better result is not shown stands for the picture.
+  const left = hideDuplicates ? reaching.filter((hit) => !ranks.has(hit.duplicate_of)) : reaching;
   return sort === "name"
     ? left.sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other)) || one.rank - other.rank)
     : left;

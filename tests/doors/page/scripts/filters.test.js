@@ -25,6 +25,13 @@ test("near duplicates of better results can be hidden", () => {
   assert.deepEqual(ranks({ hideDuplicates: true }), [1, 3, 4]);
 });
 
+test("the best of near duplicates is left, whatever its rank, and another where it is not shown", () => {
+  const twins = [hit(1, 0.9, [], 2), hit(2, 0.8, [])];
+  const left = (filters) => filtered(twins, { ...NO_FILTERS, hideDuplicates: true, ...filters });
+  assert.deepEqual(left({}).map(({ rank }) => rank), [2]);
+  assert.deepEqual(left({ min_score: 0.85 }).map(({ rank }) => rank), [1]);
+});
+
 test("sorted by name, results are in the order of their labels or files, and equal names by rank", () => {
   assert.deepEqual(ranks({ sort: "name" }), [4, 3, 2, 1]);
   const twins = [hit(1, 0.9, ["x"]), hit(2, 0.8, ["x"])];
