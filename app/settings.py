@@ -57,6 +57,14 @@ class Settings:
         return ""
 
     @property
+    def for_this_machine(self) -> bool:
+        """Whether the server is for people at this machine alone, as far as its settings say.
+
+        Not behind a reverse proxy: that connects from this machine on behalf of everybody.
+        """
+        return is_loopback(self.host) and not self.hosts and not self.root_path
+
+    @property
     def changing_off(self) -> str:
         """Why no program may change a gallery here, in one sentence; '' if every one may.
 

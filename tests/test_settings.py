@@ -143,6 +143,22 @@ def test_galleries_cannot_be_made_behind_a_proxy() -> None:
     assert is_one_sentence(reason)
 
 
+@pytest.mark.parametrize("host", ["", "127.8.9.10", "::1", "localhost"])
+def test_a_server_on_loopback_is_for_this_machine(host: str) -> None:
+    assert read_settings({"HOST": host}).for_this_machine
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        *({"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "192.168.1.2"}),
+        *({"RIS_HOSTS": "a.example"}, {"RIS_ROOT_PATH": "/photos"}),
+    ],
+)
+def test_a_server_that_others_reach_is_not_for_this_machine(environ: dict[str, str]) -> None:
+    assert not read_settings(environ).for_this_machine
+
+
 @pytest.mark.parametrize("value", ["https://a.example", "a.example:80", "*", "a..example"])
 def test_a_bad_host_is_refused_by_key_and_value(value: str) -> None:
     with pytest.raises(SettingsError) as refused:

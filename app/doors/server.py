@@ -14,6 +14,7 @@ from typing import Any
 from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
 from app.doors.access import EVERYBODY, Access
+from app.doors.file_manager import show_file
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
 from app.doors.running import announced
@@ -76,6 +77,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 hosts=settings.hosts,
                 access=Access(settings.api_token),
                 root_path=settings.root_path,
+                show_file=show_file if settings.for_this_machine else None,
             )
             config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
         AnnouncingServer(config).run(sockets=[listening])
@@ -121,12 +123,14 @@ def make_application(
     hosts: Collection[str] = (),
     access: Access = EVERYBODY,
     root_path: str = "",
+    show_file: Callable[[Path], None] | None = None,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
     With `hosts` it answers to these names, and to this machine's own, alone. `root_path` is the
     path of another site that a proxy serves it under; SettingsError where that begins like an
-    address of the application itself.
+    address of the application itself. `show_file` is what the page shows a file in this machine's
+    file manager with, where it may.
 
     The models are loaded in a thread, so that the page does not wait for them; the program ends
     after it, since an interpreter that goes away under a network being compiled aborts.
@@ -152,7 +156,9 @@ def make_application(
 
     from app.doors import page
 
-    page.mount_page(application, service, uploads, maker, access, root_path=root_path)
+    page.mount_page(
+        application, service, uploads, maker, access, root_path=root_path, show_file=show_file
+    )
     counted = rest.CountingDoors(application, programs.state.measured)
     answering: Any = OwnPagesOnly(counted, host=host, hosts=hosts)
     if root_path:

@@ -71,6 +71,16 @@ class Originals:
             raise NotFoundError(_changed(gallery, record))
         return data
 
+    def path(self, gallery: Store, record: ImageRecord) -> Path:
+        """Return where an image's original file is, whatever it holds now.
+
+        NotFoundError says which command helps if no file is there any more.
+        """
+        path = self._path_of(gallery, record)
+        if path is None or not (_is_there(path) and path.is_file()):
+            raise NotFoundError(self._why_missing(gallery, record))
+        return path
+
     def _path_of(self, gallery: Store, record: ImageRecord) -> Path | None:
         return _path_in(self._folder_of(gallery, record.source), record)
 

@@ -258,6 +258,14 @@ class SearchService:
         kind = formats.by_suffix(record.path) or formats.recognise(data)
         return data, kind.media_type if kind else "application/octet-stream"
 
+    def original(self, gallery: str, image: int) -> Path:
+        """Return where the original file of an image is, which may hold another picture by now.
+
+        NotFoundError, as of `picture`, if no file is there.
+        """
+        stored = self._galleries.open(gallery).stored
+        return self._galleries.originals.path(stored, stored.images([image])[0])
+
     @contextmanager
     def _watched(self) -> Iterator[Callable[[SearchResult], SearchResult]]:
         """Report a search to the watchers; the function it gives takes the result."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.doors import server
+from app.doors.file_manager import show_file
 from app.doors.server import address_of, listen, serve
 from app.errors import GalleryError, UsageError
 from app.settings import Settings
@@ -131,6 +133,24 @@ def test_an_address_that_cannot_be_used_is_refused_with_the_settings(
     message = str(refusal.value)
     assert all(name in message for name in (f"{host}:{port}", "HOST", "PORT"))
     assert is_one_sentence(message)
+
+
+@pytest.mark.parametrize(("hosts", "given"), [(set(), show_file), ({"a.example"}, None)])
+def test_files_are_shown_in_the_file_manager_where_nobody_else_reaches_the_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, hosts: set[str], given: object
+) -> None:
+    class MadeError(Exception):
+        pass
+
+    def make(*parts: object, **options: object) -> None:
+        raise MadeError(options["show_file"])
+
+    monkeypatch.setattr(server, "make_application", make)
+    monkeypatch.setattr(server, "listen", lambda host, port: None)
+    monkeypatch.setattr(server, "_keep_gradio_to_itself", lambda uploads: None)
+    with pytest.raises(MadeError) as made:
+        serve(replace(settings, hosts=frozenset(hosts)), nobody)
+    assert made.value.args == (given,)
 
 
 def test_a_gallery_error_is_no_reason_not_to_start(served: Served, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """The page's requests for near duplicates → the search for them, and decisions on them, as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
@@ -8,7 +9,7 @@ from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
 from app.doors.answers import finding_answer
 from app.doors.page.functions import Answer, answering
-from app.doors.page.references import entry
+from app.doors.page.references import entry, id_of
 from app.errors import UsageError
 from app.search.background import FindingProgress
 from app.search.duplicates import Found
@@ -23,12 +24,19 @@ class DuplicateFunctions:
     """The functions that the page shows near duplicates with.
 
     An AppError becomes {"message": its sentence}. Finding them only reads; decisions are written,
-    so there are no functions for them where no gallery can be changed.
+    so there are no functions for them where no gallery can be changed. Nor is there one that shows
+    a file in this machine's file manager without `show_file`, which gets its path.
     """
 
-    def __init__(self, service: SearchService, maker: GalleryMaker) -> None:
+    def __init__(
+        self,
+        service: SearchService,
+        maker: GalleryMaker,
+        show_file: Callable[[Path], None] | None = None,
+    ) -> None:
         self._service = service
         self._maker = maker
+        self._show_file = show_file
 
     @property
     def all(self) -> list[Callable[..., Answer]]:
@@ -36,6 +44,8 @@ class DuplicateFunctions:
         functions = [self.find_duplicates, self.finding, self.stop_finding, self.duplicates]
         if not self._maker.off and self._maker.keeper is not None:
             functions += [self.keep_apart, self.forget_apart]
+        if self._show_file is not None:
+            functions.append(self.open_folder)
         return [answering(function) for function in functions]
 
     def find_duplicates(self, request: Mapping[str, Any]) -> Answer:
@@ -56,7 +66,8 @@ class DuplicateFunctions:
     def duplicates(self, request: Mapping[str, Any]) -> Answer:
         """Return what the last search has found, of the "kinds" chosen, all for none.
 
-        Each image also has `changed`, its file's date; `off` says why nothing can be decided.
+        Each image also has `changed`, its file's date; `off` says why nothing can be decided, and
+        `opens` whether there is `open_folder`.
         """
         name, kinds = _name(request), entry(request, "kinds") or []
         if not _are_texts(kinds):
@@ -69,6 +80,7 @@ class DuplicateFunctions:
             "duplicates": answer,
             "kinds": list(SOURCES),
             "off": self._maker.off,
+            "opens": self._show_file is not None,
         }
 
     def keep_apart(self, request: Mapping[str, Any]) -> Answer:
@@ -78,6 +90,14 @@ class DuplicateFunctions:
     def forget_apart(self, request: Mapping[str, Any]) -> Answer:
         """Forget such a decision."""
         return {"pairs": self._keeper.forget_apart(_name(request), _ids(request))}
+
+    def open_folder(self, request: Mapping[str, Any]) -> Answer:
+        """Show an image's file in the file manager of the machine that the server runs on."""
+        assert self._show_file is not None  # else there is no function
+        name = _name(request)
+        image = id_of(self._service, name, entry(request, "id"))
+        self._show_file(self._service.original(name, image))
+        return {}
 
     @property
     def _keeper(self) -> GalleryKeeper:

@@ -1,5 +1,6 @@
 """The page's layout and events; its contents come from `assets/`, its answers from `functions`."""
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,12 @@ def mount_page(
     access: Access = EVERYBODY,
     *,
     root_path: str = "",
+    show_file: Callable[[Path], None] | None = None,
 ) -> FastAPI:
-    """Mount the page at / of `application`; uploaded pictures go to the folder `uploads`."""
+    """Mount the page at / of `application`; uploaded pictures go to the folder `uploads`.
+
+    With `show_file` its visitors can have a file shown in the file manager of this machine.
+    """
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     pictures = Uploads(uploads, service)
@@ -74,7 +79,7 @@ def mount_page(
         Functions(service, pictures),
         MakingFunctions(maker, pictures),
         ManagingFunctions(maker, pictures),
-        DuplicateFunctions(service, maker),
+        DuplicateFunctions(service, maker, show_file),
     )
     with page:
         name_endpoints(service, pictures, access)

@@ -1,18 +1,22 @@
 """The page's requests for near duplicates: what was found, decisions, one sentence where not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from app.build.build import build_gallery
 from app.doors.answers import duplicates_answer
 from app.doors.page.duplicates import DuplicateFunctions
+from app.errors import UsageError
 from app.search.service import SearchService
 from app.settings import read_settings
+from app.sources.own import open_folders
 from app.wiring import make_maker
-from tests.conftest import Home, is_one_sentence
+from tests.conftest import Home, fill, is_one_sentence, mean_colour
 from tests.doors.page.caller import Caller
 from tests.search.test_duplicates import finished, write_edits
 
@@ -24,11 +28,13 @@ NAMES = {"find_duplicates", "finding", "stop_finding", "duplicates"} | DECISIONS
 class Page(Caller):
     """Calls the functions as a browser does, over JSON."""
 
-    def __init__(self, home: Home, **environ: str) -> None:
+    def __init__(
+        self, home: Home, show_file: Callable[[Path], None] | None = None, **environ: str
+    ) -> None:
         on = {"RIS_CREATE_GALLERIES": "1", "RIS_CACHE_DIR": str(home.path / "cache")}
         self.maker = make_maker(read_settings({"RIS_HOME": str(home.path)} | on | environ))
         self.service: SearchService = home.service()
-        functions = DuplicateFunctions(self.service, self.maker).all
+        functions = DuplicateFunctions(self.service, self.maker, show_file).all
         self.functions = {function.__name__: function for function in functions}
 
     def found(self) -> None:
@@ -146,6 +152,75 @@ def test_where_nothing_can_be_changed_they_are_found_and_not_decided_on(
     assert set(off.functions) == NAMES - DECISIONS
     off.found()
     got = off.call("duplicates", MINE)
+    assert not got["opens"]
     assert got["duplicates"]["groups_found"] == 3
     assert is_one_sentence(got["off"])
     off.service.close()
+
+
+# --- an image's file in the file manager ---------------------------------------------------------
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Home:
+    """A gallery of the folders "one" and "two"."""
+    home = Home(tmp_path)
+    build_gallery(
+        open_folders([fill(tmp_path / "one", 2), fill(tmp_path / "two", 2, first=2)], "mine"),
+        mean_colour(),
+        folders=home.folders("mine"),
+        index="Flat",
+        limit=None,
+        request={"name": "mine"},
+        workers=1,
+        on_progress=lambda stage, done, total: None,
+    )
+    return home
+
+
+def test_the_file_manager_gets_the_path_of_the_image_and_no_other(album: Home) -> None:
+    shown: list[Path] = []
+    page = Page(album, shown.append, RIS_CREATE_GALLERIES="0")
+    assert page.call("duplicates", MINE)["opens"]
+    images = [page.service.image("mine", row) for row in page.service.ids("mine")]
+    assert {image.source for image in images} == {0, 1}
+    for image in images:
+        elsewhere = {"path": "/etc/passwd", "source": 1 - image.source, "folder": "/etc"}
+        assert page.call("open_folder", MINE | {"id": image.public_id} | elsewhere) == {}
+    folders = [album.path / "one", album.path / "two"]
+    assert shown == [folders[image.source] / image.path for image in images]
+
+
+def test_what_names_no_image_is_not_shown(album: Home) -> None:
+    shown: list[Path] = []
+    page = Page(album, shown.append)
+    file = album.path / "one" / "kind_0" / "00000.jpg"
+    for image in (None, "", 1.5, [0], {}, -1, 99, "99", "../00000.jpg", str(file), "9" * 5_000):
+        assert page.message("open_folder", MINE | {"id": image})
+    assert "99" in page.message("open_folder", MINE | {"id": 99})
+    for gallery in (None, "", "..", "nobody", "mine,mine", str(album.path)):
+        assert page.message("open_folder", {"gallery": gallery, "id": 0})
+    assert "load it again" in page.message("open_folder", None)
+    assert shown == []
+
+
+def test_a_file_that_is_gone_is_not_shown_and_named_with_what_to_do(album: Home) -> None:
+    shown: list[Path] = []
+    page = Page(album, shown.append)
+    image = page.service.image("mine", 0)
+    file = album.path / "one" / image.path
+    file.unlink()
+    for put in (lambda: None, file.mkdir):
+        put()
+        message = page.message("open_folder", MINE | {"id": image.public_id})
+        assert image.path in message
+        assert "ris update mine" in message
+    assert shown == []
+
+
+def test_a_file_manager_that_does_not_start_is_one_sentence(album: Home) -> None:
+    def refuse(path: Path) -> None:
+        raise UsageError(f"No file manager for {path}.")
+
+    message = Page(album, refuse).message("open_folder", MINE | {"id": 0})
+    assert message.startswith("No file manager for ")

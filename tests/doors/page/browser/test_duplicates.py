@@ -201,3 +201,41 @@ def test_where_nothing_can_be_changed_nothing_is_decided(
         near.find()
         expect(near.dialog).to_contain_text("cannot be decided here")
         assert near.dialog.get_by_role("button", name="Not duplicates").count() == 0
+        # That is left to whoever may reach the server, and nobody but this machine can.
+        assert near.dialog.get_by_role("button", name="Open folder").count() > 0
+
+
+def test_where_there_is_no_desktop_the_card_says_so(
+    home: Home, context_with: Contexts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        serving(home, tmp_path / "stderr") as server,
+        visiting(server, context_with) as visit,
+    ):
+        near = Near(visitor := visit(at="?gallery=mine", **PHONE))
+        near.find()
+        name = near.groups.first.locator(".name").first.inner_text()
+        way = near.button(f"Open folder of {name}")
+        way.press("Enter")
+        said = near.dialog.get_by_role("alert").filter(has_text="No file manager")
+        expect(said).to_contain_text(str(home.path / "pictures" / name))
+        expect(way).to_be_focused()
+        assert serious_findings(visitor, within="dialog[open]") == []
+        card = near.groups.first.locator(".image").first.bounding_box()
+        box = said.bounding_box()
+        assert card["x"] <= box["x"]
+        assert box["x"] + box["width"] <= card["x"] + card["width"]
+
+
+def test_where_others_reach_the_server_no_folder_is_opened(
+    home: Home, context_with: Contexts, tmp_path: Path
+):
+    with (
+        serving(home, tmp_path / "stderr", RIS_HOSTS="a.example") as server,
+        visiting(server, context_with) as visit,
+    ):
+        near = Near(visit(at="?gallery=mine"))
+        near.find()
+        assert near.dialog.get_by_role("button", name="Open folder").count() == 0
