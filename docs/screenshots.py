@@ -1,8 +1,9 @@
-"""A running server and Chromium → the pictures of the page that the README shows.
+"""A running server and Chromium → the pictures of the page that the README and docs/ show.
 
 Run by `make screenshots`.
 """
 
+import io
 import os
 import shutil
 import tempfile
@@ -11,9 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image, ImageDraw, ImageOps
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 from app.build.build import BuildRequest
+from app.search.service import SearchService
 from app.settings import read_settings
 from app.wiring import make_builder, make_service
 from benchmarks.page_speed import chromium
@@ -28,8 +31,9 @@ _PHONE: dict[str, Any] = {
     "device_scale_factor": 2,
 }
 _SMALL: dict[str, Any] = {"viewport": {"width": 1180, "height": 740}}
+_TALL: dict[str, Any] = {"viewport": {"width": 1180, "height": 1060}}
 _MANAGED = "things"
-_EVERY = 18  # of the included gallery's images, in that which is managed
+_EVERY = 18  # of the included gallery's images, in those that are made of them
 _ADDED, _REMOVED = 3, 4
 
 
@@ -74,35 +78,133 @@ def manage(page: Page) -> None:
     page.locator("#facts .title").wait_for()
 
 
+_PHOTOGRAPHS = Path(__file__).parents[1] / "app" / "doors" / "page" / "examples"
+_ABSENT = "rocket"
+_BURST = "Faces/image_0067.jpg"  # the included gallery has the frames beside it
+
+
+def edited_copy(service: SearchService) -> Image.Image:
+    """Return a part of a photograph, mirrored."""
+    cat = _photograph("chelsea")
+    width, height = cat.size
+    box = round(0.15 * width), round(0.05 * height), round(0.75 * width), round(0.75 * height)
+    return ImageOps.mirror(cat.crop(box))
+
+
+def same_picture(service: SearchService) -> Image.Image:
+    """Return a photograph, smaller."""
+    return ImageOps.scale(_photograph("coffee"), 0.6)
+
+
+def several_sources(service: SearchService) -> Image.Image:
+    """Return four photographs on one sheet."""
+    sheet = Image.new("RGB", (820, 620), "white")
+    for place, name in enumerate(("astronaut", "coffee", "chelsea", "motorcycle")):
+        part = ImageOps.contain(_photograph(name), (390, 290))
+        sheet.paste(part, (15 + 400 * (place % 2), 15 + 300 * (place // 2)))
+    return sheet
+
+
+def same_scene(service: SearchService) -> Image.Image:
+    """Return another frame of a burst."""
+    ids = service.ids(GALLERY)
+    image = next(each for each in service.images(GALLERY, ids) if each.path.endswith(_BURST))
+    return Image.open(io.BytesIO(service.thumbnail(GALLERY, image.id)))
+
+
+def nothing_like_it(service: SearchService) -> Image.Image:
+    """Return a photograph that the gallery does not have."""
+    return _photograph(_ABSENT)
+
+
+def too_simple(service: SearchService) -> Image.Image:
+    """Return a drawing of one line."""
+    paper = Image.new("RGB", (400, 300), "white")
+    ImageDraw.Draw(paper).line((60, 220, 340, 80), fill="black", width=9)
+    return paper
+
+
+ANSWERS = (
+    *(edited_copy, same_picture, several_sources),
+    *(same_scene, nothing_like_it, too_simple),
+)
+
+
+def _photograph(name: str) -> Image.Image:
+    return Image.open(_PHOTOGRAPHS / f"{name}.jpg").convert("RGB")
+
+
+def upload(image: Image.Image) -> Callable[[Page], None]:
+    """Return what searches with a picture."""
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "JPEG", quality=80)
+
+    def act(page: Page) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Choose a file").click()
+        payload = FilePayload(name="query.jpg", mimeType="image/jpeg", buffer=file.getvalue())
+        chooser.value.set_files(payload)
+        page.locator("#results .verdict").wait_for()
+
+    return act
+
+
+def _write_thumbnails(service: SearchService, folder: Path) -> list[Path]:
+    """Write thumbnails of the included gallery as the pictures of another one."""
+    paths = []
+    for image in service.images(GALLERY, service.ids(GALLERY)[::_EVERY]):
+        path = folder / Path(image.path).parent.name / f"{image.id:05}.webp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(service.thumbnail(GALLERY, image.id))
+        paths.append(path)
+    return paths
+
+
+def _build(folder: Path, home: str) -> None:
+    request = BuildRequest(
+        data=None,
+        images=folder,
+        name=_MANAGED,
+        model="efficientnet_lite0",
+        index="IVF100,PQ8",
+        limit=None,
+        force=False,
+    )
+    settings = read_settings(os.environ | {"RIS_HOME": home})
+    make_builder(settings)(request, on_progress=lambda stage, done, total: None)
+
+
 @contextmanager
-def managed_server() -> Iterator[str]:
+def answering_server(service: SearchService) -> Iterator[str]:
+    """Serve a gallery of photographs and of thumbnails of the included one; give its address."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "Pictures"
+        _write_thumbnails(service, folder)
+        for image in service.images(GALLERY, service.ids(GALLERY)):
+            if "/Faces/" in f"/{image.path}" and not image.path.endswith(_BURST):
+                path = folder / "Faces" / f"{Path(image.path).stem}.webp"
+                path.write_bytes(service.thumbnail(GALLERY, image.id))
+        for path in _PHOTOGRAPHS.glob("*.jpg"):
+            if path.stem != _ABSENT:
+                shutil.copy(path, folder)
+        _build(folder, home)
+        with running_server(RIS_HOME=home) as (_, address):
+            yield address
+
+
+@contextmanager
+def managed_server(service: SearchService) -> Iterator[str]:
     """Serve a gallery that may be changed, whose folder has changed; give its address.
 
     Its pictures are thumbnails of the included gallery.
     """
-    service = make_service(read_settings())
     folder = Path(tempfile.gettempdir()) / "Pictures"  # it is seen in the picture
     folder.mkdir()
     with tempfile.TemporaryDirectory() as home, ExitStack() as leaving:
         leaving.callback(shutil.rmtree, folder)
-        paths = []
-        for image in service.images(GALLERY, service.ids(GALLERY)[::_EVERY]):
-            path = folder / Path(image.path).parent.name / f"{image.id:05}.webp"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(service.thumbnail(GALLERY, image.id))
-            paths.append(path)
+        paths = _write_thumbnails(service, folder)
         later = [path.rename(path.with_suffix(".later")) for path in paths[:_ADDED]]
-        request = BuildRequest(
-            data=None,
-            images=folder,
-            name=_MANAGED,
-            model="efficientnet_lite0",
-            index="IVF100,PQ8",
-            limit=None,
-            force=False,
-        )
-        settings = read_settings(os.environ | {"RIS_HOME": home})
-        make_builder(settings)(request, on_progress=lambda stage, done, total: None)
+        _build(folder, home)
         for path in later:
             path.rename(path.with_suffix(".webp"))
         for path in paths[-_REMOVED:]:
@@ -114,13 +216,19 @@ def managed_server() -> Iterator[str]:
 def main() -> None:
     """Make every screenshot anew."""
     FOLDER.mkdir(exist_ok=True)
+    service = make_service(read_settings())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         with running_server() as (_, address):
             for name, photograph, act, options in SCREENSHOTS:
                 query = f"gallery={GALLERY}&photograph={photograph}"
                 _shoot(browser, f"{address}/?{query}", name, act, options)
-        with managed_server() as address:
+        with answering_server(service) as address:
+            url = f"{address}/?gallery={_MANAGED}&photograph={_ABSENT}"
+            for answer in ANSWERS:
+                name = answer.__name__.replace("_", "-")
+                _shoot(browser, url, name, upload(answer(service)), _TALL)
+        with managed_server(service) as address:
             query = f"gallery={_MANAGED}&photograph=motorcycle"
             _shoot(browser, f"{address}/?{query}", "manage", manage, _SMALL)
         browser.close()

@@ -5,6 +5,7 @@ a feature map, the pooling is part of the model's name: `resnet50.gem`, `resnet5
 pooling is the plain name. docs/models.md lists them all.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -75,6 +76,21 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
+class Unrelated:
+    """How near the vectors of unrelated photographs come (`python -m benchmarks.unrelated`).
+
+    The cosine of the nearest of n is above `of_one` + `growth` · ln n for one in twenty.
+    """
+
+    of_one: float
+    growth: float
+
+    def among(self, images: int) -> float:
+        """Return that cosine. From 1,024 images on it is the same: so many show a bit of all."""
+        return round(self.of_one + self.growth * math.log(min(max(images, 1), 1024)), 4)
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """A trained model's file: a head on top of a model of the registry.
 
@@ -94,8 +110,8 @@ class Model:
 
     `pool` is how the network's last feature map becomes one vector; None if it does not end in one.
     `library` is a package that it needs besides those of requirements.txt. With `has_texts` it
-    embeds texts into the same space. `unrelated` is the cosine that the nearest of eight unrelated
-    photographs reaches for one in twenty, where that was measured.
+    embeds texts into the same space. `unrelated` says how near unrelated photographs come, where
+    that was measured.
     """
 
     name: str
@@ -108,7 +124,7 @@ class Model:
     pool: Pool | None = None
     library: str = ""
     has_texts: bool = False
-    unrelated: float | None = None
+    unrelated: Unrelated | None = None
     file: ModelFile | None = None
 
     @property
@@ -161,7 +177,7 @@ def _torchvision(
 
 
 def _efficientnet_lite(
-    number: int, side: int, sha256_prefix: str, *, unrelated: float | None = None
+    number: int, side: int, sha256_prefix: str, *, unrelated: Unrelated | None = None
 ) -> Model:
     """Return an EfficientNet-Lite; its margin of 32 pixels around the crop is the published one."""
     file = f"efficientnet-lite{number}-{sha256_prefix}.pth"
@@ -199,8 +215,7 @@ _ALL = (
         paper=_DEEP_RESIDUAL_LEARNING,
         pool="avg",
     ),
-    # Of 3,000 images of Caltech101, each beside eight of other classes.
-    _efficientnet_lite(0, 224, "57934424", unrelated=0.42),
+    _efficientnet_lite(0, 224, "57934424", unrelated=Unrelated(0.341, 0.0426)),
     _efficientnet_lite(1, 240, "77cc7160"),
     _efficientnet_lite(2, 260, "9656183e"),
     _torchvision(

@@ -44,13 +44,14 @@ class SearchableGallery:
     def floor(self) -> float | None:
         """The score from which an image counts as similar; None where that is not known.
 
-        Too few images say nothing about it: then it is the model's.
+        Nearly all of its own images reach it with another one, and hardly any unrelated photograph
+        does, where its model is known so well.
         """
         manifest = self.stored.manifest
-        if manifest.floor is not None or self.projection or self.expansion:
-            return manifest.floor
         model = MODELS.get(manifest.model)
-        return model.unrelated if model else None
+        if model is None or model.unrelated is None or self.projection or self.expansion:
+            return manifest.floor
+        return max(manifest.floor or 0, model.unrelated.among(self.stored.rows))
 
     def is_like(self, other: "SearchableGallery") -> bool:
         """Return whether its vectors can be compared with those of another gallery."""

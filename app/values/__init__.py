@@ -286,9 +286,9 @@ class Timings:
 class SearchResult:
     """The answer to one query.
 
-    `floor` is the score that nearly all of the gallery's own images reach with another one (of few
-    images, that which unrelated photographs hardly reach with the model), None
-    where it is not known; `best` the score that is compared with it, whatever filters leave.
+    `floor` is the score that nearly all of the gallery's own images reach with another one, and
+    that unrelated photographs hardly reach where the model is known so well; None where neither is.
+    `best` is the score that is compared with it, whatever filters leave.
     `sought` says whether copies of the picture itself were looked for, `too_simple` that it shows
     too little to know them by.
     """

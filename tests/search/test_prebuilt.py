@@ -54,7 +54,7 @@ def test_a_gallery_of_four_says_of_what_is_nothing_like_it_that_it_is_not(
     )
     home.build(tmp_path / "four", embedder=model)
     service = home.service(lambda name: model)
-    assert service.gallery("mine").floor == model.model.unrelated  # as the page names it
+    assert service.gallery("mine").floor == model.model.unrelated.among(4)  # as the page names it
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     strangers = {
         "white": Image.new("RGB", (300, 200), "white"),
