@@ -247,7 +247,7 @@ def build_gallery(
 def recipe_of_model(embedder: Embedder, *, copies: bool) -> str:
     """Return a hash over what makes the vectors, and features, of two builds comparable."""
     made = [embedder.name, embedder.weights_sha256, embedder.precision]
-    local = ["local features"] if copies else []
+    local = ["local features", "perceptual hash"] if copies else []
     return recipe_of([*made, embedder.model.preprocessing, *local])
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.build.embedding import Kept
 from app.gallery import Gallery, SegmentWriter
 from app.index import LOCAL_TRAINING_ROWS, Projection
-from app.values.features import LocalFeatures, Points, comparable
+from app.values.features import LocalFeatures, PHashes, Points, comparable
 
 _CHUNK_ROWS = 4_096
 
@@ -68,30 +68,34 @@ class Material:
             for each in part:
                 yield each.record.id, next(known if each.row is None else drafted)
 
-    def local_features(self, kept: Sequence[Kept]) -> Iterator[tuple[Points, Vectors]]:
-        """Yield the places and (n, 128) descriptors of the local features of kept images."""
+    def local_features(self, kept: Sequence[Kept]) -> Iterator[tuple[PHashes, Points, Vectors]]:
+        """Yield hashes of kept images, and places and (n, 128) descriptors of their features."""
         for start in range(0, len(kept), _CHUNK_ROWS):
             part = kept[start : start + _CHUNK_ROWS]
             rows = [each.row for each in part if each.row is not None]
             images = [each.image for each in part if each.image is not None]
             drafted = iter(self.new.local_features(rows) if self.new else ())
-            known = iter(
-                self.gallery.local_features(np.array(images)) if images and self.gallery else ()
-            )
+            known = self._known_features(images)
             for each in part:
                 if each.row is None:
                     yield next(known)
                 else:
                     features = LocalFeatures.unpacked(next(drafted))
-                    yield features.points, comparable(features.descriptors)
+                    yield features.phash, features.points, comparable(features.descriptors)
+
+    def _known_features(self, images: Sequence[int]) -> Iterator[tuple[PHashes, Points, Vectors]]:
+        if images and self.gallery:
+            ids = np.array(images)
+            found = zip(self.gallery.phashes(ids), self.gallery.local_features(ids), strict=True)
+            yield from ((phash, *features) for phash, features in found)
 
 
 def write_local(writer: SegmentWriter, material: Material, kept: Sequence[Kept]) -> None:
-    """Write the local features of kept images, in their order."""
+    """Write the hashes and local features of kept images, in their order."""
     few = kept
     if len(kept) > LOCAL_TRAINING_ROWS:
         chosen = np.random.default_rng(0).choice(len(kept), LOCAL_TRAINING_ROWS, replace=False)
         few = [kept[at] for at in np.sort(chosen)]
-    training = np.concatenate([vectors for _, vectors in material.local_features(few)])
+    training = np.concatenate([vectors for *_, vectors in material.local_features(few)])
     expected = len(training) * len(kept) // max(1, len(few))
     writer.write_local(training, material.local_features(kept), expected)

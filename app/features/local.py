@@ -8,6 +8,8 @@ describes them; the square roots of the descriptors are compared, as Arandjelovi
 # OpenCV's stubs lack SIFT.
 # mypy: disable-error-code="attr-defined"
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +22,30 @@ _GALLERY = (224 * 168, 200)
 _QUERY = (480 * 360, 500)
 _LEAST_CONTRAST = 0.02  # half of Lowe's: what is dim is all there is in some parts
 _CELLS = 4  # a side
+_PHASH_SIDE = 32
 
 
 def of_gallery_picture(pixels: NDArray[np.uint8]) -> LocalFeatures:
     """Return up to 200 features of (height, width, 3) RGB pixels, as a gallery keeps them."""
-    return _extract(pixels, *_GALLERY)
+    return replace(_extract(pixels, *_GALLERY), phash=phash(pixels))
 
 
 def of_query(pixels: NDArray[np.uint8]) -> LocalFeatures:
     """Return up to 500 features of (height, width, 3) RGB pixels that are searched with."""
     return _extract(pixels, *_QUERY)
+
+
+def phash(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the (8,) uint8 perceptual hash of (height, width, 3) RGB pixels.
+
+    64 bits: which of the lowest frequencies of the picture's shades are stronger than their median
+    (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010). Pictures
+    that look alike as a whole differ in few of them.
+    """
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_PHASH_SIDE,) * 2, interpolation=cv2.INTER_AREA)
+    lowest = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
+    return np.packbits(lowest > np.median(lowest[1:]))
 
 
 def _extract(pixels: NDArray[np.uint8], area: int, most: int) -> LocalFeatures:

@@ -31,7 +31,7 @@ from app.gallery.seen import Place, Seen, write_seen
 from app.gallery.segment import Ids
 from app.index import write_local_index
 from app.values import ImageRecord, Skipped
-from app.values.features import Points
+from app.values.features import PHashes, Points
 from app.values.gallery import Manifest, Segment, StoredFile
 
 _SCRATCH = "new"
@@ -74,16 +74,18 @@ class SegmentWriter:
     def write_local(
         self,
         training: NDArray[np.float32],
-        features: Iterable[tuple[Points, NDArray[np.float32]]],
+        features: Iterable[tuple[PHashes, Points, NDArray[np.float32]]],
         expected: int,
     ) -> None:
-        """Write the local features of all images, by row; see `write_local_index`."""
+        """Write the hashes and local features of all images; see `write_local_index`."""
         with writing_to(self.place.indexes):
             write_local_index(training, features, expected, **self._local_paths)
 
     @property
     def _local_paths(self) -> dict[str, Path]:
-        names = {"index": "local.faiss", "points": "points.npy", "firsts": "firsts.npy"}
+        names = {"index": "local.faiss"} | {
+            kind: f"{kind}.npy" for kind in ("points", "firsts", "phashes")
+        }
         return {kind: self.place.indexes / name for kind, name in names.items()}
 
     def finish(self, **measured: object) -> Segment:
@@ -96,6 +98,7 @@ class SegmentWriter:
             "local": self._local_paths["index"],
             "points": self._local_paths["points"],
             "firsts": self._local_paths["firsts"],
+            "phashes": self._local_paths["phashes"],
         }
         with writing_to(self.place.indexes):
             stored = {

@@ -31,7 +31,7 @@ from app.gallery.views import View, merged, views_of
 from app.index import LocalMatches, Neighbours
 from app.index.neighbours import in_order
 from app.values import ImageRecord, Skipped
-from app.values.features import DESCRIPTOR, POINT, Points
+from app.values.features import DESCRIPTOR, PHASH, POINT, PHashes, Points
 from app.values.gallery import Segment
 from app.values.vectors import unit
 
@@ -207,6 +207,25 @@ class Gallery:
                     features[place] = found
         nothing = np.zeros(0, POINT), np.zeros((0, DESCRIPTOR), np.float32)
         return [each or nothing for each in features]
+
+    def phash_matches(self, phash: PHashes, most: int, k: int) -> Ids:
+        """Return the k images whose perceptual hashes differ in fewest bits; see Store."""
+        found = [
+            view.phash_matches(phash, most)
+            for view in self._views
+            if view.segment.local is not None
+        ]
+        ids = np.concatenate([_NOTHING_LEFT_OUT, *found])
+        bits = np.bitwise_count(self.phashes(ids) ^ phash).sum(axis=1)
+        return ids[np.lexsort([ids, bits])[:k]]
+
+    def phashes(self, ids: Ids) -> PHashes:
+        """Return the (n, 8) perceptual hashes of images; 0 of one that was added without."""
+        phashes = np.zeros((len(ids), PHASH), np.uint8)
+        for view, at, rows in self._places(ids):
+            if view.segment.local is not None:
+                phashes[at] = view.segment.local.phashes(rows)
+        return phashes
 
     # --- images ----------------------------------------------------------------------------------
 

@@ -57,7 +57,9 @@ class OpenSegment:
         # In format 1 the items are beside the manifest, in one database.
         self.local: LocalIndex | None = None
         if "local" in paths:
-            self.local = LocalIndex(paths["local"], paths["points"], paths["firsts"])
+            self.local = LocalIndex(
+                paths["local"], paths["points"], paths["firsts"], paths.get("phashes")
+            )
             if self.local.rows != facts.rows:
                 raise GalleryError(f"The features in {place.indexes} do not belong to it. {mend}")
         items = paths.get("items", place.indexes / DATABASE)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.index import LocalMatches, Neighbours
 from app.values import ImageRecord, Skipped
-from app.values.features import Points
+from app.values.features import PHashes, Points
 from app.values.gallery import Manifest
 
 Ids = NDArray[np.int64]
@@ -93,6 +93,12 @@ class Store(Protocol):
         """Return the places and (n, 128) descriptors of each image's features, as stored.
 
         None at all of an image that was added without.
+        """
+
+    def phash_matches(self, phash: PHashes, most: int, k: int) -> Ids:
+        """Return the k images whose perceptual hashes differ from (8,) one in the fewest bits.
+
+        In at most so many; only where it `has_local`.
         """
 
     def ids(self) -> Ids:

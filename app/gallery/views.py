@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.gallery.segment import Ids, OpenSegment, Rows
 from app.index import LocalMatches, Neighbours, VectorIndex
 from app.index.neighbours import in_order
+from app.values.features import PHashes
 
 Vectors = NDArray[np.float32]
 _NOTHING_LEFT_OUT: Rows = np.zeros(0, np.int64)
@@ -43,6 +44,12 @@ class View:
         # What is gone must not be nearer than the same image in another segment.
         distances = np.where(rows < 0, np.float32(np.inf), found.distances)
         return replace(found, images=ids, distances=distances)
+
+    def phash_matches(self, phash: PHashes, most: int) -> Ids:
+        """Return the ids of images that the gallery has with nearly this hash, best first."""
+        assert self.segment.local is not None
+        rows = self.index.found_of(self.segment.local.search_phashes(phash, most))
+        return self.segment.ids_of(rows[rows >= 0])
 
     def ids(self) -> Ids:
         """Return the ids that the gallery has here, ascending."""

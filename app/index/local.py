@@ -23,7 +23,7 @@ from app.errors import GalleryError
 from app.index.plugins import Rows, Vectors
 from app.index.shortlist import read_index
 from app.index.train import native_output_hidden, write_index
-from app.values.features import Points
+from app.values.features import PHASH, PHashes, Points
 
 LOCAL_TRAINING_ROWS = 400
 """Images whose features are enough to train on, drawn at random."""
@@ -82,15 +82,24 @@ class LocalMatches:
 class LocalIndex:
     """An open index of local features, by the rows of their images. For many threads."""
 
-    def __init__(self, index: Path, points: Path, firsts: Path) -> None:
-        """Open the three files; GalleryError if they do not belong together."""
+    def __init__(self, index: Path, points: Path, firsts: Path, phashes: Path | None) -> None:
+        """Open the files, of which older galleries lack the last.
+
+        GalleryError if they do not belong together.
+        """
         self._index = read_index(index)
         if isinstance(self._index, faiss.IndexIVFPQFastScan):  # reading leaves out the one pointer
             self._index.fine_quantizer = self._index.pq  # without which reconstructing crashes
         self._points: Points = np.load(points, mmap_mode="r")
         self._firsts: NDArray[np.int64] = np.load(firsts)
+        self._phashes: PHashes = np.zeros((self.rows, PHASH), np.uint8)
+        if phashes is not None:
+            self._phashes = np.load(phashes)
         self._mapping = threading.Lock()
-        if not len(self._points) == self._index.ntotal == self._firsts[-1]:
+        if (
+            len(self._phashes) != self.rows
+            or not len(self._points) == self._index.ntotal == self._firsts[-1]
+        ):
             raise GalleryError(f"{index} and {points} do not belong together.")
 
     @property
@@ -118,6 +127,17 @@ class LocalIndex:
         distances[missing] = np.inf
         return LocalMatches(np.where(missing, -1, rows), distances, counts)
 
+    def phashes(self, rows: Rows) -> PHashes:
+        """Return the (n, 8) perceptual hashes of rows."""
+        return self._phashes[rows]
+
+    def search_phashes(self, phash: PHashes, most: int) -> Rows:
+        """Return the rows whose hashes differ from (8,) one in at most so many bits, best first."""
+        known, asked = self._phashes.view(np.uint64)[:, 0], phash.view(np.uint64)[0]
+        bits = np.bitwise_count(known ^ asked)
+        rows = np.flatnonzero((bits <= most) & (known != 0))
+        return rows[np.argsort(bits[rows], kind="stable")]
+
     def of_rows(self, rows: Rows) -> list[tuple[Points, Vectors]]:
         """Return the places of each image's features and their (n, 128) descriptors, as stored."""
         index = self._reconstructing
@@ -140,18 +160,20 @@ class LocalIndex:
 
 def write_local_index(
     training: Vectors,
-    features: Iterable[tuple[Points, Vectors]],
+    features: Iterable[tuple[PHashes, Points, Vectors]],
     expected: int,
     *,
     index: Path,
     points: Path,
     firsts: Path,
+    phashes: Path,
 ) -> None:
-    """Write the features of images, in the order of their rows, as `LocalIndex` reads them.
+    """Write the hashes and features of images, by their rows, as `LocalIndex` reads them.
 
     `training` are (n, 128) descriptors of some of them, `expected` about how many there will be.
     """
     made = _trained(training, expected)
+    hashes: list[PHashes] = []
     places: list[Points] = []
     ends = [0]
     waiting: list[Vectors] = []
@@ -161,7 +183,8 @@ def write_local_index(
             made.add(np.concatenate(waiting))
             waiting.clear()
 
-    for packed, vectors in features:
+    for phash, packed, vectors in features:
+        hashes.append(phash)
         places.append(packed)
         ends.append(ends[-1] + len(vectors))
         if len(vectors):
@@ -172,6 +195,7 @@ def write_local_index(
     write_index(made, index)
     np.save(points, np.concatenate(places))
     np.save(firsts, np.array(ends, np.int64))
+    np.save(phashes, np.array(hashes, np.uint8).reshape(-1, PHASH))
 
 
 def _trained(training: Vectors, expected: int) -> Any:

@@ -1,19 +1,20 @@
 """The nearest images, and those whose features agree → which of them show the query's picture.
 
-Candidates come from the vectors and from the local features, whose votes find a picture of which
-the query is a small part. Each is fitted by a similarity transform, and then the pixels of the
-overlap are compared: an edited copy agrees in nearly all of it, the next frame of a burst does not.
+Candidates come from the vectors, from the local features, whose votes find a picture of which the
+query is a small part, and from perceptual hashes, which find one that has too few features. Each is
+fitted by a similarity transform, and then the pixels of the overlap are compared: an edited copy
+agrees in nearly all of it, the next frame of a burst does not.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import AppError
-from app.features import Fit, Overlap, compare, fit
+from app.features import Fit, Overlap, compare, fit, phash
 from app.gallery import Store
 from app.images import decode
 from app.search.query import QueryPicture, QueryVector
@@ -25,6 +26,8 @@ _NEIGHBOURS = 8  # features of the gallery that each of the query's votes for
 _MOST_VOTED = 12
 _MOST_NEAR = 5  # of the nearest by vector, which are matched feature by feature
 _MOST_COMPARED = 8
+_MOST_BITS = 16  # of 64, in which the hashes of a picture and its copy may differ
+_MOST_ALIKE = 3
 _MOST_ORIGINALS = 2  # read and decoded; of the others the thumbnails are compared
 _LEAST_PAIRS = 4
 _LOOKED_AT_SIDE = 256
@@ -85,18 +88,29 @@ def seek(
     if query.picture is None or not stored.has_local:
         return Sought(found)
     near = [image for image in nearest if image not in found][:_MOST_NEAR]
-    candidates = _candidates(stored, query.picture, near)
     allowed = set(stored.ids_of_label(request.label)) if request.label else None
-    chosen: dict[int, Candidate] = {}
-    for each in sorted(candidates, key=lambda each: -each.fit.pairs):
-        if each.image in found or (allowed is not None and each.image not in allowed):
-            continue
-        chosen.setdefault(each.image, each)
-    compared = list(chosen.values())[:_MOST_COMPARED]
+    fitting = _surest(_candidates(stored, query.picture, near), found, allowed)[:_MOST_COMPARED]
+    sure = [each for each in fitting if each.fit.pairs >= _SCENE_PAIRS]
+    settled = found.keys() | {each.image for each in sure}
+    whole = _surest(_alike_as_a_whole(stored, query.picture), settled, allowed)
+    compared = [*sure, *whole, *fitting[len(sure) :]]
     verified = list(_verified(stored, query.picture, compared, read_original))
     verified.sort(key=lambda each: _place_of(each[1]))
+    for image, match in verified:
+        found.setdefault(image, match)
     too_simple = len(query.picture.features) < _FEWEST_FEATURES
-    return Sought(found | dict(verified), sought=True, too_simple=too_simple)
+    return Sought(found, sought=True, too_simple=too_simple)
+
+
+def _surest(
+    candidates: Iterator[Candidate], settled: Collection[int], allowed: Collection[int] | None
+) -> list[Candidate]:
+    """Return one candidate for each image that is allowed and not settled, the surest first."""
+    chosen: dict[int, Candidate] = {}
+    for each in sorted(candidates, key=lambda each: -each.fit.pairs):
+        if each.image not in settled and (allowed is None or each.image in allowed):
+            chosen.setdefault(each.image, each)
+    return list(chosen.values())
 
 
 def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> Iterator[Candidate]:
@@ -125,6 +139,17 @@ def _candidates(stored: Store, picture: QueryPicture, near: Sequence[int]) -> It
         )
         if fitted is not None:
             yield Candidate(image, mirrored, fitted)
+
+
+def _alike_as_a_whole(stored: Store, picture: QueryPicture) -> Iterator[Candidate]:
+    """Yield images that look as the query does from afar, laid upon it from edge to edge."""
+    height, width = picture.pixels.shape[:2]
+    for mirrored, shown in ((False, picture.pixels), (True, picture.mirrored_pixels)):
+        ids = stored.phash_matches(phash(shown), _MOST_BITS, _MOST_ALIKE).tolist()
+        for record in stored.images(ids):
+            scales = width / max(1, record.width), height / max(1, record.height)
+            matrix = np.column_stack([np.diag(scales), [0.0, 0.0]])
+            yield Candidate(record.id, mirrored, Fit(matrix, 0, np.zeros(0, np.int64)))
 
 
 def _voted(stored: Store, descriptors: Sequence[NDArray[np.float32]]) -> list[tuple[int, bool]]:

@@ -1,6 +1,6 @@
 """Local features: where a picture's are, and what they look like there; and how they are kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -10,10 +10,14 @@ DESCRIPTOR = 128
 """How many numbers describe a feature."""
 POINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("size", "u1"), ("angle", "u1")])
 """A feature's place as it is kept."""
+PHASH = 8
+"""Bytes of a perceptual hash. All are 0 where it is not known; else the first bit is set."""
 _SIZE_STEPS = 24.0  # steps of `size` for each doubling
 _SMALLEST = 2.0**-10
 
 _Number = TypeVar("_Number", bound=np.generic)
+PHashes = NDArray[np.uint8]
+"""(n, 8) perceptual hashes."""
 Points = NDArray[np.void]
 """(n,) places, each a POINT."""
 
@@ -24,11 +28,12 @@ class LocalFeatures:
 
     `places` is (n, 4) float32: x and y as shares of the width and the height, size as a share of
     the picture's diagonal, angle in radians. `descriptors` is (n, 128) uint8, whose squares sum up
-    to about 512².
+    to about 512². `phash` is the (8,) uint8 perceptual hash of the whole picture.
     """
 
     places: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
+    phash: PHashes = field(default_factory=lambda: np.zeros(PHASH, np.uint8))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -39,19 +44,22 @@ class LocalFeatures:
         return pack(self.places)
 
     def packed(self) -> bytes:
-        """Return them as 134 bytes each."""
-        return self.points.tobytes() + self.descriptors.tobytes()
+        """Return the hash, and the features as 134 bytes each."""
+        return self.phash.tobytes() + self.points.tobytes() + self.descriptors.tobytes()
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "LocalFeatures":
-        """Return what `packed` made bytes of."""
-        count = len(packed) // (POINT.itemsize + DESCRIPTOR)
-        points = np.frombuffer(packed, POINT, count)
-        descriptors = np.frombuffer(packed, np.uint8, offset=count * POINT.itemsize)
-        return cls(unpack(points), descriptors.reshape(count, DESCRIPTOR))
+        """Return what `packed` made bytes of; no features of no bytes."""
+        if not packed:
+            return cls(np.zeros((0, 4), np.float32), np.zeros((0, DESCRIPTOR), np.uint8))
+        count = (len(packed) - PHASH) // (POINT.itemsize + DESCRIPTOR)
+        points = np.frombuffer(packed, POINT, count, PHASH)
+        descriptors = np.frombuffer(packed, np.uint8, offset=PHASH + count * POINT.itemsize)
+        phash = np.frombuffer(packed, np.uint8, PHASH)
+        return cls(unpack(points), descriptors.reshape(count, DESCRIPTOR), phash)
 
     def mirrored(self) -> "LocalFeatures":
-        """Return the features that the picture would have if it were mirrored left to right."""
+        """Return the features that the picture would have if it were mirrored, without a hash."""
         return LocalFeatures(mirrored_places(self.places), mirrored_descriptors(self.descriptors))
 
 

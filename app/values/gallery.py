@@ -8,7 +8,7 @@ from typing import Any
 
 from app.values.names import text_of
 
-LOCAL_FILES = ("local", "points", "firsts")
+LOCAL_FILES = ("local", "points", "firsts", "phashes")
 """The files of a segment that hold its images' local features."""
 LOCAL_FEATURES = "local features"
 REQUEST_KEYS = (

@@ -76,11 +76,15 @@ def check(home: Home, names: list[str], name: str = "mine") -> Gallery:
             pixels = decode.decode(PIECES[without_digest(record.path)], min_side=SIDE)
             expected = of_gallery_picture(pixels)
             np.testing.assert_array_equal(points, expected.points)
+            assert record.id in gallery.phash_matches(expected.phash, 0, 9)
             alike = (descriptors * comparable(expected.descriptors)).sum(axis=1)
             assert (alike > 0.97).all(), record.path
             found = gallery.local_matches(comparable(expected.descriptors), 4)
             assert (found.images[:, 0] == record.id).sum() >= 0.9 * len(points)
             assert np.isin(found.images, [*ids, -1]).all()
+            alike_ones = gallery.phash_matches(expected.phash, 64, 1000)
+            assert sorted(alike_ones.tolist()) == ids.tolist()
+            np.testing.assert_array_equal(gallery.phashes(alike_ones[:1]), [expected.phash])
     finally:
         gallery.close()
     return gallery

@@ -1,10 +1,12 @@
 """Local features: as many as a gallery has room for, and from all over the picture."""
 
-import numpy as np
-from PIL import Image
+import io
 
-from app.features import of_gallery_picture, of_query
-from tests.conftest import PHOTOGRAPHS
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from app.features import of_gallery_picture, of_query, phash
+from tests.conftest import PHOTOGRAPHS, encoded
 
 
 def half_dim() -> np.ndarray:
@@ -38,3 +40,33 @@ def test_a_query_has_more_of_them_and_none_twice():
 
 def test_a_flat_picture_has_none():
     assert len(of_query(np.full((200, 300, 3), 90, np.uint8))) == 0
+
+
+def bits_apart(one: Image.Image, other: Image.Image) -> int:
+    hashes = [phash(np.asarray(image.convert("RGB"))) for image in (one, other)]
+    return int(np.bitwise_count(hashes[0] ^ hashes[1]).sum())
+
+
+def test_a_hash_stays_when_a_picture_is_saved_again_made_smaller_blurred_or_grey():
+    for path in PHOTOGRAPHS:
+        image = Image.open(path).convert("RGB")
+        for copy in (
+            Image.open(io.BytesIO(encoded(image, quality=30))),
+            image.resize((image.width // 3, image.height // 3)),
+            image.filter(ImageFilter.GaussianBlur(4)),
+            image.convert("L"),
+        ):
+            assert bits_apart(image, copy) <= 6, path
+
+
+def test_other_pictures_and_mirror_images_have_other_hashes():
+    images = [Image.open(path).convert("RGB") for path in PHOTOGRAPHS]
+    for place, image in enumerate(images):
+        assert bits_apart(image, ImageOps.mirror(image)) > 12
+        assert all(bits_apart(image, other) > 12 for other in images[:place])
+
+
+def test_a_gallery_keeps_the_hash_beside_the_features():
+    pixels = np.asarray(Image.open(PHOTOGRAPHS[0]).convert("RGB"))
+    np.testing.assert_array_equal(of_gallery_picture(pixels).phash, phash(pixels))
+    assert phash(pixels)[0] & 128  # so that no hash is that of a picture without one

@@ -141,6 +141,32 @@ def test_smaller_copies_nearly_equal_the_first_result(tmp_path):
     assert [hit.duplicate_of for hit in result.sources] == [None, 1, 1]
 
 
+def soft_shapes(seed: int) -> Image.Image:
+    """Return a few large shapes without an edge, on which no feature is found."""
+    rng = np.random.default_rng(seed)
+    few = Image.fromarray(rng.integers(40, 216, (3, 4, 3), np.uint8))
+    return few.resize((640, 480), Image.Resampling.BICUBIC)
+
+
+def test_a_picture_without_features_is_known_by_how_it_looks_as_a_whole(tmp_path):
+    home = Home(tmp_path)
+    folder = fill(home.path / "mine", 12)
+    image = soft_shapes(1)
+    (folder / "soft.png").write_bytes(encoded(image, "PNG"))
+    home.build(folder, NAME, copies=True)
+    service = home.service()
+    for edited, kind, reason in (
+        (image.resize((320, 240)), SAME_PICTURE, ""),
+        (ImageOps.mirror(image), EDITED_COPY, "mirrored"),
+        (image.convert("L"), EDITED_COPY, "in grey"),
+    ):
+        result = ask(service, edited)
+        assert [(hit.image.path, hit.match.kind) for hit in result.sources] == [("soft.png", kind)]
+        assert reason in result.sources[0].match.reason
+    for seed in range(2, 8):
+        assert not ask(service, soft_shapes(seed)).sources, seed
+
+
 def test_what_is_not_there_is_not_found(service):
     rng = np.random.default_rng(0)
     other = Image.fromarray(rng.integers(0, 256, (24, 32, 3), np.uint8)).resize((640, 480))

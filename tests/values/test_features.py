@@ -26,7 +26,8 @@ def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def features(count: int) -> LocalFeatures:
     rng = np.random.default_rng(count)
     placed = rng.uniform(0.1, 0.9, (count, 4)).astype(np.float32)
-    return LocalFeatures(placed, rng.integers(0, 256, (count, 128)).astype(np.uint8))
+    descriptors = rng.integers(0, 256, (count, 128)).astype(np.uint8)
+    return LocalFeatures(placed, descriptors, rng.integers(0, 256, 8).astype(np.uint8))
 
 
 @given(places)
@@ -53,11 +54,18 @@ def test_what_lies_outside_is_kept_at_the_border():
 def test_features_come_back_from_their_bytes(count):
     before = features(count)
     packed = before.packed()
-    assert len(packed) == count * (POINT.itemsize + 128)
+    assert len(packed) == 8 + count * (POINT.itemsize + 128)
     after = LocalFeatures.unpacked(packed)
     np.testing.assert_array_equal(after.descriptors, before.descriptors)
     np.testing.assert_array_equal(after.points, before.points)
+    np.testing.assert_array_equal(after.phash, before.phash)
     assert after.packed() == packed
+
+
+def test_of_a_picture_that_was_kept_without_there_are_none():
+    nothing = LocalFeatures.unpacked(b"")
+    assert len(nothing) == 0
+    assert not nothing.phash.any()
 
 
 def test_mirrored_twice_they_are_as_before():
