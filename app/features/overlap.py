@@ -22,6 +22,7 @@ _BLURS = ((1.5, 1.5), (1.5, 2.5), (1.5, 4.0), (2.5, 1.5))
 _NEARLY_ALL = 0.97
 _FEWEST_TO_ALIGN = 6
 _COARSE_SIDE = 16
+_BAR, _HARDLY, _EDGE_TO_EDGE = 0.4, 0.3, 0.9  # of the rows; of the blocks in it; of the columns
 _GREY, _COLOURED = 1.5, 4.0  # levels of 255; a grey picture that is saved as JPEG has less than one
 _REFINEMENTS = 20
 
@@ -33,7 +34,8 @@ Matrix = NDArray[np.float64]
 class Overlap:
     """How two pictures agree where one, moved by a matrix, covers the other.
 
-    `agreeing` is the share of the blocks that show something in which both agree, `closeness` the
+    `agreeing` is the share of the blocks that show something in which both agree, `uncovered` the
+    same beside a bar from edge to edge, where one lies over the query, `closeness` the
     median correlation in those that do, `blocks` how many there are that show something.
     `of_query` and `of_other` are the shares of both areas that overlap. `matrix` is the refined
     (2, 3) transform from the other's pixels to the query's. `seen` and `warped` are both pictures
@@ -42,6 +44,7 @@ class Overlap:
     """
 
     agreeing: float
+    uncovered: float
     closeness: float
     blocks: int
     of_query: float
@@ -106,6 +109,7 @@ def compare(query: Pixels, other: Pixels, matrix: Matrix) -> Overlap | None:
     of_query, of_other = _shares(query.shape, other.shape, back)
     return Overlap(
         agreeing=agreement.share,
+        uncovered=agreement.uncovered,
         closeness=agreement.closeness,
         blocks=agreement.blocks,
         of_query=of_query,
@@ -131,12 +135,30 @@ def _region(
 
 @dataclass(frozen=True)
 class _Agreement:
-    """In which share of the blocks two aligned pictures agree, how closely, and where."""
+    """In which share of the blocks two aligned pictures agree, how closely, and where.
+
+    `shown` are the blocks that show something, (rows, columns) as `where`.
+    """
 
     share: float
     closeness: float
-    blocks: int
+    shown: NDArray[np.bool_]
     where: NDArray[np.bool_]
+
+    @property
+    def blocks(self) -> int:
+        return int(self.shown.sum())
+
+    @property
+    def uncovered(self) -> float:
+        """The share beside the bar of blocks from edge to edge that agrees least."""
+        return max(
+            self.share,
+            *(
+                _beside_a_bar(*each)
+                for each in ((self.where, self.shown), (self.where.T, self.shown.T))
+            ),
+        )
 
     @property
     def sureness(self) -> float:
@@ -199,7 +221,8 @@ def _agreement(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> _Agreem
         return centred
 
     whole = in_blocks(mask).mean(axis=1) > 0.95
-    best = _Agreement(0.0, 0.0, 0, np.zeros((rows, columns), bool))
+    nothing = np.zeros((rows, columns), bool)
+    best = _Agreement(0.0, 0.0, nothing, nothing)
     for of_seen, of_warped in _BLURS:
         a, b = blurred(seen, of_seen), blurred(warped, of_warped)
         strong_a, strong_b = a.std(axis=1), b.std(axis=1)
@@ -211,10 +234,30 @@ def _agreement(seen: Pixels, warped: Pixels, mask: NDArray[np.bool_]) -> _Agreem
         agree = shown & (products > _AGREES)
         close = float(np.median(products[agree])) if agree.any() else 0.0
         share = float(agree.sum() / shown.sum())
-        found = _Agreement(share, close, int(shown.sum()), agree.reshape(rows, columns))
+        found = _Agreement(share, close, *(each.reshape(rows, columns) for each in (shown, agree)))
         best = max(best, found, key=lambda each: each.sureness)
         if best.sureness > _NEARLY_ALL:
             break
+    return best
+
+
+def _beside_a_bar(agree: NDArray[np.bool_], shown: NDArray[np.bool_]) -> float:
+    """Return the share of shown blocks that agree above and below the rows that hardly do.
+
+    0 unless there are few such rows and most of what is shown is beside them: the bar that words
+    are written on, not a subject that moved.
+    """
+    agreeing, all_shown = (
+        np.concatenate([[0], np.cumsum(each.sum(axis=1))]) for each in (agree, shown)
+    )
+    rows, best = len(agree), 0.0
+    for first in range(rows):
+        for end in range(first + 1, min(rows, first + max(1, int(_BAR * rows))) + 1):
+            inside = agreeing[end] - agreeing[first], all_shown[end] - all_shown[first]
+            beside = agreeing[-1] - inside[0], all_shown[-1] - inside[1]
+            wide = shown[first:end].any(axis=0).mean() > _EDGE_TO_EDGE
+            if wide and inside[0] < _HARDLY * inside[1] and beside[1] > inside[1]:
+                best = max(best, float(beside[0] / beside[1]))
     return best
 
 

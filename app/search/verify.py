@@ -290,12 +290,12 @@ def _place_of(match: Match) -> tuple[float, ...]:
 def _evidence(overlap: Overlap, pairs: int) -> float:
     """Return how much speaks for an edited copy, more than 0, or against it, less.
 
-    The share of the blocks that agree, how closely they do, and how many places fit.
+    The share of the blocks that agree beside a bar, how closely they do, how many places fit.
     """
     if overlap.blocks < LEAST_BLOCKS:
         return -_NEEDED
     return (
-        _BY_SHARE * overlap.agreeing
+        _BY_SHARE * overlap.uncovered
         - _BY_CLOSENESS * math.log(max(1 - overlap.closeness, _CLOSEST))
         + _BY_PAIRS * math.log(max(pairs, 1))
         - _NEEDED

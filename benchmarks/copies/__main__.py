@@ -150,7 +150,9 @@ def _add_facts(parts: photographs.Split, built: product.Built, report: Report) -
 def _command(options: argparse.Namespace) -> str:
     """Return the command as another person would give it, without this machine's paths."""
     words = f"python -m benchmarks.copies --folder {options.folder.name}"
-    words += f" --queries {options.queries} --seed {options.seed}"
+    words += "".join(f" --distractors {folder.name}" for folder in options.distractors)
+    words += f" --model {options.model} --queries {options.queries} --seed {options.seed}"
+    words += "".join(f" --edit '{name}'" for name in options.edit or ())
     words += " --without-originals" if options.without_originals else ""
     return words + (f" --build '{options.build}'" if options.build else "")
 

@@ -148,7 +148,7 @@ def _measured(pair: Pair) -> tuple[tuple[str, bool], list[float] | None]:
     if overlap is None or overlap.blocks < LEAST_BLOCKS:
         return about, None
     closeness = -np.log(max(1 - overlap.closeness, 1e-3))
-    return about, [overlap.agreeing, closeness, np.log(count)]
+    return about, [overlap.uncovered, closeness, np.log(count)]
 
 
 def _size(pixels: np.ndarray) -> tuple[int, int]:

@@ -106,3 +106,25 @@ def test_sharpness_and_colour_say_what_was_done():
     assert [name for name, each in seen.items() if each.greyed()] == ["grey"]
     grey = pixels(image.convert("L"))
     assert not compare(grey, grey, AS_IT_IS).greyed()  # nothing was taken from it
+
+
+def test_a_bar_from_edge_to_edge_does_not_count_against_what_is_beside_it():
+    image = opened()
+    for turns in (0, 90):
+        upright = barred(image).rotate(turns, expand=True)
+        overlap = compare(pixels(upright), pixels(image.rotate(turns, expand=True)), AS_IT_IS)
+        assert overlap.agreeing < 0.85
+        assert overlap.uncovered > 0.97
+
+
+def test_a_subject_that_moved_is_no_bar():
+    image, other = opened(0), opened(1)
+    width, height = image.size
+    moved = image.copy()
+    moved.paste(other.resize((width // 2, height // 3)), (width // 4, height // 3))
+    overlap = compare(pixels(moved), pixels(image), AS_IT_IS)
+    assert overlap.uncovered == overlap.agreeing < 0.9
+    hidden = image.copy()  # all but a third
+    hidden.paste(other.resize((width, height * 2 // 3)), (0, 0))
+    overlap = compare(pixels(hidden), pixels(image), AS_IT_IS)
+    assert overlap.uncovered < 0.6
