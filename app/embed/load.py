@@ -44,9 +44,15 @@ def load_embedder(
     )
     from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
 
-    # A file that OpenVINO reads is taken from where it is: not every licence allows a copy.
-    is_network = path.suffix == ".onnx"
-    network = path if is_network else converted_network(model, path, digest, cache_dir)
+    if path.suffix == ".onnx":  # taken from where it is: not every licence allows a copy
+        if model.file is not None:
+            raise ModelError(
+                f"The model {model.name} was trained upon {model.entry}, whose network is run as "
+                "its package has it, with nothing upon it: train upon another model."
+            )
+        network = path
+    else:
+        network = converted_network(model, path, digest, cache_dir)
     cores = usable_cores()
     batch, streams = (1, 1) if purpose == "query" else (BUILD_BATCH, cores)
     side = model.preprocessing.crop

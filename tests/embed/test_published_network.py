@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
+from safetensors.numpy import save_file
 
 from app.embed import Embedder, model_named
 from app.embed.load import load_embedder
+from app.embed.model_file import FORMAT
 from app.embed.runtimes.openvino import OpenVinoRuntime
 from app.errors import ModelError
 from tests.conftest import PHOTOGRAPHS, is_one_sentence
@@ -60,6 +62,17 @@ def test_a_vector_does_not_depend_on_the_others_of_its_batch(embedder: Embedder)
     alone = embedder.embed([first])
     beside = embedder.embed([second, first, second])
     assert beside[1] == pytest.approx(alone[0], abs=1e-5)
+
+
+def test_nothing_that_was_trained_is_put_upon_it(embedder: Embedder, cache: Path) -> None:
+    models = cache.parent / "trained"
+    models.mkdir()
+    tensors = {"head.weight": np.ones((4, 512), np.float32), "head.bias": np.ones(4, np.float32)}
+    about = {"format": FORMAT, "base": NAME, "base_sha256": embedder.weights_sha256}
+    save_file(tensors, models / "mine.safetensors", about | {"training": "{}"})
+    with pytest.raises(ModelError, match="train upon another model") as refused:
+        load_embedder("mine", weights_dir=None, cache_dir=cache, models_dir=models, purpose="query")
+    assert is_one_sentence(str(refused.value))
 
 
 def test_the_whole_picture_is_seen() -> None:

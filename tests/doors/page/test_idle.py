@@ -1,0 +1,30 @@
+"""A server that nobody asks anything does nearly nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.doors.page import layout
+from app.doors.server import make_application
+from app.settings import read_settings
+from app.wiring import make_maker
+from tests.conftest import Home
+
+
+def test_gradios_queue_is_looked_at_a_few_times_a_second(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[Any] = []
+    mount = layout.gr.mount_gradio_app
+
+    def mounting(application: Any, page: Any, **options: Any) -> Any:
+        pages.append(page)
+        return mount(application, page, **options)
+
+    monkeypatch.setattr(layout.gr, "mount_gradio_app", mounting)
+    maker = make_maker(read_settings({"RIS_HOME": str(home.path)}))
+    make_application(home.service(), tmp_path, maker, home.keeper(), host="127.0.0.1")
+    [page] = pages
+    assert page._queue.sleep_when_free >= 0.05
+    assert page._queue.progress_update_sleep_when_free >= 0.5
