@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from app.doors.page import layout
-from app.doors.server import make_application
-from app.settings import read_settings
-from app.wiring import make_maker
 from tests.conftest import Home
+from tests.doors.conftest import closing_loops
+from tests.doors.rest.conftest import serving
 
 
 def test_gradios_queue_is_looked_at_a_few_times_a_second(
@@ -23,8 +22,7 @@ def test_gradios_queue_is_looked_at_a_few_times_a_second(
         return mount(application, page, **options)
 
     monkeypatch.setattr(layout.gr, "mount_gradio_app", mounting)
-    maker = make_maker(read_settings({"RIS_HOME": str(home.path)}))
-    make_application(home.service(), tmp_path, maker, home.keeper(), host="127.0.0.1")
-    [page] = pages
-    assert page._queue.sleep_when_free >= 0.05
-    assert page._queue.progress_update_sleep_when_free >= 0.5
+    with closing_loops(), serving(home, tmp_path):
+        [page] = pages
+        assert page._queue.sleep_when_free >= 0.05
+        assert page._queue.progress_update_sleep_when_free >= 0.5
