@@ -1,6 +1,7 @@
 """A model's name → an embedder: its weights found, its network converted or cached."""
 
 import hashlib
+import math
 import os
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from app.embed.texts import OpenClipTexts
 
 BUILD_BATCH = 8
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def load_embedder(
@@ -62,10 +64,30 @@ def load_embedder(
 
 
 def usable_cores() -> int:
-    """Return the number of processors that this process may use."""
+    """Return the number of processors that this process may use, its container's share of them.
+
+    A share of 1.5 is 2: threads that wait for the share cost less than a processor that idles.
+    """
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    return max(1, math.ceil(min(cores, _container_share(_CGROUPS))))
+
+
+def _container_share(cgroups: Path) -> float:
+    """Return how many processors' time the process may take, by the limits of its control group."""
+    try:  # version 2, then version 1
+        quota, period = (cgroups / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota, period = (
+                (cgroups / "cpu" / f"cpu.cfs_{name}_us").read_text().strip()
+                for name in ("quota", "period")
+            )
+        except OSError:
+            return math.inf
+    limited = quota.isdigit() and period.isdigit() and int(period)
+    return int(quota) / int(period) if limited else math.inf
 
 
 def check_can_run(name: str, *, weights_dir: Path | None, cache_dir: Path) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from app.doors.page import layout
-from tests.conftest import Home
-from tests.doors.conftest import closing_loops
+from tests.conftest import Home, closing_loops
 from tests.doors.rest.conftest import serving
 
 
