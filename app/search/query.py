@@ -2,7 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +23,7 @@ from app.values.vectors import unit
 
 DISPLAY_SIDE = 1024
 _LEAST_LENGTH = 1e-3
+_MOST_VECTORS = 256  # some MB
 _LOOKED_AT_SIDE = 256  # pixels of the shorter side, that copies are looked for with
 
 Vector = NDArray[np.float32]
@@ -68,6 +70,32 @@ class QueryPicture:
         return of_query(self.pixels)
 
 
+class _LastVectors:
+    """The vectors of the pictures that were searched with last: they are when filters change.
+
+    No picture is kept.
+    """
+
+    def __init__(self) -> None:
+        self._vectors: OrderedDict[Hashable, Vector] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, made_of: Hashable) -> Vector | None:
+        """Return the vector that was made of this; None if it is not among the last."""
+        with self._lock:
+            vector = self._vectors.get(made_of)
+            if vector is not None:
+                self._vectors.move_to_end(made_of)
+            return vector
+
+    def put(self, made_of: Hashable, vector: Vector) -> None:
+        """Keep a vector; the one that was not asked for longest goes."""
+        with self._lock:
+            self._vectors[made_of] = vector
+            if len(self._vectors) > _MOST_VECTORS:
+                self._vectors.popitem(last=False)
+
+
 class Queries:
     """Prepares queries as the gallery's own images were. For many threads."""
 
@@ -78,6 +106,7 @@ class Queries:
         self._fetch = fetch
         # A small file may be a picture of hundreds of megabytes, and threads are many.
         self._decoding = threading.BoundedSemaphore(at_once)
+        self._vectors = _LastVectors()
 
     def vector_of(
         self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
@@ -148,15 +177,28 @@ class Queries:
             return gallery.index.vector(row), record.sha256, (), QueryPicture(read)
         embedder = self._galleries.embedder_of(gallery)
         data, sha256, notes = self._read(gallery, request, watch)
+
+        def decoded() -> Pixels:
+            # Like the gallery's own images, so that the same file has the same vector.
+            side = None if edit.box else embedder.decoded_side
+            return apply_edit(decode.decode(data, min_side=side), edit)
+
+        def read_again() -> Pixels:
+            with self._decoding:
+                return decoded()
+
+        # What a thumbnail stands for has the hash of the original: `notes` tell them apart.
+        made_of = embedder.name, embedder.weights_sha256, embedder.precision, sha256, edit, notes
+        vector = self._vectors.get(made_of)
+        if vector is not None:
+            return gallery.projected(vector[None])[0], sha256, notes, QueryPicture(read_again)
         with self._decoding:
             with watch.measure("decode"):
-                # Decoded like the gallery's own images, so that the same file has the same vector.
-                side = None if edit.box else embedder.decoded_side
-                image = apply_edit(decode.decode(data, min_side=side), edit)
+                image = decoded()
             with watch.measure("embed"):
                 vectors = embedder.embed([image])
-        picture = QueryPicture(lambda: image)
-        return gallery.projected(vectors)[0], sha256, notes, picture
+        self._vectors.put(made_of, vectors[0])
+        return gallery.projected(vectors)[0], sha256, notes, QueryPicture(lambda: image)
 
     def _read(
         self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch

@@ -42,7 +42,7 @@ class Watcher(Protocol):
 
 
 class SearchService:
-    """The search service of every door. For many threads; keeps no visitor's data."""
+    """The search service of every door. For many threads; keeps no visitor's picture."""
 
     def __init__(
         self,
