@@ -90,10 +90,9 @@ def seek(
     near = [image for image in nearest if image not in found][:_MOST_NEAR]
     allowed = set(stored.ids_of_label(request.label)) if request.label else None
     fitting = _surest(_candidates(stored, query.picture, near), found, allowed)[:_MOST_COMPARED]
-    sure = [each for each in fitting if each.fit.pairs >= _SCENE_PAIRS]
-    settled = found.keys() | {each.image for each in sure}
+    settled = found.keys() | {each.image for each in fitting if each.fit.pairs >= _SCENE_PAIRS}
     whole = _surest(_alike_as_a_whole(stored, query.picture), settled, allowed)
-    compared = [*sure, *whole, *fitting[len(sure) :]]
+    compared = [*fitting, *whole]  # of whole pictures the thumbnails tell enough
     verified = list(_verified(stored, query.picture, compared, read_original))
     verified.sort(key=lambda each: _place_of(each[1]))
     for image, match in verified:
