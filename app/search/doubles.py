@@ -4,7 +4,9 @@ Vectors that are nearly equal say so alone. Those of a smaller or a grey copy ar
 such pairs the thumbnails are compared, first as they look from afar, which leaves out nearly all.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from app.values import ImageRecord
 
 _NEARLY_EQUAL = 0.95  # cosine
 _NEAR = 0.7  # that of a copy of half the size, or in grey, is below for one in a hundred
-_MOST_COMPARED = 60  # pairs, the nearest first: a comparison takes up to 5 ms
+_MOST_COMPARED = 24  # pairs, the nearest first: a comparison takes some milliseconds
 _LIKE_FROM_AFAR = 0.9  # correlation
 
 
@@ -30,14 +32,16 @@ def doubles(
     The best has the most pixels, then the most bytes, then the first rank; it is not a key itself.
     `same` are ranks of results that are known to show one picture.
     """
-    group = list(range(len(images)))  # the place of its first member, by place
-    for one, other in (*_pairs(stored, images), *((same[0] - 1, rank - 1) for rank in same[1:])):
-        joined = {group[one], group[other]}
-        group = [min(joined) if each in joined else each for each in group]
-    best: dict[int, int] = {}
-    for place in sorted(range(len(images)), key=lambda place: (*_worth(images[place]), place)):
-        best.setdefault(group[place], place)
-    return {place + 1: best[first] + 1 for place, first in enumerate(group) if best[first] != place}
+    alike: dict[int, list[int]] = defaultdict(list)
+    known = combinations((rank - 1 for rank in same), 2)
+    for one, other in (*_pairs(stored, images), *known):
+        alike[one].append(other)
+        alike[other].append(one)
+    better: dict[int, int] = {}
+    for place in sorted(alike, key=lambda place: (*_worth(images[place]), place)):
+        if place not in better:  # the best of all that are like it and have no better one yet
+            better |= {other: place for other in alike[place] if other not in better}
+    return {place + 1: best + 1 for place, best in sorted(better.items())}
 
 
 def _worth(image: ImageRecord) -> tuple[int, int]:

@@ -256,7 +256,7 @@ class Hit:
         """What is special about it, in few words each, for people."""
         remarks = (
             (self.same_file, "same file"),
-            (self.duplicate_of, f"same picture as no. {self.duplicate_of}"),
+            (self.duplicate_of, f"nearly equals no. {self.duplicate_of}"),
             (self.missed, "missed by the index"),
             (self.copies, f"in {self.copies + 1:,} places"),
         )

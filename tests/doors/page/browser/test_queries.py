@@ -48,7 +48,6 @@ def test_an_uploaded_file_is_shown_in_both_windows_and_searched(visitor: Visitor
     assert scores[led:] == sorted(scores[led:], reverse=True)
     assert 1 > max(scores) > 0.8
     expect(visitor.timing).to_contain_text("60 results in")
-    expect(visitor.timing).to_contain_text("embed")
 
 
 def test_a_file_is_dropped_on_the_window_or_beside_it(visitor: Visitor, cat: Path):
