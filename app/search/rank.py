@@ -111,7 +111,7 @@ def hits_of(
             ranking.scores[image.id],
             rank,
             same_file=image.id in query.own,
-            duplicate_of=better.get(rank),
+            duplicate_of=None if image.id in query.own else better.get(rank),
             missed=image.id in ranking.missed,
             copies=len(copies.get(image.id, ())),
             places=places.get(image.id, ()),

@@ -96,7 +96,7 @@ def test_models_whose_packages_are_missing_are_not_offered_and_refused_before_an
         for name, model in MODELS.items()
         if model.library or (model.weights and model.weights.package)
     }
-    assert len(missing) == 6
+    assert len(missing) == 7
     offered = {each["name"] for each in page.call("making", {})["models"]}
     assert offered == MODELS.keys() - missing
     for name, mend in (
