@@ -281,8 +281,8 @@ def _fineness(pixels: Pixels, mask: NDArray[np.bool_]) -> float:
     if not inside.any():
         inside = mask
     fine = (grey - cv2.GaussianBlur(grey, (0, 0), 1.5))[inside].std()
-    coarse = cv2.GaussianBlur(grey, (0, 0), 2.5)[inside].std()
-    return float(fine / max(coarse, 1e-3))
+    large = cv2.GaussianBlur(grey, (0, 0), 2.5)[inside].std()
+    return float(fine / max(large, 1e-3))
 
 
 def _shares(query: tuple[int, ...], other: tuple[int, ...], matrix: Matrix) -> tuple[float, float]:
