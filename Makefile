@@ -132,7 +132,7 @@ $(LAB_READY): $(LAB_FILES) | $(BIN)/python
 	@touch $@ $(RUN_READY)
 
 # It holds the others' requirements too, so that pip resolves all of them once.
-$(DEV_READY): requirements-dev.txt $(LAB_FILES) | $(BIN)/python
+$(DEV_READY): requirements-dev.txt requirements-int8.txt $(LAB_FILES) | $(BIN)/python
 	$(call install_lab,requirements-dev.txt)
 	@touch $@ $(LAB_READY) $(RUN_READY)
 

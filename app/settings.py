@@ -6,15 +6,17 @@ docs/architecture.md lists them; an error names the variable and its value.
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
 
 from app.errors import SettingsError
+from app.values.precision import ASKED, AUTO
 
 _PROGRAM = Path(__file__).resolve().parents[1]
+_RUNTIMES = (AUTO, "openvino", "torch")
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -36,6 +38,8 @@ class Settings:
     mcp_folders: tuple[Path, ...] = ()
     api_token: str = field(default="", repr=False)
     root_path: str = ""
+    precision: str = AUTO
+    runtime: str = AUTO
 
     @property
     def creating_off(self) -> str:
@@ -100,6 +104,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         mcp_folders=_folders(environ, "RIS_MCP_FOLDERS"),
         api_token=_token(environ, "RIS_API_TOKEN"),
         root_path=_root_path(environ, "RIS_ROOT_PATH"),
+        precision=_one_of(ASKED, environ, "RIS_PRECISION"),
+        runtime=_one_of(_RUNTIMES, environ, "RIS_RUNTIME"),
     )
 
 
@@ -136,6 +142,13 @@ def _resolved(key: str, value: str) -> Path:
         return Path(value).expanduser().resolve()
     except RuntimeError as exc:  # ~ or ~name of a user without a home folder
         raise SettingsError(f"{key} must be a folder, not {value!r}: {exc}.") from exc
+
+
+def _one_of(known: Sequence[str], environ: Mapping[str, str], key: str) -> str:
+    value = environ.get(key) or AUTO
+    if value not in known:
+        raise SettingsError(f"{key} must be one of {', '.join(known)}, not {value!r}.")
+    return value
 
 
 def _hosts(environ: Mapping[str, str], key: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from app.build.build import BuildReport, build
 from app.build.jobs import GalleryMaker
-from app.embed import Embedder, find_model, pooled_name
+from app.embed import LoadEmbedder, find_model, pooled_name
 from app.embed.load import adopt_model_file, check_can_run, load_embedder, usable_cores
 from app.errors import UsageError
 from app.gallery import Folders
@@ -45,8 +45,8 @@ def make_service(settings: Settings) -> SearchService:
 
 def make_loader(
     settings: Settings, purpose: Literal["query", "build"], *, download: bool = False
-) -> Callable[[str], Embedder]:
-    """Return `app.embed.load.load_embedder` with the folders filled in; it takes a model's name."""
+) -> LoadEmbedder:
+    """Return `app.embed.load.load_embedder` with the folders filled in; see `LoadEmbedder`."""
     return partial(
         load_embedder,
         weights_dir=settings.weights_dir,
@@ -54,6 +54,7 @@ def make_loader(
         models_dir=settings.models_dir,
         purpose=purpose,
         download=download,
+        runtime=settings.runtime,
     )
 
 
@@ -85,6 +86,7 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
         indexes_dir=settings.indexes_dir,
         load_embedder=make_loader(settings, "build", download=True),
         find_model=partial(find_model, models_dir=settings.models_dir),
+        precision=settings.precision,
         workers=usable_cores(),
     )
 

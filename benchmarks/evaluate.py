@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from app.gallery import Folders, Gallery
 from app.index import recall
-from app.search.evaluation import average_precision, others_that_count
+from app.search.evaluation import others_that_count
 from app.settings import Settings, read_settings
 from app.sources.datasets.register import open_data_set
+from app.values.measures import average_precision
 from app.wiring import make_service
 from benchmarks.report import Expectation, Report, arguments, at_least, at_most, real_data
 

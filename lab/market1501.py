@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from app.doors.python import OpenGallery
 from app.errors import UsageError
-from app.search.evaluation import average_precision
 from app.sources.datasets.market1501 import JUNK, QUERIES, SEARCHED, sighting
 from app.values import ImageRecord
+from app.values.measures import average_precision
 from lab.measures import Right, cmc
 from lab.methods.method import Rows, Vectors
 from lab.vectors import as_asked

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.search.evaluation import average_precision
+from app.values.measures import average_precision
 from lab.methods.method import Metric, Rows, Vectors
 
 Right = NDArray[np.bool_]

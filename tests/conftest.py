@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 import io
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from PIL import Image
 from app.build.build import BuildReport, build_gallery
 from app.build.keeper import GalleryKeeper
 from app.build.update import update_gallery
-from app.embed import Embedder, model_named
+from app.embed import Embedder, LoadEmbedder, model_named
 from app.embed.load import load_embedder
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.gallery import Folders
@@ -36,6 +37,9 @@ pytest_plugins = ["tests.commands", "tests.build.options", "tests.build.workshop
 hypothesis.settings.register_profile("all", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("quick")
+
+# Vectors that are the same on every processor; tests of the other precisions ask for them.
+os.environ["RIS_PRECISION"] = "f32"
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = sorted((ROOT / "app" / "doors" / "page" / "examples").glob("*.jpg"))
@@ -131,7 +135,7 @@ class Home:
 
     def service(
         self,
-        load_embedder: Callable[[str], Embedder] | None = None,
+        load_embedder: LoadEmbedder | None = None,
         *,
         allow_loopback: bool = True,
     ) -> SearchService:
@@ -139,15 +143,13 @@ class Home:
             datasets_dir=self.path / "datasets",
             features_dir=self.path / "features",
             indexes_dir=self.path / "indexes",
-            load_embedder=load_embedder or (lambda name: mean_colour()),
+            load_embedder=load_embedder or (lambda name, **_: mean_colour()),
             fetch=lambda url: fetch(url, limits=FetchLimits(allow_loopback=allow_loopback)),
         )
 
-    def keeper(
-        self, load_embedder: Callable[[str], Embedder] | None = None, *, off: str = ""
-    ) -> GalleryKeeper:
+    def keeper(self, load_embedder: LoadEmbedder | None = None, *, off: str = "") -> GalleryKeeper:
         """Return what changes the galleries; with `off`, what changes none."""
-        load = load_embedder or (lambda name: mean_colour())
+        load = load_embedder or (lambda name, **_: mean_colour())
         places = {
             name: self.path / name.removesuffix("_dir")
             for name in ("datasets_dir", "features_dir", "indexes_dir")

@@ -1,7 +1,7 @@
 """Single pictures, addresses or vectors → images of a gallery; and images that are taken away."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.change import commit_change, current_gallery
-from app.build.commit import check_same_model
+from app.build.commit import load_for
 from app.build.embedding import Kept
 from app.build.material import Material
-from app.embed import Embedder
+from app.embed import Embedder, LoadEmbedder
 from app.errors import DecodeError, GalleryError, QueryError, UsageError
 from app.features import of_gallery_picture
 from app.gallery import NO_IMAGE, Gallery, committing, sync, writing_to
@@ -80,7 +80,7 @@ def add_images(
     gallery: Gallery,
     new: Sequence[NewImage],
     *,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     datasets_dir: Path,
 ) -> AddReport:
     """Add images to a gallery, all of them in one change; return what became of each.
@@ -179,7 +179,7 @@ class _Drafts:
     """New images on their way: vectors of the model, thumbnails, and what cannot be read."""
 
     gallery: Gallery
-    load_embedder: Callable[[str], Embedder]
+    load_embedder: LoadEmbedder
     skipped: list[Skipped] = field(default_factory=list)
     projection: Projection | None = None
     _vectors: list[NDArray[np.float32]] = field(default_factory=list)
@@ -238,8 +238,7 @@ class _Drafts:
             if known.key != new.key:
                 record = replace(record, path=name, key=new.key, source=ADDED)
             return Kept(record, image=known.id)
-        embedder = self._embedder or self.load_embedder(self.gallery.manifest.model)
-        check_same_model(embedder, self.gallery.manifest)
+        embedder = self._embedder or load_for(self.gallery, self.load_embedder)
         self._embedder = embedder
         pixels, (width, height) = decode.decode_and_measure(
             new.data, min_side=embedder.decoded_side

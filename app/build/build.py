@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from app.build.commit import (
     made_by_model,
 )
 from app.build.embedding import Embedding, OnProgress, embed_pictures, stamped
-from app.embed import Embedder, Model, model_named
+from app.build.int8 import LoadInt8, fitted_to
+from app.embed import Embedder, LoadEmbedder, Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Draft, Folders, Gallery, check_name, gallery_names, recipe_of
 from app.index import check_factory
@@ -24,6 +26,7 @@ from app.sources.picture import Layout, Picture
 from app.values import Skipped, VectorOptions
 from app.values.gallery import Manifest, request_of
 from app.values.names import text_of
+from app.values.precision import check_precision
 
 _FEW_UNREADABLE = 10
 
@@ -34,7 +37,8 @@ class BuildRequest:
 
     `options` say how vectors and queries are changed, and the patterns `exclude` what is left out
     of the folders. `copies` says whether local features are kept, by which copies are found: where
-    it is None, those of folders are.
+    it is None, those of folders are. `precision` is what the network calculates in, one of
+    `app.embed.precision.ASKED`; None is what the settings say.
     """
 
     data: str | None
@@ -47,6 +51,7 @@ class BuildRequest:
     options: VectorOptions = AS_THE_MODEL
     exclude: tuple[str, ...] = ()
     copies: bool | None = None
+    precision: str | None = None
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -63,6 +68,7 @@ class BuildRequest:
             exclude=self.exclude,
             name=self.name,
             model=self.model,
+            precision=self.precision,
             index=self.index,
             limit=self.limit,
             copies=self.copies,
@@ -96,17 +102,21 @@ def build(
     datasets_dir: Path,
     features_dir: Path,
     indexes_dir: Path,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     find_model: Callable[[str], Model] = model_named,
+    precision: str = "auto",
     workers: int,
     on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Check a request, then build its gallery; see `build_gallery`.
 
-    UsageError for an unknown data set, model, index or name, and for a gallery that exists already
-    unless `force` is set; DatasetError for a missing folder; ModelError for missing weights.
+    UsageError for an unknown data set, model, precision, index or name, and for a gallery that
+    exists already unless `force` is set; DatasetError for a missing folder; ModelError for missing
+    weights. `precision` is that of a request which names none.
     """
     model = find_model(request.model)
+    precision = request.precision or precision
+    check_precision(precision)
     if request.folders:
         if not request.name:
             raise UsageError("A gallery of your own folder needs a name: add --name NAME.")
@@ -124,9 +134,11 @@ def build(
         force=request.force,
     )
     folders = Folders.of(name, features_dir, indexes_dir)
+    embedder, load_int8 = loaded(load_embedder, request.model, precision)
     return build_gallery(
         layout,
-        load_embedder(request.model),
+        embedder,
+        load_int8=load_int8,
         folders=folders,
         index=request.index,
         options=request.options,
@@ -137,6 +149,24 @@ def build(
         workers=workers,
         on_progress=on_progress,
     )
+
+
+def loaded(
+    load_embedder: LoadEmbedder, model: str, precision: str
+) -> tuple[Embedder, LoadInt8 | None]:
+    """Return the model for a build, and what loads its INT8 network once there are pictures for it.
+
+    UsageError where it cannot calculate as was asked.
+    """
+    if precision == "int8":
+        return load_embedder(model), partial(load_embedder, model, precision=precision)
+    embedder = load_embedder(model, precision=precision)
+    if precision not in ("auto", embedder.precision):
+        raise UsageError(
+            f"{model} cannot calculate in {precision} here: choose the precision auto, which is "
+            f"{embedder.precision} then."
+        )
+    return embedder, None
 
 
 def check_new(
@@ -169,17 +199,20 @@ def build_gallery(
     options: VectorOptions = AS_THE_MODEL,
     own: bool = True,
     copies: bool = False,
+    load_int8: LoadInt8 | None = None,
     workers: int,
     on_progress: OnProgress,
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
 
-    `request` is kept in the manifest; the layout's folders are, if they are the user's `own`.
-    `on_progress(stage, done, total)` is called as it goes on. Stopped at any moment, the next call
-    with the same model goes on, whatever its pictures, index and `options`; the gallery that was
-    there before stays until the new one is whole. Raises DatasetError if no picture can be read, or
-    far more than usual cannot be, UsageError for a bad `index`, `limit` or `options`, StorageError
-    if the disk cannot take it.
+    With `load_int8` the vectors are made by an INT8 network that is fitted to some of the pictures;
+    the `embedder` is what it is compared with. `request` is kept in the manifest; the layout's
+    folders are, if they are the user's `own`. `on_progress(stage, done, total)` is called as it
+    goes on. Stopped at any moment, the next call with the same model goes on, whatever its
+    pictures, index and `options`; the gallery that was there before stays until the new one is
+    whole. Raises DatasetError if no picture can be read, or far more than usual cannot be,
+    UsageError for a bad `index`, `limit` or `options`, ModelError for an INT8 network that finds
+    other images, StorageError if the disk cannot take it.
     """
     started = time.perf_counter()
     check_factory(index, options.dim_of(embedder.dim))
@@ -190,8 +223,13 @@ def build_gallery(
     if not pictures:
         raise DatasetError(f"There is no picture in {layout.folder}.")
     options.check_images(sum(not picture.missing for picture in pictures))
+    if load_int8 is not None:
+        embedder = fitted_to(
+            pictures, layout, embedder, load_int8, workers=workers, on_progress=on_progress
+        )
     recipe = recipe_of_model(embedder, copies=copies)
     draft = Draft(folders, recipe=recipe, dim=embedder.dim)
+    began = time.perf_counter()
     try:
         check_room(folders, len(pictures), draft.rows, embedder.dim, copies=copies)
         known = None if options.pca else known_content(folders, embedder, copies=copies)
@@ -205,7 +243,7 @@ def build_gallery(
             workers=workers,
             on_progress=on_progress,
         )
-        seconds_embedding = time.perf_counter() - started
+        seconds_embedding = time.perf_counter() - began
         if not embedding.kept:
             draft.discard()  # the files may be mended before the next run, under their old names
             raise DatasetError(
@@ -220,6 +258,8 @@ def build_gallery(
                 data=layout.name,
                 sources=tuple(map(text_of, layout.folders)) if own else (),
                 request=request,
+                notes=(embedder.note,) if embedder.note else (),
+                network=embedder.network,
                 **made_by_model(embedder),
             ),
             known=known,
@@ -247,6 +287,7 @@ def build_gallery(
 def recipe_of_model(embedder: Embedder, *, copies: bool) -> str:
     """Return a hash over what makes the vectors, and features, of two builds comparable."""
     made = [embedder.name, embedder.weights_sha256, embedder.precision]
+    made += [embedder.network_sha256] if embedder.network_sha256 else []
     local = ["local features", "perceptual hash"] if copies else []
     return recipe_of([*made, embedder.model.preprocessing, *local])
 
@@ -262,6 +303,7 @@ def known_content(folders: Folders, embedder: Embedder, *, copies: bool) -> Gall
         made_by_model(embedder).items()
         <= {key: getattr(manifest, key) for key in made_by_model(embedder)}.items()
     )
+    same &= embedder.network_sha256 == manifest.network_sha256
     same &= manifest.copies or not copies
     if same and not gallery.approximate and gallery.projection_path is None:
         return gallery

@@ -1,10 +1,12 @@
 """A full draft → the gallery in its place: vectors, index, measures, manifest."""
 
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.build.embedding import Kept, OnProgress
 from app.build.material import Material, write_local
-from app.embed import Embedder
+from app.embed import Embedder, LoadEmbedder
 from app.errors import ModelError, StorageError
 from app.gallery import (
     NO_IMAGE,
@@ -39,6 +41,7 @@ from app.index import (
 )
 from app.values import Skipped, VectorOptions
 from app.values.gallery import Manifest
+from app.values.precision import go_together
 
 _CHUNK_ROWS = 4_096
 _VERSIONS = ("faiss-cpu", "numpy", "openvino", "pillow")
@@ -56,7 +59,8 @@ class Origin:
     """Where a gallery's pictures and vectors come from, for its manifest.
 
     `preprocessing` is empty where no model that is known here made the vectors; `projection` is
-    what made them of the model's own, None where they are these.
+    what made them of the model's own, None where they are these. `network` is the file of an INT8
+    network, which the gallery will keep.
     """
 
     data: str
@@ -68,6 +72,7 @@ class Origin:
     precision: str = "f32"
     notes: tuple[str, ...] = ()
     projection: Projection | None = None
+    network: Path | None = None
 
 
 def made_by_model(embedder: Embedder) -> dict[str, Any]:
@@ -113,14 +118,21 @@ def train_and_measure(
     return Measured(note, found, found | of_gallery)
 
 
-def check_same_model(embedder: Embedder, manifest: Manifest) -> None:
-    """Raise ModelError unless a model makes the vectors that a gallery has."""
+def load_for(gallery: Gallery, load_embedder: LoadEmbedder) -> Embedder:
+    """Return the model that made a gallery's vectors; ModelError where it makes others by now."""
+    manifest = gallery.manifest
+    embedder = load_embedder(
+        manifest.model, precision=manifest.precision, network=gallery.network_path
+    )
     made = made_by_model(embedder)
-    if any(getattr(manifest, key) != value for key, value in made.items()):
+    same = go_together(made.pop("precision"), manifest.precision)
+    same &= embedder.network_sha256 == manifest.network_sha256
+    if not same or any(getattr(manifest, key) != value for key, value in made.items()):
         raise ModelError(
             f"The gallery {manifest.name} was built with other weights, precision or preparation "
             f"of {manifest.model} than are here: nothing can be added to it."
         )
+    return embedder
 
 
 def finish_gallery(
@@ -169,6 +181,11 @@ def finish_gallery(
             with writing_to(draft.folders.indexes):
                 projection.write(path)
             stored["projection"] = commit.place_file("projection", path)
+        if origin.network is not None:
+            path = draft.folders.indexes / f"new{origin.network.suffix}"
+            with writing_to(draft.folders.indexes):
+                shutil.copyfile(origin.network, path)
+            stored["network"] = commit.place_file("network", path)
         manifest = commit.write(
             Manifest(
                 name=draft.folders.indexes.name,
@@ -189,7 +206,7 @@ def finish_gallery(
                 copies=copies,
                 created=_moment_after(commit.manifest),
                 request=origin.request,
-                versions={each: version(each) for each in _VERSIONS},
+                versions=_versions(),
                 notes=(*origin.notes, *([measured.note] if measured.note else [])),
                 segments=(commit.place(segment, writer.place),),
                 next_id=len(kept),
@@ -205,6 +222,15 @@ def seen_of(kept: Sequence[Kept], stamps: Mapping[Place, Stamp]) -> dict[Place, 
     """Return the files that were looked at, each with the image that it is."""
     images = {(each.record.source, each.record.path): each.record.id for each in kept}
     return {place: Seen(stamp, images.get(place, NO_IMAGE)) for place, stamp in stamps.items()}
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what the vectors were made with, as far as it is installed."""
+    found = {}
+    for each in _VERSIONS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[each] = version(each)
+    return found
 
 
 def _moment_after(before: Manifest | None) -> str:

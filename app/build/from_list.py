@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.build.build import BuildReport, build_gallery, check_new
+from app.build.build import BuildReport, build_gallery, check_new, loaded
 from app.build.listed import (
     DEFAULTS,
     HOW,
@@ -17,13 +17,14 @@ from app.build.listed import (
     rows_of,
     with_defaults,
 )
-from app.embed import Embedder, Model, model_named
+from app.embed import LoadEmbedder, Model, model_named
 from app.errors import UsageError
 from app.gallery import Folders, gallery_names, open_gallery
 from app.sources.datasets.register import DATA_SETS
 from app.sources.schedule import Politeness
 from app.values import VectorOptions
 from app.values.gallery import request_of
+from app.values.precision import check_precision
 
 _TAKEN = frozenset({*DATA_SETS, "uploaded"})
 
@@ -34,8 +35,9 @@ def build_listed(
     datasets_dir: Path,
     features_dir: Path,
     indexes_dir: Path,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     find_model: Callable[[str], Model] = model_named,
+    precision: str = "auto",
     fetch: Callable[[str], bytes],
     politeness: Politeness,
     workers: int,
@@ -54,6 +56,8 @@ def build_listed(
         request = _as_built(request, features_dir, indexes_dir)
     request = with_defaults(request)
     model, index = request.model or "", request.index or ""
+    precision = request.precision or precision
+    check_precision(precision)
     options = VectorOptions.of(request.pca, request.expand, request.alpha)
     check_new(
         request.name,
@@ -65,7 +69,7 @@ def build_listed(
     )
     folder = datasets_dir / request.name
     rows = rows_of(request)  # read before any address is requested, and before the model is loaded
-    embedder = load_embedder(model)
+    embedder, load_int8 = loaded(load_embedder, model, precision)
     layout = layout_of_list(
         request,
         rows,
@@ -79,6 +83,7 @@ def build_listed(
     return build_gallery(
         layout,
         embedder,
+        load_int8=load_int8,
         folders=Folders.of(request.name, features_dir, indexes_dir),
         index=index,
         options=options,

@@ -13,7 +13,7 @@ from app.build.embedding import OnProgress
 from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.update import UpdateReport
 from app.build.updates import BackgroundUpdates, UpdateProgress
-from app.embed import Embedder
+from app.embed import Embedder, LoadEmbedder
 from app.errors import AppError, BusyError, GalleryError, ModelError, NotAllowedError, UsageError
 from app.gallery import (
     Folders,
@@ -43,7 +43,7 @@ class GalleryKeeper:
         datasets_dir: Path,
         features_dir: Path,
         indexes_dir: Path,
-        load_embedder: Callable[[str], Embedder],
+        load_embedder: LoadEmbedder,
         update: Callable[..., UpdateReport],
         off: str = "",
         in_background: bool = False,
@@ -58,7 +58,7 @@ class GalleryKeeper:
         self._to_compact: set[str] = set()
         self._open: dict[str, Gallery] = {}
         self._opening = threading.Lock()
-        self._models: dict[str, Embedder] = {}
+        self._models: dict[tuple[Any, ...], Embedder] = {}
         self._loading = threading.Lock()
         self._updates = BackgroundUpdates(self.update)
 
@@ -223,12 +223,13 @@ class GalleryKeeper:
             datasets_dir=self._datasets_dir,
         )
 
-    def _embedder(self, name: str) -> Embedder:
+    def _embedder(self, name: str, /, **how: Any) -> Embedder:
         """Return a model, loaded when it is first needed: one image alone takes less time."""
         with self._loading:
-            if name not in self._models:
-                self._models[name] = self._load_embedder(name)
-            return self._models[name]
+            wanted = (name, *sorted(how.items()))
+            if wanted not in self._models:
+                self._models[wanted] = self._load_embedder(name, **how)
+            return self._models[wanted]
 
     def _can_change(self, name: str) -> bool:
         try:

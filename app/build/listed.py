@@ -30,7 +30,7 @@ DEFAULTS = {
     "encoding": "utf-8",
 }
 LISTS = ("csv", "parquet", "webdataset")
-HOW = ("model", "index", "pca", "expand", "alpha", "limit", "copies")
+HOW = ("model", "precision", "index", "pca", "expand", "alpha", "limit", "copies")
 TABLE = ("id_column", "url_column", "delimiter", "encoding", "label_column")
 
 OnProgress = Callable[[str, int, int], None]
@@ -63,6 +63,7 @@ class ListRequest:
     force: bool = False
     retry_failed: bool = False
     copies: bool | None = None
+    precision: str | None = None
 
 
 def open_list(
@@ -102,7 +103,7 @@ def built_with(manifest: Manifest) -> dict[str, Any]:
         **{key: getattr(manifest, key) or None for key in ("pca", "expand")},
         "alpha": manifest.alpha if manifest.expand else None,
         "limit": built.get("limit"),
-        "copies": built.get("copies"),
+        **{key: built.get(key) for key in ("copies", "precision")},
         **{key: path_of(built[key]) for key in LISTS if key in built},
     }
 

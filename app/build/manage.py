@@ -36,12 +36,13 @@ from app.sources.datasets.register import open_data_set
 from app.values import ImageRecord
 from app.values.gallery import Manifest
 from app.values.names import path_of, text_of
+from app.values.precision import go_together
 from app.values.vectors import unit
 
 _MOST_TITLE_CHARACTERS = 200
 _LOOKED_FOR = 50  # pictures, to see whether a folder is the one that moved
 _PART = 1_000
-_SAME = ("model", "weights_sha256", "preprocessing", "precision", "dim", "pca")
+_SAME = ("model", "weights_sha256", "preprocessing", "dim", "pca")
 
 
 def set_title(folders: Folders, title: str) -> Manifest:
@@ -227,6 +228,7 @@ def _check_mergeable(gallery: Gallery, giving: Gallery) -> None:
                 f"{gallery.name} and {giving.name} differ in their {key.replace('_', ' ')}: only "
                 "galleries of one model, prepared alike, can be merged."
             )
+    _check_precisions(gallery, giving)
     projections = [each.manifest.files.get("projection") for each in (gallery, giving)]
     if projections[0] and projections[1] and projections[0].sha256 != projections[1].sha256:
         raise UsageError(
@@ -252,6 +254,20 @@ def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
             sources = (str((datasets_dir / manifest.data).resolve()),)
     added = datasets_dir / "added" / (manifest.added or manifest.name)
     return (*sources, str(added.resolve())) if manifest.added else sources
+
+
+def _check_precisions(gallery: Gallery, giving: Gallery) -> None:
+    mine, other = gallery.manifest, giving.manifest
+    if not go_together(mine.precision, other.precision):
+        raise UsageError(
+            f"{gallery.name} was built in {mine.precision} and {giving.name} in "
+            f"{other.precision}, which cannot be compared: build one gallery of both."
+        )
+    if mine.network_sha256 != other.network_sha256:
+        raise UsageError(
+            f"{gallery.name} and {giving.name} have INT8 networks of their own: build one gallery "
+            "of both."
+        )
 
 
 def _can_follow_both(*manifests: Manifest) -> bool:

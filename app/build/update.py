@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from app.build.build import check_readable, recipe_of_model
 from app.build.change import being_updated, commit_change, current_gallery
-from app.build.commit import check_room, check_same_model
+from app.build.commit import check_room, load_for
 from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, stamped
 from app.build.layouts import OpenList, followed_sources, layout_of
 from app.build.material import Material
-from app.embed import Embedder
+from app.embed import LoadEmbedder
 from app.errors import GalleryError, RemovalsError
 from app.gallery import (
     NO_IMAGE,
@@ -62,7 +62,7 @@ def update_gallery(
     datasets_dir: Path,
     features_dir: Path,
     indexes_dir: Path,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     open_list: OpenList,
     workers: int,
     accept_removals: bool = False,
@@ -167,7 +167,7 @@ class _Update:
         gallery: Gallery,
         layout: Layout,
         looked: _Look,
-        load_embedder: Callable[[str], Embedder],
+        load_embedder: LoadEmbedder,
         workers: int,
         on_progress: OnProgress,
     ) -> None:
@@ -188,8 +188,7 @@ class _Update:
         if not any(not each.missing for each in others):
             skipped = [Skipped(each.path, each.missing, each.source) for each in others]
             return self._commit(None, Embedding([], skipped, 0, 0))
-        embedder = self._load_embedder(self._manifest.model)
-        check_same_model(embedder, self._manifest)
+        embedder = load_for(self._gallery, self._load_embedder)
         folders = self._gallery.folders
         copies = self._manifest.copies
         recipe = recipe_of_model(embedder, copies=copies)

@@ -2,7 +2,7 @@
 
 import sys
 
-from app.embed.embedder import Embedder, Runtime
+from app.embed.embedder import Embedder, LoadEmbedder, Runtime
 from app.embed.model_file import find_model
 from app.embed.models import (
     MODELS,
@@ -17,6 +17,7 @@ __all__ = [
     "MODELS",
     "NEEDS_NO_DOWNLOAD",
     "Embedder",
+    "LoadEmbedder",
     "Model",
     "Preprocessing",
     "Runtime",

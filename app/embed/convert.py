@@ -58,6 +58,11 @@ def network_of(model: Model, weights: Path) -> Any:
     return with_head(feature_network(model, base), _below(HEAD_PREFIX, trained)).eval()
 
 
+def texts_of(model: Model, weights: Path) -> Any:
+    """Return the torch network for texts, (n, 77) int64 → (n, dim)."""
+    return text_network(model, read_weights(weights))
+
+
 def _below(prefix: str, state: State) -> State:
     """Return the tensors whose names begin with a prefix, without it."""
     return {
@@ -91,7 +96,7 @@ def _texts(model: Model, weights: Path) -> Any:
     import openvino as ov
     import torch
 
-    network = text_network(model, read_weights(weights))
+    network = texts_of(model, weights)
     with torch.inference_mode():
         return ov.convert_model(
             network,

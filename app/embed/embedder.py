@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ class Runtime(Protocol):
     """Runs a network; a new runtime needs only this method and its batch size."""
 
     batch: int
-    precision: str  # what it calculates in: "f32"
+    precision: str  # what it calculates in: "f32", "bf16" or "int8"
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (batch, dim) float32 features of (batch, H, W, 3) uint8 inputs; thread-safe."""
@@ -31,10 +32,27 @@ class TextRuntime(Protocol):
         """Return (n, dim) float32 features of n texts; thread-safe."""
 
 
+class LoadEmbedder(Protocol):
+    """Loads a model by its name: `app.embed.load.load_embedder` with the folders filled in."""
+
+    def __call__(
+        self,
+        name: str,
+        /,
+        *,
+        precision: str = "f32",
+        network: Path | None = None,
+        calibration: NDArray[np.uint8] | None = None,
+    ) -> "Embedder":
+        """Return the model `name`, calculating in a precision; see `load_embedder`."""
+
+
 class Embedder:
     """A model that is ready to run. Safe to use from several threads at once.
 
     `load_texts` loads the model's text network, if it has one, when the first text comes.
+    `network` is the file of an INT8 network, which belongs to a gallery, and `network_sha256` its
+    hash; `note` says why the precision was chosen, where nobody asked for it.
     """
 
     def __init__(
@@ -43,9 +61,16 @@ class Embedder:
         runtime: Runtime,
         weights_sha256: str,
         load_texts: Callable[[], TextRuntime] | None = None,
+        *,
+        network: Path | None = None,
+        network_sha256: str = "",
+        note: str = "",
     ) -> None:
         self.model = model
         self.weights_sha256 = weights_sha256
+        self.network = network
+        self.network_sha256 = network_sha256
+        self.note = note
         self._runtime = runtime
         self._load_texts = load_texts
         self._texts: TextRuntime | None = None
@@ -68,7 +93,7 @@ class Embedder:
 
     @property
     def precision(self) -> str:
-        """What the runtime calculates in, as "f32": another one makes other vectors."""
+        """What the runtime calculates in: "f32", "bf16" or "int8"; see `app.embed.precision`."""
         return self._runtime.precision
 
     @property

@@ -6,36 +6,51 @@ import os
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.embed.embedder import Embedder
 from app.embed.model_file import adopt_model, find_model
 from app.embed.models import Model, model_named
+from app.embed.running import Purpose, Weights, in_openvino, in_torch, torch_device
+from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
 from app.embed.weights import check_weights, find_weights
 from app.errors import ModelError
 from app.values.files import sha256_of
+from app.values.precision import check_precision
 
 if TYPE_CHECKING:
     from app.embed.texts import OpenClipTexts
 
-BUILD_BATCH = 8
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def load_embedder(
     name: str,
+    /,
     *,
+    precision: str = "f32",
+    network: Path | None = None,
+    calibration: NDArray[np.uint8] | None = None,
     weights_dir: Path | None,
     cache_dir: Path,
-    purpose: Literal["query", "build"],
+    purpose: Purpose,
     models_dir: Path | None = None,
     download: bool = False,
+    runtime: str = "auto",
 ) -> Embedder:
     """Return an embedder of the model `name`; trained models are files in `models_dir`.
 
-    For a query one picture uses every core; for a build every core runs a batch of its own.
-    UsageError if there is no such model, ModelError if it cannot run here.
+    For a query one picture uses every core; for a build every core runs a batch of its own. With
+    the `precision` "auto" the faster one on this processor is chosen; "bf16" is 32 bits where the
+    processor has no instructions for it; "int8" needs a gallery's own `network`, or (n, H, W, 3)
+    prepared pictures to fit one to, its `calibration`. The `runtime` is "openvino", "torch" or
+    "auto", which is PyTorch for a build where there is a GPU. UsageError if there is no such model
+    or precision, ModelError if it cannot run here.
     """
+    check_precision(precision)
     model = find_model(name, models_dir)
     if model.weights is None:
         from app.embed.runtimes.mean_colour import MeanColourRuntime
@@ -44,23 +59,31 @@ def load_embedder(
     path, digest = _weights_of(
         model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
     )
-    from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
-
-    if path.suffix == ".onnx":  # taken from where it is: not every licence allows a copy
-        if model.file is not None:
-            raise ModelError(
-                f"The model {model.name} was trained upon {model.entry}, whose network is run as "
-                "its package has it, with nothing upon it: train upon another model."
-            )
-        network = path
-    else:
-        network = converted_network(model, path, digest, cache_dir)
+    weights = Weights(path, digest, cache_dir)
     cores = usable_cores()
-    batch, streams = (1, 1) if purpose == "query" else (BUILD_BATCH, cores)
-    side = model.preprocessing.crop
-    runtime = OpenVinoRuntime(network, batch=batch, streams=streams, threads=cores, side=side)
-    texts = partial(_load_texts, model, path, digest, cache_dir, threads=cores)
-    return Embedder(model, runtime, digest, texts if model.has_texts else None)
+    device = torch_device(runtime, purpose, precision)
+    if device:
+        running = in_torch(model, weights, precision=precision, purpose=purpose, device=device)
+    else:
+        running = in_openvino(
+            model,
+            weights,
+            precision=precision,
+            network=network,
+            calibration=calibration,
+            purpose=purpose,
+            cores=cores,
+        )
+    texts = partial(_load_texts, model, weights, threads=cores, in_torch=bool(device))
+    return Embedder(
+        model,
+        running.runtime,
+        digest,
+        texts if model.has_texts else None,
+        network=running.network,
+        network_sha256=sha256_of(running.network) if running.network else "",
+        note=running.note,
+    )
 
 
 def usable_cores() -> int:
@@ -152,11 +175,12 @@ def _check_installed(model: Model) -> None:
         ) from exc
 
 
-def _load_texts(
-    model: Model, weights: Path, weights_sha256: str, cache_dir: Path, *, threads: int
-) -> "OpenClipTexts":
-    from app.embed.runtimes.openvino import converted_network
+def _load_texts(model: Model, weights: Weights, *, threads: int, in_torch: bool) -> "OpenClipTexts":
     from app.embed.texts import OpenClipTexts
 
-    network = converted_network(model, weights, weights_sha256, cache_dir, texts=True)
-    return OpenClipTexts(model, network, threads=threads)
+    if in_torch:
+        from app.embed.runtimes.torch import TorchTexts
+
+        return OpenClipTexts(model, TorchTexts(model, weights.path))
+    network = converted_network(model, weights.path, weights.sha256, weights.cache_dir, texts=True)
+    return OpenClipTexts(model, OpenVinoRuntime(network, batch=1, streams=1, threads=threads))

@@ -1,28 +1,33 @@
-"""Texts → features: tokens by open_clip, the text network by OpenVINO."""
+"""Texts → features: tokens by open_clip, then the text network in any runtime."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.embed.models import Model
 from app.embed.networks import declare_torchvision_operators
-from app.embed.runtimes.openvino import OpenVinoRuntime
+
+
+class TokenRuntime(Protocol):
+    """Runs a network for tokens; thread-safe."""
+
+    def run(self, tokens: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """Return (1, dim) float32 features of (1, 77) int64 tokens."""
 
 
 class OpenClipTexts:
     """The text network of a model of open_clip; thread-safe."""
 
-    def __init__(self, model: Model, network: Path, *, threads: int) -> None:
-        """Compile the converted network; ModelError if its file is damaged."""
+    def __init__(self, model: Model, network: TokenRuntime) -> None:
+        """Take the network that runs tokens."""
         declare_torchvision_operators()
         import open_clip
 
         variant = model.network.partition(":")[2]
         self._tokens: Any = open_clip.get_tokenizer(variant)
-        self._runtime = OpenVinoRuntime(network, batch=1, streams=1, threads=threads)
+        self._runtime = network
 
     def run(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, dim) float32 features of n texts; each is cut after its first 75 tokens."""

@@ -135,6 +135,12 @@ class Gallery:
         return self.folders.path_of("projection", file) if file else None
 
     @property
+    def network_path(self) -> Path | None:
+        """The gallery's own INT8 network; None where it was built with the model's."""
+        file = self.manifest.files.get("network")
+        return self.folders.path_of("network", file) if file else None
+
+    @property
     def segments(self) -> tuple[OpenSegment, ...]:
         """The open segments, in the order of the manifest: for compaction."""
         return self._segments

@@ -49,6 +49,10 @@ class Store(Protocol):
     def projection_path(self) -> Path | None:
         """The projection of the model's vectors; None where the gallery keeps those themselves."""
 
+    @property
+    def network_path(self) -> Path | None:
+        """The gallery's own INT8 network; None where it was built with the model's."""
+
     def replaced(self) -> bool:
         """Return whether the gallery has changed since, or is gone."""
 

@@ -11,6 +11,7 @@ from app.gallery import Folders, Gallery
 from app.index import recall
 from app.search.galleries import SearchableGallery, searchable
 from app.values import Evaluation
+from app.values.measures import average_precision
 from app.values.vectors import kept_first
 
 _BLOCK_QUERIES = 50
@@ -128,17 +129,6 @@ def others_that_count(found: Rows, own: Rows, counts: NDArray[np.bool_], k: int)
     return np.where(
         np.take_along_axis(dropped, order, axis=1), -1, np.take_along_axis(found, order, axis=1)
     )
-
-
-def average_precision(right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the (q,) average precision of (q, n) rankings: the mean precision at the right ones.
-
-    >>> average_precision(np.array([[True, False, True]])).round(3)
-    array([0.833])
-    """
-    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
-    average: NDArray[np.float64] = (precision * right).sum(axis=1) / right.sum(axis=1)
-    return average
 
 
 def _subject(gallery: Gallery, without: str) -> _Subject:

@@ -14,11 +14,12 @@ from app.embed import MODELS, Embedder
 from app.errors import AppError, GalleryError, ModelError, NotFoundError, UsageError
 from app.gallery import Gallery, Store, gallery_names, open_gallery, state_of
 from app.index import Expansion, Projection, expanded
-from app.search.model_cache import Models
+from app.search.model_cache import Models, wanted_by
 from app.search.originals import Originals
 from app.sources.datasets.register import open_data_set
 from app.values.gallery import GalleryInfo
 from app.values.names import path_of
+from app.values.precision import go_together
 
 _ALL = "all"
 
@@ -55,17 +56,18 @@ class SearchableGallery:
 
     def is_like(self, other: "SearchableGallery") -> bool:
         """Return whether its vectors can be compared with those of another gallery."""
+        both = self.stored.manifest, other.stored.manifest
         mine, others = (
             (
-                *(each.weights_sha256, each.model, each.precision, each.preprocessing, each.dim),
-                each.files["projection"].sha256 if "projection" in each.files else "",
+                *(each.weights_sha256, each.model, each.network_sha256, each.preprocessing),
+                *(each.dim, each.files["projection"].sha256 if "projection" in each.files else ""),
             )
-            for each in (self.stored.manifest, other.stored.manifest)
+            for each in both
         )
-        return mine == others
+        return mine == others and go_together(*(each.precision for each in both))
 
     def was_built_with(self, embedder: Embedder) -> bool:
-        """Return whether it was built with this model's weights, precision and preprocessing."""
+        """Return whether this model makes vectors that go with the gallery's own."""
         return not self.difference_to(embedder)
 
     def difference_to(self, embedder: Embedder) -> str:
@@ -73,10 +75,12 @@ class SearchableGallery:
         manifest = self.stored.manifest
         if embedder.weights_sha256 != manifest.weights_sha256:
             return f"other weights of {manifest.model} than are here"
-        if embedder.precision != manifest.precision:
+        if not go_together(embedder.precision, manifest.precision):
             return (
                 f"{manifest.model} in {manifest.precision}, which runs in {embedder.precision} here"
             )
+        if embedder.network_sha256 != manifest.network_sha256:
+            return f"an INT8 network of {manifest.model} that is not in its folder any more"
         if embedder.model.preprocessing_facts() != manifest.preprocessing:
             return f"another preparation of the pictures for {manifest.model} than is made here"
         return ""
@@ -325,7 +329,7 @@ class Galleries:
         """
         manifest = gallery.stored.manifest
         if manifest.preprocessing and not self._models.is_known(
-            manifest.model, fits=gallery.was_built_with, since=gallery.since
+            wanted_by(gallery.stored), fits=gallery.was_built_with, since=gallery.since
         ):
             return ""
         try:
@@ -346,7 +350,7 @@ class Galleries:
             raise ModelError(f"{only}its vectors came from elsewhere, and no model here made them.")
         try:
             embedder = self._models.get(
-                manifest.model, fits=gallery.was_built_with, since=gallery.since
+                wanted_by(gallery.stored), fits=gallery.was_built_with, since=gallery.since
             )
         except ModelError as exc:
             raise ModelError(only + str(exc)) from exc

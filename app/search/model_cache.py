@@ -4,13 +4,30 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
-from app.embed import Embedder
+from app.embed import Embedder, LoadEmbedder
 from app.errors import AppError, ModelError, UsageError
+from app.gallery import Store
 
 TRY_AGAIN_SECONDS = 10
 
 Fits = Callable[[Embedder], bool]
+
+
+class Wanted(NamedTuple):
+    """A model, what it is to calculate in, and a gallery's own INT8 network if it has one."""
+
+    name: str
+    precision: str = "f32"
+    network: Path | None = None
+
+
+def wanted_by(gallery: Store) -> Wanted:
+    """Return the model that makes a gallery's queries, as it made the gallery."""
+    manifest = gallery.manifest
+    return Wanted(manifest.model, manifest.precision, gallery.network_path)
 
 
 @dataclass(frozen=True)
@@ -39,47 +56,54 @@ class Models:
     replaced. With the time when the gallery was opened as `since`, nothing is loaded twice for it.
     """
 
-    def __init__(
-        self, load: Callable[[str], Embedder], *, try_again_seconds: float = TRY_AGAIN_SECONDS
-    ) -> None:
+    def __init__(self, load: LoadEmbedder, *, try_again_seconds: float = TRY_AGAIN_SECONDS) -> None:
         self._load = load
         self._try_again_seconds = try_again_seconds
-        self._attempts: dict[str, _LoadAttempt] = {}
+        self._attempts: dict[Wanted, _LoadAttempt] = {}
         self._loading = threading.Lock()
 
-    def is_known(self, name: str, *, fits: Fits, since: float) -> bool:
+    def is_known(self, wanted: Wanted, *, fits: Fits, since: float) -> bool:
         """Return whether loading the model was tried, and did not give an outdated one."""
-        attempt = self._attempts.get(name)
+        attempt = self._attempts.get(wanted)
         return attempt is not None and not attempt.is_outdated(fits, since)
 
-    def get(self, name: str, *, fits: Fits, since: float) -> Embedder:
+    def get(self, wanted: Wanted, *, fits: Fits, since: float) -> Embedder:
         """Return the model, loaded if need be; it may not fit. ModelError if it cannot run here."""
         # A model that is there already must not wait for another that is being loaded.
-        attempt = self._usable(name, fits, since)
+        attempt = self._usable(wanted, fits, since)
         if attempt is None:
             with self._loading:
-                attempt = self._usable(name, fits, since)
+                attempt = self._usable(wanted, fits, since)
                 if attempt is None:
-                    attempt = self._attempts[name] = self._try(name)
+                    self._forget_gone()
+                    attempt = self._attempts[wanted] = self._try(wanted)
         if attempt.model is None:
             raise ModelError(attempt.failure)
         return attempt.model
 
-    def _usable(self, name: str, fits: Fits, since: float) -> _LoadAttempt | None:
-        attempt = self._attempts.get(name)
+    def _forget_gone(self) -> None:
+        """Let go of the INT8 networks of galleries that have another one by now, or are gone."""
+        self._attempts = {
+            each: attempt
+            for each, attempt in self._attempts.items()
+            if each.network is None or each.network.is_file()
+        }
+
+    def _usable(self, wanted: Wanted, fits: Fits, since: float) -> _LoadAttempt | None:
+        attempt = self._attempts.get(wanted)
         if attempt is None or attempt.is_to_be_tried_again(self._try_again_seconds):
             return None
         return None if attempt.is_outdated(fits, since) else attempt
 
-    def _try(self, name: str) -> _LoadAttempt:
+    def _try(self, wanted: Wanted) -> _LoadAttempt:
         began, model, failure = time.monotonic(), None, ""
         try:
-            model = self._load(name)
+            model = self._load(wanted.name, precision=wanted.precision, network=wanted.network)
         except UsageError:  # a gallery cannot choose another of those that there are
             failure = (
-                f"There is no model {name!r} here: if it is one of your own, copy its file "
-                f"models/{name}.safetensors from the RIS_HOME where the gallery was made to this "
-                "one."
+                f"There is no model {wanted.name!r} here: if it is one of your own, copy its file "
+                f"models/{wanted.name}.safetensors from the RIS_HOME where the gallery was made to "
+                "this one."
             )
         except AppError as exc:
             failure = str(exc)

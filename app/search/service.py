@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embed import Embedder
+from app.embed import LoadEmbedder
 from app.gallery import read_apart
 from app.images import formats
 from app.search.background import BackgroundFinding, FindingProgress
@@ -50,7 +50,7 @@ class SearchService:
         datasets_dir: Path,
         features_dir: Path,
         indexes_dir: Path,
-        load_embedder: Callable[[str], Embedder],
+        load_embedder: LoadEmbedder,
         fetch: Callable[[str], bytes],
         at_once: int = 2,
     ) -> None:

@@ -15,7 +15,7 @@ REQUEST_KEYS = (
     # the source: one of these
     *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
     "exclude",
-    *("name", "model", "index", "pca", "expand", "alpha", "limit", "pictures"),
+    *("name", "model", "precision", "index", "pca", "expand", "alpha", "limit", "pictures"),
     "copies",
     *("id_column", "url_column", "delimiter", "encoding", "label_column"),
 )
@@ -94,7 +94,7 @@ class GalleryFacts:
     `floor` is the score that 95 % of the images reach with another one, `sources` the folders that
     its pictures lie in, `changed` when it was last added to or taken from. `pca`, `expand` and
     `alpha` are those of VectorOptions, 0 where nothing is done. `copies` says whether it keeps
-    local features, by which copies are found.
+    local features, by which copies are found; `precision` what the network calculated in.
     """
 
     images: int = 0
@@ -102,6 +102,7 @@ class GalleryFacts:
     data: str = ""
     sources: tuple[str, ...] = ()
     model: str = ""
+    precision: str = "f32"
     dim: int = 0
     index: str = ""
     probes: int = 0
@@ -122,11 +123,12 @@ class GalleryFacts:
         """Return the facts as `ris info` and the page show them, each after its title."""
         skipped = f", {self.skipped} files skipped" if self.skipped else ""
         components = ", centred principal components" if self.pca else ""
+        precision = f" in {self.precision}" if self.precision != "f32" else ""
         effort = f"{self.probes} probes, {self.candidates} candidates"
         recall = f"{self.recall_reranked:.3f} ({self.recall_raw:.3f} without re-ranking)"
         shown = [
             ("images", f"{self.images} of {self.data}{skipped}"),
-            ("model", f"{self.model}, {self.dim} dimensions{components}"),
+            ("model", f"{self.model}{precision}, {self.dim} dimensions{components}"),
             ("index", f"{self.index}, {effort if self.index != 'Flat' else 'exact'}"),
             ("recall@10", recall),
             ("built", self.created),
@@ -151,8 +153,7 @@ class Manifest(GalleryFacts):
     Of two segments that hold an image of the same id, the later one has it. `next_id` is the id of
     the next image, `generation` the number of the last change, `added` the folder below
     `datasets/added/` that holds the pictures that were added one by one. `request` holds the
-    options of `create_index.py` that built it, as `request_of` makes them; `precision` is what the
-    network calculated in.
+    options of `create_index.py` that built it, as `request_of` makes them.
     """
 
     name: str
@@ -167,7 +168,11 @@ class Manifest(GalleryFacts):
     files: dict[str, StoredFile] = field(default_factory=dict)
     generation: int = 1
     request: dict[str, Any] = field(default_factory=dict)
-    precision: str = "f32"
+
+    @property
+    def network_sha256(self) -> str:
+        """The hash of its own INT8 network; '' where it was built with the model's."""
+        return self.files["network"].sha256 if "network" in self.files else ""
 
     @property
     def source(self) -> str:

@@ -11,8 +11,9 @@ import psutil
 from numpy.typing import NDArray
 
 from app.errors import StorageError, UsageError
-from app.search.evaluation import average_precision, others_that_count
+from app.search.evaluation import others_that_count
 from app.values.files import replacing
+from app.values.measures import average_precision
 from app.values.vectors import unit
 from lab.methods.method import Metric, Rows, Vectors
 from lab.study.folder import METRICS, StudyFolder, folder_name

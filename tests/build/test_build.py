@@ -191,7 +191,7 @@ def request_build(home: Home, **changes: object) -> BuildReport:
         datasets_dir=home.path / "datasets",
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        load_embedder=lambda name: mean_colour(),
+        load_embedder=lambda name, **_: mean_colour(),
         workers=1,
         on_progress=lambda stage, done, total: None,
     )

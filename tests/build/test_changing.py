@@ -35,12 +35,12 @@ class Studio:
         update = partial(
             update_gallery,
             **folders,
-            load_embedder=lambda name: embedder,
+            load_embedder=lambda name, **_: embedder,
             open_list=lambda request: pytest.fail("there is no list"),
             workers=1,
         )
         self.keeper = GalleryKeeper(
-            **folders, load_embedder=lambda name: mean_colour(), update=update
+            **folders, load_embedder=lambda name, **_: mean_colour(), update=update
         )
         self.maker = GalleryMaker(
             lambda *arguments, **options: pytest.fail("it builds"),

@@ -27,7 +27,7 @@ def update(home: Home):
             {"RIS_HOME": str(home.path), "RIS_ALLOW_LOOPBACK_URLS": "1", "RIS_CACHE_DIR": "/tmp"}
         )
         report = make_updater(settings)(
-            "shop", load_embedder=lambda name: embedder, on_progress=lambda *_: None
+            "shop", load_embedder=lambda name, **_: embedder, on_progress=lambda *_: None
         )
         return report, runtime.batches
 

@@ -63,7 +63,7 @@ def test_progress_gives_stage_count_rate_and_time_left(
 ) -> None:
     monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(3)
-    maker = workshop.make_maker(lambda name: gated(gate))
+    maker = workshop.make_maker(lambda name, **_: gated(gate))
     assert maker.progress() == Progress()
 
     workshop.start(fill(tmp_path / "pictures", 5 * gate.batch))
@@ -92,7 +92,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def stop_midway(workshop: Workshop, gate: Gate, pictures: Path | Uploaded | Archive) -> Progress:
     """Cancel a build while its third batch is embedded."""
-    workshop.make_maker(lambda name: gated(gate))
+    workshop.make_maker(lambda name, **_: gated(gate))
     workshop.start(pictures)
     assert gate.reached.wait(WAIT_SECONDS)
     wait_until(lambda: workshop.maker.progress().stage == "embed")
@@ -217,7 +217,7 @@ def test_closing_stops_the_build(
 ) -> None:
     monkeypatch.setattr("app.build.embedding.PROGRESS_EVERY_SECONDS", 0)
     gate = Gate(1)
-    workshop.make_maker(lambda name: gated(gate))
+    workshop.make_maker(lambda name, **_: gated(gate))
     workshop.start(fill(tmp_path / "pictures", 5 * gate.batch))
     assert gate.reached.wait(WAIT_SECONDS)
     threading.Timer(0.2, gate.open.set).start()
@@ -230,7 +230,7 @@ def test_closing_stops_the_build(
 
 def test_one_gallery_is_made_at_a_time(workshop: Workshop, tmp_path: Path) -> None:
     gate = Gate(0)
-    workshop.make_maker(lambda name: gated(gate))
+    workshop.make_maker(lambda name, **_: gated(gate))
     folder = fill(tmp_path / "pictures", 12)
     workshop.start(folder)
     assert gate.reached.wait(WAIT_SECONDS)

@@ -35,7 +35,7 @@ class Album:
             "datasets_dir": self.home.path / "datasets",
             "features_dir": self.home.path / "features",
             "indexes_dir": self.home.path / "indexes",
-            "load_embedder": lambda name: embedder,
+            "load_embedder": lambda name, **_: embedder,
             "open_list": lambda request: pytest.fail("there is no list"),
             "workers": 1,
             "on_progress": lambda stage, done, total: None,

@@ -110,7 +110,7 @@ class Watching:
             datasets_dir=self.home.path / "datasets",
             features_dir=self.home.path / "features",
             indexes_dir=self.home.path / "indexes",
-            load_embedder=lambda model: mean_colour(),
+            load_embedder=lambda model, **_: mean_colour(),
             open_list=lambda request: NotImplemented,
             workers=1,
             on_progress=on_progress,

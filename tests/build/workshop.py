@@ -11,7 +11,7 @@ import pytest
 
 from app.build.build import BuildReport, build
 from app.build.jobs import Archive, GalleryMaker, MakeRequest, Progress, Uploaded
-from app.embed import Embedder, model_named
+from app.embed import Embedder, LoadEmbedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.gallery import Gallery, gallery_names
 from tests.conftest import Home, encoded, is_one_sentence, mean_colour, picture
@@ -55,7 +55,7 @@ class Workshop:
 
     def make_maker(
         self,
-        load_embedder: Callable[[str], Embedder] = lambda name: mean_colour(),
+        load_embedder: LoadEmbedder = lambda name, **_: mean_colour(),
         build: Callable[..., BuildReport] = build,
     ) -> GalleryMaker:
         folders = {"features_dir": self.home.path / "features", "workers": 1}

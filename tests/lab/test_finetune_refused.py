@@ -69,7 +69,7 @@ def with_vectors_from_elsewhere(home: Home, folder: Path) -> None:
         ImportRequest(folder, "mine"),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        load_embedder=lambda model: mean_colour(),
+        load_embedder=lambda model, **_: mean_colour(),
         on_progress=lambda stage, done, total: None,
     )
 

@@ -188,7 +188,7 @@ def test_a_gallery_removed_while_they_are_listed_is_left_out(shop: Home) -> None
         datasets_dir=shop.path / "datasets",
         features_dir=shop.path / "features",
         indexes_dir=shop.path / "indexes",
-        models=Models(lambda name: mean_colour()),
+        models=Models(lambda name, **_: mean_colour()),
     )
     assert [info.name for info in galleries.infos()] == ["mine"]
 

@@ -36,7 +36,7 @@ def service(tmp_path: Path, runtime: Counting) -> SearchService:
     for name, count in (("mine", 30), ("other", 20)):
         home.build(fill(tmp_path / name, count), name)
     embedder = Embedder(model_named("mean_colour"), runtime, "")
-    return home.service(lambda name: embedder)
+    return home.service(lambda name, **_: embedder)
 
 
 QUERY = encoded(picture(3), quality=60)

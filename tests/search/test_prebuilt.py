@@ -28,7 +28,7 @@ def test_the_prebuilt_gallery_answers_a_photograph_of_a_cat_with_wild_cats(
     networks: Path, tmp_path: Path
 ) -> None:
     service = Home(ROOT).service(
-        lambda name: load_embedder(name, weights_dir=None, cache_dir=networks, purpose="query")
+        lambda name, **_: load_embedder(name, weights_dir=None, cache_dir=networks, purpose="query")
     )
     info = service.gallery(PREBUILT)
     assert (info.refused, info.images) == ("", 9144)

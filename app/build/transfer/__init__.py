@@ -4,6 +4,7 @@
     metadata/metadata_0.parquet       image_path, key, caption, labels, width, height, bytes, sha256
     thumbnails/thumbnails_0.parquet   webp: our own, beside what the others read
     projection.safetensors            what made the vectors of the model's own, where they are not
+    network.zip                       the gallery's own INT8 network, where it has one
     gallery.json                      the gallery's manifest, and the SHA-256 of each file above
 
 Folders that others wrote have the first two, perhaps in several parts, and other columns.

@@ -12,6 +12,7 @@ from app.build.transfer.places import (
     ELSEWHERE,
     MANIFEST,
     METADATA,
+    NETWORK,
     PROJECTION,
     THUMBNAILS,
     VECTORS,
@@ -96,9 +97,10 @@ def _export(
         _write_vectors(gallery, made / names[0], dtype, on_progress)
         _write_metadata(gallery, made / names[1])
         _write_thumbnails(gallery, made / names[2])
-        if gallery.projection_path is not None:
-            shutil.copyfile(gallery.projection_path, made / PROJECTION)
-            names.append(PROJECTION)
+        for own, written in (gallery.projection_path, PROJECTION), (gallery.network_path, NETWORK):
+            if own is not None:
+                shutil.copyfile(own, made / written)
+                names.append(written)
         files = {written: sha256_of(made / written) for written in names}
         exported = Exported(_without_paths(manifest), tuple(gallery.skipped()), files)
         (made / MANIFEST).write_text(exported.to_json(), encoding="utf-8")

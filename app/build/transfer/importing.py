@@ -18,8 +18,8 @@ from app.build.build import BuildReport
 from app.build.commit import Origin, check_room, finish_gallery, made_by_model
 from app.build.embedding import Kept
 from app.build.transfer.parts import Part, parts_of
-from app.build.transfer.places import PROJECTION, Exported, read_exported
-from app.embed import Embedder, Model, model_named
+from app.build.transfer.places import NETWORK, PROJECTION, Exported, read_exported
+from app.embed import LoadEmbedder, Model, model_named
 from app.errors import DatasetError, DecodeError, GalleryError, UsageError
 from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of
 from app.images import decode, encode
@@ -80,7 +80,7 @@ def import_embeddings(
     *,
     features_dir: Path,
     indexes_dir: Path,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     find_model: Callable[[str], Model] = model_named,
     on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
@@ -152,7 +152,7 @@ def _origin(
     request: ImportRequest,
     exported: Exported | None,
     dim: int,
-    load_embedder: Callable[[str], Embedder],
+    load_embedder: LoadEmbedder,
     find_model: Callable[[str], Model],
 ) -> Origin:
     """Return where the vectors come from, as far as the folder or the request says."""
@@ -183,9 +183,24 @@ def _origin(
     else:
         data, sources = request.name, (text_of((request.pictures or request.folder).resolve()),)
     projection = _projection(request.folder, known) if known and known.pca else None
+    network = _network(request.folder, exported) if exported else None
     return Origin(
-        data=data, sources=sources, request=request.kept(), projection=projection, **made_by
+        data=data,
+        sources=sources,
+        request=request.kept(),
+        projection=projection,
+        network=network,
+        **made_by,
     )
+
+
+def _network(folder: Path, exported: Exported) -> Path | None:
+    """Return the INT8 network of an exported gallery; DatasetError if it is missing."""
+    if NETWORK in exported.files:
+        return folder / NETWORK
+    if exported.manifest.precision == "int8":
+        raise DatasetError(f"{folder / NETWORK} is missing: copy the folder anew.")
+    return None
 
 
 def _projection(folder: Path, known: Manifest) -> Projection:

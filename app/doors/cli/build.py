@@ -76,6 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the model's last feature map becomes one vector, default: avg",
     )
     parser.add_argument(
+        "--precision",
+        metavar="P",
+        help="what the network calculates in: f32, bf16, int8 (a network fitted to these pictures) "
+        "or auto, the faster one of the first two here; default: RIS_PRECISION, or auto",
+    )
+    parser.add_argument(
         "--index", help="a FAISS factory string, default: IVF100,PQ8; or numpy:IVF100,PQ8"
     )
     parser.add_argument(
@@ -192,7 +198,7 @@ def _is_updated(options: argparse.Namespace, settings: "Settings") -> bool:
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """Return what was given of a gallery's request, None for what was left out."""
-    keys = ("data", *_LISTS, "model", "index", "limit", "copies", *_TABLE_OPTIONS)
+    keys = ("data", *_LISTS, "model", "precision", "index", "limit", "copies", *_TABLE_OPTIONS)
     images = tuple(options.images or ())
     return (
         {key: getattr(options, key) for key in keys}
@@ -220,6 +226,7 @@ def _build_request(options: argparse.Namespace) -> "BuildRequest":
         options=VectorOptions.of(**_vectors(options)),
         exclude=tuple(options.exclude or ()),
         copies=options.copies,
+        precision=options.precision,
     )
 
 
@@ -235,6 +242,8 @@ def _check_together(options: argparse.Namespace) -> None:
         raise UsageError("--pool goes with --model: name the model that made the embeddings.")
     if options.copies and options.embeddings:
         raise UsageError("Embeddings come without what finds copies: leave --copies out.")
+    if options.precision and options.embeddings:
+        raise UsageError("Embeddings are made already: leave --precision out.")
     if options.limit is not None and options.embeddings:
         raise UsageError("Embeddings are taken as a whole: leave --limit out.")
     if options.exclude and not options.images:
@@ -271,6 +280,7 @@ def _list_request(options: argparse.Namespace) -> "ListRequest":
 
     given = (
         "model",
+        "precision",
         "index",
         "pca",
         "expand",

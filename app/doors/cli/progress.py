@@ -6,6 +6,7 @@ from app.doors.cli import output
 
 _STAGES = {
     "list": "Listing the pictures …",
+    "calibrate": "Fitting an INT8 network to some of the pictures …",
     "train": "Training the index …",
     "measure": "Measuring its recall …",
 }

@@ -36,7 +36,7 @@ def add(world: World, gallery: Gallery, *new: NewImage) -> list[int | None]:
     report = add_images(
         gallery,
         new,
-        load_embedder=lambda name: world.embedder,
+        load_embedder=lambda name, **_: world.embedder,
         datasets_dir=world.home.path / "datasets",
     )
     return list(report.ids)
@@ -162,7 +162,7 @@ def test_one_compaction_at_most_waits_for_the_one_that_runs(world, monkeypatch):
     keeper = GalleryKeeper(
         datasets_dir=world.home.path / "datasets",
         **world.dirs,
-        load_embedder=lambda name: world.embedder,
+        load_embedder=lambda name, **_: world.embedder,
         update=lambda *args, **options: pytest.fail("nobody updates"),
         in_background=True,
     )

@@ -156,7 +156,7 @@ class World:
             return add_images(
                 gallery,
                 new,
-                load_embedder=lambda name: self.embedder,
+                load_embedder=lambda name, **_: self.embedder,
                 datasets_dir=self.home.path / "datasets",
             )
         finally:
@@ -174,7 +174,7 @@ class World:
             self.name,
             datasets_dir=self.home.path / "datasets",
             **self.dirs,
-            load_embedder=lambda name: self.embedder,
+            load_embedder=lambda name, **_: self.embedder,
             open_list=open_list,
             workers=1,
             accept_removals=True,

@@ -32,7 +32,7 @@ def take(home: Home, folder: Path, name: str = "back", **options: Any) -> None:
         ImportRequest(folder, name, **options),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        load_embedder=lambda model: mean_colour(),
+        load_embedder=lambda model, **_: mean_colour(),
         on_progress=quiet,
     )
 

@@ -92,8 +92,8 @@ def test_a_model_of_the_same_name_here_does_not_keep_an_exported_gallery_out(
         ImportRequest(folder, "back"),
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        load_embedder=lambda model: mean_colour(),
-        find_model=lambda name: replace(model_named("mean_colour"), name=name, dim=512),
+        load_embedder=lambda model, **_: mean_colour(),
+        find_model=lambda name, **_: replace(model_named("mean_colour"), name=name, dim=512),
         on_progress=quiet,
     )
     facts = home.service().gallery("back")

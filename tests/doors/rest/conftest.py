@@ -89,7 +89,7 @@ def service_of(
         datasets_dir=home.path / "datasets",
         features_dir=home.path / "features",
         indexes_dir=home.path / "indexes",
-        load_embedder=lambda name: mean_colour(),
+        load_embedder=lambda name, **_: mean_colour(),
         fetch=fetch,
     )
 

@@ -171,7 +171,7 @@ def test_many_pictures_go_only_where_that_is_accepted(own: Home) -> None:
 def test_a_second_update_waits_for_the_first(own: Home) -> None:
     gate = Gate(0)
     fill(own.path / "pictures", 2, first=100)
-    with changeable(own, load=lambda name: gated(gate)) as album:
+    with changeable(own, load=lambda name, **_: gated(gate)) as album:
         assert album.post("update").json()["state"] == "running"
         assert gate.reached.wait(60)
         assert "mine" in problem_of(album.post("update"), 409)

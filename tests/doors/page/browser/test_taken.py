@@ -32,7 +32,7 @@ def test_vectors_without_pictures_are_searched_by_id_and_shown_as_grey_cards(
         ImportRequest(tmp_path, TAKEN, index="Flat"),
         features_dir=galleries.path / "features",
         indexes_dir=galleries.path / "indexes",
-        load_embedder=lambda name: mean_colour(),
+        load_embedder=lambda name, **_: mean_colour(),
         on_progress=lambda stage, done, total: None,
     )
     try:
