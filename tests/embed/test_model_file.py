@@ -130,8 +130,8 @@ def test_a_file_with_all_of_its_network_needs_no_other_weights(
 def test_other_content_or_another_base_is_another_model(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.embed.runtimes.openvino.converted_network", lambda *given: tmp_path)
-    monkeypatch.setattr("app.embed.runtimes.openvino.OpenVinoRuntime", lambda *given, **how: None)
+    monkeypatch.setattr("app.embed.running.converted_network", lambda *given: tmp_path)
+    monkeypatch.setattr("app.embed.running.OpenVinoRuntime", lambda *given, **how: None)
 
     def digest(**options: Any) -> str:
         given = {"weights_dir": None, "models_dir": mine.parent, "cache_dir": tmp_path}
