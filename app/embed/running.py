@@ -14,6 +14,7 @@ from app.embed.models import Model
 from app.embed.quantise import quantised_network
 from app.embed.runtimes.fastest import fastest
 from app.embed.runtimes.openvino import OpenVinoRuntime, calculates_in_bf16, converted_network
+from app.embed.shared import TOGETHER, SharedBatches
 from app.errors import ModelError
 
 BUILD_BATCH = 8
@@ -61,16 +62,17 @@ def in_openvino(
     elif precision == "bf16" and not calculates_in_bf16():
         precision = "f32"
     int8 = network if precision == "int8" else None
-    batch, streams = (1, 1) if purpose == "query" else (BUILD_BATCH, cores)
-    runtime = OpenVinoRuntime(
+    load = partial(
+        OpenVinoRuntime,
         int8 or published,
-        batch=batch,
-        streams=streams,
         threads=cores,
         side=model.preprocessing.crop,
         precision=precision,
     )
-    return Running(runtime, int8, note)
+    if purpose == "build":
+        return Running(load(batch=BUILD_BATCH, streams=cores), int8, note)
+    one = load(batch=1, streams=1)
+    return Running(SharedBatches(one, partial(load, batch=TOGETHER, streams=1)), int8, note)
 
 
 def in_torch(

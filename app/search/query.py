@@ -192,11 +192,11 @@ class Queries:
         vector = self._vectors.get(made_of)
         if vector is not None:
             return gallery.projected(vector[None])[0], sha256, notes, QueryPicture(read_again)
-        with self._decoding:
-            with watch.measure("decode"):
-                image = decoded()
-            with watch.measure("embed"):
-                vectors = embedder.embed([image])
+        with self._decoding, watch.measure("decode"):
+            image = decoded()
+            prepared = embedder.prepare(image)
+        with watch.measure("embed"):  # with those of others that come now
+            vectors = embedder.embed_prepared([prepared])
         self._vectors.put(made_of, vectors[0])
         return gallery.projected(vectors)[0], sha256, notes, QueryPicture(lambda: image)
 

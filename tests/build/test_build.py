@@ -243,7 +243,7 @@ def test_a_data_set_s_gallery_is_called_after_it_and_the_model(home):
 
 
 def test_a_model_that_cannot_run_leaves_nothing_behind(home, images):
-    def refuse(name: str) -> Embedder:
+    def refuse(name: str, **_: object) -> Embedder:
         raise ModelError("no weights")
 
     with pytest.raises(ModelError):

@@ -333,7 +333,7 @@ def test_no_gallery_is_made_where_that_is_off(home: Home, tmp_path: Path) -> Non
 def test_a_model_that_cannot_be_loaded_ends_the_build_with_its_message(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         raise ModelError("Its weights are not here.")
 
     workshop.make_maker(loader)
@@ -344,7 +344,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_build_with_its_message(
 def test_a_mistake_in_the_program_is_logged_and_reported_and_the_next_build_runs(
     workshop: Workshop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def mistaken(name: str) -> Embedder:
+    def mistaken(name: str, **_: object) -> Embedder:
         raise ZeroDivisionError
 
     workshop.make_maker(mistaken)

@@ -19,6 +19,7 @@ from app.doors.cli import create_index
 from app.embed import MODELS, Embedder, find_model
 from app.embed.load import adopt_model_file, load_embedder
 from app.embed.model_file import FORMAT, read_model_file
+from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.embed.weights import find_weights
 from app.errors import AppError, ModelError, StorageError, UsageError
 from app.settings import read_settings
@@ -131,7 +132,9 @@ def test_other_content_or_another_base_is_another_model(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.embed.running.converted_network", lambda *given: tmp_path)
-    monkeypatch.setattr("app.embed.running.OpenVinoRuntime", lambda *given, **how: None)
+    monkeypatch.setattr(
+        "app.embed.running.OpenVinoRuntime", lambda *given, **how: MeanColourRuntime()
+    )
 
     def digest(**options: Any) -> str:
         given = {"weights_dir": None, "models_dir": mine.parent, "cache_dir": tmp_path}

@@ -15,7 +15,7 @@ from app.errors import (
     StorageError,
     UsageError,
 )
-from app.search.model_cache import Models
+from app.search.model_cache import Models, Wanted
 from app.search.service import SearchService
 from app.values import Edit
 from tests.commands import Site
@@ -29,7 +29,7 @@ from tests.search.conftest import (
 )
 
 
-def will_not_run(name: str) -> Embedder:
+def will_not_run(name: str, **_: object) -> Embedder:
     raise ModelError(f"The weights of {name} are not on this machine.")
 
 
@@ -38,7 +38,7 @@ def test_a_gallery_whose_model_cannot_run_is_searched_by_its_own_images_only(
 ) -> None:
     loaded: list[str] = []
 
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         loaded.append(name)
         return will_not_run(name)
 
@@ -93,7 +93,7 @@ OTHER_PRECISION = Embedder(model_named("mean_colour"), Int8Runtime(), "")
 def test_an_embedder_that_the_gallery_was_not_built_with_gets_no_query(
     mine: Home, other: Embedder, difference: str
 ) -> None:
-    service = mine.service(lambda name: other)
+    service = mine.service(lambda name, **_: other)
     with pytest.raises(ModelError, match=difference) as refusal:
         service.search("mine", encoded(picture(1)))
     assert "python3 create_index.py" in str(refusal.value)
@@ -103,7 +103,7 @@ def test_an_embedder_that_the_gallery_was_not_built_with_gets_no_query(
 
 
 def test_a_gallery_of_a_model_that_this_program_does_not_know_is_listed(mine: Home) -> None:
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         raise UsageError(f"There is no model {name!r}.")
 
     service = mine.service(loader)
@@ -118,7 +118,7 @@ class FullAtFirst:
     def __init__(self) -> None:
         self.attempts = 0
 
-    def __call__(self, name: str) -> Embedder:
+    def __call__(self, name: str, **_: object) -> Embedder:
         self.attempts += 1
         if self.attempts == 1:
             raise StorageError("The disk is full.")
@@ -137,7 +137,7 @@ def test_a_model_that_could_not_be_loaded_is_not_tried_at_every_search(mine: Hom
 
 def test_a_model_that_could_not_be_loaded_is_tried_again_after_a_while() -> None:
     models = Models(FullAtFirst(), try_again_seconds=0)
-    get = partial(models.get, "mean_colour", fits=lambda embedder: True, since=0)
+    get = partial(models.get, Wanted("mean_colour"), fits=lambda embedder: True, since=0)
     with pytest.raises(ModelError, match="The disk is full"):
         get()
     assert get().model.name == "mean_colour"
@@ -150,7 +150,7 @@ class Replaced:
         self.here = weights
         self.loaded: list[str] = []
 
-    def __call__(self, name: str) -> Embedder:
+    def __call__(self, name: str, **_: object) -> Embedder:
         self.loaded.append(self.here)
         return weighed(self.here)
 
@@ -205,7 +205,7 @@ def test_a_model_that_is_being_loaded_holds_up_no_other_gallery(mine: Home) -> N
     build_with(mine, other_model("slow"), "slowly")
     loading, go_on = threading.Event(), threading.Event()
 
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         if name == "slow":
             loading.set()
             assert go_on.wait(60)
@@ -234,7 +234,7 @@ def test_warming_up_loads_every_model_once(mine: Home) -> None:
     build_with(mine, other_model("working"), "working")
     loaded: list[str] = []
 
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         loaded.append(name)
         return will_not_run(name) if name == "broken" else other_model(name)
 
@@ -252,7 +252,7 @@ def test_eight_threads_load_a_model_once(mine: Home) -> None:
     loaded: list[str] = []
     two_at_once = threading.Barrier(2)
 
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         loaded.append(name)
         with contextlib.suppress(threading.BrokenBarrierError):
             two_at_once.wait(0.3)  # gives a second one time to come in

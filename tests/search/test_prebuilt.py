@@ -53,7 +53,7 @@ def test_a_gallery_of_four_says_of_what_is_nothing_like_it_that_it_is_not(
         "efficientnet_lite0", weights_dir=None, cache_dir=networks, purpose="query"
     )
     home.build(tmp_path / "four", embedder=model)
-    service = home.service(lambda name: model)
+    service = home.service(lambda name, **_: model)
     assert service.gallery("mine").floor == model.model.unrelated.among(4)  # as the page names it
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     strangers = {

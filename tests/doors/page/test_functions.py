@@ -340,7 +340,7 @@ def test_a_good_picture_is_shown_when_only_the_gallery_is_at_fault(
 def test_a_gallery_that_takes_no_uploads_still_answers_its_own_images(
     shop: Home, tmp_path: Path, upload: Callable[..., dict[str, str]]
 ) -> None:
-    def loader(name: str) -> Embedder:
+    def loader(name: str, **_: object) -> Embedder:
         raise ModelError("Its weights are not here.")
 
     service = shop.service(loader)
