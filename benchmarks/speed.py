@@ -14,11 +14,12 @@ def main() -> int:
     parser = arguments("Measure the build, the server's start and memory, a query, the page.")
     parser.add_argument("--images", type=int, help="build from the first so many images only")
     parser.add_argument("--rounds", type=int, default=3, help="builds that are timed (default: 3)")
-    parts = ("build", "server", "rest", "page", "cli")
+    parts = ("build", "start", "server", "rest", "page", "cli")
     parser.add_argument("--only", choices=parts, help="measure one of them")
     options = parser.parse_args()
     data = real_data()
     if data is None and options.only not in (
+        "start",
         "rest",
         "page",
         "cli",
@@ -27,6 +28,8 @@ def main() -> int:
     report = Report("Speed and memory on Caltech101", "make bench")
     if data is not None and options.only in (None, "build"):
         build_speed.measure(data, options.images, options.rounds, report)
+    if options.only in (None, "start"):
+        server_speed.measure_start(report)
     if data is not None and options.only in (None, "server"):
         server_speed.measure(data, report)
     if options.only in (None, "rest"):

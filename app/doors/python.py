@@ -4,7 +4,10 @@ docs/python.md shows them; `from app import open_gallery` loads this when it is 
 """
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +17,8 @@ from app.doors.inputs import is_address
 from app.doors.python_changes import ChangeableGallery
 from app.doors.python_pictures import Picture, bytes_of_picture
 from app.embed import NEEDS_NO_DOWNLOAD, Embedder
+from app.embed.load import usable_cores
+from app.embed.running import Purpose
 from app.errors import GalleryError, UsageError
 from app.images import decode
 from app.images.edit import crop
@@ -67,7 +72,11 @@ def load_embedder(name: str = NEEDS_NO_DOWNLOAD, *, download: bool = False) -> "
     UsageError names the known models, ModelError says why one cannot run here.
     """
     settings = read_settings()
-    return PictureEmbedder(make_loader(settings, "query", download=download)(name), settings)
+
+    def load(purpose: Purpose) -> Embedder:
+        return make_loader(settings, purpose, download=download)(name)
+
+    return PictureEmbedder(load, settings)
 
 
 class OpenGallery(ChangeableGallery):
@@ -111,6 +120,18 @@ class OpenGallery(ChangeableGallery):
         more, less, exact, label, min_score, copies and leave_out_same_file. UsageError for others.
         """
         return self._service.answer(self._request(query, id, k=k, **parameters))
+
+    def search_many(
+        self, queries: Iterable[Query], k: int = DEFAULT_K, **parameters: Any
+    ) -> list[SearchResult]:
+        """Return the result of `search` for each of some queries, in their order.
+
+        In less time than one after the other. The first query that cannot be asked raises its
+        error, and there are no results.
+        """
+        return self._service.answer_all(
+            [self._request(query, None, k=k, **parameters) for query in queries]
+        )
 
     def embed(
         self, query: Query = None, *, id: PublicId | None = None, **parameters: Any
@@ -176,8 +197,9 @@ class PictureEmbedder:
     A gallery of principal components has them projected: see `OpenGallery.projected`.
     """
 
-    def __init__(self, embedder: Embedder, settings: Settings) -> None:
-        self._embedder = embedder
+    def __init__(self, load: Callable[[Purpose], Embedder], settings: Settings) -> None:
+        self._load = load
+        self._embedder = load("query")
         self._fetch = make_fetch(settings)
 
     @property
@@ -196,9 +218,26 @@ class PictureEmbedder:
         return vector
 
     def embed_many(self, pictures: Iterable[Picture]) -> NDArray[np.float32]:
-        """Return the (n, dim) float32 vectors of norm 1 of n pictures."""
-        prepared = [self._embedder.prepare(self._decoded(picture, None)) for picture in pictures]
-        return self._embedder.embed_prepared(prepared)
+        """Return the (n, dim) float32 vectors of norm 1 of n pictures, read as they are needed.
+
+        Every processor decodes and embeds a batch of its own, as in a build.
+        """
+        model, cores, rest = self._for_many, usable_cores(), iter(pictures)
+
+        def embedded(part: Sequence[Picture]) -> NDArray[np.float32]:
+            return model.embed_prepared([model.prepare(self._decoded(each)) for each in part])
+
+        found = [np.empty((0, self.dim), np.float32)]
+        with ThreadPoolExecutor(cores) as pool:
+            while some := list(islice(rest, 2 * cores * model.batch)):
+                parts = [some[at : at + model.batch] for at in range(0, len(some), model.batch)]
+                found += pool.map(embedded, parts)
+        return np.concatenate(found)
+
+    @cached_property
+    def _for_many(self) -> Embedder:
+        """The same model for batches, loaded when they come."""
+        return self._load("build")
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the (n, dim) float32 vectors of norm 1 of n texts, to compare with pictures'.
@@ -207,7 +246,7 @@ class PictureEmbedder:
         """
         return self._embedder.embed_texts(texts)
 
-    def _decoded(self, picture: Picture, box: Box | None) -> NDArray[np.uint8]:
+    def _decoded(self, picture: Picture, box: Box | None = None) -> NDArray[np.uint8]:
         if isinstance(picture, str) and is_address(picture):
             data = self._fetch(picture)
         else:

@@ -244,6 +244,18 @@ def test_what_cannot_be_asked_is_refused(gallery, options):
 # An embedder by itself
 
 
+def test_many_queries_in_one_call_have_the_answers_of_each(gallery, file, home):
+    files = sorted((home.path / "pictures").rglob("*.jpg"))
+    queries = [file, 3, picture(77), *files]
+    together = gallery.search_many(queries, 3, min_score=-0.5)
+    alone = [gallery.search(query, 3, min_score=-0.5) for query in queries]
+    assert [found(result) for result in together] == [found(result) for result in alone]
+    assert gallery.search_many([]) == []
+    for bad in ([file, b"no picture"], [file, "no/such/file.jpg"]):
+        with pytest.raises(AppError):
+            gallery.search_many(bad)
+
+
 def test_an_embedder_gives_the_vectors_of_a_gallery_of_its_model(gallery, file, home):
     embedder = load_embedder("mean_colour")
     assert (embedder.name, embedder.dim) == ("mean_colour", 48)
@@ -254,6 +266,9 @@ def test_an_embedder_gives_the_vectors_of_a_gallery_of_its_model(gallery, file, 
     assert both.shape == (2, 48)
     assert np.linalg.norm(both, axis=1) == pytest.approx(1)
     assert embedder.embed_many([]).shape == (0, 48)
+    pictures = [picture(seed) for seed in range(50)]
+    many = embedder.embed_many(each for each in pictures)
+    assert many == pytest.approx(np.stack([embedder.embed(each) for each in pictures]), abs=1e-6)
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
