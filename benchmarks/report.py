@@ -1,6 +1,7 @@
 """Measured figures → a Markdown table, one PASS or FAIL line for each expectation, an exit code."""
 
 import argparse
+import json
 import os
 import platform
 import time
@@ -53,12 +54,31 @@ class Report:
             lines += [f"- {verdict}: {measure}, expected {expected.words}"]
         return "\n".join(lines) + "\n"
 
+    def as_json(self) -> str:
+        """Return the report as JSON, from which docs/performance.md is made."""
+        values = {
+            "title": self._title,
+            "command": self._command,
+            "machine": machine(),
+            "other_work": round(self._load.share(), 2),
+            "figures": dict(self._rows),
+            "expected": [
+                {"measure": measure, "words": expected.words, "met": expected.met}
+                for measure, expected in self._expected
+            ],
+        }
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
     def finish(self, save: str | None) -> int:
-        """Print all, keep it as results/`save`.md if named; return 1 if an expectation failed."""
+        """Print all, keep it as results/`save`.md and .json if named.
+
+        Return 1 if an expectation failed.
+        """
         print(f"\n{self.text()}")
         if save:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{save}.md").write_text(self.text(), encoding="utf-8")
+            (RESULTS / f"{save}.json").write_text(self.as_json(), encoding="utf-8")
         return 0 if all(expected.met for _, expected in self._expected) else 1
 
 
@@ -95,10 +115,20 @@ def machine() -> str:
     """Return the kind of machine and the versions that the figures depend on."""
     versions = ", ".join(f"{name} {version(name)}" for name in _TOLD_VERSIONS)
     return (
-        f"{platform.system()} {platform.machine()}, {cores()} cores, "
+        f"{platform.system()} {platform.machine()}, {cores()} cores{instructions()}, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB, "
         f"Python {platform.python_version()}, {versions}; {datetime.now(UTC):%Y-%m-%d}"
     )
+
+
+def instructions() -> str:
+    """Return what makes a processor's networks fast, as " with AMX"; '' where that is not known."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return ""
+    known = {"amx_tile": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512_vnni": "AVX-512 VNNI"}
+    return next((f" with {name}" for flag, name in known.items() if flag in flags), "")
 
 
 def cores() -> int:
