@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -33,6 +34,11 @@ class Report:
         self._load = OtherWork()
         self._rows: list[tuple[str, str]] = []
         self._expected: list[tuple[str, Expectation]] = []
+        self._numbers: dict[str, Any] = {}
+
+    def keep(self, **numbers: Any) -> None:
+        """Keep figures as numbers too, for the JSON alone."""
+        self._numbers |= numbers
 
     def add(self, measure: str, figure: str, expected: Expectation | None = None) -> None:
         """Take one figure, and what it had to be if anything was expected of it."""
@@ -60,6 +66,7 @@ class Report:
             "title": self._title,
             "command": self._command,
             "machine": machine(),
+            **self._numbers,
             "other_work": round(self._load.share(), 2),
             "figures": dict(self._rows),
             "expected": [
