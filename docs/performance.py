@@ -44,8 +44,8 @@ def table(kept: Mapping[str, Any]) -> str:
         for each in kept["expected"]
     }
     lines = [
-        f"`{kept['command']}` on {kept['machine']}. Other work took {kept['other_work']:.0%} of the "
-        "processors meanwhile.",
+        f"`{kept['command']}` on {kept['machine']}. "
+        f"Other work took {kept['other_work']:.0%} of the processors meanwhile.",
         "",
         "| measure | figure | expected |",
         "|---|---|---|",
