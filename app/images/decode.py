@@ -22,7 +22,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.errors import DecodeError
-from app.images import formats
+from app.images import formats, jpeg
 from app.images.colours import to_srgb
 from app.images.formats import PictureFormat
 
@@ -80,12 +80,20 @@ def decode_and_measure(
         if isinstance(image, JpegFile):
             _prepare_jpeg(image, data, min_side)
         _check_pixels(image.size)
-        image.load()
-        rgb = to_srgb(image)
+        pixels = _load(image, data)
         orientation = _orientation(image)
         if orientation in _UPRIGHT:
-            rgb = rgb.transpose(_UPRIGHT[orientation])
-        return np.asarray(rgb), (height, width) if orientation >= 5 else (width, height)
+            pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
+        return pixels, (height, width) if orientation >= 5 else (width, height)
+
+
+def _load(image: ImageFile, data: bytes) -> NDArray[np.uint8]:
+    """Return the (height, width, 3) pixels of a checked picture in sRGB, not yet turned."""
+    pixels = jpeg.pixels_of(image, data) if isinstance(image, JpegFile) else None
+    if pixels is None:
+        image.load()
+        pixels = np.asarray(to_srgb(image))
+    return pixels
 
 
 def format_of(data: bytes) -> PictureFormat:
