@@ -1,6 +1,7 @@
 """Pictures → vectors, records and thumbnails, many at once, kept in a draft as they come."""
 
 import hashlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from app.embed import Embedder
 from app.errors import DecodeError
 from app.features import of_gallery_picture
-from app.gallery import Draft, Gallery, Place, Stamp
+from app.gallery import Draft, Drafted, Gallery, Place, Stamp
 from app.images import decode, encode
 from app.sources.picture import Layout, Picture, file_of
 from app.values import ImageRecord, Skipped
@@ -83,6 +84,43 @@ def embed_pictures(
     done stays in the draft.
     """
     drafted = draft.entries()
+    kept, rest = _done_before(pictures, draft, drafted)
+    content = _Content(known)
+    for entry in drafted.values():
+        content.rows[entry.record.sha256] = Kept(entry.record, row=entry.row)
+    work = _Work(layout.folders, embedder, content, copies=copies)
+    taken = _Taken(draft, content, kept)
+    done = len(pictures) - len(rest)
+    on_progress("embed", done, len(pictures))
+    reported = time.perf_counter()
+    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
+        batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
+
+        def submit(batch: Sequence[Picture]) -> "Future[_Batch]":
+            return pool.submit(work.embed, batch)
+
+        # Closed before the pool is: after Ctrl-C the batches that wait are not embedded any more.
+        with closing(_in_order(batches, submit, ahead=2 * workers)) as results:
+            for result in results:
+                taken.take(result)
+                done += result.pictures
+                if time.perf_counter() - reported > PROGRESS_EVERY_SECONDS:
+                    reported = time.perf_counter()
+                    on_progress("embed", done, len(pictures))
+    taken.take_repeats(embedder.dim)
+    on_progress("embed", done, len(pictures))
+    ordered = [kept[place] for place in map(_place_of, pictures) if place in kept]
+    return Embedding(ordered, draft.skipped(), taken.embedded, taken.unreadable)
+
+
+def _done_before(
+    pictures: Sequence[Picture], draft: Draft, drafted: Mapping[Place, Drafted]
+) -> tuple[dict[Place, Kept], list[Picture]]:
+    """Return the pictures that are `drafted` already, and those that are left to do.
+
+    One that could not be read, and has not changed since, is neither. What the draft says of others
+    that could not be read is forgotten.
+    """
     failed = draft.skipped_stamps()
     kept: dict[Place, Kept] = {}
     rest, settled = [], []
@@ -96,63 +134,91 @@ def embed_pictures(
         else:
             rest.append(picture)
     draft.forget_skipped(failed.keys() - set(settled))
-    content = _Content(known)
-    for entry in drafted.values():
-        content.rows[entry.record.sha256] = Kept(entry.record, row=entry.row)
-    work = _Work(layout.folders, embedder, content, copies=copies)
-    done, unreadable, embedded = len(pictures) - len(rest), 0, 0
-    on_progress("embed", done, len(pictures))
-    reported = time.perf_counter()
-    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
-        batches = [rest[i : i + embedder.batch] for i in range(0, len(rest), embedder.batch)]
-
-        def submit(batch: Sequence[Picture]) -> "Future[_Batch]":
-            return pool.submit(work.embed, batch)
-
-        # Closed before the pool is: after Ctrl-C the batches that wait are not embedded any more.
-        with closing(_in_order(batches, submit, ahead=2 * workers)) as results:
-            for result in results:
-                first = draft.rows
-                draft.add(
-                    result.images,
-                    result.thumbnails,
-                    result.vectors,
-                    result.skipped,
-                    local=result.local,
-                    stamps=result.stamps,
-                )
-                for row, record in enumerate(result.images, first):
-                    kept[record.source, record.path] = Kept(record, row=row)
-                    content.rows[record.sha256] = Kept(record, row=row)
-                kept |= {(each.record.source, each.record.path): each for each in result.copies}
-                done += result.pictures
-                unreadable += result.unreadable
-                embedded += result.pictures - len(result.copies)
-                if time.perf_counter() - reported > PROGRESS_EVERY_SECONDS:
-                    reported = time.perf_counter()
-                    on_progress("embed", done, len(pictures))
-    on_progress("embed", done, len(pictures))
-    ordered = [kept[place] for place in map(_place_of, pictures) if place in kept]
-    return Embedding(ordered, draft.skipped(), embedded, unreadable)
+    return kept, rest
 
 
-@dataclass
 class _Content:
-    """Contents whose vectors are there already: in a gallery, and in rows of the draft."""
+    """Contents whose vectors are there already or under way: each is decoded once.
 
-    gallery: Gallery | None
-    rows: dict[str, Kept] = field(default_factory=dict)
+    They are in a gallery, in rows of the draft, or in the hands of one of the threads. Of those
+    that cannot be decoded it keeps why. For many threads.
+    """
+
+    def __init__(self, gallery: Gallery | None) -> None:
+        self.rows: dict[str, Kept] = {}
+        self.refused: dict[str, str] = {}
+        self._gallery = gallery
+        self._taken: set[str] = set()
+        self._lock = threading.Lock()
 
     def find(self, record: ImageRecord) -> Kept | None:
         """Return `record` with the size and vector of an image of the same content; or None."""
         known = self.rows.get(record.sha256)
-        if known is None and self.gallery is not None:
-            for image in self.gallery.ids_of_content(record.sha256)[:1]:
-                known = Kept(self.gallery.images([image])[0], image=image)
+        if known is None and self._gallery is not None:
+            for image in self._gallery.ids_of_content(record.sha256)[:1]:
+                known = Kept(self._gallery.images([image])[0], image=image)
         if known is None:
             return None
         width, height = known.record.width, known.record.height
         return replace(known, record=replace(record, width=width, height=height))
+
+    def take(self, sha256: str) -> bool:
+        """Return whether the caller is the first to ask for a content, and has to embed it."""
+        with self._lock:
+            if sha256 in self._taken:
+                return False
+            self._taken.add(sha256)
+            return True
+
+
+@dataclass
+class _Taken:
+    """The results, kept in the draft as they come, and what became of the pictures so far.
+
+    `repeats` are those whose content another picture brought, which may come after them.
+    """
+
+    draft: Draft
+    content: _Content
+    kept: dict[Place, Kept]
+    repeats: list[tuple[Picture, ImageRecord]] = field(default_factory=list)
+    embedded: int = 0
+    unreadable: int = 0
+
+    def take(self, result: "_Batch") -> None:
+        """Keep a batch."""
+        first = self.draft.rows
+        self.draft.add(
+            result.images,
+            result.thumbnails,
+            result.vectors,
+            result.skipped,
+            local=result.local,
+            stamps=result.stamps,
+        )
+        for row, record in enumerate(result.images, first):
+            self.kept[record.source, record.path] = Kept(record, row=row)
+            self.content.rows[record.sha256] = Kept(record, row=row)
+        self._keep(result.copies)
+        self.repeats += result.repeats
+        self.unreadable += result.unreadable
+        self.embedded += result.pictures - len(result.copies) - len(result.repeats)
+
+    def take_repeats(self, dim: int) -> None:
+        """Keep the repeats of what is in the draft by now; skip those that cannot be decoded."""
+        found, skipped, stamps = [], [], {}
+        for picture, record in self.repeats:
+            if copy := self.content.find(record):
+                found.append(copy)
+            else:
+                skipped.append(_skip(picture, self.content.refused[record.sha256]))
+                stamps[_place_of(picture)] = _stamp_of(picture)
+        self._keep(found)
+        if skipped:
+            self.draft.add([], [], np.empty((0, dim), np.float32), skipped, stamps=stamps)
+
+    def _keep(self, copies: Sequence[Kept]) -> None:
+        self.kept |= {(each.record.source, each.record.path): each for each in copies}
 
 
 @dataclass(frozen=True)
@@ -163,6 +229,7 @@ class _Batch:
     vectors: NDArray[np.float32]
     skipped: list[Skipped]
     copies: list[Kept]
+    repeats: list[tuple[Picture, ImageRecord]]
     stamps: Mapping[Place, Stamp]
     pictures: int
     unreadable: int
@@ -182,7 +249,7 @@ class _Work:
 
     def embed(self, pictures: Sequence[Picture]) -> _Batch:
         images, thumbnails, local, inputs = [], [], [], []
-        skipped, copies = [], []
+        skipped, copies, repeats = [], [], []
         stamps: dict[Place, Stamp] = {}
         unreadable = 0
         for picture in pictures:
@@ -196,6 +263,9 @@ class _Work:
                 if copy := self.content.find(record):
                     copies.append(copy)
                     continue
+                if not self.content.take(record.sha256):
+                    repeats.append((picture, record))
+                    continue
                 # The network never needs more pixels; the query is prepared alike.
                 image, (width, height) = decode.decode_and_measure(
                     data, min_side=self.embedder.decoded_side
@@ -208,6 +278,7 @@ class _Work:
                 unreadable += 1
                 continue
             except DecodeError as exc:
+                self.content.refused[record.sha256] = str(exc)
                 skipped.append(_skip(picture, str(exc)))
                 stamps[_place_of(picture)] = _stamp_of(picture)
                 continue
@@ -225,6 +296,7 @@ class _Work:
             vectors,
             skipped,
             copies,
+            repeats,
             stamps,
             len(pictures),
             unreadable,

@@ -12,7 +12,7 @@ from app.embed import Embedder
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import DatasetError, ModelError, NotFoundError, UsageError
 from app.gallery import Gallery, gallery_names
-from app.images import decode
+from app.images import decode, encode
 from tests.build.conftest import CountingRuntime, build_with, content
 from tests.conftest import Home, encoded, fill, mean_colour, picture
 
@@ -134,6 +134,36 @@ def test_when_no_picture_can_be_read_there_is_no_gallery_and_mended_ones_are_rea
     for number in range(20):
         (broken / f"{number:02}.jpg").write_bytes(encoded(picture(number)))
     assert build_with(CountingRuntime(), home, broken).manifest.images == 20
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_content_that_comes_again_at_once_is_decoded_once(home, tmp_path, monkeypatch, workers):
+    folder = fill(tmp_path / "pictures", 12)
+    (folder / "kind_0" / "text.jpg").write_text("a shopping list")
+    for path in sorted(folder.rglob("*.jpg")):
+        for again in "abc":  # beside it in the list, and so in the same batch or the next one
+            path.with_name(f"{path.stem}_{again}.jpg").write_bytes(path.read_bytes())
+    decoded = []
+
+    def count(data: bytes, **options: object) -> object:
+        decoded.append(data)
+        return real(data, **options)
+
+    real = decode.decode_and_measure
+    monkeypatch.setattr(decode, "decode_and_measure", count)
+    report = build_with(CountingRuntime(), home, folder, workers=workers)
+
+    assert len(decoded) == len(set(decoded)) == report.embedded == 13
+    assert (report.manifest.images, report.manifest.skipped) == (48, 4)
+    assert {skip.reason for skip in report.skipped} == {report.skipped[0].reason}
+    found = content(home)
+    assert [image.path for image in found.images] == sorted(image.path for image in found.images)
+    vectors = np.frombuffer(found.vectors, np.float32).reshape(48, -1)
+    for image, vector, thumbnail in zip(found.images, vectors, found.thumbnails, strict=True):
+        pixels = real((folder / image.path).read_bytes(), min_side=256)[0]
+        assert (image.width, image.height) == pixels.shape[1::-1]
+        assert vector @ mean_colour().embed([pixels])[0] == pytest.approx(1, abs=1e-3)
+        assert thumbnail == encode.thumbnail(pixels)
 
 
 def test_a_limit_takes_the_first_pictures_only(home, images, whole):
