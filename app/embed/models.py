@@ -52,7 +52,10 @@ class Preprocessing:
             "bilinear": Image.Resampling.BILINEAR,
             "bicubic": Image.Resampling.BICUBIC,
         }
-        resized = Image.fromarray(image).resize(
+        # Without the copy that `fromarray` makes.
+        pixels = np.ascontiguousarray(image)
+        picture = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
+        resized = picture.resize(
             (self.crop, self.crop),
             filters[self.interpolation],
             box=None if self.squeezed else box,
