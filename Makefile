@@ -16,7 +16,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all check format evaluate evaluate-copies bench bench-lives bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all check format evaluate evaluate-copies bench bench-embed bench-lives bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -82,6 +82,10 @@ evaluate-copies: $(DEV_READY) ## measure how well edited copies of photographs a
 
 bench: $(DEV_READY) ## measure the build, the server's memory and start, a query, the page (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed
+
+bench-embed: $(DEV_READY) ## measure pictures to vectors, part by part, beside other programs' loops (REAL_DATA= or FOLDER=; MODEL= SAVE=)
+	@$(BIN)/python -m benchmarks.embed_speed $(call option,FOLDER,folder) $(call option,MODEL,model) \
+	  $(call option,SAVE,save)
 
 bench-lives: $(DEV_READY) ## measure how long changes of galleries take, on 1,000,000 vectors (10 minutes and more)
 	$(BIN)/python -m benchmarks.lives
