@@ -2,12 +2,14 @@
 
 import re
 
+import faiss
 import numpy as np
 import pytest
 
 from app.errors import StorageError
 from app.index import train as train_module
 from app.index import train_shortlist, write_vectors
+from app.index.factory import inner_of
 from tests.index.vectors import clustered, make
 
 
@@ -48,3 +50,45 @@ def test_an_index_that_cannot_be_trained_after_all_is_replaced_by_exact_search(
     )
     assert (used, (tmp_path / "shortlist.faiss").exists()) == ("Flat", False)
     assert all(words in note for words in ("100 images", "IVF200,Flat", "searched exactly"))
+
+
+@pytest.mark.parametrize("factory", ["IVF100,PQ8", "PQ8", "OPQ8_16,IVF100,PQ8", "IVF100,SQ8"])
+def test_training_takes_a_bounded_number_of_rows_for_each_centroid(factory):
+    index = inner_of(train_module.untrained(factory, 16))
+    learners = [each for each in (index, getattr(index, "pq", None)) if hasattr(each, "cp")]
+    assert learners
+    for each in learners:
+        assert each.cp.max_points_per_centroid == train_module.MOST_ROWS_A_CENTROID == 256
+
+
+@pytest.mark.parametrize(
+    ("factory", "expected"),
+    [("IVF4,PQ4x4", 1), ("PQ4x4", 1), ("IVF9,Flat", 8)],
+    ids=["cells and codes", "codes", "many cells"],
+)
+def test_a_few_centroids_are_trained_by_one_thread(factory, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_module, "_FEW_CELLS", 8)
+    monkeypatch.setattr(train_module.os, "cpu_count", lambda: 8)
+    limits: list[int] = []
+    at_most = train_module.threads.at_most
+    monkeypatch.setattr(
+        train_module.threads, "at_most", lambda count: limits.append(count) or at_most(count)
+    )
+    write_vectors(clustered(400).astype(np.float16), tmp_path / "vectors.faiss")
+    limits.clear()
+    train_shortlist(tmp_path / "vectors.faiss", factory, tmp_path / "shortlist.faiss")
+    assert limits == [expected]
+
+
+def test_nothing_is_read_back_to_train_a_graph(tmp_path, monkeypatch):
+    def not_wanted(flat):
+        raise AssertionError("a graph learns nothing")
+
+    monkeypatch.setattr(train_module, "_training_rows", not_wanted)
+    index = make(tmp_path, clustered(120), "HNSW4")
+    assert index.is_graph
+
+
+def test_a_rotation_is_learnt_in_a_bounded_number_of_rounds():
+    index = train_module.untrained("OPQ8_16,IVF100,PQ8", 16)
+    assert faiss.downcast_VectorTransform(index.chain.at(0)).niter == 10
