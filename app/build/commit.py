@@ -30,11 +30,13 @@ from app.gallery import (
     writing_to,
 )
 from app.index import (
+    AUTO,
     Expansion,
     Projection,
     SearchEffort,
     VectorIndex,
     calibrate,
+    choose_shortlist,
     train_projection,
     train_shortlist,
     write_vectors,
@@ -97,16 +99,24 @@ class Measured:
 def train_and_measure(
     writer: SegmentWriter, index: str, expansion: Expansion | None, on_progress: OnProgress
 ) -> Measured:
-    """Train the shortlist of a segment whose vectors are written, and measure how well it finds."""
+    """Train the shortlist of a segment whose vectors are written, and measure how well it finds.
+
+    "auto" chooses among several; the note says how.
+    """
     on_progress("train", 0, 0)
-    with writing_to(writer.place.indexes):
-        used, note = train_shortlist(writer.vectors_path, index, writer.shortlist_path)
-    on_progress("measure", 0, 0)
-    shortlist = writer.shortlist_path if used != "Flat" else None
-    measured = calibrate(
-        VectorIndex(vectors=writer.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1)),
-        expansion=expansion,
-    )
+    if index == AUTO:
+        with writing_to(writer.place.indexes):
+            chosen = choose_shortlist(writer.vectors_path, writer.shortlist_path, expansion)
+        used, note, measured = chosen.factory, chosen.note, chosen.calibration
+    else:
+        with writing_to(writer.place.indexes):
+            used, note = train_shortlist(writer.vectors_path, index, writer.shortlist_path)
+        on_progress("measure", 0, 0)
+        kept = writer.shortlist_path if used != "Flat" else None
+        measured = calibrate(
+            VectorIndex(vectors=writer.vectors_path, shortlist=kept, effort=SearchEffort(1, 1)),
+            expansion=expansion,
+        )
     found = {
         "index": used,
         "probes": measured.effort.probes,

@@ -22,7 +22,7 @@ from app.gallery import (
     compacting,
     writing_to,
 )
-from app.index import Expansion, beside_searches, write_vectors
+from app.index import AUTO, Expansion, beside_searches, write_vectors
 from app.values import ImageRecord
 from app.values.gallery import Manifest, Segment, StoredFile
 
@@ -102,10 +102,11 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
             write_vectors(parts, writer.vectors_path, dim=manifest.dim)
         measured: dict[str, Any] = {}
         of_gallery: dict[str, Any] = {}
+        note = ""
         if len(ids) > _most_exact(manifest) or any("shortlist" in each.files for each in segments):
             expansion = Expansion(manifest.expand, manifest.alpha) if manifest.expand else None
             found = train_and_measure(writer, manifest.index_asked, expansion, on_progress)
-            measured, of_gallery = found.segment, found.gallery
+            measured, of_gallery, note = found.segment, found.gallery, found.note
         if manifest.copies:
             write_local(
                 writer,
@@ -127,10 +128,19 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
         changes: dict[str, Any] = {"segments": kept}
         if segment and segment.rows == max(each.rows for each in kept):
             changes |= of_gallery
+            changes["notes"] = _notes_with(now, note)
         changes |= _recalls(kept)
         changes["files"] = _removed_still(commit, gallery, chosen, ids)
         commit.write(replace(now, **changes))
     return True
+
+
+def _notes_with(manifest: Manifest, note: str) -> tuple[str, ...]:
+    """Return a manifest's notes, with how "auto" has chosen now in place of how it did before."""
+    if manifest.index_asked != AUTO or not note:
+        return manifest.notes
+    others = [each for each in manifest.notes if not each.startswith(f"{AUTO} chose ")]
+    return (*others, note)
 
 
 def _place_of(segments: Sequence[Segment], manifest: Manifest) -> int | None:

@@ -9,8 +9,9 @@ exactly, with the fp16 vectors themselves, which stay on disk and are memory-map
 """
 
 from app.index.calibrate import TARGET_RECALL, Calibration, calibrate, recall
+from app.index.choose import Choice, choose_shortlist
 from app.index.expansion import Expansion, expanded
-from app.index.factory import check_factory, fit_factory
+from app.index.factory import AUTO, check_factory, fit_factory
 from app.index.local import (
     LOCAL_TRAINING_ROWS,
     LocalIndex,
@@ -26,10 +27,12 @@ from app.index.train import native_output_hidden, train_shortlist, write_vectors
 from app.index.vector_store import VectorStore
 
 __all__ = [
+    "AUTO",
     "CALIBRATION_K",
     "LOCAL_TRAINING_ROWS",
     "TARGET_RECALL",
     "Calibration",
+    "Choice",
     "Expansion",
     "LocalIndex",
     "LocalMatches",
@@ -44,6 +47,7 @@ __all__ = [
     "beside_searches",
     "calibrate",
     "check_factory",
+    "choose_shortlist",
     "expanded",
     "fit_factory",
     "native_output_hidden",

@@ -14,6 +14,8 @@ import faiss
 from app.errors import UsageError
 from app.index import plugins
 
+AUTO = "auto"
+"""What is asked for where the string is to be chosen, by app/index/choose.py."""
 MIN_ROWS_A_CELL = 39  # below that FAISS's k-means warns that centroids are badly placed
 # The part of FAISS's language that is tried and tested here. Of the rest it makes some, and then
 # cannot search them memory-mapped, read a vector back, or ends the process (HNSW1, IVF0, PQ8x4fs).
@@ -31,6 +33,8 @@ _FACTORY = re.compile(
 
 def check_factory(factory: str, dim: int) -> None:
     """Raise UsageError unless `factory` names a shortlist index for `dim` numbers a vector."""
+    if factory == AUTO:
+        return
     name, wanted = plugins.split(factory)
     if name:
         plugins.maker_named(name).check(wanted, dim)
@@ -45,7 +49,8 @@ def check_factory(factory: str, dim: int) -> None:
     if not possible:
         raise UsageError(
             f"The index {factory!r} cannot be made for vectors of {dim} numbers: use a FAISS "
-            "factory string such as IVF100,PQ8 (where 8 divides that), IVF100,SQ8, HNSW32 or Flat."
+            "factory string such as IVF100,PQ8 (where 8 divides that), IVF100,SQ8, HNSW32 or Flat; "
+            "or auto, which chooses one."
         )
 
 

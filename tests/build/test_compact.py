@@ -4,8 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from app.build.compact import choice
+from app.build.additions import NewImage
+from app.build.compact import choice, compact
+from app.gallery import Gallery
+from app.index import choose
 from app.values.gallery import Manifest, Segment, StoredFile
+from tests.conftest import Home, encoded, fill, picture
 from tests.gallery.segments import NOTHING
 
 
@@ -52,3 +56,18 @@ def manifest(
 )
 def test_what_is_folded(of, folded):
     assert choice(of) == folded
+
+
+def test_where_the_index_is_auto_it_is_chosen_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(choose, "FEW_ROWS", 100)
+    home = Home(tmp_path / "home")
+    home.build(fill(tmp_path / "pictures", 200), index="auto")
+    [before] = Gallery(home.folders("mine")).manifest.notes
+    assert "200 images" in before
+    home.keeper().add("mine", [NewImage("new.png", encoded(picture(900)))])
+    assert compact(home.folders("mine"), everything=True)
+    manifest = Gallery(home.folders("mine")).manifest
+    assert (manifest.index_asked, len(manifest.segments)) == ("auto", 1)
+    [after] = manifest.notes
+    assert after.startswith(f"auto chose {manifest.index} (")
+    assert "201 images" in after

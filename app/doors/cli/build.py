@@ -82,7 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "or auto, the faster one of the first two here; default: RIS_PRECISION, or auto",
     )
     parser.add_argument(
-        "--index", help="a FAISS factory string, default: IVF100,PQ8; or numpy:IVF100,PQ8"
+        "--index",
+        help="a FAISS factory string, default: IVF100,PQ8; auto, which tries several and keeps the "
+        "fastest; or numpy:IVF100,PQ8",
     )
     parser.add_argument(
         "--pca",

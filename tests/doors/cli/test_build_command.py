@@ -16,6 +16,7 @@ from app.build import commit
 from app.doors.cli import main
 from app.errors import DatasetError, ModelError, StorageError, UsageError
 from app.gallery import Gallery
+from app.index import choose
 from tests import commands
 from tests.conftest import ROOT, Home, encoded, fill, picture
 
@@ -209,6 +210,24 @@ def test_a_small_gallery_says_that_it_is_searched_exactly(run, tmp_path):
     assert code == 0
     assert re.search("^Note: .*5.*IVF100,PQ8", out, re.MULTILINE)
     assert LAST_LINES.search(out).group("index", "how", "recall") == ("Flat", "exact", "1.000")
+
+
+def test_auto_chooses_an_index_and_says_which_and_why(home, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(choose, "FEW_ROWS", 100)
+    images = fill(tmp_path / "images", 300)
+    asked = ("--images", images, "--name", "mine", "--model", "mean_colour")
+    code, out, _ = run(*asked, "--index", "auto", "--no-copies")
+    assert code == 0
+    gallery = Gallery(home.folders("mine"))
+    manifest = gallery.manifest
+    assert manifest.index_asked == "auto"
+    assert manifest.index in ("HNSW32", "IVF7,RaBitQ")
+    assert manifest.recall_reranked >= 0.97
+    [note] = re.findall("^Note: (.*)[.]$", out, re.MULTILINE)
+    assert note.startswith(f"auto chose {manifest.index} (")
+    assert manifest.notes == (note,)
+    assert LAST_LINES.search(out)["index"] == manifest.index
+    assert "shortlist" in manifest.segments[0].files
 
 
 def test_skipped_pictures_are_listed_with_their_reasons(run, tmp_path):
