@@ -8,8 +8,10 @@ score less than 1 with itself.
 # FAISS's stubs do not know what its Python wrapper adds.
 # mypy: disable-error-code="call-arg, attr-defined"
 
+import threading
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -30,8 +32,10 @@ class FlatVectors:
         """Open the file; GalleryError if it is no index."""
         self.index = read_index(path)
         # To find lengths with, and opened now: a change may have taken the file away by then.
-        self._by_length = read_index(path)
+        self._by_length: Any = read_index(path)
         self._by_length.metric_type = faiss.METRIC_L2
+        self._finding_lengths = threading.Lock()
+        self._found_lengths: Vectors | None = None
         self.rows = int(self.index.ntotal)
         self.dim = int(self.index.d)
 
@@ -42,8 +46,7 @@ class FlatVectors:
 
     def cosines(self, products: Vectors, rows: Rows) -> Vectors:
         """Return the cosines of (q, c) inner products with (q, c) rows; any value for row -1."""
-        with np.errstate(over="ignore"):  # FAISS's lowest float stands beside -1
-            cosines: Vectors = products / self._lengths[rows]
+        cosines: Vectors = products / self._lengths[rows]
         return cosines
 
     def search(self, queries: Vectors, k: int, among: Selection | None = None) -> Neighbours:
@@ -75,14 +78,26 @@ class FlatVectors:
 
     @cached_property
     def _lengths(self) -> Vectors:
-        """The (rows,) lengths of the stored vectors; 1 for a vector of zeros, which scores 0.
+        """The (rows + 1,) lengths of the stored vectors; 1 for a vector of zeros, which scores 0.
+
+        The last, 2, is found for row -1: beside that stands FAISS's lowest float, which a length
+        below 1 would take beyond any.
 
         Found at the first search, so that opening stays quick. FAISS's squared distances from 0
-        take half the time of reading the vectors back: 0.3 s for 1,000,000 × 256.
+        take half the time of reading the vectors back: 0.3 s for 1,000,000 × 256. They are found
+        in a mapping of the file that is then given up: else all of it would count as memory that
+        this process holds.
         """
+        with self._finding_lengths:
+            if self._found_lengths is None:
+                self._found_lengths = self._find_lengths()
+                self._by_length = None
+            return self._found_lengths
+
+    def _find_lengths(self) -> Vectors:
         nowhere = np.zeros((1, self.dim), np.float32)
         squares, rows = self._by_length.search(nowhere, self.rows)
-        lengths = np.ones(self.rows, np.float32)
+        lengths = np.full(self.rows + 1, 2, np.float32)
         lengths[rows[0]] = np.sqrt(squares[0])
         lengths[lengths == 0] = 1
         return lengths
@@ -90,4 +105,4 @@ class FlatVectors:
     @cached_property
     def _extremes(self) -> tuple[np.float32, np.float32]:
         """The least and the greatest length."""
-        return self._lengths.min(), self._lengths.max()
+        return self._lengths[:-1].min(), self._lengths[:-1].max()

@@ -21,8 +21,15 @@ def in_order(rows: Rows, scores: Vectors, k: int, *, candidates: int) -> Neighbo
 
     Scores that rounding has lifted above 1 are 1.
     """
-    # Plain ufuncs and indices: `clip`, `where` and `take_along_axis` take twice as long, for one
-    # query a fifth of the whole search.
+    # Plain ufuncs and indices: `clip`, `where` and `take_along_axis` take twice as long. The answer
+    # to one query is put in order as one row, which takes a third of the time: a fifth of a whole
+    # search by a graph.
+    if len(rows) == 1:
+        only_rows, only_keys = rows[0], np.minimum(scores[0], 1)
+        np.maximum(only_keys, -1, out=only_keys)
+        only_keys[only_rows < 0] = -np.inf
+        best = np.lexsort((only_rows, -only_keys))[:k]
+        return Neighbours(only_rows[best][None], only_keys[best][None], candidates)
     keys = np.maximum(np.minimum(scores, 1), -1)
     keys[rows < 0] = -np.inf
     order = np.lexsort((rows, -keys))[:, :k]

@@ -149,7 +149,10 @@ class VectorIndex:
         neighbours = self._search_refined(self._flat, queries, k, candidates)
         # The cells visited may hold fewer rows than k. A search promises k: compare every vector,
         # for these queries alone.
-        if neighbours.rows.min(initial=0) < 0:
+        last = neighbours.rows[
+            :, -1
+        ]  # empty places come last; of one query, an item is read soonest
+        if (last.item() if len(last) == 1 else last.min(initial=0)) < 0:
             dry = (neighbours.rows < 0).any(axis=1)
             again = self._flat.search(queries[dry], k, self._selection)
             neighbours.rows[dry], neighbours.scores[dry] = again.rows, again.scores

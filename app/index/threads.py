@@ -19,8 +19,16 @@ def search(index: Any, queries: Vectors, k: int, parameters: Any) -> tuple[Vecto
 
     One query takes one thread: FAISS shares out queries, and would only wake the others.
     """
-    with at_most(len(queries)):
+    had = faiss.omp_get_max_threads()
+    if len(queries) >= had:
         scores, rows = index.search(queries, k, params=parameters)
+        return scores, rows
+    # What `at_most` does, which takes a twentieth of the search of one query.
+    faiss.omp_set_num_threads(max(1, len(queries)))
+    try:
+        scores, rows = index.search(queries, k, params=parameters)
+    finally:
+        faiss.omp_set_num_threads(had)
     return scores, rows
 
 
