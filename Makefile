@@ -16,7 +16,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all check format evaluate evaluate-copies bench bench-embed bench-lives bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -87,8 +87,18 @@ bench-embed: $(DEV_READY) ## measure pictures to vectors, part by part, beside o
 	@$(BIN)/python -m benchmarks.embed_speed $(call option,FOLDER,folder) $(call option,MODEL,model) \
 	  $(call option,SAVE,save)
 
+bench-query: $(DEV_READY) ## measure uploads over HTTP, alone and from 16 clients (REAL_DATA=folder; SAVE=)
+	@$(BIN)/python -m benchmarks.query_speed $(call option,SAVE,save)
+
+bench-start: $(DEV_READY) ## measure the time from the server's start to its first page (SAVE=)
+	@$(BIN)/python -m benchmarks.speed --only start $(call option,SAVE,save)
+
 bench-lives: $(DEV_READY) ## measure how long changes of galleries take, on 1,000,000 vectors (10 minutes and more)
 	$(BIN)/python -m benchmarks.lives
+
+bench-search: $(DEV_READY) ## measure searches at equal recall beside hnswlib's (VECTORS=file.npz; ROWS= KEEP=folder SAVE=, MEMORY=1)
+	@$(BIN)/python -m benchmarks.search_speed $(call option,VECTORS,vectors) $(call option,ROWS,rows) \
+	  $(call option,KEEP,keep) $(call option,SAVE,save) $(if $(filter 1,$(MEMORY)),--memory)
 
 study: $(LAB_READY) ## find the model, index and parameters for your vectors (GALLERY="a b" or VECTORS=file; OUT= METRIC= METHODS= N= RECALL=)
 	@$(BIN)/python -m lab study $(foreach name,$(GALLERY),--gallery "$(name)") \
