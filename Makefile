@@ -83,9 +83,9 @@ evaluate-copies: $(DEV_READY) ## measure how well edited copies of photographs a
 bench: $(DEV_READY) ## measure the build, the server's memory and start, a query, the page (REAL_DATA=folder)
 	$(BIN)/python -m benchmarks.speed
 
-bench-embed: $(DEV_READY) ## measure pictures to vectors, part by part, beside other programs' loops (REAL_DATA= or FOLDER=; MODEL= SAVE=)
+bench-embed: $(DEV_READY) ## measure pictures to vectors, part by part, beside other programs' loops (REAL_DATA= or FOLDER=; MODEL= MEGAPIXELS= SAVE=)
 	@$(BIN)/python -m benchmarks.embed_speed $(call option,FOLDER,folder) $(call option,MODEL,model) \
-	  $(call option,SAVE,save)
+	  $(call option,MEGAPIXELS,megapixels) $(call option,SAVE,save)
 
 bench-query: $(DEV_READY) ## measure uploads over HTTP, alone and from 16 clients (REAL_DATA=folder; SAVE=)
 	@$(BIN)/python -m benchmarks.query_speed $(call option,SAVE,save)

@@ -27,7 +27,7 @@ from benchmarks.report import cores
 
 Way = Callable[[], Run]
 _FEW = 64  # pictures for what takes tens of milliseconds each and more
-_LARGE = ("resnet50", "clip_vit_b_32")
+_LARGE = ("clip_vit_b_32",)
 _BATCH = 32
 _IMAGEDEDUP_BATCH = 64  # its `CNN.batch_size`
 
@@ -61,7 +61,7 @@ def peers(
 def _pytorch(name: str, paths: Sequence[Path], temporary: Path) -> dict[str, Way]:
     """Return eager PyTorch, in batches and one picture at a time."""
     model = model_named(name)
-    network = network_of(model, _weights(model, temporary)[0])
+    network = network_of(model, weights_of(model, temporary)[0])
     few = paths[:_FEW]
     return {
         f"PyTorch, {name}, batches of {_BATCH}": partial(_torch_loop, model, network, few, _BATCH),
@@ -72,7 +72,7 @@ def _pytorch(name: str, paths: Sequence[Path], temporary: Path) -> dict[str, Way
 def _both(name: str, pictures: Sequence[Picture], folder: Path, temporary: Path) -> dict[str, Way]:
     """Return eager PyTorch and this program with the same network."""
     model = model_named(name)
-    weights, folders = _weights(model, temporary)
+    weights, folders = weights_of(model, temporary)
     embedder = load_embedder(name, purpose="build", **folders)
     network = network_of(model, weights)
     paths = [folder / picture.path for picture in pictures]
@@ -104,7 +104,7 @@ def _onnx_runtime(name: str, paths: Sequence[Path], temporary: Path) -> dict[str
     import torch
 
     model = model_named(name)
-    network = network_of(model, _weights(model, temporary)[0])
+    network = network_of(model, weights_of(model, temporary)[0])
     side = model.preprocessing.crop
     file = temporary / f"{name}.onnx"
     torch.onnx.export(
@@ -153,7 +153,7 @@ def _loop(
     return Run(len(paths) / seconds, seconds, time.process_time() - used)
 
 
-def _weights(model: Model, temporary: Path) -> tuple[Path, dict[str, Any]]:
+def weights_of(model: Model, temporary: Path) -> tuple[Path, dict[str, Any]]:
     """Return a weights file, real or random, and the folders by which `load_embedder` finds it."""
     settings = read_settings()
     folders = {"weights_dir": settings.weights_dir, "cache_dir": settings.cache_dir}

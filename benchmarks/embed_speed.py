@@ -6,7 +6,6 @@ any folder of pictures. All ways take turns in each round, over the same picture
 
 import argparse
 import hashlib
-import json
 import sys
 import tempfile
 import time
@@ -17,33 +16,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from app.build.embedding import embed_pictures, stamped
 from app.embed import Embedder
 from app.embed.load import load_embedder
+from app.embed.models import model_named
 from app.features import of_gallery_picture
 from app.gallery import Draft, Folders
 from app.images import decode, encode
-from app.settings import read_settings
 from app.sources.own import open_folder
 from app.sources.picture import Layout, Picture
 from app.values import ImageRecord
+from app.values.precision import PRECISIONS
 from benchmarks.build_speed import Run, run_bare_loop
-from benchmarks.embed_peers import Way, peers
-from benchmarks.report import (
-    RESULTS,
-    OtherWork,
-    Report,
-    arguments,
-    at_least,
-    cores,
-    machine,
-    real_data,
-)
+from benchmarks.embed_peers import Way, peers, weights_of
+from benchmarks.report import Report, arguments, at_least, cores, real_data
 
-_PRECISIONS = ("f32",)
+_FITTED_TO = 100  # pictures: how fast an INT8 network is does not depend on how well it fits
 _SHARE = 0.75  # of the slower of decoding and network alone, that the whole has to reach
 
 
@@ -68,15 +62,16 @@ def main() -> int:
     folder = options.folder or (data and data / "caltech101")
     if folder is None:
         parser.error("give --folder, or REAL_DATA the folder that holds caltech101/")
-    others = OtherWork()
-    material = _material(folder.resolve(), options.images)
     report = Report("Embedding: pictures to vectors, and beside it", _command(options))
-    report.add(
-        "pictures a round, rounds, threads",
-        f"{len(material.pictures)}, {options.rounds}, {cores()}",
-    )
     with tempfile.TemporaryDirectory(prefix="ris-bench-") as temporary:
-        ways = _ways(material, options)
+        material = _material(folder.resolve(), options.images)
+        if options.megapixels:
+            material = _enlarged(material, options.megapixels, Path(temporary) / "large")
+        report.add(
+            "pictures a round, rounds, threads",
+            f"{len(material.pictures)}, {options.rounds}, {cores()}",
+        )
+        ways = _ways(material, options, Path(temporary))
         if options.peers:
             found, missing = peers(
                 options.model, material.pictures, material.layout.folder, Path(temporary)
@@ -85,14 +80,13 @@ def main() -> int:
             for name, reason in missing.items():
                 report.add(f"not measured: {name}", reason)
         runs = _take_turns(ways, options.rounds)
+        stages = _stages(material, _embedder(options.model, "f32", Path(temporary)))
     _add_rates(runs, options.precision, report)
-    stages = _stages(material, _embedder(options.model))
     for stage, milliseconds in stages.items():
         report.add(f"processor time of a picture: {stage}", f"{milliseconds:.2f} ms")
     whole = sum(stages.values())
     report.add("processor time of a picture: all of these", f"{whole:.2f} ms")
-    if options.save:
-        _keep_numbers(options, others.share(), runs, stages)
+    report.keep(**_numbers(runs, stages))
     return report.finish(options.save)
 
 
@@ -102,12 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, help="pictures, in it and below (default: Caltech101)")
     add("--images", type=int, default=300, help="so many of them, drawn (default: 300)")
     add("--rounds", type=int, default=3, help="rounds (default: 3)")
+    add("--megapixels", type=float, help="enlarge the pictures to so many, with noise")
     add("--model", default="efficientnet_lite0", help="default: efficientnet_lite0")
     add(
         "--precision",
         action="append",
-        choices=_PRECISIONS,
-        help="measure the model in this one; may be given again (default: f32)",
+        choices=PRECISIONS,
+        help="measure the model in this one; may be given again (default: all)",
     )
     add("--no-peers", dest="peers", action="store_false", help="leave out other programs' loops")
     return parser
@@ -117,6 +112,7 @@ def _command(options: argparse.Namespace) -> str:
     words = f"python -m benchmarks.embed_speed --images {options.images} --rounds {options.rounds}"
     words += f" --model {options.model}"
     words += f" --folder {options.folder.name}" if options.folder else ""
+    words += f" --megapixels {options.megapixels:g}" if options.megapixels else ""
     return words + ("" if options.peers else " --no-peers")
 
 
@@ -127,20 +123,42 @@ def _material(folder: Path, images: int) -> Material:
     return Material(list(stamped([every[row] for row in drawn], layout.folders)), layout)
 
 
-def _embedder(model: str) -> Embedder:
-    settings = read_settings()
+def _enlarged(material: Material, megapixels: float, folder: Path) -> Material:
+    """Return as many photographs of a phone: these enlarged to 4 : 3, with a sensor's noise."""
+    size = round(1000 * (megapixels * 4 / 3) ** 0.5), round(1000 * (megapixels * 3 / 4) ** 0.5)
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number, path in enumerate(material.paths):
+        with Image.open(path) as image:
+            large = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+        noise = rng.normal(0, 4, large.shape[:2]).astype(np.int16)
+        noisy = np.clip(large + noise[:, :, None], 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / f"{number:04}.jpg", quality=90)
+    return _material(folder, len(material.pictures))
+
+
+def _embedder(
+    name: str, precision: str, temporary: Path, calibration: NDArray[np.uint8] | None = None
+) -> Embedder:
+    _, folders = weights_of(model_named(name), temporary)
     return load_embedder(
-        model, weights_dir=settings.weights_dir, cache_dir=settings.cache_dir, purpose="build"
+        name, precision=precision, calibration=calibration, purpose="build", **folders
     )
 
 
-def _ways(material: Material, options: argparse.Namespace) -> dict[str, Way]:
+def _ways(material: Material, options: argparse.Namespace, temporary: Path) -> dict[str, Way]:
     """Return a function for each way, which goes it once."""
     ways: dict[str, Way] = {}
-    for precision in options.precision or _PRECISIONS:
-        embedder = _embedder(options.model)
-        ways.setdefault("decode alone", partial(_decode, material, embedder.decoded_side))
-        inputs = [embedder.prepare(decode.decode(path.read_bytes())) for path in material.paths]
+    full = _embedder(options.model, "f32", temporary)
+    ways["decode alone"] = partial(_decode, material, full.decoded_side)
+    inputs = [
+        full.prepare(decode.decode(path.read_bytes(), min_side=full.decoded_side))
+        for path in material.paths
+    ]
+    for precision in options.precision or PRECISIONS:
+        embedder = full
+        if precision != "f32":
+            embedder = _embedder(options.model, precision, temporary, np.stack(inputs[:_FITTED_TO]))
         ways[f"network alone, {precision}"] = partial(_network, embedder, inputs)
         ways[f"files to vectors, {precision}"] = partial(
             run_bare_loop, material.pictures, material.layout.folder, embedder
@@ -264,7 +282,7 @@ def _add_rates(
     spent = {name: _milliseconds(each) for name, each in runs.items()}
     for name, rate in rates.items():
         report.add(name, f"{rate:.1f} images/s, {spent[name]:.1f} ms of processor time each")
-    for precision in precisions or _PRECISIONS:
+    for precision in precisions or PRECISIONS:
         parts = "decode alone", f"network alone, {precision}"
         slower = min(rates[part] for part in parts)
         for what in ("files to vectors", "files to a gallery's draft"):
@@ -288,17 +306,11 @@ def _rate(runs: Sequence[Run]) -> float:
     return median(run.images_per_second for run in runs)
 
 
-def _keep_numbers(
-    options: argparse.Namespace,
-    others: float,
-    runs: Mapping[str, Sequence[Run]],
-    stages: Mapping[str, float],
-) -> None:
-    """Write the same figures as numbers, beside the table."""
-    numbers = {
-        "command": _command(options),
-        "machine": machine(),
-        "share_of_other_work": round(others, 2),
+def _numbers(
+    runs: Mapping[str, Sequence[Run]], stages: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Return the same figures as numbers, for plots."""
+    return {
         "images_per_second": {
             name: [round(run.images_per_second, 2) for run in each] for name, each in runs.items()
         },
@@ -307,8 +319,6 @@ def _keep_numbers(
         },
         "stages_ms": {stage: round(spent, 3) for stage, spent in stages.items()},
     }
-    text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
-    (RESULTS / f"{options.save}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

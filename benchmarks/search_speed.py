@@ -4,7 +4,6 @@ Run by `make bench-search`; README.md beside this file says how each figure is m
 """
 
 import contextlib
-import json
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from app.errors import UsageError
 from app.index import recall
 from app.values.vectors import unit
-from benchmarks.report import RESULTS, Report, arguments, at_most, machine
+from benchmarks.report import Report, arguments, at_most
 from benchmarks.search_contenders import NAMES, Contender, K, contenders
 from benchmarks.search_memory import DIM, ROWS, measure_memory
 from lab.extend import extend
@@ -66,11 +65,7 @@ def main() -> int:
     if options.memory:
         with tempfile.TemporaryDirectory(prefix="memory-") as folder:
             measure_memory(Path(folder), report)
-    if options.save and measured:
-        RESULTS.mkdir(exist_ok=True)
-        facts = {"command": "make bench-search", "machine": machine(), "searches": measured}
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        (RESULTS / f"{options.save}.json").write_text(text + "\n", encoding="utf-8")
+    report.keep(searches=measured)
     return report.finish(options.save)
 
 
