@@ -3,9 +3,12 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from app.features import of_gallery_picture, of_query, phash
+from app.features import fit, of_gallery_picture, of_query, phash
+from app.search.verify import alike
+from app.values.features import comparable
 from tests.conftest import PHOTOGRAPHS, encoded
 
 
@@ -36,6 +39,24 @@ def test_a_query_has_more_of_them_and_none_twice():
     kept, asked = of_gallery_picture(photograph), of_query(photograph)
     assert len(kept) == 200 < len(asked) <= 500
     assert len(np.unique(kept.places, axis=0)) == len(kept)
+
+
+def test_a_gallery_s_features_are_found_in_a_part_of_its_picture():
+    for path in PHOTOGRAPHS:
+        photograph = Image.open(path).convert("RGB")
+        photograph.thumbnail((512, 512))
+        width, height = photograph.size
+        part = photograph.crop((width // 4, height // 4, width * 3 // 4, height * 3 // 4))
+        kept, asked = (
+            of(np.asarray(each))
+            for of, each in ((of_gallery_picture, photograph), (of_query, part))
+        )
+        at, other = alike(comparable(asked.descriptors), comparable(kept.descriptors))
+        found = fit(asked.places[at], part.size, kept.places[other], photograph.size)
+        assert found is not None
+        assert found.pairs >= 8
+        assert found.scale == pytest.approx(1, abs=0.03)
+        np.testing.assert_allclose(found.matrix[:, 2], (-width // 4, -height // 4), atol=4)
 
 
 def test_a_flat_picture_has_none():
