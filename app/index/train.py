@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import struct
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ _FEW_CELLS = 1_024
 _OPQ_ROUNDS = 10
 _CHUNK_ROWS = 4_096
 _BUFFER_BYTES = 1 << 20
+_ROWS_AT = 8  # bytes into FAISS's file, after its four letters and the dimension
 
 
 def write_vectors(
@@ -50,15 +52,35 @@ def write_vectors(
     if isinstance(vectors, np.ndarray):
         dim, vectors = vectors.shape[1], _parts(vectors)
     assert dim is not None
-    index = faiss.IndexScalarQuantizer(
-        projection.dim if projection else dim,
-        faiss.ScalarQuantizer.QT_fp16,
-        faiss.METRIC_INNER_PRODUCT,
+    parts = (projection.apply(part) if projection else part for part in vectors)
+    _write_flat(parts, projection.dim if projection else dim, path)
+
+
+def _write_flat(parts: Iterable[NDArray[np.float32]], dim: int, path: Path) -> None:
+    """Write the file that FAISS writes of such an index, a part of the vectors at a time.
+
+    FAISS would hold all of them in memory first. Its file is the one of an empty index with the
+    number of rows in its place, and at its end the length of the codes and the codes.
+    """
+    empty = faiss.IndexScalarQuantizer(
+        dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
-    for part in vectors:
-        with threads.at_most(1):  # the memory's speed, which one thread reaches
-            index.add(projection.apply(part) if projection else part)
-    write_index(index, path)
+    head = faiss.serialize_index(empty).tobytes()
+    count = struct.Struct("<Q")
+    rows = 0
+    try:
+        with path.open("wb", buffering=_BUFFER_BYTES) as file:
+            file.write(head)
+            for part in parts:
+                with threads.at_most(1):  # the memory's speed, which one thread reaches
+                    codes: NDArray[np.uint8] = empty.sa_encode(part)
+                file.write(codes.data)
+                rows += len(part)
+            for place, number in ((_ROWS_AT, rows), (len(head) - count.size, 2 * dim * rows)):
+                file.seek(place)
+                file.write(count.pack(number))
+    except OSError as exc:
+        raise _no_room(path) from exc
 
 
 def _parts(vectors: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
@@ -161,10 +183,14 @@ def write_index(index: Any, path: Path) -> None:
         with path.open("wb", buffering=_BUFFER_BYTES) as file:
             faiss.write_index(index, faiss.PyCallbackIOWriter(file.write, _BUFFER_BYTES))
     except (RuntimeError, OSError) as exc:
-        raise StorageError(
-            f"{path} cannot be written: make room, then run the same command again; what is done "
-            "is kept."
-        ) from exc
+        raise _no_room(path) from exc
+
+
+def _no_room(path: Path) -> StorageError:
+    return StorageError(
+        f"{path} cannot be written: make room, then run the same command again; what is done is "
+        "kept."
+    )
 
 
 @contextlib.contextmanager

@@ -22,6 +22,40 @@ def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path):
         train_shortlist(tmp_path / "vectors.faiss", "IVF3,SQ8", nowhere)
 
 
+@pytest.mark.parametrize(("rows", "dim"), [(0, 16), (1, 3), (5_000, 16), (9, 2048)])
+def test_the_vectors_are_written_as_faiss_would_write_them(rows, dim, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(rows, dim)).astype(np.float32)
+    if rows:
+        vectors[0, :3] = 1e-8, -6e-8, 0.99997  # none, the least and one to be rounded up
+    written = tmp_path / "vectors.faiss"
+    write_vectors(iter(np.array_split(vectors, 3)), written, dim=dim)
+    assert written.read_bytes() == faiss_file(vectors)
+    halves = vectors.astype(np.float16)
+    write_vectors(halves, written)
+    assert written.read_bytes() == faiss_file(halves.astype(np.float32))
+
+
+def faiss_file(vectors: np.ndarray) -> bytes:
+    index = faiss.IndexScalarQuantizer(
+        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    index.add(vectors)
+    return faiss.serialize_index(index).tobytes()
+
+
+def test_vectors_are_written_a_part_at_a_time(tmp_path):
+    written = tmp_path / "vectors.faiss"
+    sizes = []
+
+    def parts():
+        for _ in range(4):
+            sizes.append(written.stat().st_size)
+            yield np.ones((4_096, 256), np.float32)
+
+    write_vectors(parts(), written, dim=256)
+    assert sizes == sorted(set(sizes)), "what was given is still in memory"
+
+
 def test_no_shortlist_of_an_earlier_try_is_left_where_none_is_needed(tmp_path):
     make(tmp_path, clustered(120), "IVF3,SQ8")
     used, _ = train_shortlist(tmp_path / "vectors.faiss", "Flat", tmp_path / "shortlist.faiss")
