@@ -14,7 +14,7 @@ from typing import Any
 DOCUMENT = Path(__file__).with_name("performance.md")
 PLOTS = Path(__file__).with_name("plots")
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
-_BLOCK = re.compile(r"(<!-- (\w+)(?: ([\w-]+))? -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """Return the document with each block `<!-- table NAME -->` as the results say."""
-    return _BLOCK.sub(lambda block: block[1] + table(results(block[3])) + block[4], text)
+    return _BLOCK.sub(lambda block: f"{block[1]}{table(results(block[2]))}\n{block[3]}", text)
 
 
 def results(name: str) -> dict[str, Any]:
