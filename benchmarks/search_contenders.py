@@ -28,8 +28,8 @@ _HNSWLIB = "hnswlib-"
 _CHUNK_ROWS = 100_000
 _EF_CONSTRUCTION = 200  # hnswlib's own default
 _EF = (10, 11, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512)
-_CANDIDATES = (20, 50, 100, 200, 350, 500, 750, 1_000, 1_500, 2_000)
-_PROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_CANDIDATES = (20, 50, 100, 200, 500, 1_000, 2_000)
+_PROBES = (2, 8, 32, 64, 128, 256)
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
