@@ -91,12 +91,12 @@ class Report:
 
 def at_least(value: float, least: float, words: str) -> Expectation:
     """Return the expectation that `value` is `least` or more; `words` writes the bound."""
-    return Expectation(f"≥ {words}", value >= least)
+    return Expectation(f"≥ {words}", bool(value >= least))
 
 
 def at_most(value: float, most: float, words: str) -> Expectation:
     """Return the expectation that `value` is `most` or less; `words` writes the bound."""
-    return Expectation(f"≤ {words}", value <= most)
+    return Expectation(f"≤ {words}", bool(value <= most))
 
 
 class OtherWork:

@@ -103,6 +103,7 @@ def _axes(width: float, height: float) -> tuple[Any, Any]:
     import matplotlib as mpl
 
     mpl.use("Agg")
+    mpl.rcParams["svg.fonttype"] = "none"  # text stays text: smaller, and can be searched
     mpl.rcParams["svg.hashsalt"] = "the same names for the same plot"
     from matplotlib import pyplot as plt
 

@@ -21,6 +21,7 @@ from app.doors.rest.pictures import routes_of_pictures
 from app.embed import MODELS, Model
 from app.search.question import PARAMETERS
 from app.values import ImageRecord
+from docs import performance
 from tests.conftest import ROOT, Home
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -50,6 +51,12 @@ def test_every_path_named_in_a_document_exists(document: Path) -> None:
     missing = [name for name in code if not (ROOT / name).exists()]
     missing += [name for name in links if not (document.parent / name).exists()]
     assert not missing
+
+
+def test_the_document_of_performance_has_the_figures_of_the_results() -> None:
+    text = performance.DOCUMENT.read_text(encoding="utf-8")
+    assert performance.filled(text) == text, "run: python -m docs.performance"
+    assert text.count("| measure | figure |") >= 6
 
 
 def test_the_code_map_names_every_file_of_the_application() -> None:

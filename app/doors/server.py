@@ -147,7 +147,6 @@ def make_application(
         service.warm_up()
         ready.set()
 
-    threading.Thread(target=warm_up, name="warm-up").start()
     tools = OverHttp(service, access=access)
     application = FastAPI(openapi_url=None, lifespan=tools.running)
     application.router.routes.append(Route(tools.path, tools))
@@ -159,6 +158,8 @@ def make_application(
     page.mount_page(
         application, service, uploads, maker, access, root_path=root_path, show_file=show_file
     )
+    # Not before: importing Gradio and loading a model would take turns with the interpreter.
+    threading.Thread(target=warm_up, name="warm-up").start()
     counted = rest.CountingDoors(application, programs.state.measured)
     answering: Any = OwnPagesOnly(counted, host=host, hosts=hosts)
     if root_path:

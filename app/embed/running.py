@@ -72,7 +72,9 @@ def in_openvino(
     if purpose == "build":
         return Running(load(batch=BUILD_BATCH, streams=cores), int8, note)
     one = load(batch=1, streams=1)
-    return Running(SharedBatches(one, partial(load, batch=TOGETHER, streams=1)), int8, note)
+    # On a busy machine threads that share a picture wait for each other: each has its own batch.
+    more = partial(load, batch=TOGETHER, streams=cores)
+    return Running(SharedBatches(one, more, at_once=cores), int8, note)
 
 
 def in_torch(

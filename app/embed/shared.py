@@ -23,10 +23,11 @@ _WORTH = 3  # of them; for fewer one after the other is as fast
 
 @dataclass(eq=False)
 class _Picture:
-    """A (H, W, 3) picture that waits for its features, or to be the one that runs the next ones."""
+    """A (H, W, 3) picture that waits for its features, or to run those `together` with it."""
 
     pixels: NDArray[np.uint8]
     woken: threading.Event = field(default_factory=threading.Event)
+    together: "list[_Picture]" = field(default_factory=list)
     features: NDArray[np.float32] | None = None
     error: BaseException | None = None
 
@@ -34,20 +35,22 @@ class _Picture:
 class SharedBatches:
     """A runtime of one picture, which runs those that come meanwhile together; thread-safe.
 
-    `load_more` gives the same network for batches of `TOGETHER`; it is called in the background
-    once so many queries come at the same time, since it takes memory.
+    `load_more` gives the same network for batches of `TOGETHER`, of which it runs `at_once` side by
+    side; it is called in the background once so many queries come at the same time, since it takes
+    memory.
     """
 
     batch = 1
 
-    def __init__(self, one: Runtime, load_more: Callable[[], Runtime]) -> None:
+    def __init__(self, one: Runtime, load_more: Callable[[], Runtime], *, at_once: int = 1) -> None:
         self.precision = one.precision
         self._one = one
         self._load_more = load_more
         self._more: Runtime | None = None
         self._is_loading = False
+        self._at_once = at_once
         self._waiting: deque[_Picture] = deque()
-        self._is_running = False
+        self._running = 0
         self._lock = threading.Lock()
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -55,21 +58,28 @@ class SharedBatches:
         mine = _Picture(batch[0])
         with self._lock:
             self._waiting.append(mine)
-            is_first = not self._is_running
-            self._is_running = True
-        if not is_first:
-            mine.woken.wait()
-        if mine.features is None and mine.error is None:
-            self._run_next()
+            most = self._at_once if self._more is not None else 1
+            if self._running < most:
+                self._running += 1
+                self._call_next()
+        mine.woken.wait()
+        if mine.together:
+            self._run(mine.together)
         if mine.error is not None:
             raise mine.error
         assert mine.features is not None
         return mine.features[np.newaxis]
 
-    def _run_next(self) -> None:
-        """Run the pictures that wait, as many as go together; then wake the next, if any."""
-        with self._lock:
-            together = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+    def _call_next(self) -> None:
+        """Wake the first who waits, to run those that wait with it; under the lock."""
+        if not self._waiting:
+            self._running -= 1
+            return
+        together = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+        together[0].together = together
+        together[0].woken.set()
+
+    def _run(self, together: "list[_Picture]") -> None:
         try:
             for each, features in zip(together, self._features(together), strict=True):
                 each.features = features
@@ -77,12 +87,9 @@ class SharedBatches:
             for each in together:
                 each.error = exc
         with self._lock:
-            following = self._waiting[0] if self._waiting else None
-            self._is_running = following is not None
-        for each in together:
+            self._call_next()
+        for each in together[1:]:
             each.woken.set()
-        if following is not None:
-            following.woken.set()
 
     def _features(self, together: list[_Picture]) -> NDArray[np.float32]:
         pixels = np.stack([each.pixels for each in together])

@@ -20,7 +20,8 @@ from app.values import ImageRecord
 
 _NEARLY_EQUAL = 0.95  # cosine
 _NEAR = 0.7  # that of a copy of half the size, or in grey, is below for one in a hundred
-_MOST_COMPARED = 24  # pairs, the nearest first: a comparison takes some milliseconds
+_MOST_LOOKED_AT = 24  # pairs, the nearest first
+_MOST_COMPARED = 8  # of them: a comparison takes some milliseconds
 _LIKE_FROM_AFAR = 0.9  # correlation
 
 
@@ -62,7 +63,7 @@ def _pairs(stored: Store, images: Sequence[ImageRecord]) -> Iterator[tuple[int, 
         for one, other in near[order].tolist()
         if _one_shape(images[one], images[other])
     ]
-    yield from _compared(stored, images, alike[:_MOST_COMPARED])
+    yield from _compared(stored, images, alike[:_MOST_LOOKED_AT])
 
 
 def _one_shape(one: ImageRecord, other: ImageRecord) -> bool:
@@ -78,6 +79,7 @@ def _compared(
     thumbnails = stored.thumbnails([images[place].id for place in places])
     shown = {place: _pixels(data) for place, data in zip(places, thumbnails, strict=True)}
     seen = {place: coarse(pixels) for place, pixels in shown.items() if pixels is not None}
+    compared = 0
     for one, other in pairs:
         here, there = shown[one], shown[other]
         if here is None or there is None:
@@ -85,8 +87,15 @@ def _compared(
         as_it_is, mirrored = (
             float((seen[one] * each).sum()) for each in (seen[other], seen[other][:, ::-1])
         )
-        if max(as_it_is, mirrored) >= _LIKE_FROM_AFAR and as_a_whole(here, images[other], there):
+        if max(as_it_is, mirrored) < _LIKE_FROM_AFAR:
+            continue
+        if mirrored > as_it_is:
+            here = np.ascontiguousarray(here[:, ::-1])
+        if as_a_whole(here, images[other], there, mirrored=False):
             yield one, other
+        compared += 1
+        if compared == _MOST_COMPARED:
+            return
 
 
 def _pixels(thumbnail: bytes) -> NDArray[np.uint8] | None:

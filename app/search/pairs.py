@@ -193,8 +193,12 @@ def _by_features(query: _Look, other: _Look, *, mirrored: bool) -> Match | None:
     return judged(candidate, query.shown(mirrored=mirrored), other.pixels, other.record)
 
 
-def as_a_whole(query: Pixels, image: ImageRecord, pixels: Pixels) -> Match | None:
+def as_a_whole(
+    query: Pixels, image: ImageRecord, pixels: Pixels, *, mirrored: bool | None = None
+) -> Match | None:
     """Return how an image shows the query's picture, where both are whole and of one shape.
+
+    As it is or `mirrored`, or where that is None as either.
 
     So those are known again that have too few features, and all where a gallery keeps none. The
     pixels are those of thumbnails.
@@ -204,9 +208,9 @@ def as_a_whole(query: Pixels, image: ImageRecord, pixels: Pixels) -> Match | Non
     if not of_one_shape((width, height), size):
         return None
     matrix = np.column_stack([np.diag([width / size[0], height / size[1]]), [0.0, 0.0]])
-    for mirrored in (False, True):
-        candidate = Candidate(image.id, mirrored, Fit(matrix, 0, np.zeros(0, np.int64)))
-        shown = np.ascontiguousarray(query[:, ::-1]) if mirrored else query
+    for turned_over in (False, True) if mirrored is None else (mirrored,):
+        candidate = Candidate(image.id, turned_over, Fit(matrix, 0, np.zeros(0, np.int64)))
+        shown = np.ascontiguousarray(query[:, ::-1]) if turned_over else query
         match = judged(candidate, shown, pixels, image)
         if match is not None and match.is_source:
             return replace(match, score=match.agreeing)  # which no pair of features makes surer

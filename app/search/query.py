@@ -17,6 +17,7 @@ from app.images.edit import apply_edit
 from app.search.galleries import Galleries, SearchableGallery
 from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
 from app.search.timing import Stopwatch
+from app.search.turns import Turns
 from app.values import Edit
 from app.values.features import LocalFeatures
 from app.values.vectors import unit
@@ -105,7 +106,7 @@ class Queries:
         self._galleries = galleries
         self._fetch = fetch
         # A small file may be a picture of hundreds of megabytes, and threads are many.
-        self._decoding = threading.BoundedSemaphore(at_once)
+        self._decoding = Turns(at_once)
         self._vectors = _LastVectors()
 
     def vector_of(

@@ -29,7 +29,8 @@ from app.values import Edit, Hit, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
 
 _AS_IT_IS = Edit()
-_SIDE_BY_SIDE = 8  # requests of one call: two batches of the network
+SIDE_BY_SIDE = 8
+"""Requests of one call that are worked on together: two batches of the network."""
 LOOKED_UP_AT_ONCE = 1000  # images; SQLite takes 32766 question marks
 
 
@@ -88,7 +89,7 @@ class SearchService:
         They are worked on side by side, and pictures that are embedded at the same time share
         batches: for many this takes less time than one after the other.
         """
-        with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="search") as pool:
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="search") as pool:
             return list(pool.map(self.answer, requests))
 
     def search(

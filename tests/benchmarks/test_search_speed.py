@@ -25,7 +25,6 @@ def vectors(tmp_path):
 def test_the_figures_are_kept_as_a_table_and_as_json(vectors, tmp_path, monkeypatch, capsys):
     pytest.importorskip("hnswlib")
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(search_speed, "RESULTS", tmp_path / "results")
     names = ("IVF100,PQ8", "HNSW32", "hnswlib-16")
     only = [word for name in names for word in ("--only", name)]
     given = ["--vectors", str(vectors), "--rows", "400", *only, "--keep", str(tmp_path / "keep")]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -87,7 +88,8 @@ def test_without_bfloat16_nothing_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not calculates_in_bf16(), reason="this processor has no bfloat16")
-def test_vectors_in_bfloat16_are_near_those_in_32_bits(networks: Path) -> None:
+def test_vectors_in_bfloat16_are_near_those_in_32_bits(networks: Path, tmp_path: Path) -> None:
+    networks = copytree(networks, tmp_path / "cache")  # what is measured is kept there
     full = load_embedder("efficientnet_lite0", cache_dir=networks, **HERE)
     half = load_embedder("efficientnet_lite0", precision="bf16", cache_dir=networks, **HERE)
     assert (full.precision, half.precision) == ("f32", "bf16")

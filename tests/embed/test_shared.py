@@ -125,10 +125,31 @@ def test_an_error_reaches_those_of_its_batch_and_nobody_else(pool: ThreadPoolExe
     assert [each.result().item() for each in futures[5:]] == [6, 7, 8]
 
 
-def test_many_threads_for_long(pool: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_many_threads_for_long(pool: ThreadPoolExecutor, at_once: int) -> None:
     shared, single, several = loaded()
+    shared._at_once = at_once
     single.gate.set()
     several.gate.set()
     numbers = [1 + number % 90 for number in range(2_000)]
     found = list(pool.map(lambda number: shared.run(one(number)).item(), numbers))
     assert found == numbers
+    assert shared._running == 0
+
+
+def test_with_several_streams_batches_run_side_by_side(pool: ThreadPoolExecutor) -> None:
+    single, several = Gated(1), Gated(TOGETHER)
+    shared = SharedBatches(single, lambda: several, at_once=2)
+    shared._load()
+    futures = [pool.submit(shared.run, one(1))]
+    assert single.entered.acquire(timeout=20)
+    futures.append(pool.submit(shared.run, one(2)))
+    assert single.entered.acquire(timeout=20), "the second stream is free"
+    futures += [pool.submit(shared.run, one(number)) for number in range(3, 11)]
+    wait_for(lambda: len(shared._waiting) == 8)
+    single.gate.set()
+    for _ in range(2):
+        assert several.entered.acquire(timeout=20), "two batches at once"
+    several.gate.set()
+    assert sorted(each.result(20).item() for each in futures) == list(range(1, 11))
+    assert shared._running == 0

@@ -119,6 +119,22 @@ def test_what_is_nearly_equal_needs_no_look() -> None:
     assert not results.looked_at
 
 
+def test_of_many_that_look_alike_from_afar_a_few_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    monkeypatch.setattr(
+        "app.search.doubles.as_a_whole", lambda *given, **how: compared.append(how["mirrored"])
+    )
+    image = Image.open(PHOTOGRAPHS[0]).convert("RGB")
+    sides = [image.resize((image.width // n, image.height // n)) for n in (1, 2, 3, 4, 5, 6, 7)]
+    assert found_in(Results(sides)) == {}
+    assert compared == [False] * 8
+    compared.clear()
+    found_in(Results([image, ImageOps.mirror(image)]))
+    assert compared == [False], "which way round is seen from afar"
+
+
 def test_without_vectors_or_results_there_are_none(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.build(fill(home.path / "pictures", 3))

@@ -1,6 +1,7 @@
 """The page's layout and events; its contents come from `assets/`, its answers from `functions`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,16 @@ def mount_page(
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     pictures = Uploads(uploads, service)
-    page = make_page(
-        service,
-        Functions(service, pictures),
-        MakingFunctions(maker, pictures),
-        ManagingFunctions(maker, pictures),
-        DuplicateFunctions(service, maker, show_file),
-    )
-    with page:
-        name_endpoints(service, pictures, access)
+    with _served_once():
+        page = make_page(
+            service,
+            Functions(service, pictures),
+            MakingFunctions(maker, pictures),
+            ManagingFunctions(maker, pictures),
+            DuplicateFunctions(service, maker, show_file),
+        )
+        with page:
+            name_endpoints(service, pictures, access)
     _calm_the_queue(page)
     mounted: FastAPI = gr.mount_gradio_app(
         application,
@@ -103,6 +105,21 @@ def mount_page(
     )
     make_relative(mounted.routes[-1].app)  # type: ignore[attr-defined]
     return mounted
+
+
+@contextmanager
+def _served_once() -> Iterator[None]:
+    """Keep Gradio from making its application at every step of a page that is mounted at the end.
+
+    Each takes a tenth of a second, of which the first page would wait for three.
+    """
+    application = gr.routes.App
+    make = application.__dict__["create_app"]
+    application.create_app = staticmethod(lambda *given, **options: None)
+    try:
+        yield
+    finally:
+        application.create_app = make
 
 
 def _calm_the_queue(page: gr.Blocks) -> None:

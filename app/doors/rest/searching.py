@@ -1,6 +1,8 @@
 """HTTP routes → searches and vectors: of a picture's file, its URL or an image's id."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -16,7 +18,7 @@ from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import BatchAnswer, SearchAnswer, Vector
 from app.errors import QueryError, TooLargeError
 from app.search.question import File, Query, Url
-from app.search.service import SearchService
+from app.search.service import SIDE_BY_SIDE, SearchService
 
 _MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
 _Answer = TypeVar("_Answer")
@@ -126,7 +128,9 @@ def routes_of_searching(service: SearchService) -> APIRouter:
         """
         service.default_gallery()  # what is wrong with all alike ends the whole request
         parameters.request(File(b""))
-        return {"answers": [_answer(request, service, file, parameters) for file in files]}
+        one = partial(_answer, request, service, parameters=parameters)
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="batch") as pool:
+            return {"answers": list(pool.map(one, files))}
 
     @router.post(
         "/embed",
