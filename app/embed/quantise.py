@@ -6,7 +6,6 @@ only one that needs NNCF (https://github.com/openvinotoolkit/nncf): weights and 
 """
 
 import hashlib
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import app
+from app.embed.own_process import run_in_own_process
 from app.embed.runtimes.openvino import PACKED, PARTS
 from app.errors import ModelError, StorageError
 from app.values.files import replacing
@@ -46,31 +45,17 @@ def quantised_network(network: Path, pictures: NDArray[np.uint8]) -> Path:
             kept = Path(folder) / "pictures.npy"
             np.save(kept, pictures)
             with replacing(fitted) as new:
-                _quantise(network, kept, new)
+                run_in_own_process(
+                    "app.embed.quantise",
+                    [str(path.resolve()) for path in (network, kept, new)],
+                    failed=f"The INT8 network of {network.stem} could not be made",
+                )
     except OSError as exc:
         raise StorageError(
             f"The INT8 network cannot be written to {network.parent} ({exc.strerror}): "
             "set RIS_CACHE_DIR to a folder that can be written."
         ) from exc
     return fitted
-
-
-def _quantise(network: Path, pictures: Path, output: Path) -> None:
-    """Run this file in a process of its own; ModelError if it fails."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "app.embed.quantise"),
-            *(str(path.resolve()) for path in (network, pictures, output)),
-        ],
-        cwd=Path(app.__file__).parents[1],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"The INT8 network of {network.stem} could not be made: {last}")
 
 
 def main(arguments: list[str]) -> int:

@@ -6,8 +6,6 @@ Only this file and `convert` name OpenVINO.
 import hashlib
 import os
 import queue
-import subprocess
-import sys
 import threading
 import zipfile
 from functools import cache
@@ -18,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import app
 from app.embed.models import Model
+from app.embed.own_process import run_in_own_process
 from app.errors import ModelError, StorageError
 
 # OpenVINO's binding initialises itself at the first inference of a process. Two threads that make
@@ -168,21 +166,11 @@ def _key(model: Model, weights_sha256: str, what: str) -> str:
 
 def _convert(model: Model, weights: Path, output: Path, what: str) -> None:
     """Run `app.embed.convert` in a process of its own; ModelError if it fails."""
-    done = subprocess.run(
+    run_in_own_process(
+        "app.embed.convert",
         [
-            *(sys.executable, "-m", "app.embed.convert", what, model.name),
-            *(str(weights.resolve()), str(output.resolve())),
+            *(what, model.name, str(weights.resolve()), str(output.resolve())),
             *([str(model.file.path.parent.resolve())] if model.file else []),
         ],
-        cwd=Path(app.__file__).parents[1],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        failed=f"The network of {model.name} could not be converted",
     )
-    if done.returncode == 0:
-        return
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    if done.returncode == ModelError.exit_code:
-        raise ModelError(last)
-    raise ModelError(f"The network of {model.name} could not be converted: {last}")
