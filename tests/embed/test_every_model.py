@@ -39,7 +39,7 @@ TEXTS = ["a dog", "a cat that sleeps on a red sofa", "dog"]
 # with the real EfficientNet-Lite0. It also writes down what the libraries state about the input and
 # the file of each model.
 SCRIPT = """
-import json, subprocess, sys
+import json, sys
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
@@ -53,10 +53,10 @@ declare_torchvision_operators()
 import torchvision
 from safetensors.torch import save_file
 
-def converted_here(command, **options):
-    return subprocess.CompletedProcess(command, convert.main(command[3:]), "", "")
+def converted_here(module, arguments, *, failed):
+    assert module == "app.embed.convert" and convert.main(arguments) == 0, failed
 
-openvino_runtime.subprocess.run = converted_here
+openvino_runtime.run_in_own_process = converted_here
 load.BUILD_BATCH = 2
 torch.set_num_threads(1)
 # Each trace would be made twice to compare the two: what it gives is compared below.
