@@ -90,10 +90,11 @@ def _with_note(requested: str, fitted: str, rows: int) -> tuple[str, str]:
 
 
 def inner_of(index: Any) -> Any:
-    """Return the index under a pre-transform; UsageError for kinds that cannot be a shortlist."""
+    """Return the index itself, under pre-transform and numbers; UsageError for no shortlist."""
     inner = index
-    if isinstance(index, faiss.IndexPreTransform):
-        inner = faiss.downcast_index(index.index)
+    for wrapper in (faiss.IndexPreTransform, faiss.IndexIDMap):
+        if isinstance(inner, wrapper):
+            inner = faiss.downcast_index(inner.index)
     kinds = (
         faiss.IndexIVF,
         faiss.IndexHNSW,
@@ -104,6 +105,13 @@ def inner_of(index: Any) -> Any:
     if not isinstance(inner, kinds):
         raise UsageError(f"{type(inner).__name__} is no shortlist.")
     return inner
+
+
+def numbered_of(index: Any) -> Any:
+    """Return the part of an index that numbers its vectors; None where the n-th is row n."""
+    if isinstance(index, faiss.IndexPreTransform):
+        index = faiss.downcast_index(index.index)
+    return index if isinstance(index, faiss.IndexIDMap) else None
 
 
 def cells_of(index: Any) -> int:

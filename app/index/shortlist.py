@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import faiss
+import numpy as np
 
 from app.errors import GalleryError
 from app.index import plugins, threads
-from app.index.factory import cells_of, inner_of
+from app.index.factory import cells_of, inner_of, numbered_of
 from app.index.plugins import Rows, Shortlist, Vectors
 
 
@@ -20,6 +21,8 @@ class FaissShortlist:
     def __init__(self, index: Any) -> None:
         self.index = index
         self._inner = inner_of(index)
+        self._numbered = numbered_of(index)
+        self._places: Rows | None = None  # of rows, in an index that keeps them in another order
 
     @property
     def rows(self) -> int:
@@ -60,16 +63,30 @@ class FaissShortlist:
 
     def reconstruct(self, rows: Rows) -> Vectors:
         """Return the (n, dim) vectors that the codes of (n,) rows stand for."""
-        vectors: Vectors = self.index.reconstruct_batch(rows)
+        vectors: Vectors
+        if self._places is None:
+            vectors = self.index.reconstruct_batch(rows)
+            return vectors
+        vectors = self._inner.reconstruct_batch(self._places[rows])
+        if isinstance(self.index, faiss.IndexPreTransform):
+            for place in reversed(range(self.index.chain.size())):
+                transform = faiss.downcast_VectorTransform(self.index.chain.at(place))
+                vectors = transform.reverse_transform(vectors)
         return vectors
 
     def find_rows_quickly(self) -> None:
         """Prepare for `reconstruct`, which inverted lists are not made for."""
         if isinstance(self._inner, faiss.IndexIVF):
             self._inner.make_direct_map()
+        if self._numbered is not None:
+            self._places = np.argsort(faiss.vector_to_array(self._numbered.id_map))
 
     def parameters(self, candidates: int, probes: int, selector: Any = None) -> Any:
         """Return FAISS's parameters for one search: they go with the call, not into the index."""
+        if selector is not None and self._numbered is not None:
+            # FAISS would put the like of it into the parameters, for the time of a search, and
+            # searches that go on at the same time share them.
+            selector = faiss.IDSelectorTranslated(self._numbered.id_map, selector)
         selected = {} if selector is None else {"sel": selector}
         parameters: Any
         if self.cells:

@@ -4,7 +4,9 @@
 # mypy: disable-error-code="call-arg, attr-defined"
 
 import contextlib
+import math
 import os
+import re
 import struct
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.errors import StorageError
 from app.index import plugins, threads
-from app.index.factory import MIN_ROWS_A_CELL, cells_of, fit_factory, inner_of
+from app.index.factory import MIN_ROWS_A_CELL, cells_of, fit_factory, inner_of, numbered_of
 from app.index.projection import Projection
 from app.index.shortlist import read_index
 
@@ -32,6 +34,7 @@ _FEW_CELLS = 1_024
 # FAISS makes 50. With 5 training for 9,144 × 1280 takes 15 s instead of 52 s, and 0.953 of the ten
 # nearest are among 200 candidates of OPQ16_64,IVF96,PQ16 instead of 0.958.
 _OPQ_ROUNDS = 10
+_ORDER_ROUNDS = 5
 _CHUNK_ROWS = 4_096
 _BUFFER_BYTES = 1 << 20
 _ROWS_AT = 8  # bytes into FAISS's file, after its four letters and the dimension
@@ -105,12 +108,11 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
     index = untrained(factory, flat.d)
     try:
         if not index.is_trained:
-            with native_output_hidden(), threads.at_most(_training_threads(index)):
+            with native_output_hidden(), threads.at_most(_training_threads(cells_of(index))):
                 index.train(_training_rows(flat))
     except RuntimeError:
         return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
-    for chunk in _chunks(flat):
-        index.add(chunk)
+    _fill(index, flat)
     write_index(index, path)
     codes = getattr(inner_of(index), "pq", None)
     if codes is not None and flat.ntotal < MIN_ROWS_A_CELL * 2**codes.nbits and not note:
@@ -121,9 +123,51 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
     return factory, note
 
 
+def _fill(index: Any, flat: Any) -> None:
+    """Add all vectors of the flat index to a trained one.
+
+    One that keeps rows' numbers, a graph, then has vectors in memory near those that they are like:
+    a walk goes from one to the next, and finds more of them in the processor's caches. It takes a
+    fifth less time at 100,000 × 256.
+    """
+    numbered = numbered_of(index)
+    if numbered is None:
+        for chunk in _chunks(flat):
+            index.add(chunk)
+        return
+    for start, chunk in zip(range(0, flat.ntotal, _CHUNK_ROWS), _chunks(flat), strict=True):
+        index.add_with_ids(chunk, np.arange(start, start + len(chunk)))
+    order = _like_by_like(flat)
+    inner_of(index).permute_entries(order)
+    faiss.copy_array_to_vector(order, numbered.id_map)
+
+
+def _like_by_like(flat: Any) -> NDArray[np.int64]:
+    """Return the (n,) rows in an order in which near ones of it are mostly near in space.
+
+    By the cells of k-means, and these by their centres along the line on which those differ most.
+    Orders of graphs are compared in Coleman et al., "Graph Reordering for Cache-Efficient Near
+    Neighbor Search", 2022; this one needs no walk through the graph.
+    """
+    cells = math.isqrt(flat.ntotal)
+    kmeans = faiss.Kmeans(
+        flat.d, cells, niter=_ORDER_ROUNDS, min_points_per_centroid=1, max_points_per_centroid=64
+    )
+    with threads.at_most(_training_threads(cells)):
+        kmeans.train(_training_rows(flat))
+    assert kmeans.centroids is not None
+    differences = kmeans.centroids - kmeans.centroids.mean(axis=0)
+    along = differences @ np.linalg.svd(differences, full_matrices=False)[2][0]
+    places = np.argsort(np.argsort(along))
+    nearest = [kmeans.index.search(chunk, 1)[1][:, 0] for chunk in _chunks(flat)]
+    order: NDArray[np.int64] = np.argsort(places[np.concatenate(nearest)], kind="stable")
+    return order
+
+
 def untrained(factory: str, dim: int) -> Any:
     """Return FAISS's index of this string, for `dim` numbers a vector, set up to be trained."""
-    index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+    with_numbers = re.sub(r"(^|,)(?=HNSW)", r"\1IDMap,", factory)
+    index = faiss.index_factory(dim, with_numbers, faiss.METRIC_INNER_PRODUCT)
     inner = inner_of(index)
     for owner in (inner, getattr(inner, "pq", None)):
         if owner is not None and hasattr(owner, "cp"):
@@ -141,14 +185,14 @@ def untrained(factory: str, dim: int) -> Any:
     return index
 
 
-def _training_threads(index: Any) -> int:
+def _training_threads(cells: int) -> int:
     """Return how many threads k-means takes.
 
     Its threads meet after every few milliseconds of work where centroids are few. Where anything
     else runs on the machine they spend more time waiting for each other than working: 40,000 ×
     2048 for IVF100,PQ8 took two threads 16 to 35 s, and one 9 to 12 s.
     """
-    return 1 if cells_of(index) <= _FEW_CELLS else os.cpu_count() or 1
+    return 1 if cells <= _FEW_CELLS else os.cpu_count() or 1
 
 
 def _train_plugin(flat: Any, factory: str, path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from app.errors import StorageError
 from app.index import train as train_module
 from app.index import train_shortlist, write_vectors
-from app.index.factory import inner_of
-from tests.index.vectors import clustered, make
+from app.index.factory import inner_of, numbered_of
+from tests.index.vectors import clustered, make, without_vectors
 
 
 def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path):
@@ -114,13 +114,19 @@ def test_a_few_centroids_are_trained_by_one_thread(factory, expected, tmp_path, 
     assert limits == [expected]
 
 
-def test_nothing_is_read_back_to_train_a_graph(tmp_path, monkeypatch):
-    def not_wanted(flat):
-        raise AssertionError("a graph learns nothing")
-
-    monkeypatch.setattr(train_module, "_training_rows", not_wanted)
-    index = make(tmp_path, clustered(120), "HNSW4")
-    assert index.is_graph
+@pytest.mark.parametrize("factory", ["HNSW4", "HNSW8,SQ8", "PCAR8,HNSW8_SQfp16"])
+def test_a_graph_keeps_like_vectors_side_by_side_and_their_rows_numbers(tmp_path, factory):
+    vectors = clustered(400, clusters=4)
+    make(tmp_path, vectors, factory)
+    alone = without_vectors(tmp_path)
+    stored = faiss.read_index(str(tmp_path / "shortlist.faiss"))
+    order = faiss.vector_to_array(numbered_of(stored).id_map)
+    assert sorted(order) == list(range(400))
+    side_by_side = (vectors[order][1:] * vectors[order][:-1]).sum(axis=1)
+    assert side_by_side.mean() > (vectors[1:] * vectors[:-1]).sum(axis=1).mean() + 0.2
+    for row in (0, 7, 399):  # found, and read back, by the number that it has in the gallery
+        assert row in alone.search(vectors[row][None], 40).rows[0]
+        assert float(alone.vector(row) @ vectors[row]) > 0.9
 
 
 def test_a_rotation_is_learnt_in_a_bounded_number_of_rounds():
