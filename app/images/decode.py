@@ -22,7 +22,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.errors import DecodeError
-from app.images import formats, jpeg
+from app.images import formats, jpeg, workers
 from app.images.colours import to_srgb
 from app.images.formats import PictureFormat
 
@@ -74,8 +74,26 @@ def decode_and_measure(
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Return the array of `decode`, and the upright picture's full (width, height) in pixels."""
     kind = format_of(data)
+    if kind.apart:
+        return workers.decode(data, kind.name, min_side)
+    return _decoded(data, kind, min_side)
+
+
+def decode_here(
+    data: bytes, *, min_side: int | None = None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return what `decode_and_measure` does, decoded by this process whatever the format.
+
+    For pictures that this program wrote itself, such as thumbnails: it takes a millisecond less.
+    """
+    return _decoded(data, format_of(data), min_side)
+
+
+def _decoded(
+    data: bytes, kind: PictureFormat, min_side: int | None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     image = _open(data, kind)
-    with _refusing(kind):
+    with refusing(kind):
         width, height = image.size
         if isinstance(image, JpegFile):
             _prepare_jpeg(image, data, min_side)
@@ -116,7 +134,7 @@ def _open(data: bytes, kind: PictureFormat) -> ImageFile:
     reader = _reader(kind.reader)
     if not issubclass(reader, JpegFile):
         _quieten()
-    with _refusing(kind):
+    with refusing(kind):
         if kind.name == "PNG":
             # An animated PNG gets a canvas of its full size as soon as it is opened.
             _check_pixels((int.from_bytes(data[16:20]), int.from_bytes(data[20:24])))
@@ -148,7 +166,7 @@ def _why_not_a_picture(data: bytes) -> str:
 
 
 @contextmanager
-def _refusing(kind: PictureFormat) -> Iterator[None]:
+def refusing(kind: PictureFormat) -> Iterator[None]:
     """Turn whatever goes wrong inside into a DecodeError about a picture of this format."""
     try:
         yield

@@ -31,6 +31,11 @@ class PictureFormat:
         Module and class of the `PIL.ImageFile.ImageFile` that opens it, with a colon between them.
     shown_by_browsers
         Whether a browser gets the file itself; a PNG is sent for the others.
+    apart
+        Whether it is decoded in a process of its own (`workers`): for large codecs written in C or
+        C++, of which new ways to crash or to run on are found each year. JPEG, nearly all
+        pictures, is read by a decoder that is in every browser, within limits of pixels and scans;
+        the others by Pillow itself and zlib.
     """
 
     name: str
@@ -39,6 +44,7 @@ class PictureFormat:
     begins: Callable[[bytes], object]
     reader: str
     shown_by_browsers: bool = False
+    apart: bool = False
 
 
 def _starting(signature: bytes) -> Callable[[bytes], object]:
@@ -82,6 +88,7 @@ FORMATS = (
         media_type="image/webp",
         begins=_starting(rb"RIFF....WEBP"),
         reader="PIL.WebPImagePlugin:WebPImageFile",
+        apart=True,
         shown_by_browsers=True,
     ),
     PictureFormat(
@@ -108,6 +115,7 @@ FORMATS = (
         media_type="image/tiff",
         begins=_starting(rb"II[*+]\0|MM\0[*+]"),
         reader="PIL.TiffImagePlugin:TiffImageFile",
+        apart=True,
     ),
     PictureFormat(  # before HEIC, whose brand mif1 stands in AVIF files too
         name="AVIF",
@@ -115,6 +123,7 @@ FORMATS = (
         media_type="image/avif",
         begins=_branded(b"avif", b"avis"),
         reader="PIL.AvifImagePlugin:AvifImageFile",
+        apart=True,
     ),
     PictureFormat(
         name="HEIC",
@@ -124,6 +133,7 @@ FORMATS = (
             *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
         ),
         reader="pillow_heif:HeifImageFile",  # large, so loaded for the first such picture only
+        apart=True,
     ),
 )
 

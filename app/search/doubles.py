@@ -100,6 +100,6 @@ def _compared(
 
 def _pixels(thumbnail: bytes) -> NDArray[np.uint8] | None:
     try:
-        return decode.decode(thumbnail)
+        return decode.decode_here(thumbnail)[0]
     except AppError:  # an import may have none
         return None

@@ -218,7 +218,7 @@ def _pixels(
         except AppError:  # it is not here, or another one is
             pass
     try:
-        return decode.decode(thumbnail), False
+        return decode.decode_here(thumbnail)[0], False
     except AppError:
         return None, False
 

@@ -20,7 +20,7 @@ from PIL import Image
 import app.images.decode
 from app.errors import DecodeError
 from app.images.colours import transform_to_srgb
-from app.images.decode import MAX_PIXELS, decode, decode_and_measure
+from app.images.decode import MAX_PIXELS, decode, decode_and_measure, decode_here
 from tests.images.scenes import (
     IMAGE,
     P3_PRIMARIES,
@@ -228,7 +228,7 @@ def test_the_limit_counts_the_pixels_that_are_decoded(monkeypatch: pytest.Monkey
     monkeypatch.setattr(app.images.decode, "MAX_PIXELS", 160 * 96 - 1)
     for data in (LOSSLESS["PNG"], LOSSY["JPEG"], LOSSY["HEIC"]):
         with pytest.raises(DecodeError, match="at most 15,359"):
-            decode(data)
+            decode_here(data)
     assert decode(LOSSY["JPEG"], min_side=48).shape == (48, 80, 3)
     with pytest.raises(DecodeError, match="at most 15,359"):
         decode(LOSSY["progressive JPEG"], min_side=48)  # takes the memory of the whole
@@ -392,7 +392,7 @@ def test_heif_is_only_loaded_for_heif() -> None:
     program = (
         "import sys, app.images.decode\n"
         "data = sys.stdin.buffer.read()\n"
-        "app.images.decode.decode(data)\n"
+        "app.images.decode.decode_here(data)\n"
         "print('pillow_heif' in sys.modules)"
     )
 

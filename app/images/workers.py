@@ -1,0 +1,186 @@
+"""Pictures → pixels in processes of their own, which a codec ends instead of the program.
+
+A codec may crash, hang, or take all memory: then one picture is refused. A process is
+`python -m app.images.worker`. It is started for the first picture that needs one, takes one after
+the other, and ends when it has long had nothing to do, or when this program ends.
+"""
+
+import atexit
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import app
+from app.errors import DecodeError
+
+MOST_SECONDS = 10.0
+"""How long a picture may take, in seconds. The largest that is read takes about three."""
+
+MOST_BYTES = 4 * 2**30
+"""The memory of a process, as addresses: 1.5 GB for the largest picture, the rest for libraries."""
+
+IDLE_SECONDS = 60.0
+"""After so many seconds with nothing to do a process ends."""
+
+ASKED = struct.Struct("<QQ")
+"""Before the bytes of a picture: how many they are, and `decode`'s `min_side`, 0 for none."""
+
+ANSWERED = struct.Struct("<I")
+"""Before an answer's JSON: how many bytes it is. Pixels follow it, three bytes each."""
+
+_MODULE = "app.images.worker"
+_PIPE_BYTES = 1 << 20  # pixels are many, and each time that it is full both processes take turns
+_AT_ONCE = (os.cpu_count() or 1) + 1  # a build keeps every core busy, and a query need not wait
+
+
+def decode(
+    data: bytes, name: str, min_side: int | None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return what `app.images.decode.decode_and_measure` does of a picture of the format `name`.
+
+    Raises DecodeError, and nothing else, whatever becomes of the process.
+    """
+    answer, pixels = _asked(data, name, min_side)
+    if "refused" in answer:
+        raise DecodeError(answer["refused"])
+    return pixels, (answer["width"], answer["height"])
+
+
+def _asked(
+    data: bytes, name: str, min_side: int | None
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return the answer of a process that waits, or of a new one where none does."""
+    with _free:
+        while True:
+            try:
+                worker = _idle.pop()
+            except IndexError:
+                worker = _Worker()
+            try:
+                answered = worker.ask(data, name, min_side)
+            except _EndedIdleError:
+                continue
+            _idle.append(worker)
+            return answered
+
+
+class _EndedIdleError(Exception):
+    """The process had ended because it had nothing to do."""
+
+
+class _Worker:
+    """A process that decodes one picture at a time."""
+
+    def __init__(self) -> None:
+        """Start it; DecodeError if the system starts no more."""
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", _MODULE],
+                cwd=Path(app.__file__).parents[1],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pipesize=_PIPE_BYTES,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )
+        except OSError as exc:
+            raise DecodeError(
+                "The picture was not read, for the system starts no more processes "
+                f"({exc.strerror}): end other programs, then try again."
+            ) from exc
+
+    def ask(
+        self, data: bytes, name: str, min_side: int | None
+    ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+        """Return its answer and the (height, width, 3) pixels, none where it refuses.
+
+        DecodeError where the picture was the end of it.
+        """
+        started = time.monotonic()
+        overtime = threading.Timer(MOST_SECONDS, self.process.kill)
+        overtime.start()
+        try:
+            return self._exchange(data, min_side)
+        except (OSError, EOFError) as exc:
+            code = self.end()
+            if time.monotonic() - started >= MOST_SECONDS:
+                raise DecodeError(
+                    f"Reading this {name} picture was given up after {MOST_SECONDS:g} seconds: "
+                    "save it once more, or in another format."
+                ) from exc
+            if code == 0:
+                raise _EndedIdleError from exc
+            raise DecodeError(
+                f"This {name} picture is so damaged that its decoder crashed: get or save it once "
+                "more."
+            ) from exc
+        except BaseException:  # half an answer is on its way
+            self.process.kill()
+            self.end()
+            raise
+        finally:
+            overtime.cancel()
+
+    def _exchange(
+        self, data: bytes, min_side: int | None
+    ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(ASKED.pack(len(data), min_side or 0))
+        stdin.write(data)
+        stdin.flush()
+        length = stdout.read(ANSWERED.size)
+        if len(length) < ANSWERED.size:
+            raise EOFError
+        answer: dict[str, Any] = json.loads(stdout.read(*ANSWERED.unpack(length)))
+        pixels = np.empty((*answer.get("pixels", (0, 0)), 3), np.uint8)
+        if stdout.readinto(pixels.reshape(-1)) < pixels.nbytes:  # type: ignore[attr-defined]
+            raise EOFError
+        return answer, pixels
+
+    def end(self) -> int:
+        """End the process if it has not ended; return its exit status."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # what was not yet written has nowhere to go
+                pipe.close()
+        try:
+            return self.process.wait(timeout=1)  # it may be about to end, with its own status
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def _forget() -> None:
+    """Leave the processes to the one that this process was forked from."""
+    global _idle, _free
+    _idle, _free = [], threading.Semaphore(_AT_ONCE)
+
+
+def processes() -> list["subprocess.Popen[bytes]"]:
+    """Return the processes that wait for a picture."""
+    return [each.process for each in _idle]
+
+
+def end_all() -> None:
+    """End the processes that wait for a picture."""
+    while _idle:
+        _idle.pop().end()
+
+
+_idle: list[_Worker] = []
+_free = threading.Semaphore(_AT_ONCE)
+atexit.register(end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,30 @@
+"""`app.images.worker` with a codec that does what its picture says: for tests."""
+
+import os
+import time
+
+import numpy as np
+
+from app.images import decode, worker
+
+decode_as_usual = decode.decode_here
+
+
+def decoded(data, *, min_side=None):
+    """Crash, hang, or take 8 GB, where the picture asks for it."""
+    if data.endswith(b"crash"):
+        os.abort()
+    if data.endswith(b"leave"):
+        os._exit(3)
+    if data.endswith(b"hang"):
+        time.sleep(60)
+    if data.endswith(b"memory"):
+        with decode.refusing(decode.format_of(data)):
+            np.ones(8 * 2**30, np.uint8)
+    return decode_as_usual(data, min_side=min_side)
+
+
+if __name__ == "__main__":
+    decode.decode_here = decoded
+    vars(worker)["IDLE_SECONDS"] = float(os.environ.get("IDLE_SECONDS", "60"))
+    worker.main()
