@@ -16,7 +16,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all fuzz check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen t
 
 test-all: $(DEV_READY) ## run these and the long ones: every model, every step, more examples
 	$(PYTEST) -m "" --hypothesis-profile=all
+
+fuzz: $(DEV_READY) ## decode mutations of pictures, a million unless COUNT= says otherwise (SEED=)
+	@$(BIN)/python -m tests.fuzz $(call option,COUNT,count) $(call option,SEED,seed)
 
 check: $(DEV_READY) $(NODE_READY) ## check style, types, imports, the page's scripts and documents
 	$(BIN)/ruff format --check .
