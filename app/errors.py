@@ -9,6 +9,7 @@ AppError
 │   ├── NotAllowedError   whoever runs the server has not allowed it
 │   ├── TooLargeError     more bytes were sent than are accepted
 │   ├── MediaTypeError    the body has a media type that is not read
+│   ├── SlowBodyError     the body of a request did not come in time
 │   └── NoServerError     no server of this program answers the command line
 ├── QueryError            the query picture cannot be used
 │   ├── DecodeError       bytes that are not a picture that can be read
@@ -19,6 +20,7 @@ AppError
 ├── GalleryError          a gallery on disk is damaged or does not belong together
 ├── ModelError            a model cannot run here (mostly: its weights are missing)
 ├── StorageError          a folder cannot be written, or the disk is full
+├── TooManyError          more is asked than the server takes
 └── BusyError             another run is at work in the same folder
 
 A message is one sentence: what happened, with the offending value, and what to do. It is printable,
@@ -103,6 +105,12 @@ class MediaTypeError(UsageError):
     """The body of the request is of a kind that is not read."""
 
     http_status = 415
+
+
+class SlowBodyError(UsageError):
+    """The body of the request did not come in time."""
+
+    http_status = 408
 
 
 class NoServerError(UsageError):
@@ -193,6 +201,17 @@ class StorageError(AppError):
 
     http_status = 507
     exit_code = 7
+
+
+class TooManyError(AppError):
+    """More is asked than the server takes; it may again after `retry_after_seconds`."""
+
+    http_status = 429
+    exit_code = 8
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BusyError(AppError):

@@ -17,6 +17,10 @@ from app.values.precision import ASKED, AUTO
 
 _PROGRAM = Path(__file__).resolve().parents[1]
 _RUNTIMES = (AUTO, "openvino", "torch")
+MOST_REQUESTS = 128
+"""So many searches, uploads and changes are worked on or wait at once, unless a setting says so."""
+
+_RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -40,6 +44,8 @@ class Settings:
     root_path: str = ""
     precision: str = AUTO
     runtime: str = AUTO
+    most_requests: int = MOST_REQUESTS
+    rate_limit: str = ""
 
     @property
     def creating_off(self) -> str:
@@ -106,6 +112,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         root_path=_root_path(environ, "RIS_ROOT_PATH"),
         precision=_one_of(ASKED, environ, "RIS_PRECISION"),
         runtime=_one_of(_RUNTIMES, environ, "RIS_RUNTIME"),
+        most_requests=_count(environ, "RIS_MOST_REQUESTS", MOST_REQUESTS),
+        rate_limit=_rate(environ, "RIS_RATE_LIMIT"),
     )
 
 
@@ -167,6 +175,23 @@ def _port(environ: Mapping[str, str]) -> int:
     if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _count(environ: Mapping[str, str], key: str, default: int) -> int:
+    value = environ.get(key) or str(default)
+    if not re.fullmatch("[1-9][0-9]{0,5}", value):
+        raise SettingsError(f"{key} must be a number from 1 to 999999, not {value!r}.")
+    return int(value)
+
+
+def _rate(environ: Mapping[str, str], key: str) -> str:
+    value = environ.get(key, "")
+    if value and not _RATE.fullmatch(value):
+        raise SettingsError(
+            f"{key} must be a number of requests per second, minute, hour or day, as 60/minute, "
+            f"not {value!r}."
+        )
+    return value
 
 
 def _root_path(environ: Mapping[str, str], key: str) -> str:

@@ -110,6 +110,30 @@ def test_a_bad_switch_is_refused_by_key_and_value(value: str) -> None:
     assert repr(value) in str(refused.value)
 
 
+def test_limits_are_read() -> None:
+    settings = read_settings({"RIS_MOST_REQUESTS": "9", "RIS_RATE_LIMIT": "60/minute"})
+    assert (settings.most_requests, settings.rate_limit) == (9, "60/minute")
+    assert (read_settings({}).most_requests, read_settings({}).rate_limit) == (128, "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("RIS_MOST_REQUESTS", value) for value in ("0", "-1", "many", "1e3", "1000000")),
+        *(
+            ("RIS_RATE_LIMIT", value)
+            for value in ("60", "0/minute", "9 per hour", "1/week", "/day")
+        ),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_by_key_and_value(key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({key: value})
+    assert key in str(refused.value)
+    assert repr(value) in str(refused.value)
+    assert is_one_sentence(str(refused.value))
+
+
 @pytest.mark.parametrize(
     "key", ["RIS_HOME", "RIS_DATASETS_DIR", "RIS_CACHE_DIR", "RIS_WEIGHTS_DIR"]
 )

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import app
 from app.errors import DecodeError
 
 MOST_SECONDS = 10.0
@@ -38,6 +37,7 @@ ASKED = struct.Struct("<QQ")
 ANSWERED = struct.Struct("<I")
 """Before an answer's JSON: how many bytes it is. Pixels follow it, three bytes each."""
 
+_PROGRAM = Path(__file__).parents[2]
 _MODULE = "app.images.worker"
 _PIPE_BYTES = 1 << 20  # pixels are many, and each time that it is full both processes take turns
 _AT_ONCE = (os.cpu_count() or 1) + 1  # a build keeps every core busy, and a query need not wait
@@ -86,7 +86,7 @@ class _Worker:
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", _MODULE],
-                cwd=Path(app.__file__).parents[1],
+                cwd=_PROGRAM,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -28,8 +28,8 @@ from app.search.service import SearchService
 
 _CHANGED_AT_ONCE = 2  # a change may decode a picture, which takes memory, and waits for the others
 _READ_AT_ONCE = 8  # other servers may be slow
-_PROBLEMS = documented([401, 403, 404, 409, 422, 503, 507])
-_PROBLEMS_WITH_A_BODY = documented([401, 403, 404, 409, 413, 415, 422, 503, 507])
+_PROBLEMS = documented([401, 403, 404, 409, 422, 429, 503, 507])
+_PROBLEMS_WITH_A_BODY = documented([401, 403, 404, 408, 409, 413, 415, 422, 429, 503, 507])
 _PROBLEMS_OF_IMAGES = _PROBLEMS_WITH_A_BODY | documented([502])
 _SETTINGS = {"title": 200, "name": 200, "folder": 4_000, "from": 4_000}
 _Answer = TypeVar("_Answer")

@@ -19,7 +19,7 @@ _MOST_GROUPS = 100_000
 _MOST_IDS = 100
 _KIND = f"({'|'.join(KINDS)})"
 _PROBLEMS = documented([401, 404, 422, 503])
-_PROBLEMS_OF_DECISIONS = documented([401, 403, 404, 409, 422, 503, 507])
+_PROBLEMS_OF_DECISIONS = documented([401, 403, 404, 408, 409, 422, 429, 503, 507])
 
 
 class _Shown(BaseModel):
@@ -58,7 +58,7 @@ def routes_of_duplicates(service: SearchService, keeper: GalleryKeeper) -> APIRo
         "/galleries/{gallery}/duplicates",
         status_code=202,
         response_model=Finding,
-        responses=_PROBLEMS | documented([409]),
+        responses=_PROBLEMS | documented([409, 429]),
     )
     def find_duplicates(gallery: Name) -> dict[str, Any]:
         """Begin to look for images of a gallery that show one picture, in the background."""

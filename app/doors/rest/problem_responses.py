@@ -21,9 +21,11 @@ from app.errors import (
     GalleryError,
     MediaTypeError,
     NotFoundError,
+    SlowBodyError,
     StorageError,
     TokenError,
     TooLargeError,
+    TooManyError,
     UsageError,
 )
 
@@ -34,12 +36,14 @@ _ERRORS: dict[int, AppError] = {
         TokenError("The token is missing: send the header Authorization: Bearer TOKEN."),
         AddressError("http://10.0.0.1/cat.jpg leads to no public address."),
         NotFoundError("There is no gallery 'shop': choose one of album, birds."),
+        SlowBodyError("The body of the request did not come in time: send it once more."),
         TooLargeError("The picture is larger than 50 MB: send a smaller one."),
         MediaTypeError("The body is text/plain: send a form or JSON."),
         UsageError("k must be from 1 to 200, not 0."),
         FetchError("https://example.org/cat.jpg answers 404: check the address."),
         GalleryError("The index of birds does not belong to its database: build it anew."),
         BusyError("birds is being updated just now: wait until it is done."),
+        TooManyError("64 requests wait already: ask again in 3 seconds.", retry_after_seconds=3),
         StorageError("indexes/birds cannot be written (No space left on device): make room."),
     )
 }
@@ -47,7 +51,10 @@ _ERRORS: dict[int, AppError] = {
 
 def problem_response(error: AppError, *, root: str = "") -> Response:
     """Return an error as an HTTP answer; `root` is the path that the server is mounted at."""
-    return _answer(problems.problem(error, root=root))
+    headers = {}
+    if isinstance(error, TooManyError):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return _answer(problems.problem(error, root=root), headers)
 
 
 def status_response(status: int, detail: str) -> Response:

@@ -22,8 +22,8 @@ from app.search.service import SIDE_BY_SIDE, SearchService
 
 _MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
 _Answer = TypeVar("_Answer")
-_PROBLEMS = documented([401, 403, 404, 413, 415, 422, 502, 503])
-_PROBLEMS_OF_A_BATCH = documented([401, 404, 413, 415, 422, 503])
+_PROBLEMS = documented([401, 403, 404, 408, 413, 415, 422, 429, 502, 503])
+_PROBLEMS_OF_A_BATCH = documented([401, 404, 408, 413, 415, 422, 429, 503])
 _ID = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}
 _URL = {
     "type": "string",

@@ -8,6 +8,7 @@ export function callsTo(server) {
   return async (name, request = {}) => {
     try {
       const answer = await server[name](request);
+      if (answer?.title && answer.detail) return { message: answer.detail }; // a problem of the server's
       if (answer && typeof answer === "object" && !("detail" in answer) && !("error" in answer)) return answer;
     } catch {
       // the message below
