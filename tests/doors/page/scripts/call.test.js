@@ -21,6 +21,6 @@ for (const [what, answer, expected] of [
 }
 
 test("a server that is gone is said to be", async () => {
-  const gone = async () => { throw new TypeError("fetch failed"); };
+  const gone = () => { throw new TypeError("fetch failed"); };
   assert.deepEqual(await callsTo({ search: gone })("search"), { message: NO_ANSWER });
 });
