@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
 LAB_READY := $(VENV)/.requirements-lab-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
+# Programs that look at the project from outside, and would bring other versions of what it needs.
+TOOLS := .venv-tools
+TOOLS_READY := $(TOOLS)/.requirements-tools-installed
 NODE_READY := node_modules/.package-lock.json
 
 # --$(2) with the value of $(1), where there is one; the environment's NAME is no gallery's.
@@ -16,7 +19,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all fuzz check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all fuzz load check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -93,6 +96,10 @@ bench-embed: $(DEV_READY) ## measure pictures to vectors, part by part, beside o
 bench-query: $(DEV_READY) ## measure uploads over HTTP, alone and from 16 clients (REAL_DATA=folder; SAVE=)
 	@$(BIN)/python -m benchmarks.query_speed $(call option,SAVE,save)
 
+load: $(DEV_READY) $(TOOLS_READY) ## ask a server from 64 clients for half an hour, bad input too (REAL_DATA=folder; CLIENTS= MINUTES= SAVE=)
+	@$(BIN)/python -m benchmarks.load --locust $(TOOLS)/bin/locust $(call option,CLIENTS,clients) \
+	  $(call option,MINUTES,minutes) $(call option,SAVE,save)
+
 bench-start: $(DEV_READY) ## measure the time from the server's start to its first page (SAVE=)
 	@$(BIN)/python -m benchmarks.speed --only start $(call option,SAVE,save)
 
@@ -152,6 +159,11 @@ $(LAB_READY): $(LAB_FILES) | $(BIN)/python
 $(DEV_READY): requirements-dev.txt requirements-int8.txt $(LAB_FILES) | $(BIN)/python
 	$(call install_lab,requirements-dev.txt)
 	@touch $@ $(LAB_READY) $(RUN_READY)
+
+$(TOOLS_READY): requirements-tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-tools.txt
+	@touch $@
 
 $(NODE_READY): package.json package-lock.json
 	npm ci --silent
