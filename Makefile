@@ -19,7 +19,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all fuzz load check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all fuzz load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -65,6 +65,17 @@ test-all: $(DEV_READY) ## run these and the long ones: every model, every step, 
 
 fuzz: $(DEV_READY) ## decode mutations of pictures, a million unless COUNT= says otherwise (SEED=)
 	@$(BIN)/python -m tests.fuzz $(call option,COUNT,count) $(call option,SEED,seed)
+
+security: $(DEV_READY) $(TOOLS_READY) ## look for known faults: ruff's S rules, and pip-audit's of what is installed
+	$(BIN)/ruff check --select S .
+	$(TOOLS)/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+sbom: $(RUN_READY) $(TOOLS_READY) ## write what is installed as a CycloneDX bill of materials, sbom.json
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-reproducible --output-file sbom.json
+
+lock: $(TOOLS_READY) ## write requirements-locked.txt: all that is needed, with hashes, for pip's --require-hashes
+	$(TOOLS)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --output-file requirements-locked.txt requirements.txt
 
 check: $(DEV_READY) $(NODE_READY) ## check style, types, imports, the page's scripts and documents
 	$(BIN)/ruff format --check .

@@ -236,6 +236,30 @@ def test_a_manifest_with_bytes_changed_says_the_same_or_is_refused(changed, data
     assert manifest_to_json(manifest) == whole, "an editor may have put in spaces, no more"
 
 
+def test_no_byte_of_any_file_can_change_unseen(copied, open_gallery):
+    galleries = copied(2)
+    folders = galleries.folders("mine")
+    paths = sorted(
+        path
+        for folder in (folders.indexes, folders.features)
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock" and path.name != "lock"
+    )
+    assert {path.name for path in paths} >= {file.rpartition("/")[2] for file in OF_FORMAT_2}
+    rng = np.random.default_rng(0)
+    for place in range(300):
+        path = paths[place % len(paths)]
+        whole = path.read_bytes()
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(data)
+        with pytest.raises(GalleryError, match=re.escape(str(path))) as refused:
+            open_gallery(galleries)
+        assert "\n" not in str(refused.value)
+        path.write_bytes(whole)
+    assert open_gallery(galleries).rows == PICTURES - 1, "refusing has changed nothing"
+
+
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("model", ["mean_colour", "caltech101-efficientnet_lite0-finetuned"])
 def test_a_published_gallery_without_its_manifest_is_rebuilt_from_its_data_set(

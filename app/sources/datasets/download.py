@@ -173,7 +173,8 @@ def _request(url: str) -> Request:
     parts = urlsplit(url)
     path, query = (quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
     plain = parts._replace(netloc=host_of(url), path=path, query=query)
-    request = Request(plain.geturl(), headers={"User-Agent": f"reverse-image-search/{__version__}"})
+    agent = {"User-Agent": f"reverse-image-search/{__version__}"}
+    request = Request(plain.geturl(), headers=agent)  # noqa: S310 (`_opener` knows no file:)
     if parts.username is not None:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         token = b64encode(user.encode()).decode()

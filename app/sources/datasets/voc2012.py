@@ -66,7 +66,8 @@ class Voc2012(PublishedDataSet):
 
 def _xml(file: Path) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(file.read_bytes())
+        # Python's expat bounds what entities grow to, and fetches none.
+        return ElementTree.fromstring(file.read_bytes())  # noqa: S314
     except FileNotFoundError:
         raise
     except OSError as exc:
