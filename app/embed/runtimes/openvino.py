@@ -3,6 +3,7 @@
 Only this file and `convert` name OpenVINO.
 """
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from app.embed.models import Model
 from app.embed.own_process import run_in_own_process
 from app.errors import ModelError, StorageError
+from app.values.files import sha256_of
 
 # OpenVINO's binding initialises itself at the first inference of a process. Two threads that make
 # it at the same time wait for each other for ever, one of them with the interpreter's lock.
@@ -122,24 +124,28 @@ def _reason(error: Exception) -> str:
 def converted_network(
     model: Model, weights: Path, weights_sha256: str, cache_dir: Path, *, texts: bool = False
 ) -> Path:
-    """Return the .xml of a model's converted network in `cache_dir`; convert it if it is not there.
+    """Return the .xml of a model's converted network in `cache_dir`.
 
-    It is the network for pictures, or the one for `texts`. Its name contains a hash of the weights
-    and of the versions of the converting packages. ModelError if the conversion fails, StorageError
-    if the folder cannot be written.
+    It is converted if it is not there, or not as it was written: a byte that has changed would give
+    other vectors. It is the network for pictures, or the one for `texts`. Its name contains a hash
+    of the weights and of the versions of the converting packages. ModelError if the conversion
+    fails, StorageError if the folder cannot be written.
     """
     what = "texts" if texts else "pictures"
     folder = cache_dir / "networks"
     network = folder / f"{model.name}-{_key(model, weights_sha256, what)}.xml"
-    if network.is_file():
-        return network
+    seal = network.with_suffix(".sha256")
+    with contextlib.suppress(OSError):
+        if seal.read_text(encoding="ascii") == _sealed(network):
+            return network
     # Another name for each thread: two that start at once convert twice, with the same result.
     mine = folder / f"{network.stem}.{os.getpid()}-{threading.get_ident()}.xml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _convert(model, weights, mine, what)
-        mine.with_suffix(".bin").replace(network.with_suffix(".bin"))
-        mine.replace(network)
+        mine.with_suffix(".sha256").write_text(_sealed(mine), encoding="ascii")
+        for part in (".bin", ".xml", ".sha256"):
+            mine.with_suffix(part).replace(network.with_suffix(part))
     except OSError as exc:
         raise StorageError(
             f"The converted network cannot be written to {folder} ({exc.strerror}): "
@@ -149,6 +155,11 @@ def converted_network(
         for left in folder.glob(f"{mine.stem}*"):
             left.unlink(missing_ok=True)
     return network
+
+
+def _sealed(network: Path) -> str:
+    """Return the hashes of both files of a network; OSError if one cannot be read."""
+    return "".join(f"{sha256_of(network.with_suffix(part))}\n" for part in (".xml", ".bin"))
 
 
 def _key(model: Model, weights_sha256: str, what: str) -> str:

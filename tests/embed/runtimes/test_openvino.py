@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 
 import numpy as np
 import pytest
@@ -185,7 +185,13 @@ def kept_in(folder: Path) -> list[str]:
 
 
 def test_nothing_but_the_network_stays_in_the_cache(networks: Path) -> None:
-    assert kept_in(networks / "networks") == [".bin", ".xml"]
+    assert kept_in(networks / "networks") == [".bin", ".sha256", ".xml"]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
 def half(path: Path) -> None:
@@ -198,18 +204,33 @@ def half(path: Path) -> None:
         pytest.param(lambda xml: half(xml), id="network cut short"),
         pytest.param(lambda xml: half(xml.with_suffix(".bin")), id="numbers cut short"),
         pytest.param(lambda xml: xml.with_suffix(".bin").unlink(), id="numbers missing"),
+        pytest.param(lambda xml: flip(xml.with_suffix(".bin")), id="a number changed"),
+        pytest.param(lambda xml: flip(xml.with_suffix(".sha256")), id="hash changed"),
+        pytest.param(lambda xml: xml.with_suffix(".sha256").unlink(), id="hash missing"),
     ],
 )
-def test_a_damaged_converted_network_is_named_with_what_to_do(
-    networks: Path, tmp_path: Path, damage: Callable[[Path], None]
+def test_a_damaged_converted_network_is_converted_again(
+    networks: Path,
+    tmp_path: Path,
+    damage: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache = copytree(networks, tmp_path / "cache")
     (network,) = (cache / "networks").glob("*.xml")
+    (whole,) = (networks / "networks").glob("*.xml")
+    converted: list[str] = []
+
+    def convert(module: str, arguments: list[str], *, failed: str) -> None:
+        converted.append(module)
+        for part in (".xml", ".bin"):
+            copyfile(whole.with_suffix(part), Path(arguments[3]).with_suffix(part))
+
+    monkeypatch.setattr("app.embed.runtimes.openvino.run_in_own_process", convert)
     damage(network)
-    with pytest.raises(ModelError) as refused:
+    for _ in range(2):
         load_embedder("efficientnet_lite0", weights_dir=None, cache_dir=cache, purpose="query")
-    assert str(network) in str(refused.value)
-    assert "delete it" in str(refused.value)
+    assert converted == ["app.embed.convert"], "once, and then it is whole"
+    assert network.with_suffix(".bin").read_bytes() == whole.with_suffix(".bin").read_bytes()
 
 
 def test_a_network_of_other_weights_or_preprocessing_is_another_file(
@@ -224,7 +245,7 @@ def test_a_network_of_other_weights_or_preprocessing_is_another_file(
     for changed, sha256 in ((model, "0" * 64), (other, digest)):
         with pytest.raises(ModelError, match="efficientnet_lite0"):
             converted_network(changed, weights, sha256, networks)
-    assert kept_in(here.parent) == [".bin", ".xml"]
+    assert kept_in(here.parent) == [".bin", ".sha256", ".xml"]
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_setting(tmp_path: Path) -> None:
