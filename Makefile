@@ -19,7 +19,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all fuzz load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ test-all: $(DEV_READY) ## run these and the long ones: every model, every step, 
 
 fuzz: $(DEV_READY) ## decode mutations of pictures, a million unless COUNT= says otherwise (SEED=)
 	@$(BIN)/python -m tests.fuzz $(call option,COUNT,count) $(call option,SEED,seed)
+
+fuzz-api: $(DEV_READY) ## ask a server 50,000 times by its OpenAPI document, right and wrong (COUNT= SEED=)
+	@$(BIN)/python -m tests.fuzz_api $(call option,COUNT,count) $(call option,SEED,seed)
 
 security: $(DEV_READY) $(TOOLS_READY) ## look for known faults: ruff's S rules, and pip-audit's of what is installed
 	$(BIN)/ruff check --select S .

@@ -75,6 +75,9 @@ def handle_errors(application: FastAPI) -> None:
 
     @application.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's, of bytes that are no text
+            wrong = f"The body cannot be read: {_root_of(request)}/docs says what it must be."
+            return of_ours(request, UsageError(wrong))
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_methods_of(request))

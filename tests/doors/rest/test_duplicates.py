@@ -109,6 +109,15 @@ def test_decisions_hold_for_what_was_found_before(own: Home, tmp_path: Path) -> 
             problem_of(album.post("duplicates/apart", json={"ids": wrong}), status)
 
 
+@pytest.mark.parametrize("body", [b"x\xff", b'{"ids": [1, ', b"", b"\xff\xfe{\0}\0", b"null"])
+def test_a_body_that_is_no_json_is_a_problem_in_a_sentence(album: Album, body: bytes) -> None:
+    for what in ("apart", "forget"):
+        sent = album.client.post(
+            f"{DUPLICATES}/{what}", content=body, headers={"Content-Type": "application/json"}
+        )
+        problem_of(sent, 422)
+
+
 def test_decisions_need_the_operator_s_leave_and_looking_needs_none(own: Home) -> None:
     with changeable(own, off=OFF) as album:
         assert found_by(album)["groups_found"] == 3
