@@ -6,6 +6,7 @@ AppError
 │   ├── NotFoundError     no gallery, picture or data set of that name or id
 │   ├── SenderError       the request may come from another site's page
 │   ├── TokenError        a program's request needs the server's token
+│   ├── PasswordError     a visitor's request needs the server's password
 │   ├── NotAllowedError   whoever runs the server has not allowed it
 │   ├── TooLargeError     more bytes were sent than are accepted
 │   ├── MediaTypeError    the body has a media type that is not read
@@ -85,6 +86,12 @@ class SenderError(UsageError):
 
 class TokenError(UsageError):
     """A program that asks this server needs its token."""
+
+    http_status = 401
+
+
+class PasswordError(UsageError):
+    """A visitor's request needs the server's password."""
 
     http_status = 401
 

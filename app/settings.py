@@ -46,6 +46,7 @@ class Settings:
     runtime: str = AUTO
     most_requests: int = MOST_REQUESTS
     rate_limit: str = ""
+    password: str = field(default="", repr=False)
 
     @property
     def creating_off(self) -> str:
@@ -114,6 +115,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         runtime=_one_of(_RUNTIMES, environ, "RIS_RUNTIME"),
         most_requests=_count(environ, "RIS_MOST_REQUESTS", MOST_REQUESTS),
         rate_limit=_rate(environ, "RIS_RATE_LIMIT"),
+        password=environ.get("RIS_PASSWORD", ""),
     )
 
 

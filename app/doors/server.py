@@ -13,13 +13,13 @@ from typing import Any
 
 from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
-from app.doors.access import EVERYBODY, Access
+from app.doors.access import EVERYBODY, Access, BehindPassword
 from app.doors.file_manager import show_file
 from app.doors.limits import Limits
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
 from app.doors.running import announced
-from app.errors import UsageError
+from app.errors import AppError, UsageError
 from app.search.service import SearchService
 from app.settings import MOST_REQUESTS, Settings
 from app.wiring import make_keeper, make_maker, make_service
@@ -80,6 +80,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 root_path=settings.root_path,
                 most_at_once=settings.most_requests,
                 rate=settings.rate_limit,
+                password=settings.password,
                 show_file=show_file if settings.for_this_machine else None,
             )
             config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
@@ -128,6 +129,7 @@ def make_application(
     root_path: str = "",
     most_at_once: int = MOST_REQUESTS,
     rate: str = "",
+    password: str = "",
     show_file: Callable[[Path], None] | None = None,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
@@ -135,7 +137,8 @@ def make_application(
     With `hosts` it answers to these names, and to this machine's own, alone. `root_path` is the
     path of another site that a proxy serves it under; SettingsError where that begins like an
     address of the application itself. `show_file` is what the page shows a file in this machine's
-    file manager with, where it may. `most_at_once` and `rate` are those of `Limits`.
+    file manager with, where it may. `most_at_once` and `rate` are those of `Limits`. With a
+    `password` nobody is answered without it, or without the token.
 
     The models are loaded in a thread, so that the page does not wait for them; the program ends
     after it, since an interpreter that goes away under a network being compiled aborts.
@@ -166,13 +169,14 @@ def make_application(
     # Not before: importing Gradio and loading a model would take turns with the interpreter.
     threading.Thread(target=warm_up, name="warm-up").start()
     counted = rest.CountingDoors(application, programs.state.measured)
-    limited = Limits(
-        counted,
-        most_at_once=most_at_once,
-        rate=rate,
-        refused=lambda error, scope: rest.problem_response(error, root=scope.get("root_path", "")),
-    )
-    answering: Any = OwnPagesOnly(limited, host=host, hosts=hosts)
+
+    def refused(error: AppError, scope: Any) -> Any:
+        return rest.problem_response(error, root=scope.get("root_path", ""))
+
+    answering: Any = Limits(counted, most_at_once=most_at_once, rate=rate, refused=refused)
+    if password:
+        answering = BehindPassword(answering, password, access.token, refused=refused)
+    answering = OwnPagesOnly(answering, host=host, hosts=hosts)
     if root_path:
         own_parts = rest.FIRST_PARTS | page.FIRST_PARTS | {tools.path.strip("/")}
         answering = UnderRootPath(answering, root_path, own_parts=own_parts)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def failing(loops_closed: None, tmp_path_factory: pytest.TempPathFactory) -> Any
 
 
 def asgi(
-    application: Any, method: str, path: str, headers: dict[str, str] | None = None
+    application: Any, method: str, path: str, headers: Mapping[str, str | bytes] | None = None
 ) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(application)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app import errors
+from app.doors.access import CHALLENGE
 from app.doors.problems import problem
-from app.errors import AppError
+from app.errors import AppError, PasswordError, TokenError
 from tests.doors.conftest import asgi
 
 
@@ -23,7 +24,8 @@ def test_every_error_of_the_tree_is_answered_with_its_status(
     answer = asgi(failing, "GET", path)
     assert answer.status_code == kind.http_status
     assert answer.json() == problem(kind(f"{kind.__name__} of 7."))
-    assert answer.headers.get("www-authenticate") == ("Bearer" if kind.http_status == 401 else None)
+    asked_for: dict[type[AppError], str] = {TokenError: "Bearer", PasswordError: CHALLENGE}
+    assert answer.headers.get("www-authenticate") == asked_for.get(kind)
     assert "content-security-policy" in answer.headers
 
 

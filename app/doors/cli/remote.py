@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from app.doors.problems import kinds
 from app.doors.running import RunningServer
-from app.errors import AppError, NoServerError, TokenError, UsageError
+from app.errors import AppError, NoServerError, PasswordError, TokenError, UsageError
 from app.search.question import File, Item, Query, SearchRequest
 from app.settings import Settings
 
@@ -168,6 +168,11 @@ class RemoteServer:
             return TokenError(
                 f"The token {given} the server at {self._address}: set RIS_API_TOKEN to the one "
                 "that it was started with, or use --no-server."
+            )
+        if error is PasswordError:
+            return PasswordError(
+                f"The server at {self._address} asks for a password: start it with RIS_API_TOKEN "
+                "too and set that here, or use --no-server."
             )
         if error is None and status == HTTPStatus.NOT_FOUND:  # no route of ours: a wrong path
             return self._no_server(f"{_ELSE}, with status {status}")

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.doors import problems
+from app.doors.access import CHALLENGE
 from app.doors.rest.schemas import EXAMPLES
 from app.errors import (
     AddressError,
@@ -21,6 +22,7 @@ from app.errors import (
     GalleryError,
     MediaTypeError,
     NotFoundError,
+    PasswordError,
     SlowBodyError,
     StorageError,
     TokenError,
@@ -54,6 +56,8 @@ def problem_response(error: AppError, *, root: str = "") -> Response:
     headers = {}
     if isinstance(error, TooManyError):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, PasswordError):
+        headers["WWW-Authenticate"] = CHALLENGE
     return _answer(problems.problem(error, root=root), headers)
 
 
