@@ -1,18 +1,29 @@
 // Requests to the page's functions on the server.
 
 export const NO_ANSWER = "The server does not answer: check that it is running, then try again.";
+export const NOT_TAKEN = "The server did not take this: it is asked too much just now, or from another page. Wait a moment, then try again.";
+
+// Return whether a message says that there was no answer, and nothing of what was asked.
+export const isUnanswered = (message) => message === NO_ANSWER || message === NOT_TAKEN;
 
 // Return a function that sends a request and always returns an answer: {message} where there is
 // none. Gradio returns nothing, or an error's body, where the server is gone, busy or broken.
-export function callsTo(server) {
+export function callsTo(server, isRunning = answersItsHealth) {
   return async (name, request = {}) => {
     try {
       const answer = await server[name](request);
-      if (answer?.title && answer.detail) return { message: answer.detail }; // a problem of the server's
       if (answer && typeof answer === "object" && !("detail" in answer) && !("error" in answer)) return answer;
     } catch {
       // the message below
     }
-    return { message: NO_ANSWER };
+    return { message: await isRunning() ? NOT_TAKEN : NO_ANSWER };
   };
+}
+
+async function answersItsHealth() {
+  try {
+    return (await fetch(new URL("healthz", document.baseURI))).ok;
+  } catch {
+    return false;
+  }
 }

@@ -1,6 +1,6 @@
 // A gallery that was changed → the page's state: what is shown follows, without a reload.
 
-import { NO_ANSWER } from "./call.js";
+import { isUnanswered } from "./call.js";
 import { keyOf } from "./places.js";
 import { remember, renamedImage, renamedPlace } from "./renamed.js";
 import * as session from "./session.js";
@@ -21,7 +21,7 @@ export async function contentChanged(name) {
   await factsChanged(name, { examples: true });
   if (state.gallery?.name !== name || !state.edit || state.gallery.refused) return;
   const found = await session.ask(state.edit, { isEdit: true, keep: false });
-  if (found || state.busy || state.message === NO_ANSWER) return;
+  if (found || state.busy || isUnanswered(state.message)) return;
   session.set({ results: null, ...(state.edit.gallery === name && { original: null, edit: null }) });
 }
 

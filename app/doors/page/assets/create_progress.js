@@ -1,7 +1,7 @@
 // A build's progress: asked of the server every half second while it runs and never else, and put
 // into words.
 
-import { NO_ANSWER } from "./call.js";
+import { isUnanswered } from "./call.js";
 
 const POLL_MILLISECONDS = 500;
 
@@ -31,7 +31,7 @@ export function watchBuild(ask, { show, say, done, look = () => ask("making") })
     timer = null;
     const answer = await look();
     if (answer.progress && lost) say("");
-    lost = answer.message === NO_ANSWER;
+    lost = isUnanswered(answer.message);
     if (answer.message) say(answer.message);
     take(answer.progress || progress);
     show();

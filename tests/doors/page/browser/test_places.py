@@ -127,10 +127,10 @@ def test_an_address_that_gave_no_picture_can_be_corrected(visitor: Visitor, site
     expect(field).to_have_value("")
 
 
-def test_a_server_that_does_not_answer_is_reported(visitor: Visitor) -> None:
+def test_a_server_that_does_not_take_a_request_is_reported(visitor: Visitor) -> None:
     visitor.page.route(re.compile("/component_server/?$"), lambda route: route.fulfill(json=None))
     click_example(visitor, "coffee")
-    expect(visitor.message).to_contain_text("server does not answer")
+    expect(visitor.message).to_contain_text("server did not take this")
     expect(visitor.page.locator(".results.loading")).to_have_count(0)
 
 

@@ -3,24 +3,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { callsTo, NO_ANSWER } from "../../../../app/doors/page/assets/call.js";
+import { callsTo, NO_ANSWER, NOT_TAKEN } from "../../../../app/doors/page/assets/call.js";
 
-const BUSY = { type: "/problems/too-many", title: "More is asked than the server takes", status: 429,
-  detail: "128 requests wait for an answer already: ask again in 2 seconds." };
+const ANSWERS = [
+  ["an error of Gradio's", { error: "KeyError" }],
+  ["a list of faults", { detail: [{ loc: [] }] }],
+  ["nothing, as where too much is asked", undefined],
+];
 
-for (const [what, answer, expected] of [
-  ["an answer", { results: [] }, { results: [] }],
-  ["a problem of the server's", BUSY, { message: BUSY.detail }],
-  ["an error of Gradio's", { error: "KeyError" }, { message: NO_ANSWER }],
-  ["a list of faults of Gradio's", { detail: [{ loc: [] }] }, { message: NO_ANSWER }],
-  ["nothing", undefined, { message: NO_ANSWER }],
-]) {
-  test(`${what} is shown as what it says`, async () => {
-    assert.deepEqual(await callsTo({ search: async () => answer })("search"), expected);
-  });
+test("an answer is passed on", async () => {
+  const answer = { results: [] };
+  assert.equal(await callsTo({ search: () => answer })("search"), answer);
+});
+
+for (const [what, answer] of ANSWERS) {
+  for (const [runs, message] of [[true, NOT_TAKEN], [false, NO_ANSWER]]) {
+    test(`${what} is told, of a server that ${runs ? "runs" : "is gone"}`, async () => {
+      const asked = callsTo({ search: () => answer }, () => runs);
+      assert.deepEqual(await asked("search"), { message });
+    });
+  }
 }
 
-test("a server that is gone is said to be", async () => {
+test("a function that throws is told", async () => {
   const gone = () => { throw new TypeError("fetch failed"); };
-  assert.deepEqual(await callsTo({ search: gone })("search"), { message: NO_ANSWER });
+  assert.deepEqual(await callsTo({ search: gone }, () => false)("search"), { message: NO_ANSWER });
 });
