@@ -46,7 +46,7 @@ def bytes_of_picture(picture: object) -> bytes:
 def _png(image: Image.Image) -> bytes:
     """Return a PNG of a PIL image, with the colour profile that it came with."""
     if image.mode not in _KEPT_BY_PNG:
-        image = image.convert("RGB")
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     return file.getvalue()

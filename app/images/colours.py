@@ -1,4 +1,7 @@
-"""A loaded picture of any kind of pixels → opaque 8-bit RGB in sRGB, transparent parts on white."""
+"""A loaded picture of any kind of pixels → opaque 8-bit RGB in sRGB, on white where that shows it.
+
+A drawing that is white itself lies on black.
+"""
 
 import io
 from functools import lru_cache
@@ -16,12 +19,17 @@ _WHITE_IS_ZERO = 0
 _COLOUR_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
 _SAME_COLOUR = 2  # of 255
+_LIKE_WHITE = 24  # of 255: no colour of a pixel is further from white
+_LIKE_BLACK = 64  # of 255: no colour of a pixel is further from black, and white shows it well
+_MOST_LOST = 3 / 4  # of what is visible
+_FEWEST_LINES = 1 / 20  # of what is visible: dark lines are a drawing of their own
+_BAND_PIXELS = 1 << 20  # are looked at together: some MB
 
 
 def to_srgb(image: ImageFile) -> Image.Image:
-    """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB, on white.
+    """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB.
 
-    The picture itself is returned where it is that already. An ICC profile that is broken, or
+    Transparent parts lie on white, or on black where `ground_of` says so. The picture itself is returned where it is that already. An ICC profile that is broken, or
     meant for other colours than the picture's, is ignored. DecodeError for pixels whose range of
     values is not known.
     """
@@ -37,9 +45,36 @@ def to_srgb(image: ImageFile) -> Image.Image:
     colours = _apply_profile(colours, image.info.get("icc_profile")).convert("RGB")
     if alpha is None:
         return colours
-    on_white = Image.new("RGB", colours.size, "white")
-    on_white.paste(colours, mask=alpha)
-    return on_white
+    opaque = Image.new("RGB", colours.size, ground_of(colours, alpha))
+    opaque.paste(colours, mask=alpha)
+    return opaque
+
+
+def ground_of(colours: Image.Image, alpha: Image.Image) -> str:
+    """Return the ground that a partly transparent RGB picture is seen on: "white" or "black".
+
+    It is white unless more than three quarters of what is visible, each pixel counted by its
+    opacity, is all but white itself and less than a twentieth all but black: a white drawing would
+    be lost on white, but one that has dark lines would not. It depends on the pixels alone, so that
+    a query lies on the same ground as the same picture in a gallery.
+
+    >>> ground_of(Image.new("RGB", (8, 8), (250, 250, 250)), Image.new("L", (8, 8), 90))
+    'black'
+    """
+    if alpha.getextrema()[0] == 255:
+        return "white"
+    width, height = colours.size
+    rows = max(1, _BAND_PIXELS // width)
+    visible = white = black = 0
+    for top in range(0, height, rows):
+        band = (0, top, width, min(top + rows, height))
+        opacity = np.asarray(alpha.crop(band), dtype=np.int64)
+        seen = np.asarray(colours.crop(band))
+        visible += int(opacity.sum())
+        white += int(opacity[seen.min(-1) >= 255 - _LIKE_WHITE].sum())
+        black += int(opacity[seen.max(-1) <= _LIKE_BLACK].sum())
+    lost = white > _MOST_LOST * visible and black < _FEWEST_LINES * visible
+    return "black" if lost else "white"
 
 
 def _to_8_bits(image: ImageFile) -> Image.Image:

@@ -57,7 +57,8 @@ _PILLOW_IS_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 def decode(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint8]:
     """Return the picture as a C-contiguous (height, width, 3) uint8 array in sRGB, upright.
 
-    Transparent parts lie on white; of an animation, the first frame counts. The array may be
+    Transparent parts lie on white, or on black under a white drawing
+    (`app.images.colours.ground_of`); of an animation, the first frame counts. The array may be
     read-only.
 
     ``min_side`` (pixels) says that the caller needs no more than this on the shorter side: a JPEG

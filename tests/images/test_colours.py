@@ -146,6 +146,80 @@ def test_one_colour_declared_transparent_is_white() -> None:
     assert np.array_equal(decode(wide), expected)
 
 
+# A white drawing lies on black
+
+SIGN = np.zeros((60, 80), np.uint8)
+SIGN[10:30, 10:70] = SIGN[10:50, 10:20] = 255
+
+
+def drawn(colour: tuple[int, int, int], alpha: NDArray[np.uint8] = SIGN) -> Image.Image:
+    """Return a drawing in one colour, hidden pixels too, on transparent ground."""
+    return Image.fromarray(np.dstack([np.broadcast_to(np.uint8(colour), (*SIGN.shape, 3)), alpha]))
+
+
+def of_the_sign(kind: str) -> bytes:
+    """Return a file with a white drawing whose ground is transparent in one of several ways."""
+    white, grey = drawn((255, 255, 255)), Image.fromarray(np.where(SIGN, 255, 0).astype(np.uint8))
+    match kind:
+        case "RGBA":
+            return encode(white)
+        case "LA":
+            return encode(white.convert("LA"))
+        case "palette":
+            return encode(white.quantize(8))
+        case "palette, GIF":
+            return encode(grey.convert("P"), "GIF", transparency=0)
+        case "tRNS of grey":
+            return encode(grey, transparency=0)
+        case "tRNS of 16-bit grey":
+            return encode(Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), transparency=0)
+        case "tRNS of RGB":
+            return encode(grey.convert("RGB"), transparency=(0, 0, 0))
+        case "WebP":
+            return encode(white, "WEBP", lossless=True)
+        case "TIFF":
+            return encode(white, "TIFF")
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("RGBA", "LA", "palette", "palette, GIF", "tRNS of grey", "tRNS of 16-bit grey"),
+        *("tRNS of RGB", "WebP", "TIFF"),
+    ],
+)
+def test_a_white_drawing_lies_on_black(kind: str) -> None:
+    assert np.array_equal(decode(of_the_sign(kind)), as_rgb(SIGN))
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (240, 240, 240), (236, 244, 250)])
+def test_a_drawing_in_all_but_white_is_seen(colour: tuple[int, int, int]) -> None:
+    assert np.array_equal(decode(encode(drawn(colour)))[SIGN == 0].max(), 0)
+
+
+def test_a_white_drawing_with_soft_edges_and_a_spot_of_colour_is_seen() -> None:
+    soft = np.asarray(Image.fromarray(SIGN).resize((40, 30)).resize((80, 60)))
+    pixels = np.asarray(drawn((255, 255, 255), soft)).copy()
+    pixels[12:16, 12:30, :3] = [200, 30, 40]
+    assert (decode(encode(Image.fromarray(pixels)))[0] == 0).all()
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 40), (255, 255, 0), (180, 180, 180)])
+def test_a_drawing_that_white_shows_lies_on_white(colour: tuple[int, int, int]) -> None:
+    assert (decode(encode(drawn(colour)))[SIGN == 0] == 255).all()
+
+
+def test_a_white_figure_with_dark_lines_lies_on_white() -> None:
+    pixels = np.asarray(drawn((255, 255, 255))).copy()
+    pixels[10:12, 10:70, :3] = 0
+    assert (decode(encode(Image.fromarray(pixels)))[SIGN == 0] == 255).all()
+
+
+def test_nothing_at_all_lies_on_white() -> None:
+    assert (decode(encode(drawn((255, 255, 255), np.zeros_like(SIGN)))) == 255).all()
+
+
 # Right colours
 
 
