@@ -29,8 +29,9 @@ _BAND_PIXELS = 1 << 20  # are looked at together: some MB
 def to_srgb(image: ImageFile) -> Image.Image:
     """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB.
 
-    Transparent parts lie on white, or on black where `ground_of` says so. The picture itself is returned where it is that already. An ICC profile that is broken, or
-    meant for other colours than the picture's, is ignored. DecodeError for pixels whose range of
+    Transparent parts lie on white, or on black where `ground_of` says so. The picture itself is
+    returned where it is that already. An ICC profile that is broken, or meant for other colours
+    than the picture's, is ignored. DecodeError for pixels whose range of
     values is not known.
     """
     if image.mode == "RGB" and not image.info.keys() & {"icc_profile", "transparency"}:

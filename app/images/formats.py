@@ -73,7 +73,7 @@ FORMATS = (
         suffixes=(".png",),
         media_type="image/png",
         begins=_starting(rb"\x89PNG\r\n\x1a\n"),
-        reader="PIL.PngImagePlugin:PngImageFile",
+        reader="app.images.png:PngFile",
         shown_by_browsers=True,
     ),
     PictureFormat(

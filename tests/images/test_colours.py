@@ -1,6 +1,7 @@
 """Grey, deep, transparent and wide-gamut pictures become sRGB on white."""
 
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,29 @@ def test_one_colour_declared_transparent_is_white() -> None:
     assert np.array_equal(decode(encode(IMAGE.convert("L"), transparency=corner)), expected)
     wide = encode(Image.fromarray(WIDE), transparency=corner * 257)
     assert np.array_equal(decode(wide), expected)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("colours", [0, 2])
+def test_one_colour_is_transparent_with_any_number_of_bits(depth: int, colours: int) -> None:
+    if colours == 2 and depth < 8:
+        return  # PNG has no such picture
+    most, numbers = 2**depth - 1, 1 if colours == 0 else 3
+    row = "".join(f"{value:0{depth}b}" * numbers for value in (0, most, 0, most, 0, 0, 0, 0))
+    line = b"\0" + int(row, 2).to_bytes(len(row) // 8)
+    header = struct.pack(">IIBBBBB", 8, 1, depth, colours, 0, 0, 0)
+
+    def with_transparent(value: int) -> bytes:
+        parts = [(b"IHDR", header), (b"tRNS", struct.pack(">H", value) * numbers)]
+        parts += [(b"IDAT", zlib.compress(line)), (b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(content)) + inside + struct.pack(">I", zlib.crc32(inside))
+            for name, content in parts
+            for inside in [name + content]
+        )
+
+    for value in (0, most):  # white on black, then black on white
+        assert decode(with_transparent(value))[0, :, 0].tolist() == [0, 255, 0, 255, 0, 0, 0, 0]
 
 
 # A white drawing lies on black
