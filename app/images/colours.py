@@ -4,17 +4,20 @@ A drawing that is white itself lies on black.
 """
 
 import io
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from app.errors import DecodeError
 
 _MAX_PROFILE_BYTES = 4 * 1024 * 1024
-_TAG_BITS, _TAG_PHOTOMETRIC = 258, 262
+_TAG_BITS, _TAG_PHOTOMETRIC, _TAG_SAMPLES = 258, 262, 339
+_RANGES = (255.0, 65535.0)
 _WHITE_IS_ZERO = 0
 _COLOUR_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
@@ -26,17 +29,17 @@ _FEWEST_LINES = 1 / 20  # of what is visible: dark lines are a drawing of their 
 _BAND_PIXELS = 1 << 20  # are looked at together: some MB
 
 
-def to_srgb(image: ImageFile) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
     """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB.
 
     Transparent parts lie on white, or on black where `ground_of` says so. The picture itself is
     returned where it is that already. An ICC profile that is broken, or meant for other colours
-    than the picture's, is ignored. DecodeError for pixels whose range of
-    values is not known.
+    than the picture's, is ignored. DecodeError for pixels whose range of values is not
+    known.
     """
     if image.mode == "RGB" and not image.info.keys() & {"icc_profile", "transparency"}:
         return image
-    pixels = _to_8_bits(image) if image.mode.startswith("I;16") else image
+    pixels = to_8_bits(image)
     if pixels.mode not in _READABLE_MODES:
         raise DecodeError(
             f"This picture's kind of pixels ({pixels.mode}) has no certain colours: "
@@ -78,12 +81,23 @@ def ground_of(colours: Image.Image, alpha: Image.Image) -> str:
     return "black" if lost else "white"
 
 
-def _to_8_bits(image: ImageFile) -> Image.Image:
-    """Return a 16-bit grey picture with 8 bits: the full range to the full range, rounded."""
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """Return a picture in deep grey (I;16 in any order of bytes, I, F) with 8 bits, others as is.
+
+    The full range goes to the full range, rounded. 16 bits say what theirs is. Whole numbers of 32
+    bits and real ones do not: it is the least of 0 to 1 (real ones), 255, 65,535 and, of a TIFF's
+    32 bits, all that they can hold, in which every number lies. DecodeError where none is, and for
+    those that are no numbers.
+    """
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    is_inverted = tags.get(_TAG_PHOTOMETRIC) == _WHITE_IS_ZERO
+    if image.mode in ("I", "F"):
+        return _deep_to_8_bits(np.asarray(image), tags, is_inverted=is_inverted)
+    if not image.mode.startswith("I;16"):
+        return image
     full = 4095 if tags.get(_TAG_BITS) == (12,) else 65535
     values = np.minimum(np.arange(65536), full)
-    if tags.get(_TAG_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if is_inverted:
         values = full - values
     table = ((values * 255 + full // 2) // full).astype(np.uint8)
     numbers = np.asarray(image)
@@ -92,6 +106,32 @@ def _to_8_bits(image: ImageFile) -> Image.Image:
     if isinstance(transparent, int):
         grey.putalpha(Image.fromarray(np.where(numbers == transparent, 0, 255).astype(np.uint8)))
     return grey
+
+
+def _deep_to_8_bits(
+    numbers: NDArray[np.int32] | NDArray[np.float32],
+    tags: Mapping[int, object],
+    *,
+    is_inverted: bool,
+) -> Image.Image:
+    """Return (height, width) numbers of 32 bits as grey of 8, by the least range that holds all."""
+    ranges = [1.0, *_RANGES]
+    values: NDArray[Any] = numbers
+    if numbers.dtype == np.int32:
+        ranges = ranges[1:]
+        if tags.get(_TAG_BITS) == (32,) and tags.get(_TAG_SAMPLES, (1,)) == (1,):
+            values, ranges = numbers.view(np.uint32), [*ranges, 2.0**32 - 1]
+    least, most = float(values.min()), float(values.max())  # NaN where there is one
+    full = next((end for end in ranges if least >= 0 and most <= end), None)
+    if full is None:
+        raise DecodeError(
+            f"This picture's grey goes from {least:g} to {most:g}, and nothing says which of it is "
+            "white: save it with 8 or 16 bits, as PNG or TIFF."
+        )
+    grey = np.empty(values.shape, np.uint8)
+    for row, line in enumerate(values):  # else several times the memory of the picture
+        grey[row] = np.floor(line * (255 / full) + 0.5)
+    return Image.fromarray(255 - grey if is_inverted else grey)
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -164,10 +164,21 @@ def _refusing(kind: PictureFormat) -> Iterator[None]:
         raise DecodeError(
             f"There is not enough memory to read this {kind.name} picture: make it smaller."
         ) from error
-    except Exception as error:
+    except SyntaxError as error:
+        if "pixel mode" not in str(error):
+            raise _damaged(kind) from error
         raise DecodeError(
-            f"This {kind.name} picture is damaged or incomplete: get or save it once more."
+            f"This {kind.name} picture's kind of pixels is not read: save it with 8 bits a colour, "
+            "as PNG or JPEG."
         ) from error
+    except Exception as error:
+        raise _damaged(kind) from error
+
+
+def _damaged(kind: PictureFormat) -> DecodeError:
+    return DecodeError(
+        f"This {kind.name} picture is damaged or incomplete: get or save it once more."
+    )
 
 
 def _quieten() -> None:

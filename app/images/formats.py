@@ -107,7 +107,7 @@ FORMATS = (
         suffixes=(".tif", ".tiff"),
         media_type="image/tiff",
         begins=_starting(rb"II[*+]\0|MM\0[*+]"),
-        reader="PIL.TiffImagePlugin:TiffImageFile",
+        reader="app.images.tiff:TiffFile",
     ),
     PictureFormat(  # before HEIC, whose brand mif1 stands in AVIF files too
         name="AVIF",

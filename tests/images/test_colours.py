@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tests.images.scenes import (
     ink_profile,
     matrix_profile,
     mean_difference,
+    tiff,
 )
 
 # Fewer or other numbers a pixel
@@ -81,10 +83,65 @@ def test_12_bits_are_scaled_to_8() -> None:
     assert np.array_equal(decode(data), as_rgb(expected))
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_numbers_without_a_known_range_are_refused(kind: type) -> None:
-    with pytest.raises(DecodeError, match="8 bits"):
-        decode(encode(Image.fromarray(GREY.astype(kind)), "TIFF"))
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param(GREY.astype(np.int32), id="I, 8 bits"),
+        pytest.param(GREY.astype(np.int32) * 257, id="I, 16 bits"),
+        pytest.param((GREY / 255).astype(np.float32), id="F, 0 to 1"),
+        pytest.param(GREY.astype(np.float32), id="F, 8 bits"),
+        pytest.param(GREY.astype(np.float32) * 257, id="F, 16 bits"),
+    ],
+)
+def test_numbers_of_32_bits_are_scaled_by_the_range_that_holds_them(
+    numbers: NDArray[np.generic],
+) -> None:
+    assert np.array_equal(decode(encode(Image.fromarray(numbers), "TIFF")), as_rgb(GREY))
+    if numbers.dtype == np.int32:
+        return  # Pillow reads none where 0 is white
+    inverted = encode(Image.fromarray(numbers), "TIFF", tiffinfo={262: 0})
+    assert np.array_equal(decode(inverted), as_rgb(255 - GREY))
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("planes", [1, 3, 4])
+def test_a_tiff_of_16_bits_is_as_the_one_of_8(byte_order: str, planes: int) -> None:
+    pixels = np.dstack([SCENE, GREY])[..., :planes]
+    wide = tiff(pixels.astype(np.uint16) * 257, byte_order)
+    assert np.array_equal(decode(wide), decode(tiff(pixels, byte_order)))
+    if planes != 4:
+        assert np.array_equal(decode(wide), pixels if planes == 3 else as_rgb(pixels[..., 0]))
+
+
+def test_a_tiff_of_32_bits_uses_them_all() -> None:
+    numbers = GREY.astype(np.uint32)[..., None] * 16843009
+    assert np.array_equal(decode(tiff(numbers, "<")), as_rgb(GREY))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.array([[0, 70_000]], np.float32),
+        np.array([[-1, 9]], np.float32),
+        np.array([[0, np.nan]], np.float32),
+        np.array([[0, np.inf]], np.float32),
+    ],
+)
+def test_numbers_without_a_known_range_are_refused(numbers: NDArray[np.float32]) -> None:
+    with pytest.raises(DecodeError, match="white"):
+        decode(encode(Image.fromarray(numbers), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(lambda: tiff(SCENE.astype(np.uint32), "<"), id="32 bits a colour"),
+        pytest.param(lambda: tiff(SCENE.astype(np.uint16), "<", planar=True), id="planes"),
+    ],
+)
+def test_pixels_that_are_not_read_are_not_called_damaged(data: Callable[[], bytes]) -> None:
+    with pytest.raises(DecodeError, match=r"TIFF.*kind of pixels.*8 bits"):
+        decode(data())
 
 
 # Transparency lies on white
