@@ -11,9 +11,10 @@ import io
 import pkgutil
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.errors import DecodeError
-from app.images import formats, jpeg
+from app.images import cut, formats, jpeg
 from app.images.colours import to_srgb
 from app.images.formats import PictureFormat
 
@@ -54,6 +55,17 @@ _UPRIGHT = {
 _PILLOW_IS_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
+class Decoded(NamedTuple):
+    """A picture's (height, width, 3) uint8 pixels in sRGB, upright, and its full (width, height).
+
+    Each of the notes is a sentence about something that is not as it should be.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
 def decode(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint8]:
     """Return the picture as a C-contiguous (height, width, 3) uint8 array in sRGB, upright.
 
@@ -74,18 +86,91 @@ def decode_and_measure(
     data: bytes, *, min_side: int | None = None
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Return the array of `decode`, and the upright picture's full (width, height) in pixels."""
+    return read(data, min_side=min_side)[:2]
+
+
+def read(data: bytes, *, min_side: int | None = None) -> Decoded:
+    """Return what `decode_and_measure` does, with notes on what is not as it should be.
+
+    A file that lacks its end is read where that costs no more than `app.images.cut.MOST_LOST` of
+    the pixels: the missing ones are like those above them.
+    """
     kind = format_of(data)
+    try:
+        return _decoded(kind, data, min_side, partial(_load, data=data))
+    except _DamagedError as error:
+        return _decoded_though_cut(kind, data, min_side, error)
+
+
+def _decoded(
+    kind: PictureFormat,
+    data: bytes,
+    min_side: int | None,
+    load: Callable[[ImageFile], NDArray[np.uint8]],
+) -> Decoded:
+    """Return a picture's pixels, upright, as `load` gives them once its header is checked."""
     image = _open(data, kind)
     with _refusing(kind):
         width, height = image.size
         if isinstance(image, JpegFile):
             _prepare_jpeg(image, data, min_side)
         _check_pixels(image.size)
-        pixels = _load(image, data)
+        pixels = load(image)
         orientation = _orientation(image)
         if orientation in _UPRIGHT:
             pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
-        return pixels, (height, width) if orientation >= 5 else (width, height)
+        return Decoded(pixels, (height, width) if orientation >= 5 else (width, height))
+
+
+def _decoded_though_cut(
+    kind: PictureFormat, data: bytes, min_side: int | None, error: "_DamagedError"
+) -> Decoded:
+    """Return a picture whose file lacks its end; raise the error where too much is missing."""
+    files = cut.ended_jpegs(data) if kind.name == "JPEG" else (data,)
+    if not files:
+        raise error
+    lost = None
+
+    def load(image: ImageFile) -> NDArray[np.uint8]:
+        nonlocal lost
+        pixels, lost, most = _load_cut(kind, files, image, min_side)
+        if lost > most:
+            raise error
+        return pixels
+
+    try:
+        decoded = _decoded(kind, files[0], min_side, load)
+    except DecodeError:
+        if lost is None:
+            raise error from None
+        raise _damaged(kind, f" (about {lost:.0%} of it is missing)") from error
+    much = f"about {lost:.1%} of its pixels are lost or coarse" if lost else "no more is lost"
+    note = f"The end of this {kind.name} picture's file is missing; {much}."
+    return decoded._replace(notes=(note,))
+
+
+def _load_cut(
+    kind: PictureFormat, files: Sequence[bytes], image: ImageFile, min_side: int | None
+) -> tuple[NDArray[np.uint8], float, float]:
+    """Return a cut file's (height, width, 3) pixels, the share that is lost, and the most allowed.
+
+    `files` are the file, or those of `app.images.cut.ended_jpegs`; the image is the first of them,
+    not loaded.
+    """
+    if isinstance(image, JpegFile):
+        image.load()
+        if jpeg.is_whole(files[0]):
+            return np.asarray(to_srgb(image)), 0.0, 1.0
+        if len(files) > 1:
+            coarse = _open(files[1], kind)
+            assert isinstance(coarse, JpegFile)
+            _prepare_jpeg(coarse, files[1], min_side)
+            rows = cut.coarse_rows(np.asarray(image), np.asarray(coarse))
+            return np.asarray(to_srgb(image)), float(rows.mean()), cut.MOST_COARSE
+        missing = cut.missing_of_jpeg(np.asarray(image))
+    else:
+        image, missing = cut.load_what_is_there(lambda: _open(files[0], kind))
+    return cut.filled(np.asarray(to_srgb(image)), missing), float(missing.mean()), cut.MOST_LOST
 
 
 def _load(image: ImageFile, data: bytes) -> NDArray[np.uint8]:
@@ -175,9 +260,13 @@ def _refusing(kind: PictureFormat) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-def _damaged(kind: PictureFormat) -> DecodeError:
-    return DecodeError(
-        f"This {kind.name} picture is damaged or incomplete: get or save it once more."
+class _DamagedError(DecodeError):
+    """A file that begins as a picture and does not go on as one: its end may be missing."""
+
+
+def _damaged(kind: PictureFormat, how: str = "") -> _DamagedError:
+    return _DamagedError(
+        f"This {kind.name} picture is damaged or incomplete{how}: get or save it once more."
     )
 
 

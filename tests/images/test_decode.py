@@ -3,11 +3,13 @@
 import io
 import math
 import os
+import re
 import struct
 import subprocess
 import sys
 import warnings
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +22,8 @@ from PIL import Image
 import app.images.decode
 from app.errors import DecodeError
 from app.images.colours import transform_to_srgb
-from app.images.decode import MAX_PIXELS, decode, decode_and_measure
+from app.images.decode import MAX_PIXELS, decode, decode_and_measure, read
+from tests.conftest import ROOT
 from tests.images.scenes import (
     IMAGE,
     P3_PRIMARIES,
@@ -294,17 +297,86 @@ def test_what_is_no_picture_is_refused_in_one_sentence(data: bytes, sentence: st
 
 
 @pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
-def test_a_cut_file_is_refused_or_whole_but_never_half(kind: str) -> None:
+def test_a_cut_file_is_refused_or_all_but_whole_and_never_half(kind: str) -> None:
     data = {**LOSSY, **LOSSLESS}[kind]
     whole = decode(data)
     with pytest.raises(DecodeError, match="damaged or incomplete"):
         decode(data[: len(data) // 2])
     for end in [*range(0, len(data), len(data) // 40), *range(len(data) - 20, len(data))]:
         try:
-            pixels = decode(data[:end])
+            pixels, _, notes = read(data[:end])
         except DecodeError:
             continue
-        assert np.array_equal(pixels, whole)
+        assert np.array_equal(pixels, whole) or (notes and mean_difference(pixels, whole) < 8)
+
+
+# Cut off at the very end
+
+PHOTOGRAPH = Image.open(ROOT / "app/doors/page/examples/chelsea.jpg").convert("RGB")
+CUT: dict[str, Callable[[], bytes]] = {
+    "JPEG": lambda: encode(PHOTOGRAPH, "JPEG"),
+    "JPEG, restarting": lambda: encode(PHOTOGRAPH, "JPEG", restart_marker_blocks=8),
+    "JPEG, progressive": lambda: encode(PHOTOGRAPH, "JPEG", progressive=True),
+    "JPEG, grey": lambda: encode(PHOTOGRAPH.convert("L"), "JPEG"),
+    "JPEG, CMYK": lambda: encode(PHOTOGRAPH.convert("CMYK"), "JPEG"),
+    "JPEG, profile": lambda: encode(
+        PHOTOGRAPH, "JPEG", icc_profile=matrix_profile(P3_PRIMARIES, 2.2)
+    ),
+    "PNG": lambda: encode(PHOTOGRAPH),
+    "PNG, palette": lambda: encode(PHOTOGRAPH.quantize(64)),
+    "PNG, 1 bit": lambda: encode(PHOTOGRAPH.convert("1")),
+    "PNG, 16 bits": lambda: encode(
+        Image.fromarray(np.asarray(PHOTOGRAPH.convert("L")).astype(np.uint16) * 257)
+    ),
+    "GIF": lambda: encode(PHOTOGRAPH, "GIF"),
+    "BMP": lambda: encode(PHOTOGRAPH, "BMP"),
+    "TIFF": lambda: encode(PHOTOGRAPH, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+@pytest.mark.parametrize("share", [0.003, 0.01])
+def test_a_file_without_its_last_hundredth_is_read_with_a_note(kind: str, share: float) -> None:
+    data = CUT[kind]()
+    pixels, size, notes = read(data[: -int(len(data) * share)])
+    assert size == PHOTOGRAPH.size
+    assert mean_difference(pixels, decode(data)) < 3
+    assert len(notes) == 1
+    assert re.search(r"end.*missing", notes[0])
+    assert read(data).notes == ()
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_a_file_without_its_last_quarter_is_refused(kind: str) -> None:
+    data = CUT[kind]()
+    with pytest.raises(DecodeError, match="damaged or incomplete"):
+        decode(data[: len(data) * 3 // 4])
+
+
+PANORAMA = b"\0\0\x01\x0b\x0ePano" + bytes(range(256)) * 9 + b"\xff\xd8\xff\xe1\0\x10SEFHSEFT"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CUT if kind.startswith("JPEG")])
+@pytest.mark.parametrize("more", [b"", b"\0", PANORAMA])
+@pytest.mark.parametrize("min_side", [None, 64])
+def test_a_jpeg_without_its_end_mark_is_whole(kind: str, more: bytes, min_side: int | None) -> None:
+    data = CUT[kind]()
+    assert data.endswith(b"\xff\xd9")
+    pixels, size, notes = read(data[:-2] + more, min_side=min_side)
+    assert np.array_equal(pixels, decode(data, min_side=min_side))
+    assert size == PHOTOGRAPH.size
+    assert len(notes) == 1 or more == b"\0"  # which ends some as well as a mark does
+
+
+@pytest.mark.parametrize("turn", [3, 6])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_a_turned_file_without_its_end_is_upright(kind: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[274] = turn
+    data = encode(PHOTOGRAPH, kind, exif=exif)
+    pixels, size, _ = read(data[: -len(data) // 100])
+    assert size == (PHOTOGRAPH.size if turn == 3 else PHOTOGRAPH.size[::-1])
+    assert mean_difference(pixels, decode(data)) < 3
 
 
 # What a PNG carries besides its pixels
