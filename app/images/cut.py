@@ -88,7 +88,7 @@ def missing_of_jpeg(pixels: Pixels) -> Mask:
     `pixels` are (height, width[, channels]), as they are in the file: what is missing is grey.
     """
     near = (pixels >= _GREY - 1) & (pixels <= _GREY + 1)
-    grey = near.all(-1) if near.ndim == 3 else near
+    grey = np.asarray(near.all(-1) if near.ndim == 3 else near)
     to_the_right = np.asarray(np.logical_and.accumulate(grey[:, ::-1], axis=1))[:, ::-1]
     at_the_bottom = np.asarray(np.logical_and.accumulate(to_the_right[::-1, -1:], axis=0))[::-1]
     return np.asarray(to_the_right & at_the_bottom)
@@ -101,7 +101,7 @@ def coarse_rows(pixels: Pixels, without_last_scan: Pixels) -> NDArray[np.bool_]:
     """
     same = np.asarray(pixels == without_last_scan).reshape(len(pixels), -1)
     steps = pixels.reshape(len(pixels), pixels.shape[1], -1)
-    at_the_bottom = np.asarray(np.logical_and.accumulate(same.all(-1)[::-1]))[::-1]
+    at_the_bottom = np.asarray(np.logical_and.accumulate(np.asarray(same.all(-1))[::-1]))[::-1]
     coarse: Mask = at_the_bottom & (np.ptp(steps, axis=1) > _FLAT).any(-1)
     return coarse
 
