@@ -305,7 +305,7 @@ def _prepare_jpeg(image: JpegImageFile, data: bytes, min_side: int | None) -> No
 def _orientation(image: ImageFile) -> int:
     """Return EXIF's orientation, 1 to 8; 1 where it is missing or the picture was turned already.
 
-    TIFF and HEIC are turned by their own readers, which then report no orientation.
+    TIFF, and HEIC by boxes of its own, are turned by their readers, which then report none.
     """
     exif = image.info.get("exif")
     if not exif:

@@ -114,7 +114,7 @@ FORMATS = (
         suffixes=(".avif",),
         media_type="image/avif",
         begins=_branded(b"avif", b"avis"),
-        reader="PIL.AvifImagePlugin:AvifImageFile",
+        reader="app.images.avif:AvifFile",
     ),
     PictureFormat(
         name="HEIC",
@@ -123,7 +123,7 @@ FORMATS = (
         begins=_branded(
             *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
         ),
-        reader="pillow_heif:HeifImageFile",  # large, so loaded for the first such picture only
+        reader="app.images.heic:HeicFile",  # large, so loaded for the first such picture only
     ),
 )
 

@@ -170,6 +170,27 @@ with Image.open(io.BytesIO(sys.stdin.buffer.read())) as image:
 """
 
 
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("boxes", [False, True])
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+def test_exif_turns_a_heic_or_avif_where_its_own_boxes_do_not(
+    kind: str, boxes: bool, orientation: int
+) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](SCENE)))
+    # Libraries take EXIF's orientation out, so that it is written as another tag first.
+    exif = Image.Exif()
+    exif[274 if boxes else 275] = orientation
+    if kind == "AVIF":
+        exif[275] = orientation
+    hidden = re.compile(rb"\x01\x13(\0\x03\0\0\0\x01\0.\0\0)", re.DOTALL)
+    data = encode(stored, kind, exif=exif.tobytes(), quality=95)
+    data = hidden.sub(lambda tag: b"\x01\x12" + tag[1], data)
+    assert b"\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) in data
+    assert (b"irot" in data or b"imir" in data) == (boxes and orientation > 1)
+    assert mean_difference(decode(data), SCENE) < 4
+    assert size_of(data) == (160, 96)
+
+
 def test_damaged_exif_costs_no_picture() -> None:
     cut = b"Exif\0\0II*\0\x08\0\0\0\x03\0" + struct.pack("<HHIHH", 274, 3, 1, 6, 0)
     lost = cut + struct.pack("<HHII", 271, 2, 400, 9999)  # a text that lies beyond the end
