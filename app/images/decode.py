@@ -23,7 +23,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.errors import DecodeError
-from app.images import cut, formats, jpeg
+from app.images import cut, formats, jpeg, others
 from app.images.colours import to_srgb
 from app.images.formats import PictureFormat
 
@@ -220,9 +220,10 @@ def _why_not_a_picture(data: bytes) -> str:
     """Return one sentence about bytes that begin like no format that can be read."""
     if not data:
         return "The file is empty."
-    start = data[:4096]
-    if b"<svg" in start.lower():
-        return "This is an SVG drawing, which has no pixels to compare: save it as PNG first."
+    readable = f"{formats.NAMES} pictures can be read."
+    if other := others.recognise(data):
+        return f"This is {other.what}; {readable[:-1]}: {other.mend}."
+    start = data[: others.HEAD_BYTES]
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
@@ -230,7 +231,7 @@ def _why_not_a_picture(data: bytes) -> str:
     else:
         is_text = b"\0" not in start
     what = "a text file, not a picture" if is_text else "not a picture in a known format"
-    return f"This is {what}; {formats.NAMES} pictures can be read."
+    return f"This is {what}; {readable}"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class PictureFormat:
     Attributes
     ----------
     name
-        As people write it, and as Pillow's `Image.save` takes it in any case.
+        As people write it.
     suffixes
         In lower case with the dot; a file that is written gets the first.
     media_type
@@ -108,6 +108,13 @@ FORMATS = (
         media_type="image/tiff",
         begins=_starting(rb"II[*+]\0|MM\0[*+]"),
         reader="app.images.tiff:TiffFile",
+    ),
+    PictureFormat(
+        name="JPEG 2000",
+        suffixes=(".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+        media_type="image/jp2",
+        begins=_starting(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+        reader="PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
     ),
     PictureFormat(  # before HEIC, whose brand mif1 stands in AVIF files too
         name="AVIF",

@@ -27,7 +27,7 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     if kind == "HEIC":
         pillow_heif.from_pillow(image).save(file, **options)
     else:
-        image.save(file, kind, **options)
+        image.save(file, "JPEG2000" if kind == "JPEG 2000" else kind, **options)
     return file.getvalue()
 
 
