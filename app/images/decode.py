@@ -12,7 +12,7 @@ import pkgutil
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.errors import DecodeError
-from app.images import cut, formats, jpeg, others
+from app.images import cut, formats, jpeg, others, raw
 from app.images.colours import to_srgb
 from app.images.formats import PictureFormat
 
@@ -96,6 +96,13 @@ def read(data: bytes, *, min_side: int | None = None) -> Decoded:
     the pixels: the missing ones are like those above them.
     """
     kind = format_of(data)
+    if kind is formats.RAW:
+        return _decoded_of_raw(data, min_side)
+    return _decoded_as(kind, data, min_side)
+
+
+def _decoded_as(kind: PictureFormat, data: bytes, min_side: int | None) -> Decoded:
+    """Return a picture of a format."""
     try:
         return _decoded(kind, data, min_side, partial(_load, data=data))
     except _DamagedError as error:
@@ -116,10 +123,41 @@ def _decoded(
             _prepare_jpeg(image, data, min_side)
         _check_pixels(image.size)
         pixels = load(image)
-        orientation = _orientation(image)
-        if orientation in _UPRIGHT:
-            pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
-        return Decoded(pixels, (height, width) if orientation >= 5 else (width, height))
+        return _turned(Decoded(pixels, (width, height)), _orientation(image) or 1)
+
+
+def _turned(decoded: Decoded, orientation: int) -> Decoded:
+    """Return a picture upright that is stored in one of EXIF's orientations, 1 to 8."""
+    if orientation not in _UPRIGHT:
+        return decoded
+    pixels = np.asarray(Image.fromarray(decoded.pixels).transpose(_UPRIGHT[orientation]))
+    return decoded._replace(
+        pixels=pixels, size=decoded.size[::-1] if orientation >= 5 else decoded.size
+    )
+
+
+def _decoded_of_raw(data: bytes, min_side: int | None) -> Decoded:
+    """Return the largest picture that a camera put into its raw file, turned as it says.
+
+    That is a JPEG in nearly all of them, or else the TIFF's first picture.
+    """
+    preview = raw.largest_preview(data)
+    if preview is not None:
+        inside = next(iter(cut.ended_jpegs(data[preview.start :])), data[preview.start :])
+        jpeg_kind = format_of(inside)
+        decoded = _decoded_as(jpeg_kind, inside, min_side)
+        says_how = _orientation(_open(inside, jpeg_kind)) is not None
+        return decoded if says_how else _turned(decoded, raw.orientation(data))
+    for kind in formats.FORMATS:
+        if kind.name == "TIFF" and kind.begins(data):
+            with suppress(DecodeError):
+                decoded = _decoded_as(kind, data, min_side)
+                if max(decoded.size) > raw.THUMBNAIL_SIDE:
+                    return decoded
+    raise DecodeError(
+        f"This is a camera's {raw.name_of(data)} file with no picture in it but a thumbnail: "
+        "develop it and save it as JPEG."
+    )
 
 
 def _decoded_though_cut(
@@ -187,7 +225,7 @@ def format_of(data: bytes) -> PictureFormat:
     kind = formats.recognise(data)
     if kind is None:
         raise DecodeError(_why_not_a_picture(data))
-    return kind
+    return formats.RAW if kind.name == "TIFF" and raw.is_raw(data) else kind
 
 
 class JpegFile(JpegImageFile):
@@ -303,19 +341,19 @@ def _prepare_jpeg(image: JpegImageFile, data: bytes, min_side: int | None) -> No
         image.draft(None, (max(1, min_side), max(1, min_side)))
 
 
-def _orientation(image: ImageFile) -> int:
-    """Return EXIF's orientation, 1 to 8; 1 where it is missing or the picture was turned already.
+def _orientation(image: ImageFile) -> int | None:
+    """Return EXIF's orientation, 1 to 8; None where it is missing, or the picture turned already.
 
     TIFF, and HEIC by boxes of its own, are turned by their readers, which then report none.
     """
     exif = image.info.get("exif")
     if not exif:
-        return 1
+        return None
     _quieten()
     tags = Image.Exif()
     try:
         tags.load(exif)
         value = tags.get(_TAG_ORIENTATION)
     except Exception:  # noqa: BLE001 (a photo with damaged EXIF is still a photo)
-        return 1
-    return value if isinstance(value, int) and value in _UPRIGHT else 1
+        return None
+    return value if isinstance(value, int) and (value in _UPRIGHT or value == 1) else None

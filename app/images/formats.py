@@ -58,6 +58,19 @@ def _branded(*brands: bytes) -> Callable[[bytes], object]:
     return begins
 
 
+RAW = PictureFormat(
+    name="RAW",
+    suffixes=(
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".raf", ".orf", ".rw2"),
+        *(".pef", ".srw", ".rwl"),
+    ),
+    media_type="image/x-raw",  # IANA knows none
+    # DNG, NEF, ARW and others begin as a TIFF does: `decode` tells them apart by what is in them.
+    begins=_starting(rb"II\*\0....CR|IIRO|IIRS|MMOR|IIU\0|FUJIFILMCCD-RAW |....ftypcrx "),
+    reader="app.images.decode:JpegFile",  # that of the JPEG in it
+)
+"""What cameras write beside a JPEG or instead of it: the picture in it is used."""
+
 FORMATS = (
     PictureFormat(
         name="JPEG",
@@ -102,6 +115,7 @@ FORMATS = (
         reader="PIL.BmpImagePlugin:BmpImageFile",
         shown_by_browsers=True,
     ),
+    RAW,  # before TIFF, as which some begin
     PictureFormat(
         name="TIFF",
         suffixes=(".tif", ".tiff"),
