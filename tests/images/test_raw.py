@@ -151,7 +151,7 @@ def test_a_raw_file_with_no_picture_but_a_thumbnail_is_refused_by_name(
 
 def test_a_plain_tiff_is_no_raw_file() -> None:
     assert format_of(encode(IMAGE, "TIFF")).name == "TIFF"
-    pages = encode(IMAGE, "TIFF", save_all=True, append_images=[PICTURE])
+    pages = encode(IMAGE.copy(), "TIFF", save_all=True, append_images=[PICTURE.copy()])
     assert decode_and_measure(pages)[1] == IMAGE.size
 
 
