@@ -1,11 +1,14 @@
 """Cameras' raw files are the JPEGs that are in them."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from app.errors import DecodeError
@@ -155,15 +158,25 @@ def test_a_plain_tiff_is_no_raw_file() -> None:
     assert decode_and_measure(pages)[1] == IMAGE.size
 
 
-@pytest.mark.parametrize("end", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("kind", FILES)
-def test_a_damaged_raw_file_brings_nothing_but_decode_errors(kind: str, end: float) -> None:
-    data = bytearray(FILES[kind][: int(len(FILES[kind]) * end)])
-    data[4:8] = b"\xff" * 4
-    try:
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(sorted(FILES)),
+    st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=6),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
+    st.floats(0, 1),
+)
+def test_a_damaged_raw_file_brings_nothing_but_decode_errors(
+    kind: str, at_the_end: list[tuple[int, int]], anywhere: list[tuple[float, int]], end: float
+) -> None:
+    data = bytearray(FILES[kind])
+    for place, value in at_the_end:  # where the directories are
+        data[-1 - place] = value
+    for share, value in anywhere:
+        data[int(share * (len(data) - 1))] = value
+    with suppress(DecodeError):
         decode(bytes(data))
-    except DecodeError:
-        return
+    with suppress(DecodeError):
+        decode(bytes(data[: int(len(data) * end)]))
 
 
 def test_a_raw_file_and_its_jpeg_count_once(tmp_path: Path) -> None:
