@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
 from app.errors import DecodeError
@@ -26,6 +26,8 @@ _LIKE_WHITE = 24  # of 255: no colour of a pixel is further from white
 _LIKE_BLACK = 64  # of 255: no colour of a pixel is further from black, and white shows it well
 _MOST_LOST = 3 / 4  # of what is visible
 _FEWEST_LINES = 1 / 20  # of what is visible: dark lines are a drawing of their own
+_IS_WHITE = [255 * (value >= 255 - _LIKE_WHITE) for value in range(256)]
+_IS_BLACK = [255 * (value <= _LIKE_BLACK) for value in range(256)]
 _BAND_PIXELS = 1 << 20  # are looked at together: some MB
 
 
@@ -72,13 +74,19 @@ def ground_of(colours: Image.Image, alpha: Image.Image) -> str:
     visible = white = black = 0
     for top in range(0, height, rows):
         band = (0, top, width, min(top + rows, height))
-        opacity = np.asarray(alpha.crop(band), dtype=np.int64)
-        seen = np.asarray(colours.crop(band))
-        visible += int(opacity.sum())
-        white += int(opacity[seen.min(-1) >= 255 - _LIKE_WHITE].sum())
-        black += int(opacity[seen.max(-1) <= _LIKE_BLACK].sum())
+        opacity = alpha.crop(band)
+        red, green, blue = colours.crop(band).split()
+        darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+        lightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+        visible += _sum(opacity.histogram())
+        white += _sum(opacity.histogram(darkest.point(_IS_WHITE)))
+        black += _sum(opacity.histogram(lightest.point(_IS_BLACK)))
     lost = white > _MOST_LOST * visible and black < _FEWEST_LINES * visible
     return "black" if lost else "white"
+
+
+def _sum(histogram: list[int]) -> int:
+    return sum(value * number for value, number in enumerate(histogram))
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:
