@@ -14,7 +14,7 @@ from app.build.commit import (
     finish_gallery,
     made_by_model,
 )
-from app.build.embedding import Embedding, OnProgress, embed_pictures, stamped
+from app.build.embedding import Embedding, OnProgress, embed_pictures, notes_on, stamped
 from app.build.int8 import LoadInt8, fitted_to
 from app.embed import Embedder, LoadEmbedder, Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
@@ -80,7 +80,8 @@ class BuildRequest:
 class BuildReport:
     """What a build did; `seconds` are of this run, which may have gone on with an earlier one.
 
-    `left_out` says why files were passed over, and how many for each reason.
+    `left_out` says why files were passed over, and how many for each reason; `notes` what is odd
+    about pictures that were taken, in sentences.
     """
 
     manifest: Manifest
@@ -89,6 +90,7 @@ class BuildReport:
     seconds_embedding: float
     seconds: float
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def images_per_second(self) -> float:
@@ -281,6 +283,7 @@ def build_gallery(
         seconds_embedding,
         time.perf_counter() - started,
         dict(getattr(layout, "left_out", {})),
+        notes_on(embedding, embedder),
     )
 
 

@@ -19,9 +19,10 @@ from app.features import of_gallery_picture
 from app.gallery import Draft, Drafted, Gallery, Place, Stamp
 from app.images import decode, encode
 from app.sources.picture import Layout, Picture, file_of
-from app.values import ImageRecord, Skipped
+from app.values import MOST_ELONGATED, ImageRecord, Noted, Skipped, elongation
 
 PROGRESS_EVERY_SECONDS = 0.1
+_MOST_NOTED = 50  # in sentences of their own
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -44,13 +45,15 @@ class Embedding:
     """What became of pictures: those that can be used, in their order, and the others.
 
     `embedded` is how many were decoded in this run, for the network or in vain; `unreadable` how
-    many files that were listed could not be opened.
+    many files that were listed could not be opened; `noted` are those, of this run, that were
+    decoded though they are not as they should be.
     """
 
     kept: list[Kept]
     skipped: list[Skipped]
     embedded: int
     unreadable: int
+    noted: tuple[Noted, ...] = ()
 
 
 def stamped(pictures: Iterable[Picture], folders: Sequence[Path]) -> Iterator[Picture]:
@@ -110,7 +113,8 @@ def embed_pictures(
     taken.take_repeats(embedder.dim)
     on_progress("embed", done, len(pictures))
     ordered = [kept[place] for place in map(_place_of, pictures) if place in kept]
-    return Embedding(ordered, draft.skipped(), taken.embedded, taken.unreadable)
+    noted = tuple(sorted(taken.noted, key=lambda each: each.path))
+    return Embedding(ordered, draft.skipped(), taken.embedded, taken.unreadable, noted)
 
 
 def _done_before(
@@ -182,6 +186,7 @@ class _Taken:
     content: _Content
     kept: dict[Place, Kept]
     repeats: list[tuple[Picture, ImageRecord]] = field(default_factory=list)
+    noted: list[Noted] = field(default_factory=list)
     embedded: int = 0
     unreadable: int = 0
 
@@ -201,6 +206,7 @@ class _Taken:
             self.content.rows[record.sha256] = Kept(record, row=row)
         self._keep(result.copies)
         self.repeats += result.repeats
+        self.noted += result.noted
         self.unreadable += result.unreadable
         self.embedded += result.pictures - len(result.copies) - len(result.repeats)
 
@@ -233,6 +239,7 @@ class _Batch:
     stamps: Mapping[Place, Stamp]
     pictures: int
     unreadable: int
+    noted: list[Noted]
 
 
 @dataclass(frozen=True)
@@ -252,6 +259,7 @@ class _Work:
         skipped, copies, repeats = [], [], []
         stamps: dict[Place, Stamp] = {}
         unreadable = 0
+        noted: list[Noted] = []
         for picture in pictures:
             if picture.missing:
                 skipped.append(_skip(picture, picture.missing))
@@ -267,7 +275,7 @@ class _Work:
                     repeats.append((picture, record))
                     continue
                 # The network never needs more pixels; the query is prepared alike.
-                image, (width, height) = decode.decode_and_measure(
+                image, (width, height), notes = decode.read(
                     data, min_side=self.embedder.decoded_side
                 )
             except UnicodeEncodeError:
@@ -282,6 +290,7 @@ class _Work:
                 skipped.append(_skip(picture, str(exc)))
                 stamps[_place_of(picture)] = _stamp_of(picture)
                 continue
+            noted += [Noted(picture.path, note) for note in notes]
             inputs.append(self.embedder.prepare(image))
             thumbnails.append(encode.thumbnail(image))
             if self.copies:
@@ -300,7 +309,29 @@ class _Work:
             stamps,
             len(pictures),
             unreadable,
+            noted,
         )
+
+
+def notes_on(embedding: Embedding, embedder: Embedder) -> tuple[str, ...]:
+    """Return a sentence on each picture that is not as it should be, and one on those too long.
+
+    Of those, the network sees little more than the middle square.
+    """
+    each = [f"{noted.path}: {noted.note}" for noted in embedding.noted[:_MOST_NOTED]]
+    if more := embedding.noted[_MOST_NOTED:]:
+        each.append(f"So are {len(more)} more.")
+    if embedder.model.preprocessing.squeezed:
+        return tuple(each)
+    records = (kept.record for kept in embedding.kept)
+    long = sum(elongation(record.width, record.height) > MOST_ELONGATED for record in records)
+    if long:
+        are = "1 picture is" if long == 1 else f"{long} pictures are"
+        each.append(
+            f"{are} more than {MOST_ELONGATED:g} times as long as wide, or as high: only the "
+            "middle of each is compared."
+        )
+    return tuple(each)
 
 
 def _in_order(

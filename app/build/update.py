@@ -11,7 +11,7 @@ from pathlib import Path
 from app.build.build import check_readable, recipe_of_model
 from app.build.change import being_updated, commit_change, current_gallery
 from app.build.commit import check_room, load_for
-from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, stamped
+from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, notes_on, stamped
 from app.build.layouts import OpenList, followed_sources, layout_of
 from app.build.material import Material
 from app.embed import LoadEmbedder
@@ -37,7 +37,10 @@ _FEW_GONE = 20  # so many may be deleted at once without a question
 
 @dataclass(frozen=True)
 class UpdateReport:
-    """What an update did, in numbers of images; `embedded` is how many files were decoded."""
+    """What an update did, in numbers of images; `embedded` is how many files were decoded.
+
+    `notes` say what is odd about pictures that were taken, in sentences.
+    """
 
     manifest: Manifest
     added: int = 0
@@ -49,6 +52,7 @@ class UpdateReport:
     skipped: tuple[Skipped, ...] = ()
     left_out: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def did_something(self) -> bool:
@@ -207,6 +211,7 @@ class _Update:
             )
             check_readable(embedding, list(self._looked.pictures.values()), self._layout)
             report = self._commit(draft, embedding)
+            report = replace(report, notes=notes_on(embedding, embedder))
         except BaseException:
             draft.close()
             raise

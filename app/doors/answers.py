@@ -76,6 +76,7 @@ def update_answer(report: "UpdateReport") -> dict[str, Any]:
     return {name: getattr(report, name) for name in counts} | {
         "skipped": [{"path": each.path, "reason": each.reason} for each in report.skipped],
         "left_out": dict(report.left_out),
+        "notes": list(report.notes),
         "seconds": round(report.seconds, 3),
     }
 

@@ -10,11 +10,12 @@ from PIL import Image, ImageOps
 
 from app.doors.inputs import bytes_of_file
 from app.errors import UsageError
+from app.images.colours import to_8_bits
 from app.images.encode import encode_png
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 
-_KEPT_BY_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+_KEPT_BY_PNG = {"1", "L", "LA", "P", "RGB", "RGBA"}
 
 
 def bytes_of_picture(picture: object) -> bytes:
@@ -24,7 +25,7 @@ def bytes_of_picture(picture: object) -> bytes:
     if isinstance(picture, str | os.PathLike):
         return bytes_of_file(picture)
     if isinstance(picture, Image.Image):
-        return _png(ImageOps.exif_transpose(picture))
+        return _png(_upright(picture))
     if isinstance(picture, np.ndarray):
         if (
             picture.dtype != np.uint8
@@ -43,10 +44,21 @@ def bytes_of_picture(picture: object) -> bytes:
     )
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Return a PIL image as EXIF has it turned, deep grey (16 and 32 bits) with 8 bits."""
+    image.load()
+    with_8_bits = to_8_bits(image)  # before the copy, which has lost a TIFF's tags
+    if with_8_bits is not image:
+        with_8_bits.info["exif"] = image.getexif().tobytes()
+        if profile := image.info.get("icc_profile"):
+            with_8_bits.info["icc_profile"] = profile
+    return ImageOps.exif_transpose(with_8_bits)
+
+
 def _png(image: Image.Image) -> bytes:
-    """Return a PNG of a PIL image, with the colour profile that it came with."""
+    """Return a PNG of an upright PIL image, with the colour profile that it came with."""
     if image.mode not in _KEPT_BY_PNG:
-        image = image.convert("RGB")
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     return file.getvalue()

@@ -1,33 +1,47 @@
-"""A loaded picture of any kind of pixels → opaque 8-bit RGB in sRGB, transparent parts on white."""
+"""A loaded picture of any kind of pixels → opaque 8-bit RGB in sRGB, on white where that shows it.
+
+A drawing that is white itself lies on black.
+"""
 
 import io
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
-from PIL.ImageFile import ImageFile
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
 from app.errors import DecodeError
 
 _MAX_PROFILE_BYTES = 4 * 1024 * 1024
-_TAG_BITS, _TAG_PHOTOMETRIC = 258, 262
+_TAG_BITS, _TAG_PHOTOMETRIC, _TAG_SAMPLES = 258, 262, 339
+_RANGES = (255.0, 65535.0)
 _WHITE_IS_ZERO = 0
 _COLOUR_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
 _SAME_COLOUR = 2  # of 255
+_LIKE_WHITE = 24  # of 255: no colour of a pixel is further from white
+_LIKE_BLACK = 64  # of 255: no colour of a pixel is further from black, and white shows it well
+_MOST_LOST = 3 / 4  # of what is visible
+_FEWEST_LINES = 1 / 20  # of what is visible: dark lines are a drawing of their own
+_IS_WHITE = [255 * (value >= 255 - _LIKE_WHITE) for value in range(256)]
+_IS_BLACK = [255 * (value <= _LIKE_BLACK) for value in range(256)]
+_BAND_PIXELS = 1 << 20  # are looked at together: some MB
 
 
-def to_srgb(image: ImageFile) -> Image.Image:
-    """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB, on white.
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Return a loaded picture of any mode as opaque 8-bit RGB in sRGB.
 
-    The picture itself is returned where it is that already. An ICC profile that is broken, or
-    meant for other colours than the picture's, is ignored. DecodeError for pixels whose range of
-    values is not known.
+    Transparent parts lie on white, or on black where `ground_of` says so. The picture itself is
+    returned where it is that already. An ICC profile that is broken, or meant for other colours
+    than the picture's, is ignored. DecodeError for pixels whose range of values is not
+    known.
     """
     if image.mode == "RGB" and not image.info.keys() & {"icc_profile", "transparency"}:
         return image
-    pixels = _to_8_bits(image) if image.mode.startswith("I;16") else image
+    pixels = to_8_bits(image)
     if pixels.mode not in _READABLE_MODES:
         raise DecodeError(
             f"This picture's kind of pixels ({pixels.mode}) has no certain colours: "
@@ -37,17 +51,61 @@ def to_srgb(image: ImageFile) -> Image.Image:
     colours = _apply_profile(colours, image.info.get("icc_profile")).convert("RGB")
     if alpha is None:
         return colours
-    on_white = Image.new("RGB", colours.size, "white")
-    on_white.paste(colours, mask=alpha)
-    return on_white
+    opaque = Image.new("RGB", colours.size, ground_of(colours, alpha))
+    opaque.paste(colours, mask=alpha)
+    return opaque
 
 
-def _to_8_bits(image: ImageFile) -> Image.Image:
-    """Return a 16-bit grey picture with 8 bits: the full range to the full range, rounded."""
+def ground_of(colours: Image.Image, alpha: Image.Image) -> str:
+    """Return the ground that a partly transparent RGB picture is seen on: "white" or "black".
+
+    It is white unless more than three quarters of what is visible, each pixel counted by its
+    opacity, is all but white itself and less than a twentieth all but black: a white drawing would
+    be lost on white, but one that has dark lines would not. It depends on the pixels alone, so that
+    a query lies on the same ground as the same picture in a gallery.
+
+    >>> ground_of(Image.new("RGB", (8, 8), (250, 250, 250)), Image.new("L", (8, 8), 90))
+    'black'
+    """
+    if alpha.getextrema()[0] == 255:
+        return "white"
+    width, height = colours.size
+    rows = max(1, _BAND_PIXELS // width)
+    visible = white = black = 0
+    for top in range(0, height, rows):
+        band = (0, top, width, min(top + rows, height))
+        opacity = alpha.crop(band)
+        red, green, blue = colours.crop(band).split()
+        darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+        lightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+        visible += _sum(opacity.histogram())
+        white += _sum(opacity.histogram(darkest.point(_IS_WHITE)))
+        black += _sum(opacity.histogram(lightest.point(_IS_BLACK)))
+    lost = white > _MOST_LOST * visible and black < _FEWEST_LINES * visible
+    return "black" if lost else "white"
+
+
+def _sum(histogram: list[int]) -> int:
+    return sum(value * number for value, number in enumerate(histogram))
+
+
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """Return a picture in deep grey (I;16 in any order of bytes, I, F) with 8 bits, others as is.
+
+    The full range goes to the full range, rounded. 16 bits say what theirs is. Whole numbers of 32
+    bits and real ones do not: it is the least of 0 to 1 (real ones), 255, 65,535 and, of a TIFF's
+    32 bits, all that they can hold, in which every number lies. DecodeError where none is, and for
+    those that are no numbers.
+    """
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    is_inverted = tags.get(_TAG_PHOTOMETRIC) == _WHITE_IS_ZERO
+    if image.mode in ("I", "F"):
+        return _deep_to_8_bits(np.asarray(image), tags, is_inverted=is_inverted)
+    if not image.mode.startswith("I;16"):
+        return image
     full = 4095 if tags.get(_TAG_BITS) == (12,) else 65535
     values = np.minimum(np.arange(65536), full)
-    if tags.get(_TAG_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if is_inverted:
         values = full - values
     table = ((values * 255 + full // 2) // full).astype(np.uint8)
     numbers = np.asarray(image)
@@ -56,6 +114,32 @@ def _to_8_bits(image: ImageFile) -> Image.Image:
     if isinstance(transparent, int):
         grey.putalpha(Image.fromarray(np.where(numbers == transparent, 0, 255).astype(np.uint8)))
     return grey
+
+
+def _deep_to_8_bits(
+    numbers: NDArray[np.int32] | NDArray[np.float32],
+    tags: Mapping[int, object],
+    *,
+    is_inverted: bool,
+) -> Image.Image:
+    """Return (height, width) numbers of 32 bits as grey of 8, by the least range that holds all."""
+    ranges = [1.0, *_RANGES]
+    values: NDArray[Any] = numbers
+    if numbers.dtype == np.int32:
+        ranges = ranges[1:]
+        if tags.get(_TAG_BITS) == (32,) and tags.get(_TAG_SAMPLES, (1,)) == (1,):
+            values, ranges = numbers.view(np.uint32), [*ranges, 2.0**32 - 1]
+    least, most = float(values.min()), float(values.max())  # NaN where there is one
+    full = next((end for end in ranges if least >= 0 and most <= end), None)
+    if full is None:
+        raise DecodeError(
+            f"This picture's grey goes from {least:g} to {most:g}, and nothing says which of it is "
+            "white: save it with 8 or 16 bits, as PNG or TIFF."
+        )
+    grey = np.empty(values.shape, np.uint8)
+    for row, line in enumerate(values):  # else several times the memory of the picture
+        grey[row] = np.floor(line * (255 / full) + 0.5)
+    return Image.fromarray(255 - grey if is_inverted else grey)
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -11,9 +11,10 @@ import io
 import pkgutil
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.errors import DecodeError
-from app.images import formats, jpeg, workers
+from app.images import cut, formats, jpeg, others, raw, workers
 from app.images.colours import to_srgb
 from app.images.formats import PictureFormat
 
@@ -54,10 +55,22 @@ _UPRIGHT = {
 _PILLOW_IS_QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
+class Decoded(NamedTuple):
+    """A picture's (height, width, 3) uint8 pixels in sRGB, upright, and its full (width, height).
+
+    Each of the notes is a sentence about something that is not as it should be.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
 def decode(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint8]:
     """Return the picture as a C-contiguous (height, width, 3) uint8 array in sRGB, upright.
 
-    Transparent parts lie on white; of an animation, the first frame counts. The array may be
+    Transparent parts lie on white, or on black under a white drawing
+    (`app.images.colours.ground_of`); of an animation, the first frame counts. The array may be
     read-only.
 
     ``min_side`` (pixels) says that the caller needs no more than this on the shorter side: a JPEG
@@ -73,36 +86,143 @@ def decode_and_measure(
     data: bytes, *, min_side: int | None = None
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Return the array of `decode`, and the upright picture's full (width, height) in pixels."""
+    return read(data, min_side=min_side)[:2]
+
+
+def read(data: bytes, *, min_side: int | None = None) -> Decoded:
+    """Return what `decode_and_measure` does, with notes on what is not as it should be.
+
+    A file that lacks its end is read where that costs no more than `app.images.cut.MOST_LOST` of
+    the pixels: the missing ones are like those above them.
+    """
     kind = format_of(data)
     if kind.apart:
-        return workers.decode(data, kind.name, min_side)
-    return _decoded(data, kind, min_side)
+        return Decoded(*workers.decode(data, kind.name, min_side))
+    return _read(data, kind, min_side)
 
 
-def decode_here(
-    data: bytes, *, min_side: int | None = None
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Return what `decode_and_measure` does, decoded by this process whatever the format.
+def read_here(data: bytes, *, min_side: int | None = None) -> Decoded:
+    """Return what `read` does, decoded by this process whatever the format.
 
     For pictures that this program wrote itself, such as thumbnails: it takes a millisecond less.
     """
-    return _decoded(data, format_of(data), min_side)
+    return _read(data, format_of(data), min_side)
+
+
+def _read(data: bytes, kind: PictureFormat, min_side: int | None) -> Decoded:
+    if kind is formats.RAW:
+        return _decoded_of_raw(data, min_side)
+    return _decoded_as(kind, data, min_side)
+
+
+def _decoded_as(kind: PictureFormat, data: bytes, min_side: int | None) -> Decoded:
+    """Return a picture of a format."""
+    try:
+        return _decoded(kind, data, min_side, partial(_load, data=data))
+    except _DamagedError as error:
+        return _decoded_though_cut(kind, data, min_side, error)
 
 
 def _decoded(
-    data: bytes, kind: PictureFormat, min_side: int | None
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    kind: PictureFormat,
+    data: bytes,
+    min_side: int | None,
+    load: Callable[[ImageFile], NDArray[np.uint8]],
+) -> Decoded:
+    """Return a picture's pixels, upright, as `load` gives them once its header is checked."""
     image = _open(data, kind)
     with refusing(kind):
         width, height = image.size
         if isinstance(image, JpegFile):
             _prepare_jpeg(image, data, min_side)
         _check_pixels(image.size)
-        pixels = _load(image, data)
-        orientation = _orientation(image)
-        if orientation in _UPRIGHT:
-            pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
-        return pixels, (height, width) if orientation >= 5 else (width, height)
+        pixels = load(image)
+        return _turned(Decoded(pixels, (width, height)), _orientation(image) or 1)
+
+
+def _turned(decoded: Decoded, orientation: int) -> Decoded:
+    """Return a picture upright that is stored in one of EXIF's orientations, 1 to 8."""
+    if orientation not in _UPRIGHT:
+        return decoded
+    pixels = np.asarray(Image.fromarray(decoded.pixels).transpose(_UPRIGHT[orientation]))
+    return decoded._replace(
+        pixels=pixels, size=decoded.size[::-1] if orientation >= 5 else decoded.size
+    )
+
+
+def _decoded_of_raw(data: bytes, min_side: int | None) -> Decoded:
+    """Return the largest picture that a camera put into its raw file, turned as it says.
+
+    That is a JPEG in nearly all of them, or else the TIFF's first picture.
+    """
+    preview = raw.largest_preview(data)
+    if preview is not None:
+        inside = next(iter(cut.ended_jpegs(data[preview.start :])), data[preview.start :])
+        jpeg_kind = format_of(inside)
+        decoded = _decoded_as(jpeg_kind, inside, min_side)
+        says_how = _orientation(_open(inside, jpeg_kind)) is not None
+        return decoded if says_how else _turned(decoded, raw.orientation(data))
+    for kind in formats.FORMATS:
+        if kind.name == "TIFF" and kind.begins(data):
+            with suppress(DecodeError):
+                decoded = _decoded_as(kind, data, min_side)
+                if max(decoded.size) > raw.THUMBNAIL_SIDE:
+                    return decoded
+    raise DecodeError(
+        f"This is a camera's {raw.name_of(data)} file with no picture in it but a thumbnail: "
+        "develop it and save it as JPEG."
+    )
+
+
+def _decoded_though_cut(
+    kind: PictureFormat, data: bytes, min_side: int | None, error: "_DamagedError"
+) -> Decoded:
+    """Return a picture whose file lacks its end; raise the error where too much is missing."""
+    files = cut.ended_jpegs(data) if kind.name == "JPEG" else (data,)
+    if not files:
+        raise error
+    lost = None
+
+    def load(image: ImageFile) -> NDArray[np.uint8]:
+        nonlocal lost
+        pixels, lost, most = _load_cut(kind, files, image, min_side)
+        if lost > most:
+            raise error
+        return pixels
+
+    try:
+        decoded = _decoded(kind, files[0], min_side, load)
+    except DecodeError:
+        if lost is None:
+            raise error from None
+        raise _damaged(kind, f" (about {lost:.0%} of it is missing)") from error
+    much = f"about {lost:.1%} of its pixels are lost or coarse" if lost else "no more is lost"
+    note = f"The end of this {kind.name} picture's file is missing; {much}."
+    return decoded._replace(notes=(note,))
+
+
+def _load_cut(
+    kind: PictureFormat, files: Sequence[bytes], image: ImageFile, min_side: int | None
+) -> tuple[NDArray[np.uint8], float, float]:
+    """Return a cut file's (height, width, 3) pixels, the share that is lost, and the most allowed.
+
+    `files` are the file, or those of `app.images.cut.ended_jpegs`; the image is the first of them,
+    not loaded.
+    """
+    if isinstance(image, JpegFile):
+        image.load()
+        if jpeg.is_whole(files[0]):
+            return np.asarray(to_srgb(image)), 0.0, 1.0
+        if len(files) > 1:
+            coarse = _open(files[1], kind)
+            assert isinstance(coarse, JpegFile)
+            _prepare_jpeg(coarse, files[1], min_side)
+            rows = cut.coarse_rows(np.asarray(image), np.asarray(coarse))
+            return np.asarray(to_srgb(image)), float(rows.mean()), cut.MOST_COARSE
+        missing = cut.missing_of_jpeg(np.asarray(image))
+    else:
+        image, missing = cut.load_what_is_there(lambda: _open(files[0], kind))
+    return cut.filled(np.asarray(to_srgb(image)), missing), float(missing.mean()), cut.MOST_LOST
 
 
 def _load(image: ImageFile, data: bytes) -> NDArray[np.uint8]:
@@ -119,7 +239,7 @@ def format_of(data: bytes) -> PictureFormat:
     kind = formats.recognise(data)
     if kind is None:
         raise DecodeError(_why_not_a_picture(data))
-    return kind
+    return formats.RAW if kind.name == "TIFF" and raw.is_raw(data) else kind
 
 
 class JpegFile(JpegImageFile):
@@ -152,9 +272,10 @@ def _why_not_a_picture(data: bytes) -> str:
     """Return one sentence about bytes that begin like no format that can be read."""
     if not data:
         return "The file is empty."
-    start = data[:4096]
-    if b"<svg" in start.lower():
-        return "This is an SVG drawing, which has no pixels to compare: save it as PNG first."
+    readable = f"{formats.NAMES} pictures can be read."
+    if other := others.recognise(data):
+        return f"This is {other.what}; {readable[:-1]}: {other.mend}."
+    start = data[: others.HEAD_BYTES]
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
@@ -162,7 +283,7 @@ def _why_not_a_picture(data: bytes) -> str:
     else:
         is_text = b"\0" not in start
     what = "a text file, not a picture" if is_text else "not a picture in a known format"
-    return f"This is {what}; {formats.NAMES} pictures can be read."
+    return f"This is {what}; {readable}"
 
 
 @contextmanager
@@ -181,10 +302,25 @@ def refusing(kind: PictureFormat) -> Iterator[None]:
         raise DecodeError(
             f"There is not enough memory to read this {kind.name} picture: make it smaller."
         ) from error
-    except Exception as error:
+    except SyntaxError as error:
+        if "pixel mode" not in str(error):
+            raise _damaged(kind) from error
         raise DecodeError(
-            f"This {kind.name} picture is damaged or incomplete: get or save it once more."
+            f"This {kind.name} picture's kind of pixels is not read: save it with 8 bits a colour, "
+            "as PNG or JPEG."
         ) from error
+    except Exception as error:
+        raise _damaged(kind) from error
+
+
+class _DamagedError(DecodeError):
+    """A file that begins as a picture and does not go on as one: its end may be missing."""
+
+
+def _damaged(kind: PictureFormat, how: str = "") -> _DamagedError:
+    return _DamagedError(
+        f"This {kind.name} picture is damaged or incomplete{how}: get or save it once more."
+    )
 
 
 def _quieten() -> None:
@@ -219,19 +355,19 @@ def _prepare_jpeg(image: JpegImageFile, data: bytes, min_side: int | None) -> No
         image.draft(None, (max(1, min_side), max(1, min_side)))
 
 
-def _orientation(image: ImageFile) -> int:
-    """Return EXIF's orientation, 1 to 8; 1 where it is missing or the picture was turned already.
+def _orientation(image: ImageFile) -> int | None:
+    """Return EXIF's orientation, 1 to 8; None where it is missing, or the picture turned already.
 
-    TIFF and HEIC are turned by their own readers, which then report no orientation.
+    TIFF, and HEIC by boxes of its own, are turned by their readers, which then report none.
     """
     exif = image.info.get("exif")
     if not exif:
-        return 1
+        return None
     _quieten()
     tags = Image.Exif()
     try:
         tags.load(exif)
         value = tags.get(_TAG_ORIENTATION)
     except Exception:  # noqa: BLE001 (a photo with damaged EXIF is still a photo)
-        return 1
-    return value if isinstance(value, int) and value in _UPRIGHT else 1
+        return None
+    return value if isinstance(value, int) and (value in _UPRIGHT or value == 1) else None

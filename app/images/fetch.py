@@ -31,6 +31,7 @@ import certifi
 
 from app import __version__
 from app.errors import AddressError, FetchError
+from app.images import others
 from app.images.addresses import is_loopback, is_public
 from app.images.formats import recognise
 
@@ -328,8 +329,8 @@ def _check_picture(host: str, body: bytes) -> None:
             f"The address at {host} is a web page, not a picture: "
             "open it and copy the address of the picture itself."
         )
-    if b"<svg" in head:
-        raise FetchError(f"{host} sent an SVG drawing, which has no pixels: save it as PNG first.")
+    if other := others.recognise(body):
+        raise FetchError(f"{host} sent {other.what}: {other.mend}.")
     raise FetchError(f"The file that {host} sent is not a picture in a known format.")
 
 

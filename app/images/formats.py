@@ -20,7 +20,7 @@ class PictureFormat:
     Attributes
     ----------
     name
-        As people write it, and as Pillow's `Image.save` takes it in any case.
+        As people write it.
     suffixes
         In lower case with the dot; a file that is written gets the first.
     media_type
@@ -64,6 +64,20 @@ def _branded(*brands: bytes) -> Callable[[bytes], object]:
     return begins
 
 
+RAW = PictureFormat(
+    name="RAW",
+    suffixes=(
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".raf", ".orf", ".rw2"),
+        *(".pef", ".srw", ".rwl"),
+    ),
+    media_type="image/x-raw",  # IANA knows none
+    # DNG, NEF, ARW and others begin as a TIFF does: `decode` tells them apart by what is in them.
+    begins=_starting(rb"II\*\0....CR|IIRO|IIRS|MMOR|IIU\0|FUJIFILMCCD-RAW |....ftypcrx "),
+    reader="app.images.decode:JpegFile",  # that of the JPEG in it
+    apart=True,  # without one, what is in it is read as a TIFF
+)
+"""What cameras write beside a JPEG or instead of it: the picture in it is used."""
+
 FORMATS = (
     PictureFormat(
         name="JPEG",
@@ -79,7 +93,7 @@ FORMATS = (
         suffixes=(".png",),
         media_type="image/png",
         begins=_starting(rb"\x89PNG\r\n\x1a\n"),
-        reader="PIL.PngImagePlugin:PngImageFile",
+        reader="app.images.png:PngFile",
         shown_by_browsers=True,
     ),
     PictureFormat(
@@ -109,12 +123,21 @@ FORMATS = (
         reader="PIL.BmpImagePlugin:BmpImageFile",
         shown_by_browsers=True,
     ),
+    RAW,  # before TIFF, as which some begin
     PictureFormat(
         name="TIFF",
         suffixes=(".tif", ".tiff"),
         media_type="image/tiff",
         begins=_starting(rb"II[*+]\0|MM\0[*+]"),
-        reader="PIL.TiffImagePlugin:TiffImageFile",
+        reader="app.images.tiff:TiffFile",
+        apart=True,
+    ),
+    PictureFormat(
+        name="JPEG 2000",
+        suffixes=(".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+        media_type="image/jp2",
+        begins=_starting(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+        reader="PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
         apart=True,
     ),
     PictureFormat(  # before HEIC, whose brand mif1 stands in AVIF files too
@@ -122,7 +145,7 @@ FORMATS = (
         suffixes=(".avif",),
         media_type="image/avif",
         begins=_branded(b"avif", b"avis"),
-        reader="PIL.AvifImagePlugin:AvifImageFile",
+        reader="app.images.avif:AvifFile",
         apart=True,
     ),
     PictureFormat(
@@ -132,7 +155,7 @@ FORMATS = (
         begins=_branded(
             *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
         ),
-        reader="pillow_heif:HeifImageFile",  # large, so loaded for the first such picture only
+        reader="app.images.heic:HeicFile",  # large, so loaded for the first such picture only
         apart=True,
     ),
 )

@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 
 
+def is_whole(data: bytes) -> bool:
+    """Return whether nothing at all is wrong with a JPEG's pixels, even what decoders forgive."""
+    try:
+        simplejpeg.decode_jpeg(data, "RGB", min_height=1, min_width=1)
+    except (ValueError, KeyError, RuntimeError):
+        return False
+    return True
+
+
 def pixels_of(image: JpegImageFile, data: bytes) -> NDArray[np.uint8] | None:
     """Return the (height, width, 3) uint8 pixels of a JPEG that Pillow has opened, not loaded.
 

@@ -36,13 +36,12 @@ def answer_one(questions: IO[bytes], answers: IO[bytes]) -> bool:
     said: dict[str, Any]
     body: memoryview | bytes = b""
     try:
-        pixels, (width, height) = decode.decode_here(
-            questions.read(length), min_side=min_side or None
-        )
+        picture = decode.read_here(questions.read(length), min_side=min_side or None)
     except DecodeError as exc:
         said = {"refused": str(exc)}
     else:
-        said = {"pixels": pixels.shape[:2], "width": width, "height": height}
+        pixels, (width, height), notes = picture
+        said = {"pixels": pixels.shape[:2], "width": width, "height": height, "notes": notes}
         body = pixels.data.cast("B")
     head = json.dumps(said).encode()
     answers.write(ANSWERED.pack(len(head)) + head)

@@ -45,15 +45,15 @@ _AT_ONCE = (os.cpu_count() or 1) + 1  # a build keeps every core busy, and a que
 
 def decode(
     data: bytes, name: str, min_side: int | None
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Return what `app.images.decode.decode_and_measure` does of a picture of the format `name`.
+) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[str, ...]]:
+    """Return the parts of what `app.images.decode.read` does of a picture of the format `name`.
 
     Raises DecodeError, and nothing else, whatever becomes of the process.
     """
     answer, pixels = _asked(data, name, min_side)
     if "refused" in answer:
         raise DecodeError(answer["refused"])
-    return pixels, (answer["width"], answer["height"])
+    return pixels, (answer["width"], answer["height"]), tuple(answer["notes"])
 
 
 def _asked(

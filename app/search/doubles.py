@@ -100,6 +100,6 @@ def _compared(
 
 def _pixels(thumbnail: bytes) -> NDArray[np.uint8] | None:
     try:
-        return decode.decode_here(thumbnail)[0]
+        return decode.read_here(thumbnail).pixels
     except AppError:  # an import may have none
         return None

@@ -172,7 +172,7 @@ class Comparison:
         (record,), (thumbnail,) = self._stored.images([image]), self._stored.thumbnails([image])
         ((points, descriptors),) = self._stored.local_features(np.array([image]))
         try:
-            pixels = decode.decode_here(thumbnail)[0]
+            pixels = decode.read_here(thumbnail).pixels
         except AppError:  # an import may have none
             return None
         if not (record.width and record.height):  # nor know its size

@@ -18,7 +18,7 @@ from app.search.galleries import Galleries, SearchableGallery
 from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
 from app.search.timing import Stopwatch
 from app.search.turns import Turns
-from app.values import Edit
+from app.values import MOST_ELONGATED, Edit, elongation
 from app.values.features import LocalFeatures
 from app.values.vectors import unit
 
@@ -74,23 +74,23 @@ class QueryPicture:
 class _LastVectors:
     """The vectors of the pictures that were searched with last: they are when filters change.
 
-    No picture is kept.
+    The notes on each are kept with it; no picture is.
     """
 
     def __init__(self) -> None:
-        self._vectors: OrderedDict[Hashable, Vector] = OrderedDict()
+        self._vectors: OrderedDict[Hashable, tuple[Vector, tuple[str, ...]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, made_of: Hashable) -> Vector | None:
-        """Return the vector that was made of this; None if it is not among the last."""
+    def get(self, made_of: Hashable) -> tuple[Vector, tuple[str, ...]] | None:
+        """Return the vector that was made of this, and notes; None if it is not among the last."""
         with self._lock:
             vector = self._vectors.get(made_of)
             if vector is not None:
                 self._vectors.move_to_end(made_of)
             return vector
 
-    def put(self, made_of: Hashable, vector: Vector) -> None:
-        """Keep a vector; the one that was not asked for longest goes."""
+    def put(self, made_of: Hashable, vector: tuple[Vector, tuple[str, ...]]) -> None:
+        """Keep a vector and its notes; the one that was not asked for longest goes."""
         with self._lock:
             self._vectors[made_of] = vector
             if len(self._vectors) > _MOST_VECTORS:
@@ -167,6 +167,7 @@ class Queries:
     ) -> tuple[Vector, str, tuple[str, ...], QueryPicture]:
         """Return the query's own vector, its content's hash, notes on how it was read, itself."""
         edit = request.edit
+        squeezed = bool(gallery.stored.manifest.preprocessing.get("squeezed"))
         for row in _row_of(gallery, request) if edit.is_nothing else ():
             record = gallery.stored.images([row])[0]
 
@@ -175,30 +176,35 @@ class Queries:
                 with self._decoding:
                     return decode.decode(data, min_side=_LOOKED_AT_SIDE)
 
-            return gallery.index.vector(row), record.sha256, (), QueryPicture(read)
+            shape = () if squeezed else _shape_note(record.width, record.height)
+            return gallery.index.vector(row), record.sha256, shape, QueryPicture(read)
         embedder = self._galleries.embedder_of(gallery)
         data, sha256, notes = self._read(gallery, request, watch)
 
-        def decoded() -> Pixels:
+        def decoded() -> tuple[Pixels, tuple[str, ...]]:
             # Like the gallery's own images, so that the same file has the same vector.
             side = None if edit.box else embedder.decoded_side
-            return apply_edit(decode.decode(data, min_side=side), edit)
+            whole = decode.read(data, min_side=side)
+            return apply_edit(whole.pixels, edit), whole.notes
 
         def read_again() -> Pixels:
             with self._decoding:
-                return decoded()
+                return decoded()[0]
 
         # What a thumbnail stands for has the hash of the original: `notes` tell them apart.
         made_of = embedder.name, embedder.weights_sha256, embedder.precision, sha256, edit, notes
-        vector = self._vectors.get(made_of)
-        if vector is not None:
+        known = self._vectors.get(made_of)
+        if known is not None:
+            vector, notes = known
             return gallery.projected(vector[None])[0], sha256, notes, QueryPicture(read_again)
         with self._decoding, watch.measure("decode"):
-            image = decoded()
+            image, on_reading = decoded()
             prepared = embedder.prepare(image)
         with watch.measure("embed"):  # with those of others that come now
             vectors = embedder.embed_prepared([prepared])
-        self._vectors.put(made_of, vectors[0])
+        height, width = image.shape[:2]
+        notes = (*notes, *on_reading, *(() if squeezed else _shape_note(width, height)))
+        self._vectors.put(made_of, (vectors[0], notes))
         return gallery.projected(vectors)[0], sha256, notes, QueryPicture(lambda: image)
 
     def _read(
@@ -220,6 +226,18 @@ class Queries:
         else:
             data = query.data
         return data, hashlib.sha256(data).hexdigest(), ()
+
+
+def _shape_note(width: int, height: int) -> tuple[str, ...]:
+    """Return the note on a query of which the network sees little more than the middle square."""
+    times = elongation(width, height)
+    if times <= MOST_ELONGATED:
+        return ()
+    shape = "wide as it is high" if width > height else "high as it is wide"
+    return (
+        f"Only the middle of this picture, which is {times:.1f} times as {shape}, is compared: "
+        "choose a part of it to search with that.",
+    )
 
 
 def _row_of(gallery: SearchableGallery, request: SearchRequest) -> list[int]:

@@ -218,7 +218,7 @@ def _pixels(
         except AppError:  # it is not here, or another one is
             pass
     try:
-        return decode.decode_here(thumbnail)[0], False
+        return decode.read_here(thumbnail).pixels, False
     except AppError:
         return None, False
 

@@ -6,6 +6,7 @@ NAS = "kept by a NAS"
 PHOTO_LIBRARY = "made by a photo library"
 EXCLUDED = "excluded"
 DANGLING = "a link to nothing"
+PAIRED = "raw, paired with its JPEG"
 NOT_A_FILE = "no file or folder"
 
 MOST_SUFFIXES = 20

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import DatasetError, printable
-from app.images.formats import HEAD_BYTES, SUFFIXES, recognise
+from app.images.formats import HEAD_BYTES, RAW, SUFFIXES, recognise
 from app.sources import passed_over
 from app.sources.listing import unreadable
 from app.sources.patterns import IGNORE_FILE, Exclusions
@@ -17,6 +17,7 @@ from app.sources.picture import Picture, labels_of
 from app.values.names import text_of
 
 _ANNEX = "annex/objects/"  # where git-annex keeps the content that its links lead to
+_JPEG = frozenset((".jpg", ".jpeg", ".jpe"))
 _LONGEST_SUFFIX = 11  # in characters, with the dot: what is longer is no suffix but a name
 
 
@@ -147,7 +148,26 @@ class Walk:
                     Picture(prefix + name, labels, "", missing, folder.source, size, time)
                 )
         waiting += inner
-        return pictures
+        return self._without_pairs(pictures)
+
+    def _without_pairs(self, pictures: list[Picture]) -> list[Picture]:
+        """Return one folder's pictures without the raw files whose JPEG lies beside them.
+
+        They are counted. Their names differ in the suffix alone, in any case.
+        """
+        jpegs = {
+            _stem_of(each.path)
+            for each in pictures
+            if not each.missing and _suffix_of(each.path) in _JPEG
+        }
+        kept = [
+            each
+            for each in pictures
+            if _suffix_of(each.path) not in RAW.suffixes or _stem_of(each.path) not in jpegs
+        ]
+        if len(kept) < len(pictures):
+            self._left_out[passed_over.PAIRED] += len(pictures) - len(kept)
+        return kept
 
     def _add(
         self, folder: _Folder, entry: "os.DirEntry[str]", name: str, inner: list[_Folder]
@@ -224,6 +244,11 @@ def _suffix_of(name: str) -> str:
     """Return a name's suffix in lower case with the dot, '' where it has none."""
     stem, _, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if stem and suffix else ""
+
+
+def _stem_of(path: str) -> str:
+    """Return a path without its suffix, in lower case."""
+    return path.rpartition(".")[0].lower()
 
 
 def _begins_like_a_picture(path: Path) -> bool:

@@ -174,6 +174,30 @@ class Skipped:
     source: int = 0
 
 
+@dataclass(frozen=True)
+class Noted:
+    """A picture that a build read though something about it is not as it should be, in a sentence.
+
+    `path` is as in its gallery.
+    """
+
+    path: str
+    note: str
+
+
+MOST_ELONGATED = 2.5
+"""A picture whose longer side is more times the shorter one is hardly seen in its middle square."""
+
+
+def elongation(width: int, height: int) -> float:
+    """Return how many times the longer side of a picture is as long as the shorter one.
+
+    >>> elongation(300, 900)
+    3.0
+    """
+    return max(width, height) / max(1, min(width, height))
+
+
 def _means(description: str) -> dict[str, str]:
     """Return a field's metadata: what it means, in one sentence."""
     return {"description": description}

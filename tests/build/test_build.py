@@ -149,8 +149,8 @@ def test_a_content_that_comes_again_at_once_is_decoded_once(home, tmp_path, monk
         decoded.append(data)
         return real(data, **options)
 
-    real = decode.decode_and_measure
-    monkeypatch.setattr(decode, "decode_and_measure", count)
+    real = decode.read
+    monkeypatch.setattr(decode, "read", count)
     report = build_with(CountingRuntime(), home, folder, workers=workers)
 
     assert len(decoded) == len(set(decoded)) == report.embedded == 13

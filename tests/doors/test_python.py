@@ -145,6 +145,42 @@ def test_pil_images_of_every_mode_can_be_asked(gallery, mode):
     assert len(list(gallery.search(image, k=2))) == 2
 
 
+def test_pil_images_with_deep_grey_are_as_those_of_8_bits(gallery):
+    grey = picture(3).convert("L")
+    numbers = np.asarray(grey).astype(np.uint16) * 257
+    deep = [Image.fromarray(numbers), Image.fromarray(numbers.astype(">u2"))]
+    deep += [Image.fromarray(numbers.astype(np.int32)), grey.convert("I"), grey.convert("F")]
+    assert [each.mode for each in deep] == ["I;16", "I;16B", "I", "I", "F"]
+    for image in deep:
+        assert np.array_equal(gallery.embed(image), gallery.embed(grey))
+
+
+@pytest.mark.parametrize("colour", ["white", "black"])
+def test_pil_images_of_every_transparent_mode_lie_on_one_ground(gallery, colour):
+    alpha = Image.new("L", (64, 48))
+    alpha.paste(255, (8, 8, 50, 20))
+    drawing = Image.new("RGB", alpha.size, colour)
+    drawing.putalpha(alpha)
+    flat = Image.new("RGB", alpha.size, "black" if colour == "white" else "white")
+    flat.paste(colour, (8, 8, 50, 20))
+    for mode in ("RGBA", "LA", "RGBa", "PA", "P"):
+        image = drawing.quantize(8) if mode == "P" else drawing.convert(mode.replace("PA", "RGBA"))
+        if mode == "PA":
+            image = image.quantize(8).convert("PA")
+        assert image.mode == mode
+        assert gallery.embed(image) == pytest.approx(gallery.embed(flat), abs=1e-3)
+
+
+def test_a_tiff_as_a_pil_image_is_as_its_file(gallery, tmp_path):
+    numbers = np.asarray(picture(3).convert("L")).astype(np.uint16) * 257
+    exif = Image.Exif()
+    exif[274] = 6
+    file = tmp_path / "deep.tiff"
+    Image.fromarray(65535 - numbers).save(file, tiffinfo={262: 0}, exif=exif)
+    with Image.open(file) as opened:
+        assert np.array_equal(gallery.embed(opened), gallery.embed(file))
+
+
 def test_a_pil_image_is_turned_upright_as_its_file_is(gallery, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

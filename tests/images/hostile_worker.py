@@ -7,7 +7,7 @@ import numpy as np
 
 from app.images import decode, worker
 
-decode_as_usual = decode.decode_here
+decode_as_usual = decode.read_here
 
 
 def decoded(data, *, min_side=None):
@@ -25,6 +25,6 @@ def decoded(data, *, min_side=None):
 
 
 if __name__ == "__main__":
-    decode.decode_here = decoded
+    decode.read_here = decoded
     vars(worker)["IDLE_SECONDS"] = float(os.environ.get("IDLE_SECONDS", "60"))
     worker.main()

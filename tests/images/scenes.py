@@ -27,8 +27,45 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     if kind == "HEIC":
         pillow_heif.from_pillow(image).save(file, **options)
     else:
-        image.save(file, kind, **options)
+        image.save(file, "JPEG2000" if kind == "JPEG 2000" else kind, **options)
     return file.getvalue()
+
+
+def tiff(pixels: NDArray[Any], byte_order: str, *, planar: bool = False) -> bytes:
+    """Return an uncompressed TIFF of (height, width, 1, 3 or 4) unsigned numbers of any width."""
+    height, width, planes = pixels.shape
+    laid = np.moveaxis(pixels, -1, 0) if planar else pixels
+    strips = laid.astype(pixels.dtype.newbyteorder(byte_order)).tobytes()
+    parts = planes if planar else 1
+    size = len(strips) // parts
+    bits = [pixels.dtype.itemsize * 8] * planes
+    tags: list[tuple[int, list[int]]] = [
+        *((256, [width]), (257, [height]), (258, bits), (259, [1])),
+        (262, [2 if planes > 2 else 1]),
+        (273, [8 + size * part for part in range(parts)]),
+        *((277, [planes]), (278, [height]), (279, [size] * parts), (284, [2 if planar else 1])),
+        *([(338, [2])] if planes == 4 else []),  # alpha, not multiplied
+    ]
+    return _with_directory(strips, tags, byte_order)
+
+
+def _with_directory(content: bytes, tags: list[tuple[int, list[int]]], byte_order: str) -> bytes:
+    """Return a TIFF of content that begins at byte 8, and one directory of numbers after it."""
+    content += bytes(len(content) % 2)
+    entries = beyond = b""
+    begin = 8 + len(content) + 2 + 12 * len(tags) + 4
+    for tag, values in tags:
+        packed = struct.pack(f"{byte_order}{len(values)}I", *values)
+        if len(values) > 1:
+            place = begin + len(beyond)
+            beyond += packed
+            packed = struct.pack(f"{byte_order}I", place)
+        entries += struct.pack(f"{byte_order}HHI", tag, 4, len(values)) + packed
+    start = (b"II*\0" if byte_order == "<" else b"MM\0*") + struct.pack(
+        f"{byte_order}I", 8 + len(content)
+    )
+    directory = struct.pack(f"{byte_order}H", len(tags)) + entries + bytes(4)
+    return start + content + directory + beyond
 
 
 def mean_difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -1,6 +1,8 @@
 """Grey, deep, transparent and wide-gamut pictures become sRGB on white."""
 
 import struct
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from tests.images.scenes import (
     ink_profile,
     matrix_profile,
     mean_difference,
+    tiff,
 )
 
 # Fewer or other numbers a pixel
@@ -80,10 +83,65 @@ def test_12_bits_are_scaled_to_8() -> None:
     assert np.array_equal(decode(data), as_rgb(expected))
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_numbers_without_a_known_range_are_refused(kind: type) -> None:
-    with pytest.raises(DecodeError, match="8 bits"):
-        decode(encode(Image.fromarray(GREY.astype(kind)), "TIFF"))
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param(GREY.astype(np.int32), id="I, 8 bits"),
+        pytest.param(GREY.astype(np.int32) * 257, id="I, 16 bits"),
+        pytest.param((GREY / 255).astype(np.float32), id="F, 0 to 1"),
+        pytest.param(GREY.astype(np.float32), id="F, 8 bits"),
+        pytest.param(GREY.astype(np.float32) * 257, id="F, 16 bits"),
+    ],
+)
+def test_numbers_of_32_bits_are_scaled_by_the_range_that_holds_them(
+    numbers: NDArray[np.generic],
+) -> None:
+    assert np.array_equal(decode(encode(Image.fromarray(numbers), "TIFF")), as_rgb(GREY))
+    if numbers.dtype == np.int32:
+        return  # Pillow reads none where 0 is white
+    inverted = encode(Image.fromarray(numbers), "TIFF", tiffinfo={262: 0})
+    assert np.array_equal(decode(inverted), as_rgb(255 - GREY))
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("planes", [1, 3, 4])
+def test_a_tiff_of_16_bits_is_as_the_one_of_8(byte_order: str, planes: int) -> None:
+    pixels = np.dstack([SCENE, GREY])[..., :planes]
+    wide = tiff(pixels.astype(np.uint16) * 257, byte_order)
+    assert np.array_equal(decode(wide), decode(tiff(pixels, byte_order)))
+    if planes != 4:
+        assert np.array_equal(decode(wide), pixels if planes == 3 else as_rgb(pixels[..., 0]))
+
+
+def test_a_tiff_of_32_bits_uses_them_all() -> None:
+    numbers = GREY.astype(np.uint32)[..., None] * 16843009
+    assert np.array_equal(decode(tiff(numbers, "<")), as_rgb(GREY))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.array([[0, 70_000]], np.float32),
+        np.array([[-1, 9]], np.float32),
+        np.array([[0, np.nan]], np.float32),
+        np.array([[0, np.inf]], np.float32),
+    ],
+)
+def test_numbers_without_a_known_range_are_refused(numbers: NDArray[np.float32]) -> None:
+    with pytest.raises(DecodeError, match="white"):
+        decode(encode(Image.fromarray(numbers), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(lambda: tiff(SCENE.astype(np.uint32), "<"), id="32 bits a colour"),
+        pytest.param(lambda: tiff(SCENE.astype(np.uint16), "<", planar=True), id="planes"),
+    ],
+)
+def test_pixels_that_are_not_read_are_not_called_damaged(data: Callable[[], bytes]) -> None:
+    with pytest.raises(DecodeError, match=r"TIFF.*kind of pixels.*8 bits"):
+        decode(data())
 
 
 # Transparency lies on white
@@ -144,6 +202,103 @@ def test_one_colour_declared_transparent_is_white() -> None:
     assert np.array_equal(decode(encode(IMAGE.convert("L"), transparency=corner)), expected)
     wide = encode(Image.fromarray(WIDE), transparency=corner * 257)
     assert np.array_equal(decode(wide), expected)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("colours", [0, 2])
+def test_one_colour_is_transparent_with_any_number_of_bits(depth: int, colours: int) -> None:
+    if colours == 2 and depth < 8:
+        return  # PNG has no such picture
+    most, numbers = 2**depth - 1, 1 if colours == 0 else 3
+    row = "".join(f"{value:0{depth}b}" * numbers for value in (0, most, 0, most, 0, 0, 0, 0))
+    line = b"\0" + int(row, 2).to_bytes(len(row) // 8)
+    header = struct.pack(">IIBBBBB", 8, 1, depth, colours, 0, 0, 0)
+
+    def with_transparent(value: int) -> bytes:
+        parts = [(b"IHDR", header), (b"tRNS", struct.pack(">H", value) * numbers)]
+        parts += [(b"IDAT", zlib.compress(line)), (b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(content)) + inside + struct.pack(">I", zlib.crc32(inside))
+            for name, content in parts
+            for inside in [name + content]
+        )
+
+    for value in (0, most):  # white on black, then black on white
+        assert decode(with_transparent(value))[0, :, 0].tolist() == [0, 255, 0, 255, 0, 0, 0, 0]
+
+
+# A white drawing lies on black
+
+SIGN = np.zeros((60, 80), np.uint8)
+SIGN[10:30, 10:70] = SIGN[10:50, 10:20] = 255
+
+
+def drawn(colour: tuple[int, int, int], alpha: NDArray[np.uint8] = SIGN) -> Image.Image:
+    """Return a drawing in one colour, hidden pixels too, on transparent ground."""
+    return Image.fromarray(np.dstack([np.broadcast_to(np.uint8(colour), (*SIGN.shape, 3)), alpha]))
+
+
+def of_the_sign(kind: str) -> bytes:
+    """Return a file with a white drawing whose ground is transparent in one of several ways."""
+    white, grey = drawn((255, 255, 255)), Image.fromarray(np.where(SIGN, 255, 0).astype(np.uint8))
+    match kind:
+        case "RGBA":
+            return encode(white)
+        case "LA":
+            return encode(white.convert("LA"))
+        case "palette":
+            return encode(white.quantize(8))
+        case "palette, GIF":
+            return encode(grey.convert("P"), "GIF", transparency=0)
+        case "tRNS of grey":
+            return encode(grey, transparency=0)
+        case "tRNS of 16-bit grey":
+            return encode(Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), transparency=0)
+        case "tRNS of RGB":
+            return encode(grey.convert("RGB"), transparency=(0, 0, 0))
+        case "WebP":
+            return encode(white, "WEBP", lossless=True)
+        case "TIFF":
+            return encode(white, "TIFF")
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("RGBA", "LA", "palette", "palette, GIF", "tRNS of grey", "tRNS of 16-bit grey"),
+        *("tRNS of RGB", "WebP", "TIFF"),
+    ],
+)
+def test_a_white_drawing_lies_on_black(kind: str) -> None:
+    assert np.array_equal(decode(of_the_sign(kind)), as_rgb(SIGN))
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (240, 240, 240), (236, 244, 250)])
+def test_a_drawing_in_all_but_white_is_seen(colour: tuple[int, int, int]) -> None:
+    assert np.array_equal(decode(encode(drawn(colour)))[SIGN == 0].max(), 0)
+
+
+def test_a_white_drawing_with_soft_edges_and_a_spot_of_colour_is_seen() -> None:
+    soft = np.asarray(Image.fromarray(SIGN).resize((40, 30)).resize((80, 60)))
+    pixels = np.asarray(drawn((255, 255, 255), soft)).copy()
+    pixels[12:16, 12:30, :3] = [200, 30, 40]
+    assert (decode(encode(Image.fromarray(pixels)))[0] == 0).all()
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 40), (255, 255, 0), (180, 180, 180)])
+def test_a_drawing_that_white_shows_lies_on_white(colour: tuple[int, int, int]) -> None:
+    assert (decode(encode(drawn(colour)))[SIGN == 0] == 255).all()
+
+
+def test_a_white_figure_with_dark_lines_lies_on_white() -> None:
+    pixels = np.asarray(drawn((255, 255, 255))).copy()
+    pixels[10:12, 10:70, :3] = 0
+    assert (decode(encode(Image.fromarray(pixels)))[SIGN == 0] == 255).all()
+
+
+def test_nothing_at_all_lies_on_white() -> None:
+    assert (decode(encode(drawn((255, 255, 255), np.zeros_like(SIGN)))) == 255).all()
 
 
 # Right colours

@@ -3,11 +3,13 @@
 import io
 import math
 import os
+import re
 import struct
 import subprocess
 import sys
 import warnings
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +22,8 @@ from PIL import Image
 import app.images.decode
 from app.errors import DecodeError
 from app.images.colours import transform_to_srgb
-from app.images.decode import MAX_PIXELS, decode, decode_and_measure, decode_here
+from app.images.decode import MAX_PIXELS, decode, decode_and_measure, read, read_here
+from tests.conftest import ROOT
 from tests.images.scenes import (
     IMAGE,
     P3_PRIMARIES,
@@ -52,6 +55,8 @@ LOSSLESS: dict[str, bytes] = {
     "TIFF, LZW": encode(IMAGE, "TIFF", compression="tiff_lzw"),
     "TIFF, CMYK": encode(IMAGE.convert("CMYK"), "TIFF"),
     "WebP": encode(IMAGE, "WEBP", lossless=True),
+    "JPEG 2000": encode(IMAGE, "JPEG 2000"),
+    "JPEG 2000, bare": encode(IMAGE, "JPEG 2000", no_jp2=True),
 }
 LOSSY: dict[str, bytes] = {
     "JPEG": encode(IMAGE, "JPEG", quality=95),
@@ -60,6 +65,7 @@ LOSSY: dict[str, bytes] = {
     "WebP": encode(IMAGE, "WEBP", quality=95),
     "GIF": encode(IMAGE, "GIF"),
     "AVIF": encode(IMAGE, "AVIF", quality=95),
+    "JPEG 2000": encode(IMAGE, "JPEG 2000", irreversible=True, quality_layers=[10]),
     "HEIC": encode(IMAGE, "HEIC", quality=95),
 }
 
@@ -167,6 +173,27 @@ with Image.open(io.BytesIO(sys.stdin.buffer.read())) as image:
 """
 
 
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("boxes", [False, True])
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+def test_exif_turns_a_heic_or_avif_where_its_own_boxes_do_not(
+    kind: str, boxes: bool, orientation: int
+) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](SCENE)))
+    # Libraries take EXIF's orientation out, so that it is written as another tag first.
+    exif = Image.Exif()
+    exif[274 if boxes else 275] = orientation
+    if kind == "AVIF":
+        exif[275] = orientation
+    hidden = re.compile(rb"\x01\x13(\0\x03\0\0\0\x01\0.\0\0)", re.DOTALL)
+    data = encode(stored, kind, exif=exif.tobytes(), quality=95)
+    data = hidden.sub(lambda tag: b"\x01\x12" + tag[1], data)
+    assert b"\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) in data
+    assert (b"irot" in data or b"imir" in data) == (boxes and orientation > 1)
+    assert mean_difference(decode(data), SCENE) < 4
+    assert size_of(data) == (160, 96)
+
+
 def test_damaged_exif_costs_no_picture() -> None:
     cut = b"Exif\0\0II*\0\x08\0\0\0\x03\0" + struct.pack("<HHIHH", 274, 3, 1, 6, 0)
     lost = cut + struct.pack("<HHII", 271, 2, 400, 9999)  # a text that lies beyond the end
@@ -228,7 +255,7 @@ def test_the_limit_counts_the_pixels_that_are_decoded(monkeypatch: pytest.Monkey
     monkeypatch.setattr(app.images.decode, "MAX_PIXELS", 160 * 96 - 1)
     for data in (LOSSLESS["PNG"], LOSSY["JPEG"], LOSSY["HEIC"]):
         with pytest.raises(DecodeError, match="at most 15,359"):
-            decode_here(data)
+            read_here(data)
     assert decode(LOSSY["JPEG"], min_side=48).shape == (48, 80, 3)
     with pytest.raises(DecodeError, match="at most 15,359"):
         decode(LOSSY["progressive JPEG"], min_side=48)  # takes the memory of the whole
@@ -277,9 +304,25 @@ def test_other_formats_are_decoded_whole_whatever_is_wanted() -> None:
         (b"GIFs and words" * 1000, "a text file"),
         (b"<html><body>no picture</body></html>", "a text file"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG.*PNG"),
-        (b"%PDF-1.7\n\x80\x81\x82\x83", "not a picture in a known format; JPEG, PNG"),
-        (b"\0\0\0\x20ftypisom" + bytes(32), "not a picture in a known format"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0", "a text file"),
+        (b"%PDF-1.7\n\x80\x81\x82\x83", "PDF.*JPEG, PNG.*page"),
+        (b"\0\0\0\x20ftypisom" + bytes(32), "a video.*frame"),
+        (b"\0\0\0\x14ftypqt  " + bytes(32), "a video"),
+        (b"\0\0\0\x08wide\0\0\0\0mdat", "a video"),
+        (b"the free world and the wide sea", "a text file"),
+        (b"\0\0\0\x20ftypM4A " + bytes(32), "sound"),
+        (b"\x1a\x45\xdf\xa3\x9fB\x86\x81\1", "a video"),
+        (b"RIFF\0\0\0\0AVI LIST", "a video"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "sound"),
+        (b"ID3\3\0\0\0\0", "sound"),
+        (b"\xff\xfb\x90\x44\0\0\0", "sound"),
+        (b"PK\x03\x04\x14\0\0\0", "ZIP"),
+        (b"8BPS\0\1\0\0\0\0\0\0", "Photoshop"),
+        (b"\xff\x0a\xfa\x7f\x01\x90\x08\x06", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl ", "JPEG XL.*save it as PNG"),
+        (b"P6\n# made by hand\n2 2\n255\n" + bytes(12), "anymap"),
+        (b"MZ\x90\0\3\0\0\0", "a program"),
+        (b"\x80\x81\x82\x83", "not a picture in a known format; JPEG, PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript"),
         (b"\xff\xd8\xff", "JPEG picture is damaged or incomplete"),
         (b"\x89PNG\r\n\x1a\n", "PNG picture is damaged or incomplete"),
         (png_header(0, 10), "PNG picture is damaged or incomplete"),
@@ -294,17 +337,148 @@ def test_what_is_no_picture_is_refused_in_one_sentence(data: bytes, sentence: st
 
 
 @pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
-def test_a_cut_file_is_refused_or_whole_but_never_half(kind: str) -> None:
+def test_a_cut_file_is_refused_or_all_but_whole_and_never_half(kind: str) -> None:
     data = {**LOSSY, **LOSSLESS}[kind]
     whole = decode(data)
     with pytest.raises(DecodeError, match="damaged or incomplete"):
         decode(data[: len(data) // 2])
     for end in [*range(0, len(data), len(data) // 40), *range(len(data) - 20, len(data))]:
         try:
-            pixels = decode(data[:end])
+            pixels, _, notes = read(data[:end])
         except DecodeError:
             continue
-        assert np.array_equal(pixels, whole)
+        assert np.array_equal(pixels, whole) or (notes and mean_difference(pixels, whole) < 8)
+
+
+# Cut off at the very end
+
+PHOTOGRAPH = Image.open(ROOT / "app/doors/page/examples/chelsea.jpg").convert("RGB")
+CUT: dict[str, Callable[[], bytes]] = {
+    "JPEG": lambda: encode(PHOTOGRAPH, "JPEG"),
+    "JPEG, restarting": lambda: encode(PHOTOGRAPH, "JPEG", restart_marker_blocks=8),
+    "JPEG, progressive": lambda: encode(PHOTOGRAPH, "JPEG", progressive=True),
+    "JPEG, grey": lambda: encode(PHOTOGRAPH.convert("L"), "JPEG"),
+    "JPEG, CMYK": lambda: encode(PHOTOGRAPH.convert("CMYK"), "JPEG"),
+    "JPEG, profile": lambda: encode(
+        PHOTOGRAPH, "JPEG", icc_profile=matrix_profile(P3_PRIMARIES, 2.2)
+    ),
+    "PNG": lambda: encode(PHOTOGRAPH),
+    "PNG, palette": lambda: encode(PHOTOGRAPH.quantize(64)),
+    "PNG, 1 bit": lambda: encode(PHOTOGRAPH.convert("1")),
+    "PNG, 16 bits": lambda: encode(
+        Image.fromarray(np.asarray(PHOTOGRAPH.convert("L")).astype(np.uint16) * 257)
+    ),
+    "GIF": lambda: encode(PHOTOGRAPH, "GIF"),
+    "BMP": lambda: encode(PHOTOGRAPH, "BMP"),
+    "TIFF": lambda: encode(PHOTOGRAPH, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+@pytest.mark.parametrize("share", [0.003, 0.01])
+def test_a_file_without_its_last_hundredth_is_read_with_a_note(kind: str, share: float) -> None:
+    data = CUT[kind]()
+    pixels, size, notes = read(data[: -int(len(data) * share)])
+    assert size == PHOTOGRAPH.size
+    assert mean_difference(pixels, decode(data)) < 3
+    assert len(notes) == 1
+    assert re.search(r"end.*missing", notes[0])
+    assert read(data).notes == ()
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_a_file_without_its_last_quarter_is_refused(kind: str) -> None:
+    data = CUT[kind]()
+    with pytest.raises(DecodeError, match="damaged or incomplete"):
+        decode(data[: len(data) * 3 // 4])
+
+
+PANORAMA = b"\0\0\x01\x0b\x0ePano" + bytes(range(256)) * 9 + b"\xff\xd8\xff\xe1\0\x10SEFHSEFT"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CUT if kind.startswith("JPEG")])
+@pytest.mark.parametrize("more", [b"", b"\0", PANORAMA])
+@pytest.mark.parametrize("min_side", [None, 64])
+def test_a_jpeg_without_its_end_mark_is_whole(kind: str, more: bytes, min_side: int | None) -> None:
+    data = CUT[kind]()
+    assert data.endswith(b"\xff\xd9")
+    pixels, size, notes = read(data[:-2] + more, min_side=min_side)
+    assert np.array_equal(pixels, decode(data, min_side=min_side))
+    assert size == PHOTOGRAPH.size
+    assert len(notes) == 1 or more == b"\0"  # which ends some as well as a mark does
+
+
+@pytest.mark.parametrize("turn", [3, 6])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_a_turned_file_without_its_end_is_upright(kind: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[274] = turn
+    data = encode(PHOTOGRAPH, kind, exif=exif)
+    pixels, size, _ = read(data[: -len(data) // 100])
+    assert size == (PHOTOGRAPH.size if turn == 3 else PHOTOGRAPH.size[::-1])
+    assert mean_difference(pixels, decode(data)) < 3
+
+
+# What a PNG carries besides its pixels
+
+
+def with_chunks(*chunks: bytes, after: bool = False) -> bytes:
+    """Return the scene's PNG with more chunks, before its pixels or after them."""
+    data = encode(IMAGE)
+    place = len(data) - 12 if after else 33
+    return data[:place] + b"".join(chunks) + data[place:]
+
+
+LONG = zlib.compress(bytes(3_000_000), 9)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param([chunk(b"zTXt", b"a\0\0" + LONG)], id="zTXt"),
+        pytest.param([chunk(b"iTXt", b"a\0\1\0\0\0" + LONG)], id="iTXt, compressed"),
+        pytest.param([chunk(b"iTXt", b"a\0\0\0\0\0" + b"x" * 3_000_000)], id="iTXt"),
+        pytest.param([chunk(b"tEXt", b"a\0" + b"x" * 3_000_000)], id="tEXt"),
+        pytest.param([chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG)], id="XMP"),
+        pytest.param([chunk(b"zTXt", b"a\0\0" + LONG[:-3])] * 100, id="many, broken"),
+        pytest.param([chunk(b"tEXt", b"transparency\0x")], id="a name that Pillow uses"),
+        pytest.param([chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(900_000)))] * 80, id="many"),
+        pytest.param([chunk(b"iCCP", b"a\0\0" + LONG)], id="iCCP"),
+        pytest.param([chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(9_000_000)))], id="vast iCCP"),
+        pytest.param([chunk(b"iCCP", b"a")], id="broken iCCP"),
+    ],
+)
+def test_a_png_is_read_whatever_texts_and_profiles_it_carries(
+    chunks: list[bytes], after: bool
+) -> None:
+    assert np.array_equal(decode(with_chunks(*chunks, after=after)), SCENE)
+
+
+def test_a_profile_above_a_megabyte_is_used() -> None:
+    profile = matrix_profile(P3_PRIMARIES, 2.2)
+    noise = np.random.default_rng(1).bytes(2_000_000)
+    packed = [zlib.compress(each) for each in (profile, profile + noise)]
+    small, large = (decode(with_chunks(chunk(b"iCCP", b"a\0\0" + each))) for each in packed)
+    assert np.array_equal(small, large)
+    assert not np.array_equal(large, SCENE)
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iCCP"])
+def test_a_bomb_in_a_text_or_a_profile_takes_no_memory(name: bytes) -> None:
+    packing = zlib.compressobj(9)
+    bomb = b"".join(packing.compress(bytes(1 << 24)) for _ in range(256)) + packing.flush()
+    program = (
+        "import resource, sys, app.images.decode\n"
+        "data = sys.stdin.buffer.read()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 * 1024**3,) * 2)\n"
+        "print(app.images.decode.decode(data).shape)"
+    )
+    data = with_chunks(chunk(name, b"a\0\0" + bomb))
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=data, capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == "(96, 160, 3)"
 
 
 SAMPLES = (*LOSSLESS.values(), *LOSSY.values())
@@ -392,7 +566,7 @@ def test_heif_is_only_loaded_for_heif() -> None:
     program = (
         "import sys, app.images.decode\n"
         "data = sys.stdin.buffer.read()\n"
-        "app.images.decode.decode_here(data)\n"
+        "app.images.decode.read_here(data)\n"
         "print('pillow_heif' in sys.modules)"
     )
 

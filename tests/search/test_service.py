@@ -6,9 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from app.embed import Embedder
@@ -16,7 +14,7 @@ from app.errors import (
     AppError,
     FetchError,
 )
-from app.images.decode import decode
+from app.images.decode import Decoded, read
 from app.search.question import MAX_K
 from app.search.service import SearchService
 from app.values import Timings
@@ -62,14 +60,14 @@ def test_only_so_many_pictures_are_decoded_at_once_and_the_others_wait(
     inside: set[int] = set()
     counts: list[int] = []
 
-    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
+    def counted(*arguments: Any, **options: Any) -> Decoded:
         inside.add(threading.get_ident())
         counts.append(len(inside))
-        image = decode(*arguments, **options)
+        image = read(*arguments, **options)
         inside.discard(threading.get_ident())
         return image
 
-    monkeypatch.setattr("app.images.decode.decode", counted)
+    monkeypatch.setattr("app.images.decode.read", counted)
     others = [encoded(picture(seed, (1000, 750)), "PNG") for seed in range(6)]
     large = others[0]
     with ThreadPoolExecutor(12) as pool:

@@ -310,6 +310,8 @@ def _print_report(report: "BuildReport") -> None:
         output.print_line(f"{len(report.skipped)} of {total} files skipped.")
     for line in left_out_lines(report.left_out):
         output.print_line(line)
+    for note in report.notes:
+        output.print_line(f"Note: {note}")
     for note in manifest.notes:
         output.print_line(f"Note: {note}.")
     sizes = ", ".join(

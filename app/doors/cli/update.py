@@ -87,6 +87,8 @@ def print_report(name: str, report: "UpdateReport") -> None:
         output.print_line(f"Skipped {skip.path}: {skip.reason}")
     for line in left_out_lines(report.left_out):
         output.print_line(line)
+    for note in report.notes:
+        output.print_line(f"Note: {note}")
     counts = ", ".join(f"{each} {getattr(report, each)}" for each in _COUNTS)
     output.print_line(f"{name}: {counts}, skipped {len(report.skipped)}")
 

@@ -154,7 +154,7 @@ def _facts_of(report: BuildReport | UpdateReport | AddReport) -> dict[str, Any]:
             "images": report.manifest.images,
             "seconds": round(report.seconds, 1),
             "recall": report.manifest.recall_reranked,
-            "notes": list(report.manifest.notes),
+            "notes": [*report.manifest.notes, *report.notes],
         }
     if isinstance(report, AddReport):
         counted = ["added", "replaced", "known"]

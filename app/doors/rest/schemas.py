@@ -237,6 +237,9 @@ class Updated(BaseModel):
     left_out: Annotated[
         dict[str, int], Field(description="Why files were passed over, and how many.")
     ]
+    notes: Annotated[
+        list[str], Field(description="What is odd about pictures that were taken, in sentences.")
+    ]
     seconds: float
 
 

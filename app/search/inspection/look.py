@@ -162,7 +162,7 @@ def _colours_of(thumbnail: bytes) -> tuple[tuple[int, int, int] | None, bool | N
     if thumbnail == encode.no_picture():
         return None, None
     try:
-        return _colours(decode.decode_here(thumbnail)[0])
+        return _colours(decode.read_here(thumbnail).pixels)
     except DecodeError:
         return None, None
 

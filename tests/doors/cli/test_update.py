@@ -72,7 +72,7 @@ def test_an_update_in_json_is_one_line_with_every_number(ris, images):
     assert answer == {
         "gallery": "mine",
         **{"added": 1, "changed": 0, "moved": 0, "removed": 0, "unchanged": IMAGES, "embedded": 1},
-        **{"skipped": [], "left_out": {}},
+        **{"skipped": [], "left_out": {}, "notes": []},
     }
 
 

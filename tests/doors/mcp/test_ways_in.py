@@ -75,8 +75,8 @@ def test_nothing_but_the_protocol_is_on_standard_output_and_it_ends_with_its_inp
     place: Place,
 ) -> None:
     noisy = (
-        "import app.images.decode as d; o = d.decode; "
-        f"d.decode = lambda *a, **k: print('x') or o(*a, **k); {MAIN}"
+        "import app.images.decode as d; o = d.read; "
+        f"d.read = lambda *a, **k: print('x') or o(*a, **k); {MAIN}"
     )
     file = str(next(place.pictures.rglob("*.jpg")))
     answers, errors = talk(
