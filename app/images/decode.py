@@ -195,7 +195,7 @@ def _decoded_though_cut(
     except DecodeError:
         if lost is None:
             raise error from None
-        raise _damaged(kind, f" (about {lost:.0%} of it is missing)") from error
+        raise _damaged(kind, f" (about {lost:.0%} of it is lost or coarse)") from error
     much = f"about {lost:.1%} of its pixels are lost or coarse" if lost else "no more is lost"
     note = f"The end of this {kind.name} picture's file is missing; {much}."
     return decoded._replace(notes=(note,))
