@@ -222,7 +222,10 @@ def _load_cut(
         missing = cut.missing_of_jpeg(np.asarray(image))
     else:
         image, missing = cut.load_what_is_there(lambda: _open(files[0], kind))
-    return cut.filled(np.asarray(to_srgb(image)), missing), float(missing.mean()), cut.MOST_LOST
+    lost = float(missing.mean())
+    if lost > cut.MOST_LOST:  # not used: filling it would take seconds
+        return np.asarray(image), lost, cut.MOST_LOST
+    return cut.filled(np.asarray(to_srgb(image)), missing), lost, cut.MOST_LOST
 
 
 def _load(image: ImageFile, data: bytes) -> NDArray[np.uint8]:
