@@ -609,9 +609,9 @@ def test_real_photographs_are_read_as_pillow_reads_them() -> None:
 
 def test_what_is_lost_is_not_filled_where_too_much_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file may say that it is a picture of 64 million pixels: they are not made up."""
-    made_up: list[str] = []
+    made_up: list[int] = []
     monkeypatch.setattr(
-        "app.images.cut.filled", lambda pixels, missing: made_up.append(name) or pixels
+        "app.images.cut.filled", lambda pixels, missing: made_up.append(1) or pixels
     )
     for name in ("PNG", "BMP", "TIFF", "GIF", "JPEG"):
         data = encode(IMAGE, name)
