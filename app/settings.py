@@ -17,6 +17,7 @@ from app.values.precision import ASKED, AUTO
 
 _PROGRAM = Path(__file__).resolve().parents[1]
 _RUNTIMES = (AUTO, "openvino", "torch")
+_MOST_REDIRECTS = 50
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -40,6 +41,9 @@ class Settings:
     root_path: str = ""
     precision: str = AUTO
     runtime: str = AUTO
+    max_redirects: int = 10
+    proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a password
+    list_folders: tuple[Path, ...] = ()
 
     @property
     def creating_off(self) -> str:
@@ -67,6 +71,16 @@ class Settings:
         Not behind a reverse proxy: that connects from this machine on behalf of everybody.
         """
         return is_loopback(self.host) and not self.hosts and not self.root_path
+
+    @property
+    def listed_files_off(self) -> str:
+        """Why no list may name files of the server's machine, in one sentence; '' if it may."""
+        if self.list_folders or self.for_this_machine:
+            return ""
+        return (
+            "while others may reach the server, a list names files only in the folders of "
+            "RIS_LIST_FOLDERS."
+        )
 
     @property
     def changing_off(self) -> str:
@@ -106,6 +120,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         root_path=_root_path(environ, "RIS_ROOT_PATH"),
         precision=_one_of(ASKED, environ, "RIS_PRECISION"),
         runtime=_one_of(_RUNTIMES, environ, "RIS_RUNTIME"),
+        max_redirects=_number(environ, "RIS_MAX_REDIRECTS", Settings.max_redirects),
+        proxies=_proxies(environ) if _switch(environ, "RIS_PROXY") else (),
+        list_folders=_folders(environ, "RIS_LIST_FOLDERS"),
     )
 
 
@@ -167,6 +184,27 @@ def _port(environ: Mapping[str, str]) -> int:
     if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _number(environ: Mapping[str, str], key: str, default: int) -> int:
+    value = environ.get(key) or str(default)
+    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= _MOST_REDIRECTS):
+        raise SettingsError(f"{key} must be a number from 0 to {_MOST_REDIRECTS}, not {value!r}.")
+    return int(value)
+
+
+def _proxies(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the proxies that the environment names as programs agree on: kind, address.
+
+    The small letters come first, as in curl; HTTP_PROXY is not read where the server answers a
+    CGI request, since a header of it could set that.
+    """
+    found = {}
+    for kind in ("http", "https", "all", "no"):
+        name = f"{kind}_proxy"
+        large = "" if kind == "http" and "REQUEST_METHOD" in environ else environ.get(name.upper())
+        found[kind] = environ.get(name) or large or ""
+    return tuple((kind, value) for kind, value in found.items() if value)
 
 
 def _root_path(environ: Mapping[str, str], key: str) -> str:

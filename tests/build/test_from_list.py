@@ -96,6 +96,22 @@ def test_a_picture_in_the_list_itself_and_one_beside_it_are_read(
     assert code == 4, err
 
 
+def test_with_folders_named_a_list_reads_no_file_outside_them(
+    run: Run, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for place in (inside / "1.jpg", tmp_path / "2.jpg"):
+        place.write_bytes(encoded(picture(1)))
+    (inside / "link.jpg").symlink_to(tmp_path / "2.jpg")
+    rows = [("id", "url"), ("1", "1.jpg"), ("2", "../2.jpg"), ("3", "link.jpg")]
+    monkeypatch.setenv("RIS_LIST_FOLDERS", str(inside))
+    code, out, err = run("--csv", write_csv(inside / "items.csv", rows), *OWN)
+    assert code == 0, err
+    assert home.service().gallery("shop").images == 1
+    assert out.count("RIS_LIST_FOLDERS") == 2
+
+
 def test_what_failed_is_retried_alone_and_the_gallery_gets_it(
     run: Run, site: Site, home: Home, tmp_path: Path
 ) -> None:

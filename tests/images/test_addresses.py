@@ -54,8 +54,10 @@ def test_allowing_loopback_allows_nothing_else(connections: list[str], host: str
 
 @pytest.mark.parametrize(
     "address",
-    [PUBLIC, "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8", "2002:808:808::1"]
-    + ["2606:4700::5efe:808:808", "2606:4700::200:5efe:808:808", "2606:4700::100:5efe:7f00:1"],
+    [
+        *(PUBLIC, "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8", "2002:808:808::1"),
+        *("2606:4700::5efe:808:808", "2606:4700::200:5efe:808:808", "2606:4700::100:5efe:7f00:1"),
+    ],
 )
 def test_a_request_goes_to_a_public_address(
     connections: list[str], monkeypatch: pytest.MonkeyPatch, address: str
