@@ -44,6 +44,8 @@ class Settings:
     max_redirects: int = 10
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a password
     list_folders: tuple[Path, ...] = ()
+    temp_dir: Path | None = None
+    frame_ancestors: str = ""
 
     @property
     def creating_off(self) -> str:
@@ -123,6 +125,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_redirects=_number(environ, "RIS_MAX_REDIRECTS", Settings.max_redirects),
         proxies=_proxies(environ) if _switch(environ, "RIS_PROXY") else (),
         list_folders=_folders(environ, "RIS_LIST_FOLDERS"),
+        temp_dir=_optional_folder(environ, "RIS_TEMP_DIR")
+        or _optional_folder(environ, "GRADIO_TEMP_DIR"),
+        frame_ancestors=_sites(environ, "RIS_FRAME_ANCESTORS"),
     )
 
 
@@ -184,6 +189,18 @@ def _port(environ: Mapping[str, str]) -> int:
     if not (re.fullmatch("[0-9]{1,5}", value) and 0 < int(value) < 65536):
         raise SettingsError(f"PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _sites(environ: Mapping[str, str], key: str) -> str:
+    """Return sites as a content policy has them, with spaces between them."""
+    sites = environ.get(key, "").replace(",", " ").split()
+    for site in sites:
+        if not re.fullmatch(r"https?://(\*\.)?[\w.-]+(:([0-9]+|\*))?|\*", site, re.ASCII):
+            raise SettingsError(
+                f"{key} must be sites such as https://example.org, with commas between them, "
+                f"not {site!r}."
+            )
+    return " ".join(sites)
 
 
 def _number(environ: Mapping[str, str], key: str, default: int) -> int:
