@@ -21,6 +21,7 @@ MOST_REQUESTS = 128
 """So many searches, uploads and changes are worked on or wait at once, unless a setting says so."""
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
+_MOST_REDIRECTS = 50
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -47,6 +48,11 @@ class Settings:
     most_requests: int = MOST_REQUESTS
     rate_limit: str = ""
     password: str = field(default="", repr=False)
+    max_redirects: int = 10
+    proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a password
+    list_folders: tuple[Path, ...] = ()
+    temp_dir: Path | None = None
+    frame_ancestors: str = ""
 
     @property
     def creating_off(self) -> str:
@@ -74,6 +80,16 @@ class Settings:
         Not behind a reverse proxy: that connects from this machine on behalf of everybody.
         """
         return is_loopback(self.host) and not self.hosts and not self.root_path
+
+    @property
+    def listed_files_off(self) -> str:
+        """Why no list may name files of the server's machine, in one sentence; '' if it may."""
+        if self.list_folders or self.for_this_machine:
+            return ""
+        return (
+            "while others may reach the server, a list names files only in the folders of "
+            "RIS_LIST_FOLDERS."
+        )
 
     @property
     def changing_off(self) -> str:
@@ -116,6 +132,12 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         most_requests=_count(environ, "RIS_MOST_REQUESTS", MOST_REQUESTS),
         rate_limit=_rate(environ, "RIS_RATE_LIMIT"),
         password=environ.get("RIS_PASSWORD", ""),
+        max_redirects=_number(environ, "RIS_MAX_REDIRECTS", Settings.max_redirects),
+        proxies=_proxies(environ) if _switch(environ, "RIS_PROXY") else (),
+        list_folders=_folders(environ, "RIS_LIST_FOLDERS"),
+        temp_dir=_optional_folder(environ, "RIS_TEMP_DIR")
+        or _optional_folder(environ, "GRADIO_TEMP_DIR"),
+        frame_ancestors=_sites(environ, "RIS_FRAME_ANCESTORS"),
     )
 
 
@@ -194,6 +216,39 @@ def _rate(environ: Mapping[str, str], key: str) -> str:
             f"not {value!r}."
         )
     return value
+
+
+def _sites(environ: Mapping[str, str], key: str) -> str:
+    """Return sites as a content policy has them, with spaces between them."""
+    sites = environ.get(key, "").replace(",", " ").split()
+    for site in sites:
+        if not re.fullmatch(r"https?://(\*\.)?[\w.-]+(:([0-9]+|\*))?|\*", site, re.ASCII):
+            raise SettingsError(
+                f"{key} must be sites such as https://example.org, with commas between them, "
+                f"not {site!r}."
+            )
+    return " ".join(sites)
+
+
+def _number(environ: Mapping[str, str], key: str, default: int) -> int:
+    value = environ.get(key) or str(default)
+    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= _MOST_REDIRECTS):
+        raise SettingsError(f"{key} must be a number from 0 to {_MOST_REDIRECTS}, not {value!r}.")
+    return int(value)
+
+
+def _proxies(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the proxies that the environment names as programs agree on: kind, address.
+
+    The small letters come first, as in curl; HTTP_PROXY is not read where the server answers a
+    CGI request, since a header of it could set that.
+    """
+    found = {}
+    for kind in ("http", "https", "all", "no"):
+        name = f"{kind}_proxy"
+        large = "" if kind == "http" and "REQUEST_METHOD" in environ else environ.get(name.upper())
+        found[kind] = environ.get(name) or large or ""
+    return tuple((kind, value) for kind, value in found.items() if value)
 
 
 def _root_path(environ: Mapping[str, str], key: str) -> str:

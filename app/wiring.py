@@ -60,7 +60,12 @@ def make_loader(
 
 def make_fetch(settings: Settings) -> Callable[[str], bytes]:
     """Return `app.images.fetch.fetch` with the limits that the settings allow."""
-    return partial(fetch, limits=FetchLimits(allow_loopback=settings.allow_loopback_urls))
+    limits = FetchLimits(
+        max_redirects=settings.max_redirects,
+        allow_loopback=settings.allow_loopback_urls,
+        proxies=dict(settings.proxies),
+    )
+    return partial(fetch, limits=limits)
 
 
 def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
@@ -121,12 +126,14 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
     It takes a ListRequest and `on_progress`.
     """
     from app.build.from_list import build_listed
+    from app.sources.cells import LocalFiles
     from app.sources.schedule import Politeness
 
     return partial(
         build_listed,
         **make_builder(settings).keywords,
         fetch=make_fetch(settings),
+        files=LocalFiles(roots=settings.list_folders),
         politeness=Politeness(),
     )
 
@@ -187,7 +194,7 @@ def make_maker(settings: Settings) -> GalleryMaker:
     )
 
 
-def make_updater(settings: Settings) -> "partial[UpdateReport]":
+def make_updater(settings: Settings, *, for_server: bool = False) -> "partial[UpdateReport]":
     """Return `app.build.update.update_gallery` with folders, models and the network filled in.
 
     It takes a gallery's name, `accept_removals` and `on_progress`.
@@ -199,19 +206,24 @@ def make_updater(settings: Settings) -> "partial[UpdateReport]":
     return partial(
         update_gallery,
         **{key: builder[key] for key in needed},
-        open_list=make_list_opener(settings),
+        open_list=make_list_opener(settings, for_server=for_server),
     )
 
 
-def make_list_opener(settings: Settings) -> "OpenList":
-    """Return `app.build.listed.open_list` with folders and the network filled in."""
+def make_list_opener(settings: Settings, *, for_server: bool = False) -> "OpenList":
+    """Return `app.build.listed.open_list` with folders and the network filled in.
+
+    For a server that others may reach, a list names no files but those in the settings' folders.
+    """
     from app.build.listed import open_list
+    from app.sources.cells import LocalFiles
     from app.sources.schedule import Politeness
 
     return partial(
         open_list,
         datasets_dir=settings.datasets_dir,
         fetch=make_fetch(settings),
+        files=LocalFiles(settings.listed_files_off if for_server else "", settings.list_folders),
         politeness=Politeness(),
     )
 
@@ -227,7 +239,7 @@ def make_keeper(
         features_dir=settings.features_dir,
         indexes_dir=settings.indexes_dir,
         load_embedder=make_loader(settings, "build", download=True),
-        update=make_updater(settings),
+        update=make_updater(settings, for_server=in_background),
         off=off,
         in_background=in_background,
     )

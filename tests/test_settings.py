@@ -37,6 +37,12 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "RIS_CREATE_GALLERIES": "1",
             "RIS_HOSTS": "Photos.example, 192.168.1.2 [fd00::1]",
             "RIS_MCP_FOLDERS": os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "b")]),
+            "RIS_LIST_FOLDERS": str(tmp_path / "lists"),
+            "RIS_MAX_REDIRECTS": "0",
+            "RIS_PROXY": "1",
+            "HTTPS_PROXY": "http://me:secret@proxy:3128",
+            "https_proxy": "http://small:3128",
+            "NO_PROXY": "localhost",
         }
     )
     assert settings == Settings(
@@ -52,7 +58,37 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         create_galleries=True,
         hosts=frozenset({"photos.example", "192.168.1.2", "fd00::1"}),
         mcp_folders=(tmp_path / "a", tmp_path / "b"),
+        list_folders=(tmp_path / "lists",),
+        max_redirects=0,
+        proxies=(("https", "http://small:3128"), ("no", "localhost")),
     )
+
+
+def test_the_environments_proxies_are_taken_only_where_that_is_asked_for() -> None:
+    proxies = {"HTTP_PROXY": "http://me:secret@proxy", "ALL_PROXY": "http://p", "no_proxy": "x"}
+    assert read_settings(proxies).proxies == ()
+    settings = read_settings({**proxies, "RIS_PROXY": "1"})
+    assert dict(settings.proxies) == {
+        "http": proxies["HTTP_PROXY"],
+        "all": "http://p",
+        "no": "x",
+    }
+    assert "secret" not in repr(settings)
+    cgi = read_settings({**proxies, "RIS_PROXY": "1", "REQUEST_METHOD": "GET"})
+    assert "http" not in dict(cgi.proxies)
+
+
+@pytest.mark.parametrize("value", ["-1", "51", "ten", "1.5", "9" * 5000])
+def test_a_number_of_redirects_is_small(value: str) -> None:
+    with pytest.raises(SettingsError, match="RIS_MAX_REDIRECTS"):
+        read_settings({"RIS_MAX_REDIRECTS": value})
+
+
+def test_a_server_that_others_reach_reads_a_lists_files_from_named_folders_alone() -> None:
+    assert read_settings({}).listed_files_off == ""
+    for others in ({"HOST": "0.0.0.0"}, {"RIS_HOSTS": "photos.example"}, {"RIS_ROOT_PATH": "/x"}):
+        assert "RIS_LIST_FOLDERS" in read_settings(others).listed_files_off
+        assert read_settings({**others, "RIS_LIST_FOLDERS": "lists"}).listed_files_off == ""
 
 
 def test_data_sets_lie_in_the_home_unless_a_setting_names_another_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from app.build.listed import (
 from app.embed import LoadEmbedder, Model, model_named
 from app.errors import UsageError
 from app.gallery import Folders, gallery_names, open_gallery
+from app.sources.cells import ANY_FILE, LocalFiles
 from app.sources.datasets.register import DATA_SETS
 from app.sources.schedule import Politeness
 from app.values import VectorOptions
@@ -40,6 +41,7 @@ def build_listed(
     precision: str = "auto",
     fetch: Callable[[str], bytes],
     politeness: Politeness,
+    files: LocalFiles = ANY_FILE,
     workers: int,
     on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
@@ -76,6 +78,7 @@ def build_listed(
         folder,
         decoded_side=embedder.decoded_side,
         fetch=fetch,
+        files=files,
         politeness=politeness,
         retried=retried,
         on_progress=on_progress,

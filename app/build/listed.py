@@ -10,6 +10,7 @@ from typing import Any
 from app.errors import DatasetError, UsageError
 from app.images import decode
 from app.images.formats import SUFFIXES
+from app.sources.cells import ANY_FILE, LocalFiles, reader
 from app.sources.downloads import FAILED, Downloaded, download
 from app.sources.lists import Columns, Row, read_csv
 from app.sources.own import Listed
@@ -72,6 +73,7 @@ def open_list(
     datasets_dir: Path,
     fetch: Callable[[str], bytes],
     politeness: Politeness,
+    files: LocalFiles = ANY_FILE,
     on_progress: OnProgress = lambda *_: None,
 ) -> Listed:
     """Return the layout of the list that a gallery was made of, as the list is now.
@@ -88,6 +90,7 @@ def open_list(
         folder,
         decoded_side=_CHECKED_SIDE,
         fetch=fetch,
+        files=files,
         politeness=politeness,
         on_progress=on_progress,
     )
@@ -132,16 +135,21 @@ def layout_of_list(
     decoded_side: int,
     fetch: Callable[[str], bytes],
     politeness: Politeness,
+    files: LocalFiles = ANY_FILE,
     retried: bool = False,
     on_progress: OnProgress,
 ) -> Listed:
-    """Get the pictures of a list into `folder`, as far as they are not there; return the layout."""
+    """Get the pictures of a list into `folder`, as far as they are not there; return the layout.
+
+    `fetch` gets those at addresses; `files` says which files the list may name, from its own folder
+    on.
+    """
     if request.webdataset is not None:
         return _unpacked(request, shards_in(request.webdataset), folder, on_progress)
     got = download(
         list(rows),
         folder,
-        fetch=fetch,
+        fetch=reader(fetch, (request.csv or request.parquet or folder).absolute().parent, files),
         check=_decoding(decoded_side),
         on_progress=on_progress,
         politeness=politeness,

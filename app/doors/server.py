@@ -15,6 +15,7 @@ from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
 from app.doors.access import EVERYBODY, Access, BehindPassword
 from app.doors.file_manager import show_file
+from app.doors.guarded import Guarded
 from app.doors.limits import Limits
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
@@ -23,15 +24,6 @@ from app.errors import AppError, UsageError
 from app.search.service import SearchService
 from app.settings import MOST_REQUESTS, Settings
 from app.wiring import make_keeper, make_maker, make_service
-
-# The browser itself may load nothing from elsewhere: no font, script or beacon of another host.
-# Gradio needs inline scripts and styles, and compiles the page's small scripts.
-_CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; worker-src 'self' blob:; "
-    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "object-src 'none'; base-uri 'self'"
-)
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -81,6 +73,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 most_at_once=settings.most_requests,
                 rate=settings.rate_limit,
                 password=settings.password,
+                frame_ancestors=settings.frame_ancestors,
                 show_file=show_file if settings.for_this_machine else None,
             )
             config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
@@ -130,15 +123,17 @@ def make_application(
     most_at_once: int = MOST_REQUESTS,
     rate: str = "",
     password: str = "",
+    frame_ancestors: str = "",
     show_file: Callable[[Path], None] | None = None,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
     With `hosts` it answers to these names, and to this machine's own, alone. `root_path` is the
     path of another site that a proxy serves it under; SettingsError where that begins like an
-    address of the application itself. `show_file` is what the page shows a file in this machine's
-    file manager with, where it may. `most_at_once` and `rate` are those of `Limits`. With a
-    `password` nobody is answered without it, or without the token.
+    address of the application itself. `frame_ancestors` are the sites that may show the page in a
+    frame, besides this one. `show_file` is what the page shows a file in this machine's file
+    manager with, where it may. `most_at_once` and `rate` are those of `Limits`. With a `password`
+    nobody is answered without it, or without the token.
 
     The models are loaded in a thread, so that the page does not wait for them; the program ends
     after it, since an interpreter that goes away under a network being compiled aborts.
@@ -180,23 +175,12 @@ def make_application(
     if root_path:
         own_parts = rest.FIRST_PARTS | page.FIRST_PARTS | {tools.path.strip("/")}
         answering = UnderRootPath(answering, root_path, own_parts=own_parts)
-    return _WithContentPolicy(answering)
-
-
-class _WithContentPolicy:
-    """Adds the content policy to every answer."""
-
-    def __init__(self, application: Any) -> None:
-        self._application = application
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_with_policy(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                policy = (b"content-security-policy", _CONTENT_POLICY.encode())
-                message = {**message, "headers": [*message.get("headers", ()), policy]}
-            await send(message)
-
-        await self._application(scope, receive, send_with_policy)
+    return Guarded(
+        answering,
+        most_bytes_of_a_form=page.most_bytes_of_a_form(maker),
+        frame_ancestors=frame_ancestors,
+        is_refused=page.is_forwarded,
+    )
 
 
 def _keep_gradio_to_itself(uploads: Path) -> None:

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 
 from app.errors import FetchError, QueryError, StorageError, UsageError
 from app.images.formats import recognise
+from app.sources.cells import shown
 from app.sources.lists import Row
 from app.sources.schedule import POLITE, Outcome, Politeness, Schedule
 from app.values.files import replacing
@@ -88,7 +89,7 @@ def download(
                     files[stem_of(row)] = outcome
                 else:
                     reasons[row.number] = str(outcome)
-                    failed.writerow((row.number, row.key, row.url, outcome))
+                    failed.writerow((row.number, row.key, shown(row.url), outcome))
                     file.flush()
                 done += 1
                 on_progress("download", done, len(rows))

@@ -5,6 +5,8 @@ the header is row 1.
 """
 
 import csv
+import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import DatasetError, UsageError
+from app.sources.cells import is_data_url
 from app.sources.ids import fault_of, is_text
 from app.sources.picture import labels_of
 
 _SHOWN_ROWS = 5
 _DELIMITERS = ",;\t|"
 _PARQUET = b"PAR1"  # a Parquet file's first bytes
+_BYTE_ORDER_MARK = "\ufeff"
+# Excel's own line before the header: sep=; with a tab as it is or as \t. Programs that save such a
+# file again put quotes around it, and the delimiters of the columns beside it.
+_SEP = re.compile(r"""(["']?)sep=(\\t|.)\1[,;|\t ]*""", re.IGNORECASE)
+# Python's limit is 128 KiB, in every thread of the process; a picture in a cell is larger. The
+# largest number that a C long has everywhere: what is too large fails in its own row.
+_LONGEST_CELL = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,9 @@ def read_csv(
 ) -> list[Row]:
     """Return the rows of a CSV file with a header; empty lines are skipped.
 
-    Without a `delimiter` it is detected in the header: comma, semicolon, tab or bar. A byte order
-    mark is not part of the first name.
+    Without a `delimiter` it is the one that a first line such as `sep=;` names, or is detected in
+    the header: comma, semicolon, tab or bar. Neither that line, which spreadsheets do not count
+    either, nor a byte order mark is part of the table.
 
     Raises
     ------
@@ -73,22 +84,33 @@ def read_csv(
         if _is_parquet(file):
             raise UsageError(f"{file} is a Parquet file: name it with --parquet.")
         with file.open(encoding=encoding, newline="") as text:
-            delimiter = delimiter or _delimiter_of(text.readline())
-            text.seek(0)
-            lines = csv.reader(text, delimiter=delimiter, strict=True)
-            rows = list(_csv_rows(lines, columns, file))
+            first = text.readline().removeprefix(_BYTE_ORDER_MARK)
+            separator = _SEP.fullmatch(first.rstrip("\r\n"))
+            if separator:
+                delimiter = delimiter or separator[2].replace("\\t", "\t")
+                first = text.readline()
+            delimiter = delimiter or _delimiter_of(first)
+            csv.field_size_limit(_LONGEST_CELL)
+            lines = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
+            rows = list(_csv_rows(lines, columns, file, delimiter))
     except OSError as exc:
         raise DatasetError(f"{file} cannot be read ({exc.strerror}): name a CSV file.") from exc
     except LookupError as exc:
         raise UsageError(
             f"There is no encoding {encoding!r}: use one such as utf-8, cp1252 or utf-16."
         ) from exc
-    except UnicodeError as exc:
-        raise DatasetError(
-            f"{file} is not in {encoding.removesuffix('-sig')}: give its encoding, for example "
-            "with --encoding cp1252 (spreadsheets of Western Europe) or --encoding utf-16."
-        ) from exc
+    except (TypeError, ValueError) as exc:
+        if isinstance(exc, UnicodeError):
+            raise _not_in(encoding, file) from exc
+        raise UsageError(f"A list cannot be delimited by {delimiter!r}: use another sign.") from exc
     return checked(rows, file)
+
+
+def _not_in(encoding: str, file: Path) -> DatasetError:
+    return DatasetError(
+        f"{file} is not in {encoding.removesuffix('-sig')}: give its encoding, for example "
+        "with --encoding cp1252 (spreadsheets of Western Europe) or --encoding utf-16."
+    )
 
 
 def _is_parquet(file: Path) -> bool:
@@ -103,7 +125,9 @@ def _delimiter_of(header: str) -> str:
         return ","
 
 
-def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Iterator[Row]:
+def _csv_rows(
+    lines: Iterator[list[str]], columns: Columns, file: Path, delimiter: str
+) -> Iterator[Row]:
     lines = _readable(lines, file)
     header = [name.strip() for name in next(lines, [])]
     if not header:
@@ -112,6 +136,8 @@ def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Itera
     key, url = header.index(columns.key), header.index(columns.url)
     labels = [header.index(name) for name in columns.labels]
     for number, line in enumerate(lines, 2):
+        if len(line) > len(header) and is_data_url(line[url].strip()):
+            line = _rejoined(line, url, len(line) - len(header), delimiter)
         if len(line) > len(header):
             raise DatasetError(
                 f"Row {number} of {file} has {len(line)} fields and the header {len(header)}: "
@@ -125,6 +151,12 @@ def _csv_rows(lines: Iterator[list[str]], columns: Columns, file: Path) -> Itera
                 cells[url].strip(),
                 labels_of_cells(cells[place] for place in labels),
             )
+
+
+def _rejoined(line: list[str], place: int, extra: int, delimiter: str) -> list[str]:
+    """Return a line whose data URL, which holds a comma and mostly a semicolon, was not quoted."""
+    end = place + extra + 1
+    return [*line[:place], delimiter.join(line[place:end]), *line[end:]]
 
 
 def _readable(lines: Iterator[list[str]], file: Path) -> Iterator[list[str]]:

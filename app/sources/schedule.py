@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from app.errors import FetchError
+from app.sources.cells import is_data_url
 from app.sources.lists import Row
 
 
@@ -181,6 +182,8 @@ class Schedule:
 
 
 def _host_of(row: Row) -> str:
+    if is_data_url(row.url):
+        return ""
     with suppress(ValueError):
         return urlsplit(row.url).hostname or ""
     return ""

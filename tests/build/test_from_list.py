@@ -1,7 +1,9 @@
 """A CSV of URLs → a gallery: its ids kept, what fails listed, bad lists refused in one sentence."""
 
+import base64
 import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow
@@ -60,6 +62,54 @@ def test_a_row_that_fails_is_listed_with_its_reason_and_the_others_go_on(
     assert failed[0] == "row,id,url,reason"
     assert sorted(line.split(",")[1] for line in failed[1:]) == ["blank", "gone", "page"]
     assert home.service().gallery("shop").skipped == 3
+
+
+def test_a_picture_in_the_list_itself_and_one_beside_it_are_read(
+    run: Run, site: Site, home: Home, tmp_path: Path
+) -> None:
+    large = base64.b64encode(encoded(picture(1, (400, 300)), "BMP")).decode()
+    assert len(large) > 2**17  # the csv module's own limit
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "3.jpg").write_bytes(encoded(picture(3), "JPEG"))
+    rows = [
+        ("id", "url"),
+        ("long", f"data:image/bmp;base64,{large}"),
+        ("bad", "data:image/png;base64,AAA!"),
+        ("words", "data:text/plain,no%20picture"),
+        ("webp", f"data:image/webp,{quote(encoded(picture(2), 'WEBP'), safe='')}"),
+        ("beside", "sub/3.jpg"),
+        ("there", (tmp_path / "sub" / "3.jpg").as_uri()),
+        ("gone", "sub/4.jpg"),
+        ("url", site.shows("/5.jpg", 5)),
+    ]
+    code, out, err = run("--csv", write_csv(tmp_path / "items.csv", rows), *OWN)
+    assert code == 0, err
+    skipped = sorted(line for line in out.splitlines() if line.startswith("Skipped "))
+    assert [line.split(": ")[0] for line in skipped] == [f"Skipped row {n}" for n in (3, 4, 8)]
+    assert max(map(len, skipped)) < 250
+    service = home.service()
+    for key in ("long", "webp", "beside", "there", "url"):
+        assert service.picture("shop", service.id_of("shop", key))[0]
+    failed = (home.path / "datasets" / "shop" / "failed.csv").read_text()
+    assert len(failed) < 2000
+    code, _, err = run("--csv", tmp_path / "items.csv", *OWN, "--retry-failed")
+    assert code == 4, err
+
+
+def test_with_folders_named_a_list_reads_no_file_outside_them(
+    run: Run, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for place in (inside / "1.jpg", tmp_path / "2.jpg"):
+        place.write_bytes(encoded(picture(1)))
+    (inside / "link.jpg").symlink_to(tmp_path / "2.jpg")
+    rows = [("id", "url"), ("1", "1.jpg"), ("2", "../2.jpg"), ("3", "link.jpg")]
+    monkeypatch.setenv("RIS_LIST_FOLDERS", str(inside))
+    code, out, err = run("--csv", write_csv(inside / "items.csv", rows), *OWN)
+    assert code == 0, err
+    assert home.service().gallery("shop").images == 1
+    assert out.count("RIS_LIST_FOLDERS") == 2
 
 
 def test_what_failed_is_retried_alone_and_the_gallery_gets_it(

@@ -23,7 +23,11 @@ from tests.images.site import LOCAL, OTHER_PUBLIC, PICTURE, PUBLIC, Site, answer
         *("[2001:db8::1]", "[3fff::1]", "[64:ff9b:1::1]", "[100::1]", "[5f00::1]"),
         *("[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[::127.0.0.1]", "[::8.8.8.8]"),
         *("[64:ff9b::127.0.0.1]", "[64:ff9b::10.0.0.1]", "[2002:7f00:1::]", "[2002:a00:1::1]"),
-        "[2001:0:808:808::]",
+        *("[2001:0:808:808::]", "[2001:0:4136:e378:8000:63bf:3fff:fdd2]", "[::ffff:0:127.0.0.1]"),
+        *("[64:ff9b:1::7f00:1]", "[64:ff9b:1:7f00:0:100::]", "[64:ff9b:1::808:808]"),
+        *("[2606:4700::5efe:7f00:1]", "[2606:4700::200:5efe:10.0.0.1]", "[fe80::5efe:808:808]"),
+        *("[2606:4700:1:2:0:5efe:169.254.169.254]", "[2002:808:808::5efe:192.168.0.1]"),
+        *("[2002:a00:1::5efe:8.8.8.8]", "[2002:808:808::200:5efe:7f00:1]"),
     ],
 )
 def test_no_request_goes_to_an_address_that_is_not_public(
@@ -50,7 +54,10 @@ def test_allowing_loopback_allows_nothing_else(connections: list[str], host: str
 
 @pytest.mark.parametrize(
     "address",
-    [PUBLIC, "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8", "2002:808:808::1"],
+    [
+        *(PUBLIC, "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8", "2002:808:808::1"),
+        *("2606:4700::5efe:808:808", "2606:4700::200:5efe:808:808", "2606:4700::100:5efe:7f00:1"),
+    ],
 )
 def test_a_request_goes_to_a_public_address(
     connections: list[str], monkeypatch: pytest.MonkeyPatch, address: str

@@ -1,7 +1,10 @@
 """Pictures from URLs: real HTTP on loopback, answers that drip, redirects."""
 
+import gzip
 import socket
 import threading
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -72,10 +75,74 @@ def test_any_status_but_200_is_named(server: Site, status: int) -> None:
         fetch(server.url, limits=LOCAL)
 
 
-def test_a_compressed_answer_is_refused(server: Site) -> None:
-    server.pages["/"] = answer(Content_Encoding="gzip")
-    with pytest.raises(FetchError, match=r"127\.0\.0\.1.*gzip"):
+def bare(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(PICTURE)),
+        (" GZip ", gzip.compress(PICTURE)),
+        ("x-gzip", gzip.compress(PICTURE)),
+        ("gzip", gzip.compress(PICTURE[:50]) + gzip.compress(PICTURE[50:])),
+        ("gzip", gzip.compress(PICTURE) + bytes(100)),
+        ("deflate", zlib.compress(PICTURE)),
+        ("deflate", bare(PICTURE)),
+        ("gzip, deflate", zlib.compress(gzip.compress(PICTURE))),
+        ("identity, gzip", gzip.compress(PICTURE)),
+        *((coding, PICTURE) for coding in ("", "identity", "none", "binary", "utf-8")),
+    ],
+)
+def test_a_compressed_answer_is_unpacked_although_it_was_not_asked_for(
+    server: Site, coding: str, body: bytes
+) -> None:
+    server.pages["/"] = answer(body, Content_Encoding=coding)
+    assert fetch(server.url, limits=LOCAL) == PICTURE
+    server.pages["/"] = answer(body, length=None, Content_Encoding=coding)
+    assert fetch(server.url, limits=LOCAL) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "words"),
+    [
+        ("gzip", PICTURE, "gzip.*damaged"),
+        ("deflate", PICTURE, "deflate.*damaged"),
+        ("gzip", gzip.compress(PICTURE)[:-9], "broke off"),
+        ("gzip", b"", "empty"),
+        ("br", b"\x0b\x02\x80abc\x03", "'br'.*gzip and deflate"),
+        ("zstd", b"(\xb5/\xfd", "'zstd'"),
+        ("gzip, " * 9, gzip.compress(PICTURE), "9 times over"),
+        ("gzip", gzip.compress(b"<html>"), "web page"),
+    ],
+)
+def test_an_answer_that_cannot_be_unpacked_is_refused(
+    server: Site, coding: str, body: bytes, words: str
+) -> None:
+    server.pages["/"] = answer(body, Content_Encoding=coding)
+    with pytest.raises(FetchError, match=rf"127\.0\.0\.1.*{words}"):
         fetch(server.url, limits=LOCAL)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, gzip"])
+def test_what_is_unpacked_is_cut_at_the_limit_too(server: Site, coding: str) -> None:
+    bomb = zlib.compress(bytes(300 * 2**20)) if coding == "deflate" else b""
+    if not bomb:
+        bomb = gzip.compress(bytes(300 * 2**20), 1)
+    if "," in coding:
+        bomb = gzip.compress(bomb)
+    server.pages["/"] = answer(bomb, Content_Encoding=coding)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FetchError, match="larger than 2 MB"):
+            fetch(server.url, limits=replace(LOCAL, max_bytes=2 * 2**20))
+        assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
+    finally:
+        tracemalloc.stop()
+    server.pages["/"] = answer(gzip.compress(PICTURE), Content_Encoding="gzip")
+    just = replace(LOCAL, max_bytes=max(len(PICTURE), len(gzip.compress(PICTURE))))
+    assert fetch(server.url, limits=just) == PICTURE
 
 
 def test_a_picture_that_breaks_off_is_refused(server: Site) -> None:
@@ -192,7 +259,9 @@ def test_redirects_share_one_clock(server: Site) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_three_redirects_are_followed_and_not_four(server: Site, status: int) -> None:
+def test_as_many_redirects_are_followed_as_the_limit_says_and_no_more(
+    server: Site, status: int
+) -> None:
     server.pages["/4"] = answer(b"", status, Location="3")
     server.pages["/3"] = answer(b"", status, Location=f"{server.url}/2")
     server.pages["/2"] = answer(b"", status, Location=f"//127.0.0.1:{server.port}/1")
@@ -214,7 +283,7 @@ def test_a_circle_of_redirects_ends(server: Site) -> None:
     server.pages["/b"] = answer(b"", 302, Location="/a")
     with pytest.raises(FetchError, match="redirects"):
         fetch(f"{server.url}/a", limits=LOCAL)
-    assert len(server.requests) == 4
+    assert len(server.requests) == 11
 
 
 @pytest.mark.parametrize(

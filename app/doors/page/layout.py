@@ -16,6 +16,7 @@ from app.doors.access import EVERYBODY, Access
 from app.doors.page.create import MakingFunctions
 from app.doors.page.duplicates import DuplicateFunctions
 from app.doors.page.endpoints import name_endpoints
+from app.doors.page.forwarding import download_by
 from app.doors.page.functions import EXAMPLES, Functions
 from app.doors.page.manage import ManagingFunctions
 from app.doors.page.references import Uploads
@@ -76,6 +77,7 @@ def mount_page(
     application.mount("/page", StaticFiles(directory=_ASSETS))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     pictures = Uploads(uploads, service)
+    download_by(service.fetch, pictures)
     with _served_once():
         page = make_page(
             service,
@@ -98,13 +100,18 @@ def mount_page(
         footer_links=[],
         run_history=False,
         show_error=True,
-        max_file_size=MAX_PICTURE_BYTES if maker.off else _MOST_BYTES_OF_A_ZIP,
+        max_file_size=most_bytes_of_a_form(maker),
         ssr_mode=False,
         mcp_server=False,
         root_path=root_path or None,
     )
     make_relative(mounted.routes[-1].app)  # type: ignore[attr-defined]
     return mounted
+
+
+def most_bytes_of_a_form(maker: GalleryMaker) -> int:
+    """Return the bytes that an upload may have: a ZIP's where galleries are made."""
+    return MAX_PICTURE_BYTES if maker.off else _MOST_BYTES_OF_A_ZIP
 
 
 @contextmanager

@@ -52,12 +52,12 @@ class Uploads:
             raise DecodeError(f"{name} is empty: choose a picture.")
         kind = recognise(first_bytes)
         if kind is None or not kind.shown_by_browsers:
-            shown = self._write(self._service.preview(file.read_bytes()), ".png")
+            shown = self.write(self._service.preview(file.read_bytes()), ".png")
         return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 
     def keep(self, data: bytes, name: str) -> Reference:
         """Return the reference of a picture given as bytes (fetched from a URL, or cut out)."""
-        return self.reference(str(self._write(data, "")), name)
+        return self.reference(str(self.write(data, "")), name)
 
     def photograph(self, file: Path) -> Reference:
         """Return the reference of one of the page's photographs, kept once for all visitors."""
@@ -100,7 +100,8 @@ class Uploads:
             )
         return file
 
-    def _write(self, data: bytes, suffix: str) -> Path:
+    def write(self, data: bytes, suffix: str = "") -> Path:
+        """Return a new file with these bytes; StorageError if the folder cannot take it."""
         # A name that cannot be guessed: another visitor must not find the picture.
         folder = self.folder / secrets.token_hex(16)
         file = folder / f"picture{suffix}"
