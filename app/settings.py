@@ -6,7 +6,7 @@ docs/architecture.md lists them; an error names the variable and its value.
 import ipaddress
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,15 +111,17 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings that the environment gives; SettingsError names a bad one."""
-    home = _folder(environ, "RIS_HOME", _default_home())
+    home = _folder(environ, "RIS_HOME", _default_home)
     return Settings(
         host=environ.get("HOST") or "127.0.0.1",
         port=_port(environ),
-        datasets_dir=_folder(environ, "RIS_DATASETS_DIR", home / "datasets"),
+        datasets_dir=_folder(environ, "RIS_DATASETS_DIR", lambda: home / "datasets"),
         features_dir=home / "features",
         indexes_dir=home / "indexes",
         models_dir=home / "models",
-        cache_dir=_folder(environ, "RIS_CACHE_DIR", user_cache_path("reverse-image-search")),
+        cache_dir=_folder(
+            environ, "RIS_CACHE_DIR", lambda: user_cache_path("reverse-image-search")
+        ),
         weights_dir=_optional_folder(environ, "RIS_WEIGHTS_DIR"),
         allow_loopback_urls=_switch(environ, "RIS_ALLOW_LOOPBACK_URLS"),
         create_galleries=_switch(environ, "RIS_CREATE_GALLERIES"),
@@ -155,8 +157,21 @@ def _default_home() -> Path:
     return _PROGRAM if whole else user_data_path("reverse-image-search")
 
 
-def _folder(environ: Mapping[str, str], key: str, default: Path) -> Path:
-    return _optional_folder(environ, key) or default
+def _folder(environ: Mapping[str, str], key: str, default: Callable[[], Path]) -> Path:
+    """Return the folder that is set, or else the default.
+
+    That is looked for only then: a user whom the system does not know, as a container may have,
+    has no home folder, and needs none where the settings say where everything is.
+    """
+    given = _optional_folder(environ, key)
+    if given is not None:
+        return given
+    try:
+        return default()
+    except RuntimeError as exc:
+        raise SettingsError(
+            f"{key} must name a folder, as this user has no home folder ({exc})."
+        ) from exc
 
 
 def _optional_folder(environ: Mapping[str, str], key: str) -> Path | None:
