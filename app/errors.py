@@ -211,7 +211,10 @@ class StorageError(AppError):
 
 
 class TooManyError(AppError):
-    """More is asked than the server takes; it may again after `retry_after_seconds`."""
+    """More is asked than the server takes.
+
+    It may be asked again after `retry_after_seconds`.
+    """
 
     http_status = 429
     exit_code = 8
