@@ -51,6 +51,7 @@ class Settings:
     max_redirects: int = 10
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a password
     list_folders: tuple[Path, ...] = ()
+    temp_dir: Path | None = None
     frame_ancestors: str = ""
 
     @property
@@ -136,6 +137,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_redirects=_number(environ, "RIS_MAX_REDIRECTS", Settings.max_redirects),
         proxies=_proxies(environ) if _switch(environ, "RIS_PROXY") else (),
         list_folders=_folders(environ, "RIS_LIST_FOLDERS"),
+        temp_dir=_optional_folder(environ, "RIS_TEMP_DIR"),
         frame_ancestors=_sites(environ, "RIS_FRAME_ANCESTORS"),
     )
 

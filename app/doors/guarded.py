@@ -150,7 +150,7 @@ def _as_storage_error(exc: OSError) -> StorageError | None:
         return None
     return StorageError(
         f"The upload cannot be kept ({exc.strerror or exc}): make room for it on the server, or "
-        "start it with another folder in TMPDIR."
+        "start it with another folder in RIS_TEMP_DIR."
     )
 
 

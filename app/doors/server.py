@@ -15,12 +15,13 @@ from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
 from app.doors.access import EVERYBODY, Access, BehindPassword
 from app.doors.file_manager import show_file
+from app.doors.forgetting import forgetting
 from app.doors.guarded import Guarded
 from app.doors.limits import Limits
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
 from app.doors.running import announced
-from app.errors import AppError, UsageError
+from app.errors import AppError, StorageError, UsageError
 from app.search.service import SearchService
 from app.settings import MOST_REQUESTS, Settings
 from app.wiring import make_keeper, make_maker, make_service
@@ -33,8 +34,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     listening = listen(settings.host, settings.port)
     with contextlib.ExitStack() as closing:
-        folder = tempfile.TemporaryDirectory(prefix="reverse-image-search-")
-        uploads = Path(closing.enter_context(folder))
+        uploads = Path(closing.enter_context(_folder_for_uploads(settings.temp_dir)))
+        closing.enter_context(forgetting(uploads))
         announcing = contextlib.ExitStack()  # to the command line, as long as it listens
         closing.enter_context(announcing)
         with _stopping_later():
@@ -78,6 +79,23 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             )
             config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
         AnnouncingServer(config).run(sockets=[listening])
+
+
+def _folder_for_uploads(temp_dir: Path | None) -> "tempfile.TemporaryDirectory[str]":
+    """Return a new folder in `temp_dir`, or in the system's; StorageError if there is no room.
+
+    What the web server keeps of a large request goes to the same place.
+    """
+    try:
+        if temp_dir:
+            temp_dir.mkdir(parents=True, exist_ok=True)
+            tempfile.tempdir = str(temp_dir)
+        return tempfile.TemporaryDirectory(prefix="reverse-image-search-")
+    except OSError as exc:
+        raise StorageError(
+            f"There is no folder for uploads ({exc.strerror or exc}): set RIS_TEMP_DIR to one that "
+            "can be written."
+        ) from exc
 
 
 @contextlib.contextmanager

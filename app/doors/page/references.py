@@ -7,9 +7,11 @@ With "src", where the browser gets the picture, and "name"; optionally "turns" (
 browsers can send anything, so everything is checked.
 """
 
+import os
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -93,6 +95,8 @@ class Uploads:
     def _picture(self, path: str, name: str = "The picture") -> Path:
         """Return an uploaded file to search with; one that is too large is deleted."""
         file = self.inside(path)
+        with suppress(OSError):
+            os.utime(file)  # it was asked for: `app.doors.forgetting` lets it be for another hour
         if file.stat().st_size > MAX_PICTURE_BYTES:
             file.unlink(missing_ok=True)
             raise UsageError(

@@ -1,0 +1,55 @@
+"""Uploads that nobody has asked for in an hour → gone."""
+
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+KEPT_SECONDS = 3_600.0
+"""So long an upload stays after it was last asked for."""
+
+_LOOK_SECONDS = 300.0
+
+
+@contextlib.contextmanager
+def forgetting(uploads: Path) -> Iterator[None]:
+    """Delete old uploads in the background while the block runs."""
+    stopped = threading.Event()
+
+    def look() -> None:
+        while not stopped.wait(_LOOK_SECONDS):
+            forget_old(uploads, time.time())
+
+    thread = threading.Thread(target=look, name="forgetting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def forget_old(uploads: Path, now: float) -> None:
+    """Delete what was neither sent nor asked for in `KEPT_SECONDS`, and folders left empty.
+
+    The files of a new gallery, whose names differ in what follows the last hyphen, go together:
+    the first may have come an hour before the last.
+    """
+    together: dict[str, list[tuple[float, Path]]] = defaultdict(list)
+    for path in uploads.rglob("*"):
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                together[path.stem.rpartition("-")[0] or str(path)].append(
+                    (path.stat().st_mtime, path)
+                )
+    for files in together.values():
+        if max(modified for modified, _ in files) > now - KEPT_SECONDS:
+            continue
+        for _, path in files:
+            with contextlib.suppress(OSError):  # gone already, or in use on Windows
+                path.unlink()
+            with contextlib.suppress(OSError):  # other files are in it
+                if path.parent != uploads:
+                    path.parent.rmdir()
