@@ -132,7 +132,14 @@ class QueryError(AppError):
 
 
 class DecodeError(QueryError):
-    """The bytes are not a picture that can be read."""
+    """The bytes are not a picture that can be read.
+
+    `may_be_cut` where they begin as one, and their end may be missing.
+    """
+
+    def __init__(self, message: str, *, may_be_cut: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_cut = may_be_cut
 
 
 class FetchError(QueryError):

@@ -119,7 +119,9 @@ def _decoded_as(kind: PictureFormat, data: bytes, min_side: int | None) -> Decod
     """Return a picture of a format."""
     try:
         return _decoded(kind, data, min_side, partial(_load, data=data))
-    except _DamagedError as error:
+    except DecodeError as error:
+        if not error.may_be_cut:
+            raise
         return _decoded_though_cut(kind, data, min_side, error)
 
 
@@ -175,7 +177,7 @@ def _decoded_of_raw(data: bytes, min_side: int | None) -> Decoded:
 
 
 def _decoded_though_cut(
-    kind: PictureFormat, data: bytes, min_side: int | None, error: "_DamagedError"
+    kind: PictureFormat, data: bytes, min_side: int | None, error: DecodeError
 ) -> Decoded:
     """Return a picture whose file lacks its end; raise the error where too much is missing."""
     files = cut.ended_jpegs(data) if kind.name == "JPEG" else (data,)
@@ -316,13 +318,10 @@ def refusing(kind: PictureFormat) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-class _DamagedError(DecodeError):
-    """A file that begins as a picture and does not go on as one: its end may be missing."""
-
-
-def _damaged(kind: PictureFormat, how: str = "") -> _DamagedError:
-    return _DamagedError(
-        f"This {kind.name} picture is damaged or incomplete{how}: get or save it once more."
+def _damaged(kind: PictureFormat, how: str = "") -> DecodeError:
+    return DecodeError(
+        f"This {kind.name} picture is damaged or incomplete{how}: get or save it once more.",
+        may_be_cut=True,
     )
 
 
