@@ -1,8 +1,9 @@
 // Files, pictures and addresses dropped or pasted anywhere on the page → searches.
 
+import { filesOf, FOLDERS, leftOut, pictureAmong } from "./dropped.js";
 import * as session from "./session.js";
 
-// `take` gets a file. The whole page takes drops, as the browser would leave it for a missed one.
+// `take` gets a file, and what to say of others that came with it. The whole page takes drops, as the browser would leave it for a missed one.
 export function takeFromAnywhere(element, take) {
   const isOfForm = (event) => event.target.closest("input[type=file]"); // the form for a new gallery
   let own = null; // an example or a result of this page, being dragged
@@ -33,17 +34,24 @@ function drop({ target, dataTransfer }, own, take) {
     return;
   }
   const url = dataTransfer.getData("text/uri-list");
-  if (dataTransfer.files.length) take(dataTransfer.files[0]);
+  const { files, folders } = filesOf(dataTransfer);
+  if (files.length) takeOne(files, take);
+  else if (folders) session.say(FOLDERS);
   else if (url) session.ask({ kind: "url", url });
 }
 
 function paste(event, take) {
-  const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
-  if (file) {
+  const files = [...event.clipboardData.files];
+  if (files.length) {
     event.preventDefault();
-    take(file);
+    takeOne(files, take);
   } else if (!event.target.closest("input, textarea")) {
     const text = event.clipboardData.getData("text/plain").trim();
     if (/^https?:\/\//.test(text)) session.ask({ kind: "url", url: text });
   }
+}
+
+function takeOne(files, take) {
+  const file = pictureAmong(files);
+  take(file, leftOut(files, file));
 }

@@ -17,7 +17,7 @@ const INVITATIONS = {
 
 export function start({ element, which, upload, mostBytes }) {
   const stage = element.querySelector(".stage");
-  const take = (file) => takeFile(file, upload, mostBytes);
+  const take = (file, note = "") => takeFile(file, note, upload, mostBytes);
   const show = makeStage(stage, which, () => webcam?.stop());
   const webcam = which === "original" ? makeWebcam(stage, take, show) : null;
   const actions = which === "original" ? actionsOfOriginal(element, webcam) : actionsOfEdit();
@@ -111,7 +111,7 @@ function actionsOfEdit() {
   };
 }
 
-async function takeFile(file, upload, mostBytes) {
+async function takeFile(file, note, upload, mostBytes) {
   if (!file) return;
   const name = file.name || "The picture";
   if (file.size > mostBytes) {
@@ -122,7 +122,8 @@ async function takeFile(file, upload, mostBytes) {
   try {
     const { path } = await upload(file);
     if (!session.isLatest(number)) return; // something else was asked meanwhile
-    await session.ask({ kind: "upload", path, name: file.name || "picture" });
+    const found = await session.ask({ kind: "upload", path, name: file.name || "picture" });
+    if (found && note && !session.state.message) session.say(note);
   } catch {
     if (!session.isLatest(number)) return;
     session.set({ busy: false });

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -103,3 +104,21 @@ def test_odd_pictures_are_searched_by_what_they_show(visitor: Visitor, subtests:
             assert found[0].score > likeness * max(plain.values())
             for pane in (visitor.original, visitor.edit):
                 assert visitor.shown(pane)[1:] == CAT.size  # shown, and the right way up
+
+
+def test_of_what_is_dropped_together_one_picture_is_searched_and_the_rest_is_named(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    files = {"report.pdf": b"%PDF-1.7\n", "cat.jpg": JPEG, "b.jpg": encoded(photograph("rocket"))}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    report, cat, rocket = (tmp_path / name for name in files)
+    title = visitor.page.locator("#title")
+    with visitor.answer():
+        visitor.drop(title, report, cat, rocket)
+    expect(visitor.message).to_contain_text("Searched with cat.jpg; report.pdf and 1 more were")
+    assert is_one_sentence(visitor.message.inner_text())
+    visitor.drop(title, report)
+    expect(visitor.message).to_contain_text("PDF")
+    visitor.drop(title, tmp_path)
+    expect(visitor.message).to_contain_text("Folders are not searched with")

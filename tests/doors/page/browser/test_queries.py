@@ -52,12 +52,12 @@ def test_an_uploaded_file_is_shown_in_both_windows_and_searched(visitor: Visitor
 
 def test_a_file_is_dropped_on_the_window_or_beside_it(visitor: Visitor, cat: Path):
     with visitor.answer():
-        visitor.drop(cat, visitor.original.locator(".stage"))
+        visitor.drop(visitor.original.locator(".stage"), cat)
     finds(visitor, "chelsea")
     visitor.upload(payload("cup.jpg", encoded(seen_again("coffee"))))
 
     with visitor.answer():
-        visitor.drop(cat, visitor.page.locator("#title"))
+        visitor.drop(visitor.page.locator("#title"), cat)
 
     finds(visitor, "chelsea")
     expect(visitor.page.locator(".dragging")).to_have_count(0)

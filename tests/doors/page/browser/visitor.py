@@ -201,12 +201,12 @@ class Visitor:
             self.button("Choose a file").click()
         chooser.value.set_files(file)
 
-    def drop(self, file: Path, target: Locator) -> None:
-        """Drag a file from outside the browser onto `target`, as the desktop would."""
+    def drop(self, target: Locator, *files: Path) -> None:
+        """Drag files from outside the browser onto `target`, as the desktop would."""
         area = target.bounding_box()
         assert area is not None
         x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
-        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         devtools = self.context.new_cdp_session(self.page)
         for kind in ("dragEnter", "dragOver", "drop"):
             devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
