@@ -19,24 +19,19 @@ import ipaddress
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import cache
 from http import HTTPStatus
-from queue import Empty, SimpleQueue
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
-
-import certifi
 
 from app import __version__
 from app.errors import AddressError, FetchError
 from app.images import others
 from app.images.addresses import Address, is_loopback, is_public
+from app.images.connections import Deadline, Endpoint, connect, encrypt, endpoints_of
 from app.images.content_codings import CutOffError, LargerError, UnpackingError, unpacked
 from app.images.formats import recognise
 from app.images.host_names import ascii_name
@@ -56,8 +51,6 @@ _MAX_URL_CHARACTERS = 8192
 _MAX_ADDRESSES = 4
 _UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-_Endpoint = tuple[socket.AddressFamily, Any]  # a family, and its argument for socket.connect
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ def fetch(url: str, *, limits: FetchLimits = _DEFAULT_LIMITS) -> bytes:
     FetchError
         No picture came back. Nothing else is raised, whatever the text and the answer are.
     """
-    deadline = _Deadline(limits.timeout_seconds)
+    deadline = Deadline(limits.timeout_seconds)
     for _ in range(limits.max_redirects + 1):
         target = _parse(url)
         with _as_fetch_errors(target.host, limits):
@@ -115,40 +108,6 @@ class _Target:
     host: str
     port: int
     path: str  # and query, percent-encoded
-
-
-class _Deadline:
-    """The moment when everything must be done."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds until then; raise TimeoutError if there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-
-class _TimedSocket(socket.socket):
-    """A socket that waits for bytes no longer than its deadline, however slowly they drip."""
-
-    deadline: _Deadline
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        self.settimeout(self.deadline.left())
-        return super().recv_into(buffer, nbytes, flags)
-
-
-class _TimedTLSSocket(ssl.SSLSocket):
-    """The same under TLS."""
-
-    deadline: _Deadline
-
-    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        self.settimeout(self.deadline.left())
-        return super().recv_into(buffer, nbytes, flags)
 
 
 def _parse(url: str) -> _Target:
@@ -181,24 +140,24 @@ def _parse(url: str) -> _Target:
     return _Target(url, secure, host, port if port is not None else 443 if secure else 80, path)
 
 
-def _request(target: _Target, limits: FetchLimits, deadline: _Deadline) -> bytes | str:
+def _request(target: _Target, limits: FetchLimits, deadline: Deadline) -> bytes | str:
     """Return the picture at a URL, or the URL to which its server redirects."""
     proxy = proxy_of(target.host, target.port, secure=target.secure, proxies=limits.proxies)
     if proxy is None:
         endpoints = _resolve(target, deadline, allow_loopback=limits.allow_loopback)
     else:
         _check_number(target.host, allow_loopback=limits.allow_loopback)
-        endpoints = _endpoints(proxy.host, proxy.port, deadline)
+        endpoints = endpoints_of(proxy.host, proxy.port, deadline)
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.default_port = 443 if target.secure else 80  # the port that Host leaves out
     connection.auto_open = 0  # it never connects itself, to an address that was not checked
     with closing(connection):
-        connection.sock = _connect(endpoints[:_MAX_ADDRESSES], deadline)
+        connection.sock = connect(endpoints[:_MAX_ADDRESSES], deadline)
         path, headers = target.path, _HEADERS
         if target.secure:
             if proxy is not None:
                 tunnel(connection.sock, proxy, target.host, target.port)
-            connection.sock = _encrypt(connection.sock, target.host, deadline)
+            connection.sock = encrypt(connection.sock, target.host, deadline)
         elif proxy is not None:
             path, headers = f"http://{_authority(target)}{path}", _HEADERS | proxy.headers()
         connection.request("GET", path, headers=headers)
@@ -210,9 +169,9 @@ def _request(target: _Target, limits: FetchLimits, deadline: _Deadline) -> bytes
     return body
 
 
-def _resolve(target: _Target, deadline: _Deadline, *, allow_loopback: bool) -> list[_Endpoint]:
+def _resolve(target: _Target, deadline: Deadline, *, allow_loopback: bool) -> list[Endpoint]:
     """Return the host's addresses; raise AddressError unless all of them are public."""
-    endpoints = _endpoints(target.host, target.port, deadline)
+    endpoints = endpoints_of(target.host, target.port, deadline)
     for _, endpoint in endpoints:
         _check_public(target.host, ipaddress.ip_address(endpoint[0]), allow_loopback=allow_loopback)
     return endpoints
@@ -245,70 +204,6 @@ def _check_number(host: str, *, allow_loopback: bool) -> None:
 def _authority(target: _Target) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
     return host if target.port == 80 else f"{host}:{target.port}"
-
-
-def _endpoints(host: str, port: int, deadline: _Deadline) -> list[_Endpoint]:
-    """Return the addresses of a host, at least one.
-
-    getaddrinfo has no time limit, so it runs in a thread that may be abandoned.
-    """
-    answers: SimpleQueue[list[_Endpoint] | OSError | ValueError] = SimpleQueue()
-
-    def resolve() -> None:
-        try:
-            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answers.put([(family, endpoint) for family, _, _, _, endpoint in addresses])
-        except (OSError, ValueError) as error:
-            answers.put(error)
-
-    threading.Thread(target=resolve, name="resolve", daemon=True).start()
-    try:
-        answer = answers.get(timeout=deadline.left())
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(answer, Exception) or not answer:
-        raise FetchError(
-            f"No host named {host} was found: check the address.",
-            retryable=isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN,
-            unreachable=True,
-        )
-    return answer
-
-
-def _connect(endpoints: list[_Endpoint], deadline: _Deadline) -> _TimedSocket:
-    """Return a connection to the first endpoint that accepts one; raise OSError if none does."""
-    failure: OSError = ConnectionError()
-    for tried, (family, endpoint) in enumerate(endpoints):
-        sock = _TimedSocket(family, socket.SOCK_STREAM)
-        sock.deadline = deadline
-        try:
-            sock.settimeout(deadline.left() / (len(endpoints) - tried))
-            sock.connect(endpoint)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise failure
-
-
-def _encrypt(sock: _TimedSocket, host: str, deadline: _Deadline) -> ssl.SSLSocket:
-    """Return the same connection under TLS, its certificate checked for the host's name."""
-    sock.settimeout(deadline.left())  # holds for the whole handshake
-    encrypted = tls_context().wrap_socket(sock, server_hostname=host)
-    assert isinstance(encrypted, _TimedTLSSocket)
-    encrypted.deadline = deadline
-    encrypted.settimeout(deadline.left())
-    return encrypted
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Return the TLS settings: certificates are checked with the system's and certifi's roots."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    context.sslsocket_class = _TimedTLSSocket
-    return context
 
 
 def _redirect(target: _Target, response: http.client.HTTPResponse) -> str:

@@ -13,7 +13,8 @@ import certifi
 import pytest
 
 from app.errors import FetchError
-from app.images.fetch import fetch, tls_context
+from app.images.connections import tls_context
+from app.images.fetch import fetch
 from tests.images.site import LOCAL, PICTURE, Site, answer
 
 
