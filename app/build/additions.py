@@ -240,9 +240,7 @@ class _Drafts:
             return Kept(record, image=known.id)
         embedder = self._embedder or load_for(self.gallery, self.load_embedder)
         self._embedder = embedder
-        pixels, (width, height) = decode.decode_and_measure(
-            new.data, min_side=embedder.decoded_side
-        )
+        pixels, (width, height), _ = decode.read(new.data, min_side=embedder.decoded_side)
         size = (width, height, len(new.data))
         kept = ImageRecord(NO_IMAGE, name, digest, *size, labels, new.key, ADDED)
         vector, thumbnail = embedder.embed([pixels])[0], encode.thumbnail(pixels)

@@ -320,7 +320,7 @@ def notes_on(embedding: Embedding, embedder: Embedder) -> tuple[str, ...]:
     """
     each = [f"{noted.path}: {noted.note}" for noted in embedding.noted[:_MOST_NOTED]]
     if more := embedding.noted[_MOST_NOTED:]:
-        each.append(f"So are {len(more)} more.")
+        each.append(f"{len(more)} more pictures are not as they should be.")
     if embedder.model.preprocessing.squeezed:
         return tuple(each)
     records = (kept.record for kept in embedding.kept)

@@ -1,6 +1,7 @@
 """Uploads that nobody has asked for in an hour → gone."""
 
 import contextlib
+import re
 import threading
 import time
 from collections import defaultdict
@@ -11,6 +12,7 @@ KEPT_SECONDS = 3_600.0
 """So long an upload stays after it was last asked for."""
 
 _LOOK_SECONDS = 300.0
+_OF_A_GALLERY = re.compile(r"([a-z0-9]+)-[0-9]+")  # as assets/create_upload.js names them
 
 
 @contextlib.contextmanager
@@ -34,16 +36,16 @@ def forgetting(uploads: Path) -> Iterator[None]:
 def forget_old(uploads: Path, now: float) -> None:
     """Delete what was neither sent nor asked for in `KEPT_SECONDS`, and folders left empty.
 
-    The files of a new gallery, whose names differ in what follows the last hyphen, go together:
-    the first may have come an hour before the last.
+    The files of a new gallery, which the page names by one word and a number each, go together: the
+    first may have come an hour before the last.
     """
     together: dict[str, list[tuple[float, Path]]] = defaultdict(list)
     for path in uploads.rglob("*"):
         with contextlib.suppress(OSError):
             if path.is_file():
-                together[path.stem.rpartition("-")[0] or str(path)].append(
-                    (path.stat().st_mtime, path)
-                )
+                of_gallery = _OF_A_GALLERY.fullmatch(path.name)
+                key = of_gallery[1] if of_gallery else str(path)
+                together[key].append((path.stat().st_mtime, path))
     for files in together.values():
         if max(modified for modified, _ in files) > now - KEPT_SECONDS:
             continue

@@ -70,7 +70,9 @@ class Guarded:
             failure = exc if isinstance(exc, AppError) else _as_storage_error(exc)
             if failure is None or answer.begun:
                 raise
-            await _problem(failure, scope)(scope, receive, answer.now)
+            from app.doors import rest
+
+            await rest.refusal(failure, scope)(scope, receive, answer.now)
             return
         await answer.flush()
 
@@ -152,9 +154,3 @@ def _as_storage_error(exc: OSError) -> StorageError | None:
         f"The upload cannot be kept ({exc.strerror or exc}): make room for it on the server, or "
         "start it with another folder in RIS_TEMP_DIR."
     )
-
-
-def _problem(error: AppError, scope: Any) -> Any:
-    from app.doors import rest
-
-    return rest.problem_response(error, root=scope.get("root_path", ""))

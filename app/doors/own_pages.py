@@ -30,7 +30,9 @@ class OwnPagesOnly:
             try:
                 self._check_sender(scope.get("method"), dict(scope["headers"]))
             except SenderError as exc:
-                answer = _problem_response(exc, scope)
+                from app.doors import rest
+
+                answer = rest.refusal(exc, scope)
         await answer(scope, receive, send)
 
     def _check_sender(self, method: str | None, headers: dict[bytes, bytes]) -> None:
@@ -58,9 +60,3 @@ def _without_port(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:  # a bracket that is not closed
         return ""
-
-
-def _problem_response(error: SenderError, scope: Any) -> Any:
-    from app.doors import rest
-
-    return rest.problem_response(error, root=scope.get("root_path", ""))

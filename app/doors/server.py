@@ -21,7 +21,7 @@ from app.doors.limits import Limits
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
 from app.doors.running import announced
-from app.errors import AppError, StorageError, UsageError
+from app.errors import StorageError, UsageError
 from app.search.service import SearchService
 from app.settings import MOST_REQUESTS, Settings
 from app.wiring import make_keeper, make_maker, make_service
@@ -183,12 +183,9 @@ def make_application(
     threading.Thread(target=warm_up, name="warm-up").start()
     counted = rest.CountingDoors(application, programs.state.measured)
 
-    def refused(error: AppError, scope: Any) -> Any:
-        return rest.problem_response(error, root=scope.get("root_path", ""))
-
-    answering: Any = Limits(counted, most_at_once=most_at_once, rate=rate, refused=refused)
+    answering: Any = Limits(counted, most_at_once=most_at_once, rate=rate, refused=rest.refusal)
     if password:
-        answering = BehindPassword(answering, password, access.token, refused=refused)
+        answering = BehindPassword(answering, password, access.token, refused=rest.refusal)
     answering = OwnPagesOnly(answering, host=host, hosts=hosts)
     if root_path:
         own_parts = rest.FIRST_PARTS | page.FIRST_PARTS | {tools.path.strip("/")}

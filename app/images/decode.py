@@ -79,18 +79,11 @@ def decode(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint8]:
 
     Raises DecodeError, and nothing else, whatever the bytes are.
     """
-    return decode_and_measure(data, min_side=min_side)[0]
-
-
-def decode_and_measure(
-    data: bytes, *, min_side: int | None = None
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Return the array of `decode`, and the upright picture's full (width, height) in pixels."""
-    return read(data, min_side=min_side)[:2]
+    return read(data, min_side=min_side).pixels
 
 
 def read(data: bytes, *, min_side: int | None = None) -> Decoded:
-    """Return what `decode_and_measure` does, with notes on what is not as it should be.
+    """Return what `decode` does, with the full size, and notes on what is not as it should be.
 
     A file that lacks its end is read where that costs no more than `app.images.cut.MOST_LOST` of
     the pixels: the missing ones are like those above them.

@@ -111,7 +111,7 @@ class _Worker:
         overtime.start()
         try:
             return self._exchange(data, min_side)
-        except (OSError, EOFError) as exc:
+        except (OSError, EOFError, ValueError) as exc:  # no answer, or half of one
             code = self.end()
             if time.monotonic() - started >= MOST_SECONDS:
                 raise DecodeError(

@@ -141,9 +141,9 @@ def test_uploads_go_an_hour_after_they_were_asked_for(tmp_path: Path) -> None:
         os.utime(path, (now, now - 3600 * hours))
         return path
 
-    old, new = put("a/cat.jpg", 1.1), put("b/dog.jpg", 0.9)
-    arriving = [put(f"{each}/token-{each}.jpg", 3 - each) for each in range(4)]  # still being sent
-    left_lying = [put(f"9{each}/other-{each}.jpg", 3 - each / 2) for each in range(4)]
+    old, new = put("a/cat-1.jpg", 1.1), put("b/cat-2.jpg", 0.9)  # of two visitors
+    arriving = [put(f"{each}/k3x9-{each}", 3 - each) for each in range(4)]  # still being sent
+    left_lying = [put(f"9{each}/q7z-{each}", 3 - each / 2) for each in range(4)]
     forgetting.forget_old(tmp_path, now)
     assert not old.parent.exists()
     assert new.exists()

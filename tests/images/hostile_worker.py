@@ -6,8 +6,16 @@ import time
 import numpy as np
 
 from app.images import decode, worker
+from app.images.workers import ANSWERED
 
-decode_as_usual = decode.read_here
+decode_as_usual, dup_as_usual = decode.read_here, os.dup
+answers: list[int] = []  # the file that the worker answers by
+
+
+def dup(file):
+    """Do as the system does, and remember it."""
+    answers.append(dup_as_usual(file))
+    return answers[-1]
 
 
 def decoded(data, *, min_side=None):
@@ -15,6 +23,9 @@ def decoded(data, *, min_side=None):
     if data.endswith(b"crash"):
         os.abort()
     if data.endswith(b"leave"):
+        os._exit(3)
+    if data.endswith(b"half"):  # of an answer
+        os.write(answers[-1], ANSWERED.pack(900) + b'{"pix')
         os._exit(3)
     if data.endswith(b"hang"):
         time.sleep(60)
@@ -25,6 +36,6 @@ def decoded(data, *, min_side=None):
 
 
 if __name__ == "__main__":
-    decode.read_here = decoded
+    decode.read_here, os.dup = decoded, dup
     vars(worker)["IDLE_SECONDS"] = float(os.environ.get("IDLE_SECONDS", "60"))
     worker.main()

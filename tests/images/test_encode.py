@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.images.decode import decode, decode_and_measure
+from app.images.decode import decode, read
 from app.images.encode import encode_png, thumbnail
 from tests.images.scenes import PICTURES, mean_difference, real_pictures
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    return decode_and_measure(data, min_side=8)[1]
+    return read(data, min_side=8).size
 
 
 @settings(deadline=None)

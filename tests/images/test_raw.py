@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.errors import DecodeError
 from app.images import formats
-from app.images.decode import decode, decode_and_measure, format_of
+from app.images.decode import decode, format_of, read
 from app.sources import passed_over
 from app.sources.own import OwnFolder
 from tests.conftest import Home
@@ -99,7 +99,7 @@ FILES["CR2"] = bytes(FILES["CR2"])
 @pytest.mark.parametrize("kind", FILES)
 def test_the_largest_jpeg_in_a_raw_file_is_read(kind: str) -> None:
     assert format_of(FILES[kind]) is formats.RAW
-    pixels, size = decode_and_measure(FILES[kind])
+    pixels, size, _ = read(FILES[kind])
     assert np.array_equal(pixels, decode(FULL))
     assert size == PICTURE.size
     assert decode(FILES[kind], min_side=100).shape == (192, 320, 3)
@@ -111,7 +111,7 @@ def test_it_is_turned_as_the_raw_file_says(order: bytes, orientation: int) -> No
     turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
     stored = encode(Image.fromarray(np.rot90(UPRIGHT, turns)), "JPEG", quality=95)
     data = raw_file(THUMBNAIL, stored, SENSOR, start=order, orientation=orientation)
-    pixels, size = decode_and_measure(data)
+    pixels, size, _ = read(data)
     assert mean_difference(pixels, UPRIGHT) < 3
     assert size == PICTURE.size
 
@@ -155,7 +155,7 @@ def test_a_raw_file_with_no_picture_but_a_thumbnail_is_refused_by_name(
 def test_a_plain_tiff_is_no_raw_file() -> None:
     assert format_of(encode(IMAGE, "TIFF")).name == "TIFF"
     pages = encode(IMAGE.copy(), "TIFF", save_all=True, append_images=[PICTURE.copy()])
-    assert decode_and_measure(pages)[1] == IMAGE.size
+    assert read(pages).size == IMAGE.size
 
 
 @settings(max_examples=200, deadline=None)

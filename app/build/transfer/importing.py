@@ -306,7 +306,7 @@ def _seen(
         if ".." in path.parts:
             return record, thumbnail
         data = (pictures / path_of(record.path)).read_bytes()
-        image, (width, height) = decode.decode_and_measure(data, min_side=_THUMBNAIL_SIDE)
+        image, (width, height), _ = decode.read(data, min_side=_THUMBNAIL_SIDE)
     except (OSError, ValueError, DecodeError):
         return record, thumbnail
     measured = replace(
@@ -323,7 +323,7 @@ def _is_thumbnail(data: bytes) -> bool:
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) > _MOST_THUMBNAIL_BYTES:
         return False
     try:
-        _, size = decode.decode_and_measure(data)
+        size = decode.read(data).size
     except DecodeError:
         return False
     return max(size) <= _MOST_THUMBNAIL_SIDE

@@ -1,6 +1,6 @@
 """The doors for programs over HTTP: searches, galleries and pictures, health and measurements."""
 
 from app.doors.rest.application import FIRST_PARTS, CountingDoors, RestRoutes, make_rest
-from app.doors.rest.problem_responses import problem_response
+from app.doors.rest.problem_responses import refusal
 
-__all__ = ["FIRST_PARTS", "CountingDoors", "RestRoutes", "make_rest", "problem_response"]
+__all__ = ["FIRST_PARTS", "CountingDoors", "RestRoutes", "make_rest", "refusal"]

@@ -61,6 +61,11 @@ def problem_response(error: AppError, *, root: str = "") -> Response:
     return _answer(problems.problem(error, root=root), headers)
 
 
+def refusal(error: AppError, scope: Any) -> Response:
+    """Return the answer to a request, of its ASGI scope, that is refused before any route."""
+    return problem_response(error, root=scope.get("root_path", ""))
+
+
 def status_response(status: int, detail: str) -> Response:
     """Return an HTTP answer for a problem that its status describes well enough."""
     return _answer(problems.problem_of_status(status, detail))

@@ -115,7 +115,7 @@ def _look(folders: Sequence[Path], picture: Picture) -> Look | Skipped:
     try:
         picture.path.encode()
         data = file_of(folders, picture).read_bytes()
-        image, (width, height) = decode.decode_and_measure(data, min_side=_SIDE)
+        image, (width, height), _ = decode.read(data, min_side=_SIDE)
     except UnicodeEncodeError:
         return Skipped(_readable(picture.path), "Its name is not valid UTF-8: rename it.")
     except OSError as exc:

@@ -250,7 +250,7 @@ def answers(state: State, data: bytes, found: list[tuple[int, float]]) -> bool:
 
 
 def query_of(data: bytes) -> NDArray[np.float32]:
-    pixels, _ = decode.decode_and_measure(data, min_side=EMBEDDER.decoded_side)
+    pixels = decode.decode(data, min_side=EMBEDDER.decoded_side)
     query: NDArray[np.float32] = EMBEDDER.embed([pixels])[0]
     return query
 

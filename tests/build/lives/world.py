@@ -43,7 +43,7 @@ def jpeg(seed: int) -> bytes:
 @cache
 def embedded(data: bytes) -> tuple[NDArray[np.float32], bytes]:
     """Return the vector of a picture's file as it is stored, and its thumbnail."""
-    pixels, _ = decode.decode_and_measure(data, min_side=EMBEDDER.decoded_side)
+    pixels = decode.decode(data, min_side=EMBEDDER.decoded_side)
     [vector] = EMBEDDER.embed([pixels])
     return as_stored(vector), encode.thumbnail(pixels)
 
