@@ -54,7 +54,11 @@ class Uploads:
             raise DecodeError(f"{name} is empty: choose a picture.")
         kind = recognise(first_bytes)
         if kind is None or not kind.shown_by_browsers:
-            shown = self.write(self._service.preview(file.read_bytes()), ".png")
+            try:
+                preview = self._service.preview(file.read_bytes())
+            except DecodeError as exc:  # the one of several files that the page has taken
+                raise DecodeError(f"{name}: {exc}") from exc
+            shown = self.write(preview, ".png")
         return {"kind": "file", "path": str(file), "name": name, "src": _source(shown)}
 
     def keep(self, data: bytes, name: str) -> Reference:

@@ -3,8 +3,12 @@
 import { filesOf, FOLDERS, leftOut, pictureAmong } from "./dropped.js";
 import * as session from "./session.js";
 
-// `take` gets a file, and what to say of others that came with it. The whole page takes drops, as the browser would leave it for a missed one.
+// `take` gets a file, and what is said of others that came with it. The whole page takes drops, as the browser would leave it for a missed one.
 export function takeFromAnywhere(element, take) {
+  const takeOne = (files, folders) => {
+    const file = pictureAmong(files, element.querySelector("input[type=file]")?.accept || "");
+    take(file, leftOut(files, file, folders));
+  };
   const isOfForm = (event) => event.target.closest("input[type=file]"); // the form for a new gallery
   let own = null; // an example or a result of this page, being dragged
   document.addEventListener("dragstart", (event) => {
@@ -23,35 +27,30 @@ export function takeFromAnywhere(element, take) {
     if (isOfForm(event)) return;
     event.preventDefault();
     element.classList.remove("dragging");
-    drop(event, own, take);
+    drop(event, own, takeOne);
   });
-  document.addEventListener("paste", (event) => paste(event, take));
+  document.addEventListener("paste", (event) => paste(event, takeOne));
 }
 
-function drop({ target, dataTransfer }, own, take) {
+function drop({ target, dataTransfer }, own, takeOne) {
   if (own) {
     if (!own.contains(target)) session.ask(JSON.parse(own.dataset.image));
     return;
   }
   const url = dataTransfer.getData("text/uri-list");
   const { files, folders } = filesOf(dataTransfer);
-  if (files.length) takeOne(files, take);
+  if (files.length) takeOne(files, folders);
   else if (folders) session.say(FOLDERS);
   else if (url) session.ask({ kind: "url", url });
 }
 
-function paste(event, take) {
+function paste(event, takeOne) {
   const files = [...event.clipboardData.files];
   if (files.length) {
     event.preventDefault();
-    takeOne(files, take);
+    takeOne(files);
   } else if (!event.target.closest("input, textarea")) {
     const text = event.clipboardData.getData("text/plain").trim();
     if (/^https?:\/\//.test(text)) session.ask({ kind: "url", url: text });
   }
-}
-
-function takeOne(files, take) {
-  const file = pictureAmong(files);
-  take(file, leftOut(files, file));
 }

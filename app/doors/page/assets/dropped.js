@@ -1,21 +1,26 @@
 // Several files at once → the one that is searched with, and a sentence about the others.
 
 const MOST_LETTERS = 40;
+const DRAWING = "image/svg+xml"; // it has no pixels
 
 export const FOLDERS = "Folders are not searched with: drop a picture.";
 
-// Return the first file that may be a picture, as far as the browser knows; the first if none may.
-// Of HEIC and of cameras' raw files some browsers know no type.
-export function pictureAmong(files) {
-  return files.find(({ type }) => type === "" || type.startsWith("image/")) || files[0];
+// Return the file that is most likely a picture: by what the browser says of it, or by the suffixes
+// in `accepted`, a file input's list; then one of which nothing is known; then the first.
+export function pictureAmong(files, accepted) {
+  const suffixes = accepted.split(",").filter((each) => each.startsWith("."));
+  const isPicture = ({ name, type }) => (type.startsWith("image/") && type !== DRAWING)
+    || suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
+  return files.find(isPicture) || files.find(({ type }) => type === "") || files[0];
 }
 
-// Return the sentence about the files that were left out; "" where there are none.
-export function leftOut(files, taken) {
-  const [other, ...more] = files.filter((file) => file !== taken).map(({ name }) => shortened(name));
+// Return the sentence about what came with the file that is taken; "" where nothing did.
+export function leftOut(files, taken, folders = 0) {
+  const [other, ...more] = [
+    ...files.filter((file) => file !== taken).map(({ name }) => shortened(name)), ...Array(folders).fill("a folder"),
+  ];
   if (other === undefined) return "";
-  const were = more.length ? `and ${more.length} more were` : "was";
-  return `Searched with ${shortened(taken.name)}; ${other} ${were} left out: one picture at a time.`;
+  return `${other} ${more.length ? `and ${more.length} more were` : "was"} left out: one picture at a time.`;
 }
 
 // Return what was dropped as {files, folders}: a list and a number.
@@ -27,6 +32,6 @@ export function filesOf(dataTransfer) {
   return { files: items.filter((item) => !isFolder(item)).map((item) => item.getAsFile()), folders };
 }
 
-function shortened(name) {
+export function shortened(name) {
   return name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 9)}…${name.slice(-8)}` : name;
 }

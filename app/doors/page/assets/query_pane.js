@@ -3,6 +3,7 @@
 
 import { makeBox } from "./box.js";
 import { takeFromAnywhere } from "./drop_and_paste.js";
+import { shortened } from "./dropped.js";
 import { make } from "./make.js";
 import { makeOutline, outlinedHit, regionInQuery } from "./outlines.js";
 import { mirrored, turned } from "./rectangle.js";
@@ -17,7 +18,7 @@ const INVITATIONS = {
 
 export function start({ element, which, upload, mostBytes }) {
   const stage = element.querySelector(".stage");
-  const take = (file, note = "") => takeFile(file, note, upload, mostBytes);
+  const take = (file, others = "") => takeFile(file, others, upload, mostBytes);
   const show = makeStage(stage, which, () => webcam?.stop());
   const webcam = which === "original" ? makeWebcam(stage, take, show) : null;
   const actions = which === "original" ? actionsOfOriginal(element, webcam) : actionsOfEdit();
@@ -111,22 +112,25 @@ function actionsOfEdit() {
   };
 }
 
-async function takeFile(file, note, upload, mostBytes) {
+// Upload a file and search with it; `others` is said of those that came with it.
+async function takeFile(file, others, upload, mostBytes) {
   if (!file) return;
   const name = file.name || "The picture";
+  const say = (sentence) => session.say(others ? `${sentence} ${others}` : sentence);
   if (file.size > mostBytes) {
-    session.say(`${name} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`);
+    say(`${name} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`);
     return;
   }
   const number = session.begin();
   try {
     const { path } = await upload(file);
     if (!session.isLatest(number)) return; // something else was asked meanwhile
-    const found = await session.ask({ kind: "upload", path, name: file.name || "picture" });
-    if (found && note && !session.state.message) session.say(note);
+    await session.ask({ kind: "upload", path, name: file.name || "picture" });
+    if (!others || session.state.busy) return;
+    say(session.state.message || `Searched with ${shortened(name)};`);
   } catch {
     if (!session.isLatest(number)) return;
     session.set({ busy: false });
-    session.say(`${name} could not be uploaded: the server did not take it; try again, or choose a smaller one.`);
+    say(`${name} could not be uploaded: the server did not take it; try again, or choose a smaller one.`);
   }
 }

@@ -110,15 +110,23 @@ def test_of_what_is_dropped_together_one_picture_is_searched_and_the_rest_is_nam
     visitor: Visitor, tmp_path: Path
 ) -> None:
     files = {"report.pdf": b"%PDF-1.7\n", "cat.jpg": JPEG, "b.jpg": encoded(photograph("rocket"))}
+    files |= {"film.mp4": b"\0\0\0\x18ftypmp42" + bytes(60), "Makefile": b"all:\n"}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    report, cat, rocket = (tmp_path / name for name in files)
+    report, cat, rocket, film, unknown = (tmp_path / name for name in files)
     title = visitor.page.locator("#title")
     with visitor.answer():
         visitor.drop(title, report, cat, rocket)
     expect(visitor.message).to_contain_text("Searched with cat.jpg; report.pdf and 1 more were")
     assert is_one_sentence(visitor.message.inner_text())
     visitor.drop(title, report)
-    expect(visitor.message).to_contain_text("PDF")
+    expect(visitor.message).to_contain_text("report.pdf: This is a PDF document")
+    visitor.drop(title, report, film)
+    expect(visitor.message).to_contain_text("report.pdf: This is a PDF document")
+    expect(visitor.message).to_contain_text("film.mp4 was left out")
+    (tmp_path / "folder").mkdir()
+    with visitor.answer():
+        visitor.drop(title, tmp_path / "folder", unknown, cat)
+    expect(visitor.message).to_contain_text("Searched with cat.jpg; Makefile and 1 more were")
     visitor.drop(title, tmp_path)
     expect(visitor.message).to_contain_text("Folders are not searched with")

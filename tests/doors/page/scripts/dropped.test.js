@@ -9,17 +9,28 @@ const file = (name, type = "image/jpeg") => ({ name, type });
 const CAT = file("cat.jpg"), DOG = file("dog.jpg"), PDF = file("a.pdf", "application/pdf");
 const HEIC = file("a.heic", ""), FILM = file("a.mp4", "video/mp4");
 
+const RAW = file("a.DNG", "application/octet-stream"), SVG = file("logo.svg", "image/svg+xml");
+const MAKE = file("Makefile", ""), ACCEPTED = "image/*,.tif,.heic,.dng";
+
 for (const [what, files, expected] of [
   ["the first picture", [PDF, CAT, DOG], CAT],
-  ["one of which the browser knows no type", [FILM, HEIC, CAT], HEIC],
+  ["one whose suffix is known, though its type is not", [FILM, HEIC, CAT], HEIC],
+  ["a camera's raw file", [PDF, RAW, FILM], RAW],
+  ["a picture, before a file of which nothing is known", [MAKE, CAT], CAT],
+  ["a picture, before a drawing without pixels", [SVG, CAT], CAT],
+  ["a file of which nothing is known, before one that is none", [PDF, MAKE], MAKE],
   ["the first of all, so that it is named, where none is a picture", [PDF, FILM], PDF],
-]) test(`${what} is taken`, () => assert.equal(pictureAmong(files), expected));
+]) test(`${what} is taken`, () => assert.equal(pictureAmong(files, ACCEPTED), expected));
 
-for (const [files, expected] of [
-  [[CAT], ""],
-  [[CAT, DOG], "Searched with cat.jpg; dog.jpg was left out: one picture at a time."],
-  [[PDF, CAT, DOG, FILM], "Searched with cat.jpg; a.pdf and 2 more were left out: one picture at a time."],
-]) test(`${files.length} files: "${expected}"`, () => assert.equal(leftOut(files, CAT), expected));
+for (const [files, folders, expected] of [
+  [[CAT], 0, ""],
+  [[CAT, DOG], 0, "dog.jpg was left out: one picture at a time."],
+  [[PDF, CAT, DOG, FILM], 0, "a.pdf and 2 more were left out: one picture at a time."],
+  [[CAT], 1, "a folder was left out: one picture at a time."],
+  [[CAT, DOG], 2, "dog.jpg and 2 more were left out: one picture at a time."],
+]) test(`${files.length} files, ${folders} folders: "${expected}"`, () => {
+  assert.equal(leftOut(files, CAT, folders), expected);
+});
 
 test("a long name is shortened", () => {
   const said = leftOut([CAT, file(`${"x".repeat(200)}.png`)], CAT);
