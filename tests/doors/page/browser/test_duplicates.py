@@ -43,6 +43,8 @@ class Near:
     def __init__(self, visitor: Visitor) -> None:
         self.page = visitor.page
         self.dialog = visitor.page.get_by_role("dialog")
+        # Once the gallery's own images are there, nothing moves under the pointer any more.
+        visitor.page.locator("""#examples [data-image*='"kind":"image"']""").first.wait_for()
         visitor.button("Near duplicates").click()
         self.dialog.wait_for()
 
