@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ SCENE[:32, :48] = [200, 30, 40]  # so that no turn of it looks like another
 SCENE.setflags(write=False)
 GREY = np.asarray(Image.fromarray(SCENE).convert("L"))
 IMAGE = Image.fromarray(SCENE)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -93,11 +93,16 @@ def answer(
     return page
 
 
-def resolver(*answers: list[str]) -> Callable[..., Any]:
-    """Return a getaddrinfo whose first call gives the first answer, and so on; the last stays."""
+def resolver(*answers: list[str], asked: list[str] | None = None) -> Callable[..., Any]:
+    """Return a getaddrinfo whose first call gives the first answer, and so on; the last stays.
+
+    The names that it is asked for are added to `asked`.
+    """
     left = list(answers)
 
-    def getaddrinfo(_host: str, port: int, **_: Any) -> list[Any]:
+    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        if asked is not None:
+            asked.append(host)
         addresses = left.pop(0) if len(left) > 1 else left[0]
         return [
             (socket.AF_INET6 if ":" in address else socket.AF_INET, 1, 6, "", (address, port))

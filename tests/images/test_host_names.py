@@ -1,7 +1,6 @@
 """A host's name is looked up as browsers look it up: IDNA 2008, no letter taken for another."""
 
 import socket
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -71,13 +70,8 @@ def test_any_text_gives_an_ascii_name_or_a_value_error(text: str) -> None:
 def test_no_stranger_is_asked_instead(
     server: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_up = []
-
-    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        looked_up.append(host)
-        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    looked_up: list[str] = []
+    monkeypatch.setattr(socket, "getaddrinfo", resolver(["127.0.0.1"], asked=looked_up))
     location = f"http://straße.test:{server.port}/y.jpg".encode().decode("latin-1")
     server.pages["/x.jpg"] = answer(b"", 302, Location=location)
     server.pages["/y.jpg"] = answer()

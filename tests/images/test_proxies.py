@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
-from typing import Any
 
 import pytest
 
@@ -31,13 +30,8 @@ def proxy() -> Iterator[Site]:
 def test_an_address_is_asked_for_through_the_proxy_and_the_name_is_not_looked_up_here(
     proxy: Site, connections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_up = []
-
-    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        looked_up.append(host)
-        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    looked_up: list[str] = []
+    monkeypatch.setattr(socket, "getaddrinfo", resolver(["127.0.0.1"], asked=looked_up))
     url = "http://example.test/cat.jpg?x=1"
     proxy.pages[url] = answer()
     limits = replace(LOCAL, proxies={"http": f"http://me:p%40ss@proxy.test:{proxy.port}"})
