@@ -5,8 +5,8 @@ It is asked by its standard input and answers by its standard output, as `worker
 
 import json
 import os
+import select
 import sys
-import threading
 from typing import IO, Any
 
 from app.errors import DecodeError
@@ -24,12 +24,11 @@ def main() -> None:
 
 
 def answer_one(questions: IO[bytes], answers: IO[bytes]) -> bool:
-    """Answer the next question; False where there is none."""
-    idle = threading.Timer(IDLE_SECONDS, os._exit, (0,))
-    idle.daemon = True
-    idle.start()
+    """Answer the next question; False where there is none, or long none comes."""
+    # Nothing of a question is in the buffer: one comes only after the answer to the one before.
+    if sys.platform != "win32" and not select.select([questions], [], [], IDLE_SECONDS)[0]:
+        return False
     asked = questions.read(ASKED.size)
-    idle.cancel()
     if len(asked) < ASKED.size:
         return False
     length, min_side = ASKED.unpack(asked)

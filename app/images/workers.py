@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ ANSWERED = struct.Struct("<I")
 _PROGRAM = Path(__file__).parents[2]
 _MODULE = "app.images.worker"
 _PIPE_BYTES = 1 << 20  # pixels are many, and each time that it is full both processes take turns
+_LOOK_SECONDS = 0.2
 _AT_ONCE = (os.cpu_count() or 1) + 1  # a build keeps every core busy, and a query need not wait
 
 
@@ -107,10 +109,9 @@ class _Worker:
         DecodeError where the picture was the end of it.
         """
         started = time.monotonic()
-        overtime = threading.Timer(MOST_SECONDS, self.process.kill)
-        overtime.start()
         try:
-            return self._exchange(data, min_side)
+            with _watch.over(self):
+                return self._exchange(data, min_side)
         except (OSError, EOFError, ValueError) as exc:  # no answer, or half of one
             code = self.end()
             if time.monotonic() - started >= MOST_SECONDS:
@@ -128,8 +129,6 @@ class _Worker:
             self.process.kill()
             self.end()
             raise
-        finally:
-            overtime.cancel()
 
     def _exchange(
         self, data: bytes, min_side: int | None
@@ -162,10 +161,44 @@ class _Worker:
             return self.process.wait()
 
 
+class _Watch:
+    """Kills processes that take too long, by one thread: one for each picture costs half of it."""
+
+    def __init__(self) -> None:
+        self._ends: dict[_Worker, float] = {}
+        self._some = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def over(self, worker: _Worker) -> Iterator[None]:
+        """Kill a process if the block takes longer than `MOST_SECONDS`."""
+        with self._some:
+            self._ends[worker] = time.monotonic() + MOST_SECONDS
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="overtime", daemon=True)
+                self._thread.start()
+            if len(self._ends) == 1:
+                self._some.notify()
+        try:
+            yield
+        finally:
+            del self._ends[worker]
+
+    def _look(self) -> None:
+        while True:
+            with self._some:
+                self._some.wait_for(lambda: bool(self._ends))
+            time.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            for worker, end in self._ends.copy().items():
+                if end <= now:
+                    worker.process.kill()
+
+
 def _forget() -> None:
     """Leave the processes to the one that this process was forked from."""
-    global _idle, _free
-    _idle, _free = [], threading.Semaphore(_AT_ONCE)
+    global _idle, _free, _watch
+    _idle, _free, _watch = [], threading.Semaphore(_AT_ONCE), _Watch()
 
 
 def processes() -> list["subprocess.Popen[bytes]"]:
@@ -181,6 +214,7 @@ def end_all() -> None:
 
 _idle: list[_Worker] = []
 _free = threading.Semaphore(_AT_ONCE)
+_watch = _Watch()
 atexit.register(end_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
