@@ -13,7 +13,7 @@ from app.settings import read_settings
 from app.wiring import make_updater
 from tests.build.conftest import CountingRuntime
 from tests.commands import Run, Site, write_csv
-from tests.conftest import Home
+from tests.conftest import Home, fill
 
 OWN = ("--name", "shop", "--model", "mean_colour")
 
@@ -85,3 +85,31 @@ def test_a_parquet_file_grows_as_a_csv_does(
     pyarrow.parquet.write_table(pyarrow.table({"id": ids, "url": urls}), file)
     report, batches = update()
     assert (report.added, report.unchanged, batches) == (2, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("environ", "added"),
+    [
+        ({"HOST": "0.0.0.0"}, 0),
+        ({"RIS_HOSTS": "photos.example"}, 0),
+        ({"HOST": "0.0.0.0", "RIS_LIST_FOLDERS": "elsewhere"}, 0),
+        ({"HOST": "0.0.0.0", "RIS_LIST_FOLDERS": "pictures"}, 1),
+        ({}, 1),
+    ],
+)
+def test_a_list_of_a_server_names_files_where_the_settings_say_so_alone(
+    run: Run, home: Home, tmp_path: Path, environ: dict[str, str], added: int
+) -> None:
+    pictures = fill(tmp_path / "pictures", 3)
+    one, two, three = sorted(each for each in pictures.rglob("*") if each.is_file())
+    (tmp_path / "elsewhere").mkdir()
+    file = write_csv(tmp_path / "items.csv", [("id", "url"), ("a", one), ("b", two.as_uri())])
+    assert run("--csv", file, *OWN)[0] == 0
+    write_csv(file, [("id", "url"), ("a", one), ("b", two.as_uri()), ("c", three)])
+    folders = {key: str(tmp_path / value) for key, value in environ.items() if "LIST" in key}
+    settings = read_settings({"RIS_HOME": str(home.path), **environ, **folders})
+    report = make_updater(settings, for_server=True)("shop", on_progress=lambda *_: None)
+    assert (report.added, report.unchanged) == (added, 2)
+    if not added:
+        (skipped,) = report.skipped
+        assert "RIS_LIST_FOLDERS" in skipped.reason

@@ -1,7 +1,9 @@
 """Pictures over HTTPS: the certificate and the name are checked."""
 
 import contextlib
+import select
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -70,6 +72,41 @@ def test_https_checks_the_name_and_sends_it(
     server.pages["/"] = answer()
     secure.pages["/down"] = answer(b"", 302, Location=server.url)
     assert fetch(f"https://localhost:{secure.port}/down", limits=LOCAL) == PICTURE
+
+
+@pytest.mark.usefixtures("trusted")
+def test_through_a_proxy_the_site_s_own_certificate_is_checked(
+    secure_site: tuple[Site, list[str | None]],
+) -> None:
+    secure, names = secure_site
+    secure.pages["/"] = answer()
+    asked: list[str] = []
+
+    def connect(handler: BaseHTTPRequestHandler) -> None:
+        """Connect to whatever is asked for, and hand on what either side sends."""
+        asked.append(handler.path)
+        handler.send_response(200)
+        handler.end_headers()
+        with socket.create_connection(("127.0.0.1", secure.port)) as there:
+            here = handler.connection
+            other = {here: there, there: here}
+            while True:
+                for side in select.select(list(other), [], [], 10)[0]:
+                    data = side.recv(65_536)
+                    if not data:
+                        return
+                    other[side].sendall(data)
+
+    with contextlib.closing(Site()) as proxy:
+        proxy.server.RequestHandlerClass.do_CONNECT = connect  # type: ignore[attr-defined]
+        limits = replace(LOCAL, proxies={"https": f"http://127.0.0.1:{proxy.port}"})
+        assert fetch(f"https://localhost:{secure.port}/", limits=limits) == PICTURE
+        with pytest.raises(FetchError, match=r"certificate of 127\.0\.0\.1"):
+            fetch(f"https://127.0.0.1:{secure.port}/", limits=limits)
+    assert asked == [f"localhost:{secure.port}", f"127.0.0.1:{secure.port}"]
+    assert names[0] == "localhost"
+    assert secure.requests[0].headers["Host"] == f"localhost:{secure.port}"
+    assert "Proxy-Authorization" not in secure.requests[0].headers
 
 
 @pytest.mark.usefixtures("trusted")
