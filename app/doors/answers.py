@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.build.additions import Outcome
     from app.build.update import UpdateReport
     from app.build.updates import UpdateProgress
+    from app.search.among import Counts
     from app.search.background import FindingProgress
     from app.search.duplicates import Duplicate, Duplicates, Group
 
@@ -45,6 +46,7 @@ def search_answer(result: SearchResult) -> dict[str, Any]:
         "candidates": result.candidates,
         "recall": result.recall,
         "notes": list(result.notes),
+        "words": result.words,
     }
 
 
@@ -57,6 +59,18 @@ def image_answer(gallery: str, record: ImageRecord) -> dict[str, Any]:
         "height": record.height,
         "bytes": record.bytes,
         "sha256": record.sha256,
+        "metadata": dict(record.metadata),
+    }
+
+
+def counts_answer(counts: "Counts", limit: int) -> dict[str, Any]:
+    """Return the first `limit` values of a column, with how many images have each."""
+    return {
+        "gallery": counts.gallery,
+        "column": counts.column,
+        "images": counts.images,
+        "values": len(counts.values),
+        "counts": [{"value": value, "images": n} for value, n in counts.values[:limit]],
     }
 
 

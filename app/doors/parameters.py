@@ -5,7 +5,7 @@ from inspect import Parameter as Argument
 from inspect import Signature
 from typing import Any
 
-from app.search.question import PARAMETERS, Parameter
+from app.search.question import LISTS, PARAMETERS, Parameter
 
 JSON_TYPES: Mapping[str, Any] = {
     "text": str,
@@ -14,6 +14,7 @@ JSON_TYPES: Mapping[str, Any] = {
     "boolean": bool,
     "box": list[float] | None,
     "ids": list[str | int],
+    "texts": list[str],
 }
 """What a parameter of each kind is in JSON."""
 
@@ -40,7 +41,7 @@ def with_parameters(function: Any, annotate: Callable[[Parameter], Any]) -> Sign
 
 def default_of(parameter: Parameter) -> Any:
     """Return a parameter's default as JSON has it."""
-    return list(parameter.default) if parameter.kind == "ids" else parameter.default
+    return list(parameter.default) if parameter.kind in LISTS else parameter.default
 
 
 def limits_of(parameter: Parameter) -> dict[str, Any]:

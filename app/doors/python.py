@@ -35,7 +35,7 @@ from app.search.question import (
 )
 from app.search.service import SearchService
 from app.settings import Settings, read_settings
-from app.values import Box, ImageRecord, SearchResult
+from app.values import Box, ImageRecord, MetadataValue, SearchResult
 from app.values.gallery import GalleryInfo
 from app.wiring import make_fetch, make_loader, make_service
 
@@ -115,9 +115,11 @@ class OpenGallery(ChangeableGallery):
     ) -> SearchResult:
         """Return the k images nearest to a query, best first; iterating gives the hits.
 
-        The query is a picture or a record, or the image of the gallery with the public id `id`.
-        The other parameters are those of every door, as `help` lists them: box, turns, mirrored,
-        more, less, exact, label, min_score, copies and leave_out_same_file. UsageError for others.
+        The query is a picture or a record, or the image of the gallery with the public id `id`;
+        or `words`, also beside it; or neither, for all images that `where`, `label` and `sort`
+        leave. The other parameters are those of every door, as `help` lists them: words_weight,
+        without, box, turns, mirrored, more, less, exact, min_score, copies and
+        leave_out_same_file. UsageError for others.
         """
         return self._service.answer(self._request(query, id, k=k, **parameters))
 
@@ -166,6 +168,19 @@ class OpenGallery(ChangeableGallery):
         """Return all images, in the order of their vectors."""
         return self._service.images(self._name, self._service.ids(self._name))
 
+    def columns(self) -> list[str]:
+        """Return what `where` may put conditions on: path, label, size, …, and the metadata's."""
+        return self._service.columns(self._name)
+
+    def counts(
+        self, column: str, *, where: Sequence[str] = (), label: str = ""
+    ) -> list[tuple[MetadataValue, int]]:
+        """Return how many images have each value of a column, the most frequent first.
+
+        Of the whole gallery, or of the images that conditions leave; see `search`.
+        """
+        return list(self._service.counts(self._name, column, where=where, label=label).values)
+
     def duplicates(
         self, kinds: Collection[str] = (), *, on_progress: "OnProgress | None" = None
     ) -> "Duplicates":
@@ -186,8 +201,10 @@ class OpenGallery(ChangeableGallery):
     def _request(self, query: Query, public_id: PublicId | None, **given: Any) -> SearchRequest:
         if "gallery" in given:
             raise UsageError(f"This is the gallery {self._name} already: leave gallery out.")
-        check_only_one(("query", query), ("id", public_id))
-        checked = _query(query) if public_id is None else one_query(id=public_id)
+        checked = None
+        if query is not None or public_id is not None:
+            check_only_one(("query", query), ("id", public_id))
+            checked = _query(query) if public_id is None else one_query(id=public_id)
         return SearchRequest.of(checked, gallery=self._name, **given)
 
 

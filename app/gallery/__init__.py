@@ -28,6 +28,7 @@ from app.gallery.manifest import (
 )
 from app.gallery.seen import NO_IMAGE, Place, Seen, Stamp
 from app.gallery.store import Store
+from app.gallery.words import words_of
 from app.gallery.writer import Draft, Drafted, discard_draft
 
 __all__ = [
@@ -68,5 +69,6 @@ __all__ = [
     "recipe_of",
     "state_of",
     "sync",
+    "words_of",
     "writing_to",
 ]

@@ -36,7 +36,7 @@ from app.values.gallery import Manifest, Segment, StoredFile
 
 _SCRATCH = "new"
 _WAIT_SECONDS = 60.0
-_OF_A_GALLERY = ("removed", "skipped", "seen", "projection", "network")
+_OF_A_GALLERY = ("removed", "skipped", "items", "seen", "projection", "network")
 _OF_FORMAT_1 = ("vectors", "shortlist", "thumbnails")
 _SUFFIXES = ("faiss", "db", "npy", "json", "safetensors", "zip")
 
@@ -146,6 +146,18 @@ class Commit:
             written.replace(path)
         return stored
 
+    def write_items(self, segment: Segment, records: Iterable[ImageRecord]) -> Segment:
+        """Write the items of a segment anew, beside those that readers have open; return its facts.
+
+        `records` are those of all its rows, in their order.
+        """
+        path = self.folders.below(segment.name).indexes / f"items.{self._generation}.db"
+        with writing_to(self.folders.indexes):
+            write_items(path, records)
+            stored = files.stored_file(path)
+            files.sync(path.parent)
+        return replace(segment, files=segment.files | {"items": stored})
+
     def write_removed(self, ids: Ids) -> StoredFile:
         """Keep the ids that are gone, as of this change."""
         scratch = self.folders.indexes / "new.npy"
@@ -246,8 +258,14 @@ def remove_leftovers(folders: Folders, manifest: Manifest) -> None:
     segments = {segment.name for segment in manifest.segments}
     kept = {file.name for file in manifest.files.values()}
     for segment in manifest.segments:
+        names = {file.name for file in segment.files.values()}
         if not segment.name:  # of format 1: its files lie beside the manifest
-            kept |= {file.name for file in segment.files.values()} | {DATABASE}
+            kept |= names | {DATABASE}
+            continue
+        for path in folders.below(segment.name).indexes.glob("items*.db"):
+            if path.name not in names:  # of before its items were written anew
+                with contextlib.suppress(OSError):
+                    path.unlink()
     for folder in (folders.features, folders.indexes):
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_dir():

@@ -5,13 +5,13 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gallery import files
-from app.values import ImageRecord, Skipped
+from app.gallery import files, words
+from app.values import ImageRecord, MetadataValue, Skipped
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -26,6 +26,11 @@ CREATE TABLE image_label (
     PRIMARY KEY (image, label)
 ) WITHOUT ROWID;
 CREATE TABLE image_key (image INTEGER PRIMARY KEY REFERENCES image, key TEXT NOT NULL UNIQUE);
+CREATE TABLE metadata_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE metadata (
+    name INTEGER NOT NULL REFERENCES metadata_name, image INTEGER NOT NULL REFERENCES image,
+    value NOT NULL, PRIMARY KEY (name, image)
+) WITHOUT ROWID;
 """
 # Made once all rows are there, which takes half the time.
 _INDEXES = """
@@ -46,7 +51,7 @@ _AT_ONCE = 10_000  # of the 32766 question marks that SQLite takes
 def write_items(path: Path, records: Iterable[ImageRecord]) -> list[int]:
     """Write the items of a new segment to `path` and return their ids, which must ascend."""
     ids: list[int] = []
-    with files.new_database(path, _TABLES) as database:
+    with files.new_database(path, _TABLES + words.TABLE) as database:
         for batch in in_parts(records, _AT_ONCE):
             _insert(database, batch)
             ids += [record.id for record in batch]
@@ -82,6 +87,15 @@ def _insert(database: sqlite3.Connection, records: Sequence[ImageRecord]) -> Non
     database.executemany("INSERT INTO image_label SELECT ?, id FROM label WHERE name = ?", labels)
     keys = [(record.id, record.key) for record in records if record.key]
     database.executemany("INSERT INTO image_key VALUES (?, ?)", keys)
+    database.executemany(
+        "INSERT OR IGNORE INTO metadata_name (name) VALUES (?)",
+        [(name,) for name in dict.fromkeys(name for each in records for name in each.metadata)],
+    )
+    database.executemany(
+        "INSERT INTO metadata SELECT id, ?, ? FROM metadata_name WHERE name = ?",
+        [(each.id, value, name) for each in records for name, value in each.metadata.items()],
+    )
+    words.index(database, records)
 
 
 class Items:
@@ -89,7 +103,7 @@ class Items:
 
     def __init__(self, items: Path, thumbnails: Path, *, mend: str) -> None:
         """Open both; GalleryError, ending with `mend`, if one is missing or no database."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._items = files.open_read_only(items, mend=mend)
         try:
             self._thumbnails = files.open_read_only(thumbnails, mend=mend)
@@ -101,6 +115,8 @@ class Items:
         self._key_table = "image_key" in tables  # format 1 made it for the first key
         self.has_keys = self._key_table and bool(self._all("SELECT 1 FROM image_key LIMIT 1"))
         self._source = "source" if "source" in columns else "0"
+        self._metadata = "metadata" in tables  # format 1 and the first of format 2 have none
+        self._words = self._items if "words" in tables else None
         self._skipped = "skipped" in tables
 
     def close(self) -> None:
@@ -108,6 +124,8 @@ class Items:
         with self._lock:
             self._items.close()
             self._thumbnails.close()
+            if self._words is not None:
+                self._words.close()
 
     def ids(self) -> NDArray[np.int64]:
         """Return all ids, ascending: row i is that of the i-th."""
@@ -141,6 +159,9 @@ class Items:
         labels: dict[int, list[str]] = {}
         for image, name in names:
             labels.setdefault(image, []).append(name)
+        metadata: dict[int, dict[str, MetadataValue]] = {}
+        for image, name, value in self._metadata_of(ids):
+            metadata.setdefault(image, {})[name] = value
         return {
             row[0]: ImageRecord(
                 row[0],
@@ -152,9 +173,21 @@ class Items:
                 labels=tuple(labels.get(row[0], ())),
                 key=keys.get(row[0], ""),
                 source=row[6],
+                metadata=metadata.get(row[0], {}),
             )
             for row in rows
         }
+
+    def _metadata_of(self, ids: Sequence[int]) -> list[tuple[int, str, MetadataValue]]:
+        if not self._metadata:
+            return []
+        marks = ",".join("?" * len(ids))
+        return self._all(
+            "SELECT image, metadata_name.name, value FROM metadata_name JOIN metadata "
+            f"ON metadata.name = metadata_name.id WHERE image IN ({marks}) "
+            "ORDER BY metadata_name.id",
+            ids,
+        )
 
     def ids_of_content(self, sha256: str) -> list[int]:
         """Return the ids of the images whose file has this SHA-256 (hex), ascending."""
@@ -205,6 +238,51 @@ class Items:
         return self._all(
             "SELECT image, name FROM image_label JOIN label ON label.id = label ORDER BY name"
         )
+
+    def metadata_names(self) -> list[str]:
+        """Return the name of everything that is known besides, of any image."""
+        return self._first("SELECT name FROM metadata_name ORDER BY id") if self._metadata else []
+
+    def metadata(self, name: str) -> list[tuple[int, MetadataValue]]:
+        """Return (id, value) of every image of which it is known, by id."""
+        if not self._metadata:
+            return []
+        return self._all(
+            "SELECT image, value FROM metadata WHERE name = "
+            "(SELECT id FROM metadata_name WHERE name = ?) ORDER BY image",
+            [name],
+        )
+
+    def column(self, name: Literal["path", "width", "height", "bytes"]) -> list[Any]:
+        """Return what every image has there, by id."""
+        return self._first(f"SELECT {name} FROM image ORDER BY id")  # one of four words
+
+    def keys(self) -> list[tuple[int, str]]:
+        """Return (id, key) of every image that has one, by id."""
+        return self._all("SELECT image, key FROM image_key ORDER BY image") if self.has_keys else []
+
+    def ids_of_word(self, word: str, *, begun: bool) -> list[int]:
+        """Return the ids of the images of which a word of `words_of` is written, ascending.
+
+        With `begun`, also those of which a longer word that begins so is. Segments of before have
+        no index of words: it is made in memory when it is first asked for.
+        """
+        with self._lock:
+            if self._words is None:
+                self._words = self._index_of_words()
+            found = self._words.execute(
+                "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid",
+                [words.matching(word, begun=begun)],
+            )
+            return [row[0] for row in found]
+
+    def _index_of_words(self) -> sqlite3.Connection:
+        database = sqlite3.connect(":memory:", check_same_thread=False)
+        database.execute(words.TABLE)
+        ids = [row[0] for row in self._items.execute("SELECT id FROM image")]
+        for part in in_parts(ids, _AT_ONCE):
+            words.index(database, self._images(part).values())
+        return database
 
     def thumbnails(self, ids: Sequence[int]) -> dict[int, bytes]:
         """Return the WebP pictures of these ids by id."""

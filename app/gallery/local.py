@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.errors import GalleryError, NotFoundError
 from app.gallery import files
+from app.gallery.known import Known
 from app.gallery.manifest import (
     DRAFT,
     Folders,
@@ -139,6 +140,11 @@ class Gallery:
         """The gallery's own INT8 network; None where it was built with the model's."""
         file = self.manifest.files.get("network")
         return self.folders.path_of("network", file) if file else None
+
+    @cached_property
+    def known(self) -> Known:
+        """What is known of its images besides their looks."""
+        return Known(self.name, self._views)
 
     @property
     def segments(self) -> tuple[OpenSegment, ...]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from app.errors import GalleryError
 from app.gallery import files
+from app.gallery.columns import Columns
 from app.gallery.items import Items
 from app.gallery.manifest import DATABASE, VECTORS, Folders
 from app.index import LocalIndex, SearchEffort, VectorIndex
@@ -64,6 +65,7 @@ class OpenSegment:
                 raise GalleryError(f"The features in {place.indexes} do not belong to it. {mend}")
         items = paths.get("items", place.indexes / DATABASE)
         self.items = Items(items, paths["thumbnails"], mend=mend)
+        self.columns = Columns(self.items)
 
     @cached_property
     def ids(self) -> Ids:

@@ -8,12 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.index import LocalMatches, Neighbours
-from app.values import ImageRecord, Skipped
+from app.values import ImageRecord, MetadataValue, Skipped
+from app.values.conditions import Condition
 from app.values.features import PHashes, Points
 from app.values.gallery import Manifest
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
+
+
+class KnownOfImages(Protocol):
+    """What is known of a gallery's images besides their looks: labels, paths, sizes, metadata."""
+
+    def columns(self) -> list[str]:
+        """Return what conditions may be put on: the program's own columns, then the metadata's."""
+
+    def ids_where(self, conditions: Iterable[Condition]) -> Ids:
+        """Return the ids of the images that all conditions hold for, ascending.
+
+        Of a column that the gallery does not have, no image has a value.
+        """
+
+    def column(self, name: str) -> str:
+        """Return a column's own name, which may be given in other letters; the same if none is."""
+
+    def counts(self, column: str, among: Ids) -> list[tuple[MetadataValue, int]]:
+        """Return how many of some images have each value of a column, the most frequent first."""
+
+    def in_order_of(self, column: str, ids: Ids, *, descending: bool = False) -> Ids:
+        """Return (n,) ids sorted by what they have in a column; those that have nothing come last.
+
+        Of equal ones, the lower id comes first.
+        """
+
+    def ids_of_words(self, words: Sequence[str]) -> tuple[Ids, Vectors]:
+        """Return the images of which some words are written, best first, and their (n,) scores.
+
+        A score is the share of the words that is there: 1 for an image of which all are written.
+        """
 
 
 class Store(Protocol):
@@ -131,6 +163,10 @@ class Store(Protocol):
 
     def ids_of_label(self, label: str) -> list[int]:
         """Return the ids of the images with this label, ascending; NotFoundError if it is none."""
+
+    @property
+    def known(self) -> KnownOfImages:
+        """What is known of its images besides their looks."""
 
     def id_of(self, public_id: str) -> int:
         """Return the id of the image with this key or id; NotFoundError if there is none."""

@@ -25,7 +25,7 @@ _TABLES = """
 CREATE TABLE image (
     row INTEGER PRIMARY KEY, source INTEGER NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
     width INTEGER NOT NULL, height INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, labels TEXT NOT NULL, key TEXT NOT NULL
+    mtime_ns INTEGER NOT NULL, labels TEXT NOT NULL, key TEXT NOT NULL, metadata TEXT NOT NULL
 );
 CREATE INDEX image_by_content ON image (sha256);
 CREATE TABLE skipped (
@@ -38,6 +38,8 @@ _THUMBNAIL_TABLE = """
 PRAGMA page_size = 1024;
 CREATE TABLE thumbnail (image INTEGER PRIMARY KEY, webp BLOB NOT NULL, local BLOB NOT NULL);
 """
+_FORMAT = 2
+"""Of a draft: one of before is begun anew."""
 _AT_ONCE = 1_000
 _UNKNOWN: Stamp = (-1, 0)
 
@@ -65,6 +67,7 @@ class Draft:
         meanwhile. StorageError if a folder cannot be written, BusyError if another build is at work
         on it.
         """
+        recipe = f"{_FORMAT} {recipe}"
         self.folders = folders
         self._features = folders.features / DRAFT
         self._indexes = folders.indexes / DRAFT
@@ -112,11 +115,12 @@ class Draft:
             )
             self._thumbnails.commit()
             self._database.executemany(
-                "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         *(row, i.source, i.path, i.sha256, i.width, i.height, i.bytes),
                         *(_time_of(i, stamps), json.dumps(i.labels), i.key),
+                        json.dumps(dict(i.metadata)),
                     )
                     for row, i in enumerate(images, first)
                 ],
@@ -227,16 +231,18 @@ class Draft:
 
     def _entries(self, first: int, last: int) -> Iterator[Drafted]:
         rows = self._database.execute(
-            "SELECT row, path, sha256, width, height, bytes, labels, key, source, mtime_ns "
-            "FROM image WHERE row BETWEEN ? AND ? ORDER BY row",
+            "SELECT row, path, sha256, width, height, bytes, labels, key, source, mtime_ns, "
+            "metadata FROM image WHERE row BETWEEN ? AND ? ORDER BY row",
             [first, last],
         )
-        for row, path, sha256, width, height, size, labels, key, source, mtime_ns in rows:
+        for row, path, sha256, width, height, size, *more in rows:
+            labels, key, source, mtime_ns, metadata = more
             record = ImageRecord(
                 *(row, path, sha256, width, height, size),
                 labels=tuple(json.loads(labels)),
                 key=key,
                 source=source,
+                metadata=json.loads(metadata),
             )
             yield Drafted(row, (size, mtime_ns), record)
 

@@ -20,7 +20,7 @@ def _is_in_order(rows: Rows, scores: Vectors, k: int) -> bool:
     """Whether the k best of (c,) rows come first already, each better than the next: mostly so."""
     best = scores[:k]
     return bool(
-        len(best) == k
+        0 < len(best) == k
         and best[0] <= 1
         and best[-1] >= -1
         and rows[k - 1] >= 0

@@ -54,6 +54,12 @@ class SearchableGallery:
             return manifest.floor
         return max(manifest.floor or 0, model.unrelated.among(self.stored.rows))
 
+    @property
+    def knows_texts(self) -> bool:
+        """Whether its model embeds texts into the space of its vectors."""
+        model = MODELS.get(self.stored.manifest.model)
+        return model is not None and model.has_texts
+
     def is_like(self, other: "SearchableGallery") -> bool:
         """Return whether its vectors can be compared with those of another gallery."""
         both = self.stored.manifest, other.stored.manifest

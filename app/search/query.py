@@ -37,7 +37,7 @@ class QueryVector:
 
     `is_plain` says that the picture is searched as it is: no edit, no examples. `sha256` is its
     content's hash, '' where that is not known. `picture` is what it shows, None where examples
-    have moved it elsewhere.
+    or words have moved it elsewhere; `of_words` says that words have.
     """
 
     vector: Vector
@@ -47,6 +47,7 @@ class QueryVector:
     sha256: str = ""
     before_expansion: Vector | None = None
     picture: "QueryPicture | None" = None
+    of_words: bool = False
 
 
 class QueryPicture:
@@ -114,17 +115,24 @@ class Queries:
     ) -> QueryVector:
         """Return the vector that a request's query is compared with; see `SearchRequest`.
 
-        A whole image of the gallery has its stored vector already. Examples add their vectors,
-        times their weights, and the sum is brought to length 1. A gallery that expands queries
-        then adds the nearest images.
+        A whole image of the gallery has its stored vector already. Words, where the model knows
+        texts, and examples add their vectors, times their weights, and the sum is brought to
+        length 1. A gallery that expands queries then adds the nearest images.
         """
-        vector, sha256, notes, picture = self._embedded(gallery, request, watch)
+        vector: Vector | None = None
+        picture: QueryPicture | None = None
+        sha256 = ""
+        notes: tuple[str, ...] = ()
+        if request.query is not None:
+            vector, sha256, notes, picture = self._embedded(gallery, request, watch)
         own = gallery.stored.ids_of_content(sha256)
         itself = [*own, *_row_of(gallery, request)]  # else the query would be expanded by itself
+        of_words = gallery.knows_texts and bool(request.says or request.without.strip())
+        texts = self._embedded_texts(gallery, request, watch) if of_words else []
         with watch.measure("rerank"):
-            moved = _with_examples(vector, request, gallery)
+            moved = _moved(vector, texts, request, gallery)
             compared = gallery.expand_query(moved, itself)
-        alone = not (request.more or request.less)
+        alone = not (request.more or request.less or of_words)
         return QueryVector(
             compared,
             own,
@@ -133,6 +141,7 @@ class Queries:
             sha256=sha256,
             before_expansion=moved,
             picture=picture if alone and request.copies else None,
+            of_words=of_words,
         )
 
     def vectors_of(
@@ -207,6 +216,26 @@ class Queries:
         self._vectors.put(made_of, (vectors[0], notes))
         return gallery.projected(vectors)[0], sha256, notes, QueryPicture(lambda: image)
 
+    def _embedded_texts(
+        self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
+    ) -> list[tuple[Vector, float]]:
+        """Return the vectors of a request's words, each with its weight."""
+        embedder = self._galleries.embedder_of(gallery)
+        weight = request.words_weight if request.query is not None else 1.0
+        weighted = ((request.says, weight), (request.without.strip(), LESS_WEIGHT))
+        vectors = []
+        for text, weight in weighted:
+            if not text:
+                continue
+            made_of = embedder.name, embedder.weights_sha256, embedder.precision, "text", text
+            known = self._vectors.get(made_of)
+            if known is None:
+                with watch.measure("embed"):
+                    known = embedder.embed_texts([text])[0], ()
+                self._vectors.put(made_of, known)
+            vectors.append((gallery.projected(known[0][None])[0], weight))
+        return vectors
+
     def _read(
         self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
     ) -> tuple[bytes, str, tuple[str, ...]]:
@@ -224,6 +253,7 @@ class Queries:
             with watch.measure("fetch"):
                 data = self._fetch(query.url)
         else:
+            assert query is not None
             data = query.data
         return data, hashlib.sha256(data).hexdigest(), ()
 
@@ -246,14 +276,23 @@ def _row_of(gallery: SearchableGallery, request: SearchRequest) -> list[int]:
     return [gallery.stored.id_of(str(query.id))] if isinstance(query, Item) else []
 
 
-def _with_examples(vector: Vector, request: SearchRequest, gallery: SearchableGallery) -> Vector:
-    """Return the unit vector along the query's own and the weighted examples'."""
-    if not (request.more or request.less):
+def _moved(
+    vector: Vector | None,
+    texts: Sequence[tuple[Vector, float]],
+    request: SearchRequest,
+    gallery: SearchableGallery,
+) -> Vector:
+    """Return the unit vector along the picture's own, the weighted texts' and the examples'."""
+    if vector is not None and not (texts or request.more or request.less):
         return vector
-    total = vector.astype(np.float64)
+    total = np.zeros(gallery.index.dim)
+    if vector is not None:
+        total += (1 - request.words_weight if texts and request.says else 1) * vector
+    for text, weight in texts:
+        total += weight * text
     for ids, weight in ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT)):
         for public_id in ids:
             total += weight * gallery.index.vector(gallery.stored.id_of(str(public_id)))
     if np.linalg.norm(total) < _LEAST_LENGTH:
-        raise UsageError("The examples cancel the query out: take one of them away.")
+        raise UsageError("The parts of the query cancel each other out: take one of them away.")
     return unit(total)

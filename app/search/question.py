@@ -7,16 +7,21 @@ the parameter of a request to a running server.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from numbers import Integral, Real
 from reprlib import repr as shortened
 from typing import Any, Literal
 
 from app.errors import UsageError
 from app.values import Box, Edit
+from app.values.conditions import LONGEST, Condition
 
 MAX_K = 200
 DEFAULT_K = 10
 MAX_EXAMPLES = 50
+MAX_CONDITIONS = 50
+MAX_WORDS = 1000  # characters; a text network reads about 75 words
+BY_SCORE = "score"
 MORE_WEIGHT, LESS_WEIGHT = 1.0, -0.5
 """The weights of examples that results should be like, or unlike, beside the query's 1.
 
@@ -25,7 +30,9 @@ not, since there are many ways to be unlike.
 """
 
 PublicId = int | str
-Kind = Literal["text", "integer", "number", "boolean", "box", "ids"]
+Kind = Literal["text", "integer", "number", "boolean", "box", "ids", "texts"]
+LISTS = ("ids", "texts")
+"""The kinds of which several are given."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ Query = File | Url | Item
 def one_query(
     file: bytes | None = None, url: str | None = None, id: PublicId | None = None
 ) -> Query:
-    """Return the query that was given; UsageError unless it is exactly one.
+    """Return the picture that was given; UsageError unless it is exactly one.
 
     >>> one_query(id=17)
     Item(id=17)
@@ -130,13 +137,13 @@ class Parameter:
         if self.maximum is not None and not (self.minimum or 0) <= value <= self.maximum:
             return f"from {self.minimum} to {self.maximum}, not {value}"  # nor is NaN
         if self.max_length is not None and len(value) > self.max_length:
-            parts = "ids" if self.kind == "ids" else "characters"
+            parts = {"ids": "ids", "texts": "texts"}.get(self.kind, "characters")
             return f"at most {self.max_length} {parts}, not {len(value)}"
         return ""
 
     def as_text(self, value: Any) -> str | list[str]:
-        """Return a value as it is written in a URL; for ids, which may repeat, a list."""
-        if self.kind == "ids":
+        """Return a value as it is written in a URL; for lists, which may repeat, a list."""
+        if self.kind in LISTS:
             return [str(each) for each in value]
         if self.kind == "box":
             return ",".join(map(str, value.sides))
@@ -148,6 +155,9 @@ class Parameter:
             return isinstance(value, number) and not isinstance(value, bool)
         if self.kind == "ids":
             return isinstance(value, tuple) and all(map(is_id, value))
+        if self.kind == "texts":
+            each_is_text = (isinstance(each, str) and is_unicode(each) for each in value)
+            return isinstance(value, tuple) and all(each_is_text)
         if self.kind == "text":
             return isinstance(value, str) and is_unicode(value)
         return isinstance(value, bool if self.kind == "boolean" else Box | None)
@@ -158,6 +168,7 @@ _KINDS: Mapping[Kind, str] = {
     "box": "a box of four fractions",
     "text": "a text in UTF-8",
     "ids": "a list of ids, which are whole numbers or texts",
+    "texts": "a list of texts in UTF-8",
     "integer": "a whole number",
     "number": "a number",
 }
@@ -172,10 +183,12 @@ def _parameter(kind: Kind, description: str, **limits: Any) -> dict[str, Any]:
 class SearchRequest:
     """One search of a gallery. UsageError for a value that is out of range.
 
-    The picture is turned, then mirrored, then cut to the box, in fractions of what is seen then.
+    It is for a picture, for words, for both, or, with neither, for all images that its conditions
+    leave. The picture is turned, then mirrored, then cut to the box, in fractions of what is seen
+    then.
     """
 
-    query: Query
+    query: Query | None
     gallery: str = field(
         default="",
         metadata=_parameter(
@@ -183,6 +196,35 @@ class SearchRequest:
             "The gallery to search in, several of one model with commas between them, or all; left "
             "out: the first that can be searched.",
             max_length=2000,
+            prepares_query=True,
+        ),
+    )
+    words: str = field(
+        default="",
+        metadata=_parameter(
+            "text",
+            "What the pictures should show, in words. A gallery whose model knows no texts looks "
+            "for them in labels, paths and metadata.",
+            max_length=MAX_WORDS,
+            prepares_query=True,
+        ),
+    )
+    words_weight: float = field(
+        default=0.5,
+        metadata=_parameter(
+            "number",
+            "How much words count beside a picture: 0 for the picture alone, 1 for words alone.",
+            minimum=0,
+            maximum=1,
+            prepares_query=True,
+        ),
+    )
+    without: str = field(
+        default="",
+        metadata=_parameter(
+            "text",
+            "What the pictures should not show, in words; beside a picture or words.",
+            max_length=MAX_WORDS,
             prepares_query=True,
         ),
     )
@@ -246,6 +288,26 @@ class SearchRequest:
             "text", "Search among the images that have this label.", max_length=1000
         ),
     )
+    where: tuple[str, ...] = field(
+        default=(),
+        metadata=_parameter(
+            "texts",
+            "Search among the images that are so: column=value, column~part, column>=least, "
+            "column=least..most, column!=value, or column alone for those that have one. Columns "
+            "are path, name, folder, label, key, width, height, bytes, and those of the metadata, "
+            "such as taken and camera.",
+            max_length=MAX_CONDITIONS,
+        ),
+    )
+    sort: str = field(
+        default=BY_SCORE,
+        metadata=_parameter(
+            "text",
+            "Put the k results in the order of a column, with - before it from the last to the "
+            "first; score is from the best.",
+            max_length=LONGEST,
+        ),
+    )
     min_score: float = field(
         default=-1.0,
         metadata=_parameter(
@@ -268,9 +330,38 @@ class SearchRequest:
     def __post_init__(self) -> None:
         for parameter in PARAMETERS:
             parameter.check(getattr(self, parameter.name))
+        if self.query is None and not (self.says or self.conditions or self.label or self.ordered):
+            raise UsageError(
+                "There is nothing to search for: give a picture, words, or both; or where, label "
+                "or sort alone, for all images that are so."
+            )
+        if (
+            self.query is None
+            and not self.says
+            and (self.without.strip() or self.more or self.less)
+        ):
+            raise UsageError(
+                "without, more and less change a query: give a picture or words to search for, too."
+            )
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions of `where`."""
+        return tuple(Condition.of(each) for each in self.where)
+
+    @property
+    def says(self) -> str:
+        """The words, without spaces around."""
+        return self.words.strip()
+
+    @property
+    def ordered(self) -> tuple[str, bool] | None:
+        """The column that results are sorted by, and whether descending; None for the score."""
+        column = self.sort.strip().removeprefix("-").strip()
+        return None if column in ("", BY_SCORE) else (column, self.sort.strip().startswith("-"))
 
     @classmethod
-    def of(cls, query: Query, **given: Any) -> "SearchRequest":
+    def of(cls, query: Query | None, **given: Any) -> "SearchRequest":
         """Return the request with values as doors get them, None for one that was left out.
 
         A box may be a text or a sequence of four numbers. UsageError for an unknown name too.
@@ -315,9 +406,10 @@ QUERY_PARAMETERS = tuple(each for each in PARAMETERS if each.prepares_query)
 def _converted(parameter: Parameter, value: Any) -> Any:
     if parameter.kind == "box" and not isinstance(value, Box):
         return Box.of(value)
-    if parameter.kind == "ids":
+    if parameter.kind in LISTS:
         if isinstance(value, str) or not isinstance(value, Iterable):
-            raise UsageError(f"{parameter.name} must be a list of ids, not {shortened(value)}.")
+            many = parameter.kind
+            raise UsageError(f"{parameter.name} must be a list of {many}, not {shortened(value)}.")
         return tuple(value)
     return value
 

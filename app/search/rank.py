@@ -27,7 +27,7 @@ class Ranking:
 
     `missed` are the ids that the index alone would not have found, known where the search was
     exact. `best` is the highest cosine in the gallery, whatever the filters leave of it; where an
-    image with the label reaches the gallery's floor, that of the label's images says enough. None
+    image that they leave reaches the gallery's floor, that says enough. None
     where nothing was found. `candidates` is how many images were compared exactly. `copies` says
     which other images have the content of one.
     """
@@ -65,15 +65,19 @@ class Ranking:
         return replace(self, scores=dict(kept[:k]), best=best)
 
 
-def rank(gallery: SearchableGallery, query: QueryVector, request: SearchRequest) -> Ranking:
-    """Return the request's k nearest images that its filters leave, each of another content.
+def rank(
+    gallery: SearchableGallery,
+    query: QueryVector,
+    request: SearchRequest,
+    among: Sequence[int] | None,
+) -> Ranking:
+    """Return the request's k nearest images of those `among`, each of another content.
 
     The image whose file is the query's own comes first where the picture is searched as it is, or
-    is left out where the request says so. With a label, the images that have it are compared, all
+    is left out where the request says so. Where filters leave only some, these are compared, all
     of them and no others.
     """
     index, stored = gallery.index, gallery.stored
-    among = stored.ids_of_label(request.label) if request.label else None
     own = query.own if among is None else sorted(set(query.own).intersection(among))
     copies = Copies(stored, among)
     copies.add(query.own)

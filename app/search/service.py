@@ -14,9 +14,18 @@ from numpy.typing import NDArray
 from app.embed import LoadEmbedder
 from app.gallery import read_apart
 from app.images import formats
+from app.search.among import Counts, among, check_columns, counts
 from app.search.background import BackgroundFinding, FindingProgress
 from app.search.duplicates import Duplicates, Found, find_duplicates, kinds_of
 from app.search.galleries import Galleries, SearchableGallery
+from app.search.listing import (
+    AS_FILTER,
+    asked_columns,
+    check_has_vector,
+    is_listing,
+    listed,
+    sorted_as_asked,
+)
 from app.search.model_cache import Models
 from app.search.pairs import OnProgress
 from app.search.query import Queries, QueryVector
@@ -25,7 +34,7 @@ from app.search.rank import Ranking, hits_of, rank
 from app.search.several import merged
 from app.search.timing import Stopwatch
 from app.search.verify import ReadOriginal, seek
-from app.values import Edit, Hit, ImageRecord, SearchResult
+from app.values import MEANING, WRITTEN, Edit, Hit, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
 
 _AS_IT_IS = Edit()
@@ -74,14 +83,22 @@ class SearchService:
         with self._watched() as report:
             watch = Stopwatch()
             galleries = self._galleries.asked(request.gallery)
-            queries = self._queries.vectors_of(galleries, request, watch)
-            results = [
-                _answer(gallery, query, request, watch, self._galleries.originals.read)
-                for gallery, query in zip(galleries, queries, strict=True)
-            ]
+            check_columns(galleries, asked_columns(request))
+            k = request.k
+            if is_listing(galleries[0], request):
+                if request.ordered:  # the first of all are known once all are in order
+                    k *= len(galleries)
+                results = [listed(gallery, request, watch) for gallery in galleries]
+            else:
+                queries = self._queries.vectors_of(galleries, request, watch)
+                results = [
+                    _answer(gallery, query, request, watch, self._galleries.originals.read)
+                    for gallery, query in zip(galleries, queries, strict=True)
+                ]
             if len(results) == 1:
-                return report(results[0])
-            return report(merged(results, request.k, watch.timings()))
+                return report(sorted_as_asked(results[0], request))
+            together = merged(results, k, watch.timings())
+            return report(sorted_as_asked(together, request))
 
     def answer_all(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
         """Return the answer to each request, in their order; the first error is raised.
@@ -108,6 +125,7 @@ class SearchService:
     def embed(self, request: SearchRequest) -> NDArray[np.float32]:
         """Return the (dim,) unit vector of a request's query, as `answer` compares it."""
         gallery = self._galleries.asked(request.gallery)[0]
+        check_has_vector(gallery, request)
         return self._queries.vector_of(gallery, request, Stopwatch()).vector
 
     def preview(self, data: bytes, edit: Edit = _AS_IT_IS) -> bytes:
@@ -177,6 +195,23 @@ class SearchService:
         UsageError for vectors of another length.
         """
         return self._galleries.open(gallery).projected(vectors)
+
+    # --- what is known of images -----------------------------------------------------------------
+
+    def columns(self, gallery: str) -> list[str]:
+        """Return what conditions may be put on: the program's own columns, then the metadata's."""
+        opened = self._galleries.asked(gallery)
+        return list(dict.fromkeys(name for each in opened for name in each.stored.known.columns()))
+
+    def counts(
+        self, gallery: str, column: str, *, where: Sequence[str] = (), label: str = ""
+    ) -> Counts:
+        """Return how many images of a gallery have each value of a column.
+
+        Of those that conditions leave; see `SearchRequest`. UsageError for a column that is none.
+        """
+        request = SearchRequest.of(None, gallery=gallery, sort=column, where=where, label=label)
+        return counts(self._galleries.asked(gallery), column, request)
 
     # --- duplicates ------------------------------------------------------------------------------
 
@@ -312,12 +347,20 @@ def _answer(
     read_original: ReadOriginal,
 ) -> SearchResult:
     started = time.perf_counter()
-    ranking = rank(gallery, query, request)
+    chosen = among(gallery, request)
+    allowed = None if chosen is None else chosen.tolist()
+    ranking = rank(gallery, query, request, allowed)
     # FAISS takes the shortlist and re-ranks it in one call: both are the shortlist's time.
     stage = "rerank" if ranking.exact else "shortlist"
     watch.add(stage, time.perf_counter() - started)
     with watch.measure("verify"):
-        found = seek(gallery.stored, query, request, list(ranking.scores), read_original)
+        found = seek(
+            gallery.stored,
+            query,
+            list(ranking.scores),
+            None if allowed is None else frozenset(allowed),
+            read_original,
+        )
         sources = [
             image
             for image, match in found.matches.items()
@@ -328,7 +371,7 @@ def _answer(
     with watch.measure("lookup"):
         hits = hits_of(gallery, query, ranking, found.matches)
     return replace(
-        _result(gallery, query, ranking, hits, watch),
+        _result(gallery, query, request, ranking, hits, watch),
         sought=found.sought,
         too_simple=found.too_simple,
     )
@@ -337,12 +380,14 @@ def _answer(
 def _result(
     gallery: SearchableGallery,
     query: QueryVector,
+    request: SearchRequest,
     ranking: Ranking,
     hits: tuple[Hit, ...],
     watch: Stopwatch,
 ) -> SearchResult:
     index, manifest = gallery.index, gallery.stored.manifest
     recall = manifest.recall_raw if index.approximate else manifest.recall_reranked
+    as_filter = request.says and not query.of_words
     return SearchResult(
         gallery=gallery.stored.name,
         hits=hits,
@@ -351,9 +396,11 @@ def _result(
         candidates=ranking.candidates,
         recall=1.0 if ranking.exact else recall,
         timings=watch.timings(),
-        notes=(*query.notes, *_expansion_note(gallery)),
-        floor=None if index.approximate else gallery.floor,
+        notes=(*query.notes, *_expansion_note(gallery), *([AS_FILTER] if as_filter else [])),
+        # How near unrelated pictures come is known of pictures, not of words.
+        floor=None if index.approximate or query.of_words else gallery.floor,
         best=ranking.best,
+        words=(MEANING if query.of_words else WRITTEN) if request.says else "",
     )
 
 

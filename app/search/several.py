@@ -40,6 +40,8 @@ def merged(results: Sequence[SearchResult], k: int, timings: Timings) -> SearchR
         best=nearest.best,
         sought=any(result.sought for result in results),
         too_simple=any(result.too_simple for result in results),
+        words=results[0].words,
+        listed=results[0].listed,
     )
 
 

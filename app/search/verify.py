@@ -18,7 +18,6 @@ from app.features import Fit, Overlap, compare, fit, phash
 from app.gallery import Store
 from app.images import decode
 from app.search.query import QueryPicture, QueryVector
-from app.search.question import SearchRequest
 from app.values import EDITED_COPY, SAME_FILE, SAME_PICTURE, SAME_SCENE, Corners, ImageRecord, Match
 from app.values.features import comparable, unpack
 
@@ -74,13 +73,14 @@ class Sought:
 def seek(
     stored: Store,
     query: QueryVector,
-    request: SearchRequest,
     nearest: Sequence[int],
+    allowed: Collection[int] | None,
     read_original: ReadOriginal,
 ) -> Sought:
     """Return the images of a gallery that show the query's picture or scene.
 
-    `nearest` are the ids that the vectors have found, best first.
+    `nearest` are the ids that the vectors have found, best first; `allowed` those that filters
+    leave, None for all.
     """
     found: dict[int, Match] = {}
     if query.is_plain:
@@ -88,7 +88,6 @@ def seek(
     if query.picture is None or not stored.has_local:
         return Sought(found)
     near = [image for image in nearest if image not in found][:_MOST_NEAR]
-    allowed = set(stored.ids_of_label(request.label)) if request.label else None
     fitting = _surest(_candidates(stored, query.picture, near), found, allowed)[:_MOST_COMPARED]
     settled = found.keys() | {each.image for each in fitting if each.fit.pairs >= _SCENE_PAIRS}
     whole = _surest(_alike_as_a_whole(stored, query.picture), settled, allowed)

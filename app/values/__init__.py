@@ -1,6 +1,6 @@
 """The plain values that travel between the layers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from reprlib import repr as shortened
 
@@ -139,6 +139,11 @@ class VectorOptions:
             )
 
 
+MetadataValue = str | int | float
+Metadata = Mapping[str, MetadataValue]
+"""What is known of an image besides, by name: of its EXIF, or the columns of a table."""
+
+
 @dataclass(frozen=True)
 class ImageRecord:
     """One image of a gallery: `id` is its own for good, `path` is relative to its folder.
@@ -158,6 +163,7 @@ class ImageRecord:
     key: str = ""
     source: int = 0
     gallery: str = ""
+    metadata: Metadata = field(default_factory=dict, hash=False)
 
     @property
     def public_id(self) -> int | str:
@@ -208,6 +214,8 @@ Corners = tuple[tuple[float, float], ...]
 
 SAME_FILE, SAME_PICTURE, EDITED_COPY = "same file", "same picture", "edited copy"
 SAME_SCENE, SIMILAR, UNLIKE = "same scene", "similar", "unlike"
+MATCHING = "matching"
+"""The kind of a hit that was not compared with a picture, but found by words or conditions."""
 SOURCES = (SAME_FILE, SAME_PICTURE, EDITED_COPY)
 """The kinds of hits that show the query's own picture, the surest first."""
 
@@ -254,7 +262,10 @@ class Hit:
 
     image: ImageRecord
     score: float = field(
-        metadata=_means("The exact cosine to the query, expanded where the gallery does so.")
+        metadata=_means(
+            "The exact cosine to the query, expanded where the gallery does so. Without a picture "
+            "or a model that knows texts: the share of the words that is written of it, or 1."
+        )
     )
     rank: int = field(metadata=_means("Its place, from 1."))
     same_file: bool = field(metadata=_means("Whether it is the query's own file."))
@@ -306,6 +317,10 @@ class Timings:
     total: float = 0.0
 
 
+MEANING, WRITTEN = "meaning", "written"
+"""How words were understood: by the model, or as they are written of images."""
+
+
 @dataclass(frozen=True)
 class SearchResult:
     """The answer to one query.
@@ -314,7 +329,9 @@ class SearchResult:
     that unrelated photographs hardly reach where the model is known so well; None where neither is.
     `best` is the score that is compared with it, whatever filters leave.
     `sought` says whether copies of the picture itself were looked for, `too_simple` that it shows
-    too little to know them by.
+    too little to know them by. `words` is MEANING where the model has understood words, WRITTEN
+    where they were looked for as they are, in labels, paths and metadata; "" where none were given.
+    `listed` says that nothing was compared: words or conditions alone have found the hits.
     """
 
     gallery: str
@@ -329,6 +346,8 @@ class SearchResult:
     best: float | None = None
     sought: bool = False
     too_simple: bool = False
+    words: str = ""
+    listed: bool = False
 
     def __iter__(self) -> Iterator[Hit]:
         """Give the hits, best first."""
@@ -352,6 +371,8 @@ class SearchResult:
         """Return what a hit is to the query: how it matches, or else whether it is similar."""
         if hit.match:
             return hit.match.kind
+        if self.listed:
+            return MATCHING
         return SIMILAR if self.floor is None or hit.score >= self.floor else UNLIKE
 
     @property

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +25,21 @@ class TypedQuery:
 
     typed: str
     is_id: bool = False
+    is_none: bool = False
 
     @property
     def name(self) -> str:
         """The query's name in headings."""
+        if self.is_none:
+            return "no picture"
         if self.is_id:
             return f"image {self.typed}"
         return "standard input" if self.typed == STANDARD_INPUT else self.typed
 
-    def read(self) -> Query:
+    def read(self) -> Query | None:
         """Return the query, a picture's file read; AppError if it cannot be read."""
+        if self.is_none:
+            return None
         if self.is_id:
             return Item(self.typed)
         if is_address(self.typed):
@@ -46,6 +51,10 @@ class TypedQuery:
                 raise DecodeError("Standard input is empty: send a picture's bytes, or name one.")
             return File(data)
         return File(bytes_of_file(self.typed))
+
+
+NO_PICTURE = TypedQuery("", is_none=True)
+"""What is asked without a picture: by words, or by conditions alone."""
 
 
 class Answerer(Protocol):
@@ -62,6 +71,14 @@ class Answerer(Protocol):
 
     def gallery(self, name: str) -> dict[str, Any]:
         """Return `app.doors.answers.gallery_answer` for one gallery."""
+
+    def counts(
+        self, gallery: str, column: str, *, limit: int, where: Sequence[str], label: str
+    ) -> dict[str, Any]:
+        """Return `app.doors.answers.counts_answer` for a column of a gallery."""
+
+    def columns(self, gallery: str) -> list[str]:
+        """Return what conditions may be put on in a gallery."""
 
     def thumbnail(self, gallery: str, public_id: str) -> bytes:
         """Return the small WebP picture of an image."""

@@ -1,9 +1,10 @@
 """Queries → answers, from the galleries opened in this process."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.doors.answers import gallery_answer, search_answer
+from app.doors.answers import counts_answer, gallery_answer, search_answer
 from app.search.question import SearchRequest
 from app.settings import Settings
 from app.wiring import make_service
@@ -30,6 +31,16 @@ class LocalGalleries:
     def gallery(self, name: str) -> dict[str, Any]:
         """Return `app.doors.answers.gallery_answer` for one gallery."""
         return gallery_answer(self._service.gallery(name))
+
+    def counts(
+        self, gallery: str, column: str, *, limit: int, where: Sequence[str], label: str
+    ) -> dict[str, Any]:
+        """Return `app.doors.answers.counts_answer` for a column of a gallery."""
+        return counts_answer(self._service.counts(gallery, column, where=where, label=label), limit)
+
+    def columns(self, gallery: str) -> list[str]:
+        """Return what conditions may be put on in a gallery."""
+        return self._service.columns(gallery)
 
     def thumbnail(self, gallery: str, public_id: str) -> bytes:
         """Return the small WebP picture of an image."""

@@ -12,6 +12,7 @@ import app
 from app.doors.cli import (
     build,
     completion,
+    counts,
     duplicates,
     evaluate,
     export,
@@ -28,7 +29,7 @@ from app.doors.cli import (
     verify,
 )
 from app.doors.cli.command import AnyCommand
-from app.doors.cli.parameters import MAY_BE_NEGATIVE
+from app.doors.cli.parameters import MAY_BE_NEGATIVE, SORT
 from app.errors import AppError, StorageError, UsageError, printable
 
 _INTERRUPTED = 130
@@ -40,6 +41,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     search,
     galleries,
     info,
+    counts,
     duplicates,
     evaluate,
     verify,
@@ -100,7 +102,8 @@ def _with_negative_values(arguments: Sequence[str]) -> list[str]:
     """
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in MAY_BE_NEGATIVE and re.match(r"-(\.?\d|inf)", argument):
+        negative = joined and joined[-1] in MAY_BE_NEGATIVE and re.match(r"-(\.?\d|inf)", argument)
+        if negative or (joined and joined[-1] == SORT):  # -taken: from the last to the first
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)

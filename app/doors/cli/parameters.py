@@ -3,12 +3,19 @@
 import argparse
 from typing import Any
 
-from app.search.question import DEFAULT_K, PARAMETERS, Parameter
+from app.search.question import DEFAULT_K, LISTS, PARAMETERS, Parameter
 
-_METAVARS = {"integer": "N", "number": "S", "box": "X0,Y0,X1,Y1", "ids": "ID"}
+_METAVARS = {
+    "integer": "N",
+    "number": "S",
+    "box": "X0,Y0,X1,Y1",
+    "ids": "ID",
+    "texts": "COLUMN=VALUE",
+}
 _WITHOUT = {"copies": "do not look for the picture itself, but only for what is like it"}
 """What is said of an option that switches off what is on by default."""
-_OWN = {"gallery": "G", "label": "L"}
+_OWN = {"gallery": "G", "label": "L", "words": "WORDS", "without": "WORDS", "sort": "COLUMN"}
+SORT = "--sort"
 MAY_BE_NEGATIVE = tuple(
     f"--{each.name.replace('_', '-')}" for each in PARAMETERS if each.kind in ("box", "number")
 )
@@ -39,7 +46,7 @@ def _form(parameter: Parameter) -> dict[str, Any]:
         return {"action": "store_true"}
     metavar = _OWN.get(parameter.name) or _METAVARS.get(parameter.kind)
     form: dict[str, Any] = {"metavar": metavar, "default": parameter.default}
-    if parameter.kind == "ids":
+    if parameter.kind in LISTS:
         form |= {"action": "append", "default": []}
     if parameter.kind in ("integer", "number"):
         form |= {"type": int if parameter.kind == "integer" else float}
@@ -55,4 +62,4 @@ def _help(parameter: Parameter) -> str:
         text += f"; from {parameter.minimum} to {parameter.maximum}"
     if parameter.name == "k":
         text += f" (default: {DEFAULT_K})"
-    return text + ("; may be given again" if parameter.kind == "ids" else "")
+    return text + ("; may be given again" if parameter.kind in LISTS else "")

@@ -6,7 +6,7 @@ A library for HTTP takes longer to import than a server takes to answer.
 import http.client
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,25 @@ class RemoteServer:
         if not isinstance(answer, dict) or "name" not in answer:
             raise self._no_server(_ELSE)
         return answer
+
+    def counts(
+        self, gallery: str, column: str, *, limit: int, where: Sequence[str], label: str
+    ) -> dict[str, Any]:
+        """Return `app.doors.answers.counts_answer` for a column of a gallery."""
+        given = {"column": column, "limit": limit, "where": list(where), "label": label}
+        asked = urlencode({name: value for name, value in given.items() if value}, doseq=True)
+        answer = self._json("GET", f"galleries/{quote(gallery, safe='')}/counts?{asked}")
+        if not isinstance(answer, dict) or "counts" not in answer:
+            raise self._no_server(_ELSE)
+        return answer
+
+    def columns(self, gallery: str) -> list[str]:
+        """Return what conditions may be put on in a gallery."""
+        answer = self._json("GET", f"galleries/{quote(gallery, safe='')}/columns")
+        columns = answer.get("columns") if isinstance(answer, dict) else None
+        if not isinstance(columns, list):
+            raise self._no_server(_ELSE)
+        return columns
 
     def thumbnail(self, gallery: str, public_id: str) -> bytes:
         """Return the small WebP picture of an image."""
@@ -202,8 +221,10 @@ def _connection(address: str) -> http.client.HTTPConnection:
     raise UsageError(f"{address!r} is not a server's address: write it like http://127.0.0.1:7860")
 
 
-def _body(query: Query) -> tuple[bytes, str]:
-    """Return the body that a query is sent as, and its media type."""
+def _body(query: Query | None) -> tuple[bytes, str]:
+    """Return the body that a query is sent as, and its media type; an empty object for none."""
+    if query is None:
+        return b"{}", "application/json"
     if isinstance(query, File):
         return _as_form(query.data)
     fields = {"id": query.id} if isinstance(query, Item) else {"url": query.url}

@@ -8,7 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from app.doors.cli import output, previews, sheet
-from app.doors.cli.answerers import Answerer, TypedQuery, add_server_arguments, answering
+from app.doors.cli.answerers import (
+    NO_PICTURE,
+    Answerer,
+    TypedQuery,
+    add_server_arguments,
+    answering,
+)
 from app.doors.cli.parameters import add_search_parameters, search_parameters
 from app.doors.cli.table import lines_of
 from app.errors import AppError, StorageError, UsageError
@@ -16,7 +22,7 @@ from app.search.question import File, Item, SearchRequest
 from app.settings import Settings
 
 NAME = "search"
-HELP = "find the images of a gallery that look like a picture"
+HELP = "find the images of a gallery that look like a picture, or that words describe"
 EXAMPLE = "ris search photo.jpg --gallery caltech101-efficientnet_lite0 -k 5"
 
 _NOT_HERE = "Paths are relative where the originals are not on this machine."
@@ -75,14 +81,20 @@ def run(options: argparse.Namespace) -> int:
 
     queries = [TypedQuery(typed) for typed in options.image]
     queries += [TypedQuery(typed, is_id=True) for typed in options.id]
-    if not queries:
-        raise UsageError("Name a picture, its URL, - for standard input, or an image with --id.")
+    parameters = search_parameters(options)
+    if not queries and not any(parameters[name] for name in ("words", "where", "label")):
+        raise UsageError(
+            "Name a picture, its URL, - for standard input, or an image with --id; or what to "
+            "search for with --words, --where or --label."
+        )
+    queries = queries or [NO_PICTURE]
     if options.null and not options.paths:
         raise UsageError("-0 (--null) is for --paths alone: add --paths, or leave it out.")
     if options.sheet is not None:
         sheet.check_name(options.sheet)
-    parameters = search_parameters(options)
-    SearchRequest.of(File(b""), **parameters)  # what is wrong with all queries is said once
+    SearchRequest.of(
+        queries[0].read() if queries == [NO_PICTURE] else File(b""), **parameters
+    )  # what is wrong with all queries is said once
     settings = read_settings()
     with answering(options, settings) as answerer:
         return _answer_all(queries, parameters, answerer, options, settings)

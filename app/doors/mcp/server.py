@@ -27,7 +27,8 @@ _MOST_BYTES_OF_A_REQUEST = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
 _INSTRUCTIONS = (
     "Reverse image search: finds the images of a gallery that look like a picture. "
     "Ask list_galleries which galleries there are, search_similar with a picture's address, its "
-    "base64 or the id of an image of the gallery, and describe_image about one image. "
+    "base64, the id of an image of the gallery or words, describe_image about one image, and "
+    "count_images by what is known of them. "
     "A score is a cosine from -1 to 1, and 1 means that two pictures are alike to the last detail; "
     "where similar_enough is false, nothing in the gallery is really like the picture."
 )
@@ -57,6 +58,7 @@ def make_server(
         (tools.search_similar, "Search similar images", _ASKS_OTHER_HOSTS),
         (tools.list_galleries, "List galleries", _ONLY_READS),
         (tools.describe_image, "Describe an image", _ONLY_READS),
+        (tools.count_images, "Count images", _ONLY_READS),
     ):
         described = inspect.getdoc(tool)  # without the indents
         server.add_tool(tool, title=title, description=described, annotations=annotations)

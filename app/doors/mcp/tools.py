@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field
 
-from app.doors.answers import gallery_answer, image_answer, search_answer
+from app.doors.answers import counts_answer, gallery_answer, image_answer, search_answer
 from app.doors.mcp.picture_argument import picture
 from app.doors.parameters import JSON_TYPES, limits_of, with_parameters
 from app.errors import UsageError
@@ -19,6 +19,7 @@ from app.search.question import Parameter, Query, SearchRequest, check_only_one,
 from app.search.service import SearchService
 
 MOST_PICTURES = 20
+MOST_COUNTS = 1000
 _MOST_SEARCHES = 16  # at once: they may wait for other servers, in threads that others need
 
 _Gallery = Annotated[str, Field(description="The gallery's name, as list_galleries gives it.")]
@@ -47,7 +48,8 @@ class Tools:
             Field(
                 description="The picture to search with: its http(s) address, or its file as "
                 "base64 (plain or a data: URL). Over stdio also the absolute path of a file in a "
-                "folder that the server's RIS_MCP_FOLDERS names. Give either this or id."
+                "folder that the server's RIS_MCP_FOLDERS names. Give either this or id, or words "
+                "instead of both."
             ),
         ] = "",
         id: Annotated[
@@ -67,6 +69,10 @@ class Tools:
         **parameters: Any,
     ) -> CallToolResult:
         """Find the images of a gallery that look like a picture, the most similar first.
+
+        Or those that words describe, or that conditions leave (where, label, sort): without image
+        and id. words in the answer says whether the model has understood them ("meaning") or they
+        were looked for in labels, paths and metadata ("written").
 
         The answer has id, path, labels, size and score (a cosine) of each result, whether it is
         the very same file (same_file), the rank of the best result that shows the same picture
@@ -112,8 +118,40 @@ class Tools:
         answer = image_answer(gallery, self._service.image(gallery, row))
         return _answered(answer, context, [self._thumbnail(gallery, row)])
 
-    def _query(self, image: str, public_id: str | int | None) -> Query:
-        """Return a picture's file, its address, or an image of the gallery."""
+    def count_images(
+        self,
+        gallery: _Gallery,
+        column: Annotated[
+            str,
+            Field(
+                description="What to count by: label, folder, or a column of the metadata, such "
+                "as camera or taken. Left out: only the columns are listed."
+            ),
+        ] = "",
+        where: Annotated[
+            list[str], Field(description="Count only images that are so, as in search_similar.")
+        ] = [],  # noqa: B006 - the SDK reads the default, and nothing changes it
+        limit: Annotated[
+            int,
+            Field(
+                description="How many values, the most frequent first.",
+                json_schema_extra={"minimum": 1, "maximum": MOST_COUNTS},
+            ),
+        ] = 50,
+    ) -> CallToolResult:
+        """Count the images of a whole gallery by the values of a column; or list its columns."""
+        columns = {"gallery": gallery, "columns": self._service.columns(gallery)}
+        if not column:
+            return _answered(columns)
+        if not 1 <= limit <= MOST_COUNTS:
+            raise UsageError(f"limit must be from 1 to {MOST_COUNTS}, not {limit}.")
+        counts = self._service.counts(gallery, column, where=where)
+        return _answered(columns | counts_answer(counts, limit))
+
+    def _query(self, image: str, public_id: str | int | None) -> Query | None:
+        """Return a picture's file, its address, or an image of the gallery; None of nothing."""
+        if not image.strip() and public_id is None:
+            return None
         check_only_one(("image", image.strip() or None), ("id", public_id))
         if public_id is not None:
             return one_query(id=public_id)

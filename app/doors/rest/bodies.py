@@ -33,13 +33,15 @@ _IN_THE_ADDRESS = "search parameters belong in the address, as in ?k=20"
 _LEFT = "The connection was closed before the whole body had come."
 
 
-async def read_query(request: Request) -> Query:
-    """Return the query of a request: the bytes of its `file`, its `url` or its `id`.
+async def read_query(request: Request) -> Query | None:
+    """Return the query of a request: the bytes of its `file`, its `url` or its `id`; or None.
 
-    UsageError unless there is exactly one; TooLargeError before more than `MAX_PICTURE_BYTES` are
+    UsageError if there are several; TooLargeError before more than `MAX_PICTURE_BYTES` are
     read; MediaTypeError for a body that is neither a form nor JSON.
     """
     kind = media_type(request)
+    if not kind and not await _body(request):
+        return None
     if kind == _JSON:
         return _only(_json(await _body(request), _QUERY_EXAMPLE))
     if kind not in _FORMS:
@@ -115,8 +117,8 @@ def contents(file: UploadFile) -> bytes:
     return file.file.read()
 
 
-def _only(given: dict[str, Any]) -> Query:
-    """Return the query from the named values of a form or JSON; UsageError unless it is one."""
+def _only(given: dict[str, Any]) -> Query | None:
+    """Return the query from the named values of a form or JSON; None of none, else one alone."""
     check_names(set(given), {"file", "url", "id"}, mend=_IN_THE_ADDRESS)
     for name, value in given.items():
         if name == "url" and (not value or not isinstance(value, str)):
@@ -126,7 +128,7 @@ def _only(given: dict[str, Any]) -> Query:
             raise UsageError(f"{name} holds half a character (a lone surrogate): send it as UTF-8.")
         if name == "id":
             check_id(value)
-    return one_query(**given)
+    return one_query(**given) if given else None
 
 
 def check_names(given: set[str], known: set[str], *, mend: str = "leave it out") -> None:

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from app.doors.answers import gallery_answer
+from app.doors.answers import counts_answer, gallery_answer
 from app.doors.rest.answering import answer_image, answer_search
 from app.doors.rest.image_ids import IMAGE_ROUTE, WHOLE_IMAGE_ROUTE
-from app.doors.rest.parameters import ImageId, Name, SimilarParameters
+from app.doors.rest.parameters import CountParameters, ImageId, Name, SimilarParameters
 from app.doors.rest.problem_responses import documented, example
-from app.doors.rest.schemas import Galleries, Gallery, Image, SearchAnswer
+from app.doors.rest.schemas import Columns, Counts, Galleries, Gallery, Image, SearchAnswer
 from app.search.question import Item
 from app.search.service import SearchService
 
@@ -29,6 +29,29 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
     def gallery(gallery: Name) -> dict[str, Any]:
         """Describe one gallery."""
         return gallery_answer(service.gallery(gallery))
+
+    @router.get(
+        "/galleries/{gallery}/columns",
+        response_model=Columns,
+        responses=_PROBLEMS,
+    )
+    def columns(gallery: Name) -> dict[str, Any]:
+        """List what conditions may be put on: path, size, labels, and the metadata's columns."""
+        return {"gallery": gallery, "columns": service.columns(gallery)}
+
+    @router.get(
+        "/galleries/{gallery}/counts",
+        response_model=Counts,
+        responses=_PROBLEMS,
+    )
+    def counts(gallery: Name, parameters: Annotated[CountParameters, Query()]) -> dict[str, Any]:
+        """Count the images of a whole gallery by the values of a column, the most frequent first.
+
+        With conditions (`where`, `label`), only those that they leave.
+        """
+        given = parameters.model_dump()
+        column, limit = given.pop("column"), given.pop("limit")
+        return counts_answer(service.counts(gallery, column, **given), limit)
 
     @router.get(
         f"{IMAGE_ROUTE}/similar",

@@ -11,6 +11,7 @@ from app.doors.parameters import JSON_TYPES, default_of, limits_of
 from app.errors import UsageError
 from app.search.question import (
     BY_NAME,
+    LISTS,
     PARAMETERS,
     QUERY_PARAMETERS,
     Parameter,
@@ -19,6 +20,7 @@ from app.search.question import (
 )
 
 _LONGEST_ID = 1000
+MOST_COUNTS = 1000
 _LONGEST_BOX = 200
 _FRACTION = r"(0(\.[0-9]{1,15})?|1(\.0)?)"
 _TYPES: Mapping[str, Any] = {**JSON_TYPES, "box": str | None, "ids": list[str]}  # in an address
@@ -40,7 +42,7 @@ async def refuse_repeated(request: Request) -> None:
     counts = Counter(name for name, _ in request.query_params.multi_items())
     for name, count in counts.items():
         known = BY_NAME.get(name)
-        if count > 1 and (known is None or known.kind != "ids"):
+        if count > 1 and (known is None or known.kind not in LISTS):
             raise UsageError(f"{name[:50]} is given {count} times: give it once.")
 
 
@@ -49,14 +51,14 @@ class _Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    def request(self, query: Query, *, gallery: str = "") -> SearchRequest:
+    def request(self, query: Query | None, *, gallery: str = "") -> SearchRequest:
         """Return the search request; UsageError for a value out of range."""
         given = self.model_dump()
         return SearchRequest.of(query, **given | ({"gallery": gallery} if gallery else {}))
 
 
-def _model(name: str, parameters: Iterable[Parameter]) -> Any:
-    described: dict[str, Any] = {
+def _model(name: str, parameters: Iterable[Parameter], **more: Any) -> Any:
+    described: dict[str, Any] = more | {
         each.name: (Annotated[_TYPES[each.kind], _described(each)], default_of(each))
         for each in parameters
     }
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     SearchParameters: TypeAlias = _Parameters
     SimilarParameters: TypeAlias = _Parameters
     EmbedParameters: TypeAlias = _Parameters
+    CountParameters: TypeAlias = _Parameters
 else:
     SearchParameters = _model("SearchParameters", PARAMETERS)
     # The gallery stands in the route's path.
@@ -86,3 +89,9 @@ else:
         "SimilarParameters", (each for each in PARAMETERS if each.name != "gallery")
     )
     EmbedParameters = _model("EmbedParameters", QUERY_PARAMETERS)
+    CountParameters = _model(
+        "CountParameters",
+        (each for each in PARAMETERS if each.name in ("where", "label")),
+        column=(Annotated[str, Field(description="A column, as in where.", max_length=1000)], ...),
+        limit=(Annotated[int, Field(description="How many values.", ge=1, le=MOST_COUNTS)], 50),
+    )

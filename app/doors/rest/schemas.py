@@ -42,6 +42,10 @@ class Image(Place):
     height: int
     bytes: int
     sha256: str
+    metadata: Annotated[
+        dict[str, str | int | float],
+        Field(description="What is known of it besides: of its EXIF, or of a table's columns."),
+    ]
 
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -135,6 +139,37 @@ class SearchAnswer(BaseModel):
     candidates: Annotated[int, Field(description="How many images were compared exactly.")]
     recall: Annotated[float, Field(description="The share of true neighbours that are found.")]
     notes: list[str]
+    words: Annotated[
+        Literal["", "meaning", "written"],
+        Field(
+            description="How words were understood: by the model, or as they are written of "
+            "images; empty where none were given."
+        ),
+    ]
+
+
+class Columns(BaseModel):
+    """What conditions may be put on, in a gallery."""
+
+    gallery: str
+    columns: list[str]
+
+
+class Count(BaseModel):
+    """How many images have a value."""
+
+    value: str | int | float
+    images: int
+
+
+class Counts(BaseModel):
+    """How many images of a gallery have each value of a column, the most frequent first."""
+
+    gallery: str
+    column: str
+    images: Annotated[int, Field(description="How many images the conditions leave.")]
+    values: Annotated[int, Field(description="How many different values there are.")]
+    counts: Annotated[list[Count], Field(description="The first of them.")]
 
 
 class Problem(BaseModel):
@@ -366,6 +401,7 @@ _IMAGE = {
     "height": 200,
     "bytes": 11250,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "metadata": {"taken": "2021-05-04T12:30:00", "camera": "Canon EOS 5D"},
 }
 _MATCH = {
     "kind": "edited copy",
@@ -409,6 +445,7 @@ _SEARCH = {
     "candidates": 200,
     "recall": 0.985,
     "notes": [],
+    "words": "",
 }
 EXAMPLES: dict[str, dict[str, object]] = {
     "image": _IMAGE,

@@ -84,7 +84,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     router = APIRouter(tags=["Search"])
     fetching = CapacityLimiter(_MOST_FETCHES)
 
-    async def in_a_thread(query: Query, answer: Callable[[], _Answer]) -> _Answer:
+    async def in_a_thread(query: Query | None, answer: Callable[[], _Answer]) -> _Answer:
         limiter = fetching if isinstance(query, Url) else None
         return await to_thread.run_sync(answer, limiter=limiter)
 
@@ -97,12 +97,13 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     async def similarity_search(
         request: Request,
         parameters: Annotated[SearchParameters, InAddress()],
-        query: Annotated[Query, Depends(bodies.read_query)],
+        query: Annotated[Query | None, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
-        """Find the images of a gallery that are most similar to a picture.
+        """Find the images of a gallery that are most similar to a picture, or that words describe.
 
         The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
-        gallery; exactly one of them.
+        gallery; one of them, or none where there are `words`, or conditions alone (`where`,
+        `label`, `sort`), which list all images that are so.
         """
 
         def answer() -> dict[str, Any]:
@@ -140,7 +141,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     )
     async def embed(
         parameters: Annotated[EmbedParameters, InAddress()],
-        query: Annotated[Query, Depends(bodies.read_query)],
+        query: Annotated[Query | None, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
 

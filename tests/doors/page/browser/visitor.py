@@ -51,7 +51,7 @@ class Visitor:
         self._host = urlsplit(url).netloc
         self.page = context.new_page()
         self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self._problems.append(f"error: {error}"))
+        self.page.on("pageerror", lambda error: self._problems.append(f"error: {error.stack}"))
         self.page.on("request", self._watch)
         self.page.on("websocket", lambda socket: self._problems.append(f"socket: {socket.url}"))
         self.page.goto(url)
