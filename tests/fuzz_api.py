@@ -16,7 +16,7 @@ from tests.conftest import Home, fill
 
 SETTINGS = Path(__file__).parent / "doors" / "rest" / "schemathesis.toml"
 _TOKEN = "a-token-for-programs"
-_OPERATIONS = 24
+_OPERATIONS = 26
 _AN_EXAMPLE = 1.1  # requests, about
 
 

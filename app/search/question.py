@@ -332,8 +332,8 @@ class SearchRequest:
             parameter.check(getattr(self, parameter.name))
         if self.query is None and not (self.says or self.conditions or self.label or self.ordered):
             raise UsageError(
-                "There is nothing to search for: give a picture, words, or both; or where, label "
-                "or sort alone, for all images that are so."
+                "There is nothing to search for: give a picture (file, url or id), words, or both; "
+                "or where, label or sort alone, for all images that are so."
             )
         if (
             self.query is None

@@ -243,7 +243,7 @@ def test_a_gallery_that_cannot_be_opened_says_why(home, tmp_path):
 @pytest.mark.parametrize(
     ("query", "error", "named"),
     [
-        (None, UsageError, "query and id"),
+        (None, UsageError, r"a picture \(file, url or id\), words"),
         (1.5, UsageError, "float"),
         (True, UsageError, "bool"),
         (99, NotFoundError, r"99.*\b0\b.*\b11\b"),

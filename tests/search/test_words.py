@@ -244,7 +244,7 @@ def test_several_galleries_are_listed_as_one(shop: Home, service: SearchService)
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({}, "There is nothing to search for: give a picture, words, or both"),
+        ({}, r"There is nothing to search for: give a picture \(file, url or id\), words, or both"),
         ({"words": "  "}, "There is nothing to search for"),
         ({"words": "...", "gallery": "named"}, "There is no word in '...'"),
         ({"words": "a" * 10_000}, f"words must be at most {MAX_WORDS} characters, not 10000."),

@@ -108,7 +108,10 @@ else:
             if each.metadata
         },
         kind=(
-            Literal["same file", "same picture", "edited copy", "same scene", "similar", "unlike"],
+            Literal[
+                *("same file", "same picture", "edited copy", "same scene", "similar", "unlike"),
+                "matching",
+            ],
             Field(description="What it is to the query; the first three are its own picture."),
         ),
         remarks=(list[str], Field(description="What is special about it, for people.")),

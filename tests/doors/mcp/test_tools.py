@@ -64,7 +64,7 @@ def text(data: bytes) -> str:
 
 def test_each_tool_and_each_of_its_parameters_is_described(asked: Asked) -> None:
     tools = asked.tools()
-    assert set(tools) == {"search_similar", "list_galleries", "describe_image"}
+    assert set(tools) == {"search_similar", "list_galleries", "describe_image", "count_images"}
     for tool in tools.values():
         assert tool.title
         assert tool.description
@@ -215,8 +215,8 @@ JPEG = text(encoded(picture(1)))
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({}, "image and id"),
-        ({"image": "  "}, "image and id"),
+        ({}, r"a picture \(file, url or id\), words"),
+        ({"image": "  "}, r"a picture \(file, url or id\), words"),
         ({"image": JPEG, "id": 1}, "image and id"),
         ({"image": "not base64!"}, "base64"),
         ({"image": JPEG[:101] + "?"}, "file|RIS_MCP_FOLDERS|HTTP|base64"),

@@ -33,6 +33,8 @@ SHAPES = {
     "/embed": {"vector", "dim", "model", "gallery"},
     "/galleries": {"galleries"},
     "/galleries/{gallery}": {"name", "images", "model"},
+    "/galleries/{gallery}/columns": {"gallery", "columns"},
+    "/galleries/{gallery}/counts": {"column", "images", "values", "counts"},
     "/galleries/{gallery}/images/{image}": {"id", "path", "image_url"},
     "/galleries/{gallery}/images/{image}/similar": {"ids", "results", "gallery", "timing_ms"},
     "/galleries/{gallery}/duplicates": {"state", "stage", "duplicates"},

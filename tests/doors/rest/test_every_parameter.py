@@ -23,6 +23,11 @@ from tests.doors.rest.conftest import Served
 
 VALUES: dict[str, Any] = {
     "gallery": "mine",
+    "words": "kind_1",
+    "words_weight": 0.25,
+    "without": "kind_4",
+    "where": ["width>=1", "folder!=kind_3"],
+    "sort": "-name",
     "k": 3,
     "box": [0.1, 0.2, 0.8, 0.9],
     "turns": 1,
@@ -123,7 +128,7 @@ def test_every_door_takes_every_parameter(
         got = door(given)
         assert got == [(hit.image.id, hit.score) for hit in expected.hits], name
         plain = got if plain is None else plain
-        if name not in ("gallery", "exact", "copies"):
+        if name not in ("gallery", "exact", "copies", "words_weight"):
             assert got != plain, name
     everything = served.service.answer(SearchRequest.of(file, **VALUES))
     assert door(VALUES) == [(hit.image.id, hit.score) for hit in everything.hits]

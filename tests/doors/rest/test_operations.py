@@ -140,12 +140,15 @@ def test_programs_must_send_the_token(
     assert TOKEN not in answer.text
 
 
+NOTHING_SENT = {"/similarity-search": 422, "/embed": 422}  # words might be, in the address
+
+
 @pytest.mark.parametrize(("method", "path"), PROGRAMS)
 def test_with_the_token_programs_are_answered(guarded: Served, method: str, path: str) -> None:
     for scheme in ("Bearer", "bearer"):
         headers = {"Authorization": f"{scheme} {TOKEN}"}
         answer = guarded.client.request(method, path, headers=headers)
-        assert answer.status_code == (415 if method == "POST" else 200)
+        assert answer.status_code == (NOTHING_SENT.get(path, 415) if method == "POST" else 200)
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ JSON = {"content-type": "application/json"}
 @pytest.mark.parametrize(
     ("sent", "status", "named"),
     [
-        ({"json": {}}, 422, "file, url and id"),
+        ({"json": {}}, 422, "a picture .file, url or id., words, or both"),
         ({"json": {"url": None, "id": ""}}, 422, "url"),
         ({"json": {"url": "http://x/", "id": 1}}, 422, "file, url and id.* url and id"),
         ({"files": FILE | {"url": (None, "http://x/")}}, 422, "file, url and id.* file and url"),
@@ -260,7 +260,7 @@ JSON = {"content-type": "application/json"}
         ({"content": PICTURE, "headers": {"content-type": "image/jpeg"}}, 415, "image/jpeg"),
         ({"content": b"id=1", "headers": {"content-type": "text/plain"}}, 415, "text/plain"),
         ({"content": b"id=1"}, 415, "multipart/form-data"),
-        ({}, 415, "multipart/form-data"),
+        ({}, 422, "a picture .file, url or id., words, or both"),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 422, "boundary"),
         ({"files": {"file": ("empty.jpg", b"")}}, 422, "empty.jpg"),
         ({"files": {"file": ("text.txt", b"no picture")}}, 422, "picture"),

@@ -22,7 +22,7 @@ def test_a_route_is_tried_in_the_browser_and_no_other_host_is_asked(
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"{server.url}/docs")
 
-    expect(page.locator(".opblock")).to_have_count(24)
+    expect(page.locator(".opblock")).to_have_count(26)
     route = page.locator("#operations-Search-similarity_search")
     route.locator(".opblock-summary").first.click()
     file = {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": encoded(picture(1001))}
