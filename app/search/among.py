@@ -32,8 +32,8 @@ _MOST_NAMED = 30  # columns in a sentence
 def among(gallery: SearchableGallery, request: SearchRequest) -> Ids | None:
     """Return the ids of the images that a request's filters leave, ascending; None for all.
 
-    NotFoundError for a label that no image has. Beside a picture, words are a filter in a gallery
-    whose model knows no texts: all of them must be written.
+    NotFoundError for a label that no image has. Beside a picture, or images of the gallery, words are
+    a filter where the model knows no texts: all of them must be written.
     """
     stored, parts = gallery.stored, []
     if request.label:
@@ -41,7 +41,7 @@ def among(gallery: SearchableGallery, request: SearchRequest) -> Ids | None:
     if request.conditions:
         parts.append(stored.known.ids_where(request.conditions))
     if not gallery.knows_texts:
-        if request.says and request.query is not None:
+        if request.says and (request.query is not None or request.more):
             parts.append(written(stored, request.says))
         if without := words_of(request.without):
             ids, _ = stored.known.ids_of_words(without)

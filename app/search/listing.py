@@ -26,7 +26,8 @@ _AS_WRITTEN = (
 
 def is_listing(gallery: SearchableGallery, request: SearchRequest) -> bool:
     """Return whether a request is answered without a vector."""
-    return request.query is None and not (request.says and gallery.knows_texts)
+    by_words = bool(request.says) and gallery.knows_texts
+    return request.query is None and not (by_words or request.more)
 
 
 def check_has_vector(gallery: SearchableGallery, request: SearchRequest) -> None:

@@ -330,18 +330,16 @@ class SearchRequest:
     def __post_init__(self) -> None:
         for parameter in PARAMETERS:
             parameter.check(getattr(self, parameter.name))
-        if self.query is None and not (self.says or self.conditions or self.label or self.ordered):
+        conditions = self.conditions or self.label or self.ordered
+        if self.query is None and not (self.says or self.more or conditions):
             raise UsageError(
                 "There is nothing to search for: give a picture (file, url or id), words, or both; "
                 "or where, label or sort alone, for all images that are so."
             )
-        if (
-            self.query is None
-            and not self.says
-            and (self.without.strip() or self.more or self.less)
-        ):
+        searched = self.query is not None or self.says or self.more
+        if not searched and (self.without.strip() or self.less):
             raise UsageError(
-                "without, more and less change a query: give a picture or words to search for, too."
+                "without and less change a query: give a picture, words or more to search for, too."
             )
 
     @cached_property

@@ -201,6 +201,17 @@ def test_a_picture_with_words_that_nothing_has_finds_nothing(service: SearchServ
     assert result.words == WRITTEN
 
 
+def test_images_alone_are_a_query_too(service: SearchService) -> None:
+    alone = searched(service, gallery="named", more=[3], k=4)
+    assert paths(alone) == paths(searched(service, Item(3), gallery="named", k=4))
+    both = searched(service, gallery="named", more=[3, 9], less=[20], k=4)
+    assert {3, 9} <= {hit.image.id for hit in both.hits}
+    filtered = searched(service, gallery="named", words="apple", more=[10], k=20)
+    assert {hit.image.labels for hit in filtered.hits} == {("apple",)}
+    assert filtered.hits[0].score < 1
+    assert not filtered.listed
+
+
 # --- conditions alone -----------------------------------------------------------------------------
 
 
@@ -253,8 +264,8 @@ def test_several_galleries_are_listed_as_one(shop: Home, service: SearchService)
         ({"where": "folder=a"}, "where must be a list of texts"),
         ({"where": ["="]}, "The condition '=' cannot be understood"),
         ({"without": "apple"}, "There is nothing to search for"),
-        ({"without": "apple", "sort": "name"}, "without, more and less change a query"),
-        ({"more": [1], "label": "apple"}, "without, more and less change a query"),
+        ({"without": "apple", "sort": "name"}, "without and less change a query"),
+        ({"less": [1], "label": "apple"}, "without and less change a query"),
         ({"words": "a", "words_weight": 1.5}, "words_weight must be from 0 to 1, not 1.5."),
     ],
 )

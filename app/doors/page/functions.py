@@ -23,7 +23,7 @@ from app.doors.page.references import (
 from app.errors import AppError, DecodeError, NotFoundError, UsageError
 from app.search.question import BY_NAME, MAX_K, SearchRequest
 from app.search.service import SearchService
-from app.values import SearchResult
+from app.values import Edit, SearchResult
 
 EXAMPLES = Path(__file__).parent / "examples"
 PHOTOGRAPHS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.jpg")))
@@ -81,12 +81,15 @@ class Functions:
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """Return the query's reference, and the results of searching with it.
 
-        The request holds "gallery" and "query", and the search's parameters by their names. The
-        query is shown also where the search fails for a reason that is not its own: another
+        The request holds "gallery", "query", which may be null where there are "words", and the
+        search's parameters by their names. The query is shown also where the search fails for a reason that is not its own: another
         gallery may take it.
         """
         gallery = entry(request, "gallery")
-        reference = self._reference(entry(request, "query"), gallery)
+        query = entry(request, "query")
+        if query is None and str(entry(request, "words") or "").strip():
+            return {"query": None, "results": self._results(None, _chosen(gallery), request)}
+        reference = self._reference(query, gallery)
         try:
             results = self._results(reference, _chosen(gallery), request)
             return {"query": reference, "results": results}
@@ -145,12 +148,14 @@ class Functions:
         raise UsageError("There is no picture to search with yet: drop or choose one.")
 
     def _results(
-        self, reference: Reference, gallery: str, request: Mapping[str, Any]
+        self, reference: Reference | None, gallery: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
-        gallery = _led_by(entry(reference, "gallery"), gallery)
-        query, edit = query_and_edit(
-            reference, gallery.partition(",")[0], self._service, self._uploads
-        )
+        query, edit = None, Edit()
+        if reference is not None:
+            gallery = _led_by(entry(reference, "gallery"), gallery)
+            query, edit = query_and_edit(
+                reference, gallery.partition(",")[0], self._service, self._uploads
+            )
         given = {name: value for name, value in request.items() if name in BY_NAME}
         given |= {"gallery": gallery, "turns": edit.quarter_turns}
         given |= {"mirrored": edit.mirrored, "box": edit.box}

@@ -210,8 +210,8 @@ def _query_column() -> tuple[gr.Textbox, gr.Button]:
         _part("original", _ORIGINAL, "query_pane", arguments)
         with gr.Row(elem_id="address"):
             url = gr.Textbox(
-                label="Address of a picture",
-                placeholder="https://…",
+                label="Words, or the address of a picture",
+                placeholder="red car, or https://…",
                 elem_id="url",
                 max_lines=1,
                 scale=3,

@@ -1,5 +1,6 @@
 // What is shown ↔ the address bar's text. Nothing of an uploaded picture goes into it.
 
+import { SORTS } from "./filters.js";
 import { LESS, MORE } from "./session.js";
 
 const GRADIOS_OWN = "__theme";
@@ -8,16 +9,18 @@ const GRADIOS_OWN = "__theme";
 export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
 
 // Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
-export function addressOf({ edit, examples, controls, filters, gallery }, current = location.search) {
+export function addressOf({ edit, words, examples, controls, filters, gallery }, current = location.search) {
   const parts = new URLSearchParams();
   const put = (name, value) => { if (value) parts.set(name, value); };
   put("gallery", gallery);
   if (inLink(edit)) putQuery(put, { edit, examples, gallery });
+  if (inLink(edit) || !edit) put("words", words); // those beside a picture that is in no link say little
   if (controls.k !== 10) put("k", controls.k);
   put("exact", controls.exact ? "1" : "");
   put("leave_out_same_file", controls.leave_out_same_file ? "1" : "");
   put("min_score", filters.min_score);
   put("label", filters.label);
+  for (const condition of filters.where || []) parts.append("where", condition);
   if (filters.sort !== "score") put("sort", filters.sort);
   put("hide", filters.hideDuplicates ? "1" : "");
   put(GRADIOS_OWN, new URLSearchParams(current).get(GRADIOS_OWN));
@@ -43,6 +46,7 @@ export function readAddress(address) {
   return {
     gallery: parts.get("gallery"),
     query: readQuery(parts),
+    words: parts.get("words") || "",
     examples: readExamples(parts),
     controls: {
       k: Math.round(readNumber(parts, "k", 1, 100, 10)),
@@ -53,7 +57,8 @@ export function readAddress(address) {
     filters: {
       min_score: readNumber(parts, "min_score", 0, 1, readNumber(parts, "least", 0, 1, 0)),
       label: parts.get("label") || "",
-      sort: parts.get("sort") === "name" ? "name" : "score",
+      where: parts.getAll("where").filter(Boolean),
+      sort: SORTS.includes(parts.get("sort")) ? parts.get("sort") : "score",
       hideDuplicates: parts.get("hide") === "1",
     },
   };

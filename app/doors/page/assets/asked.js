@@ -11,15 +11,19 @@ let latest = 0; // the number of the last call: turning a picture takes a moment
 export async function showAsked(place) {
   latest += 1;
   const number = latest;
-  const { edit, examples, past } = state;
+  const { edit, words, examples, past } = state;
   const current = currentKey();
-  const earlierOnes = edit ? past.filter(({ key }) => key !== current) : [];
+  const isOfQuery = ({ place }) => place.edit || place.words;
+  const earlierOnes = edit || words ? past.filter((each) => each.key !== current && isOfQuery(each)) : [];
   const pinned = edit ? [await thumbnailOf(edit, "pinned", `The query: ${edit.name}`)] : [];
   const strip = await Promise.all(earlierOnes.map(earlier));
   if (number !== latest) return;
   place.replaceChildren(
     ...pinned,
-    make("ul", { class: "chips", "aria-label": "Further examples" }, examples.map(chip)),
+    make(
+      "ul", { class: "chips", "aria-label": "Words and further examples" },
+      words && chipOfWords(words, edit), examples.map(chip),
+    ),
     make("ul", { class: "past", "aria-label": "Earlier queries" }, strip.map((each) => make("li", {}, each))),
   );
 }
@@ -27,6 +31,14 @@ export async function showAsked(place) {
 // The part that was searched with, turned and mirrored.
 async function thumbnailOf(edit, look, alt) {
   return make("img", { class: look, src: await shownSource(edit, { cut: true }).catch(() => edit.src), alt });
+}
+
+function chipOfWords(words, edit) {
+  return make(
+    "li", { class: "chip words" }, edit ? `and “${words}”` : `“${words}”`,
+    edit && button("Only these words", session.keepWordsAlone),
+    button("✕", session.dropWords, { "aria-label": `Remove the words: ${words}` }),
+  );
 }
 
 function chip({ id, wish, thumbnail_url, name }) {
@@ -38,10 +50,15 @@ function chip({ id, wish, thumbnail_url, name }) {
   );
 }
 
-async function earlier({ key, place: { edit, examples, gallery } }) {
+async function earlier({ key, place: { edit, words, examples, gallery } }) {
+  const away = gallery !== state.gallery?.name && `in ${gallery}`;
+  if (!edit) {
+    const title = [`Back to the words “${words}”`, away].filter(Boolean).join(", ");
+    return make("button", { type: "button", class: "bare said", title, onclick: () => goToPast(key) }, `“${words}”`);
+  }
   const more = [
-    edit.box && "a part", edit.turns && "rotated", edit.mirrored && "mirrored",
-    examples.length && "with further examples", gallery !== state.gallery?.name && `in ${gallery}`,
+    words && `and “${words}”`, edit.box && "a part", edit.turns && "rotated", edit.mirrored && "mirrored",
+    examples.length && "with further examples", away,
   ].filter(Boolean);
   const name = [`Back to ${edit.name}`, ...more].join(", ");
   return make(

@@ -73,6 +73,7 @@ function show(hit) {
     ["File", hit.path],
     ["Size", sizeOf(hit)],
     ["Also at", hit.copies && placesOf(hit)],
+    ...Object.entries(hit.metadata || {}).map(([name, value]) => [name, `${value}`]),
   ].filter(([, value]) => value);
   const parts = {
     picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),
@@ -96,7 +97,7 @@ function show(hit) {
         make("dl", {}, facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
         make("div", { class: "acts" },
           button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
-          button("Compare", compare, { "aria-keyshortcuts": "C" }),
+          ...(session.state.edit ? [button("Compare", compare, { "aria-keyshortcuts": "C" })] : []),
           parts.download,
           copyButton(link),
           // Examples are of one gallery: ids in another mean other images.

@@ -13,9 +13,9 @@ export function exportJson(...what) {
 }
 
 // Return the document of some hits of an answer, in the gallery whose floor is `floor`.
-export function jsonOf({ gallery, verdict, exact, approximate, candidates, recall }, floor, query, hits) {
+export function jsonOf({ gallery, verdict, exact, approximate, candidates, recall }, floor, { query, words }, hits) {
   return {
-    gallery, query: { name: query.name, url: query.url, id: query.id, box: query.box },
+    gallery, query: { name: query?.name, url: query?.url, id: query?.id, box: query?.box, words: words || undefined },
     verdict, exact, approximate, candidates, recall, floor: approximate ? null : floor,
     results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, valueIn(hit, name)]))),
   };

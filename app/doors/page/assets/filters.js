@@ -4,6 +4,8 @@ import { make } from "./make.js";
 import * as session from "./session.js";
 
 const { state } = session;
+export const SORTS = ["score", "name", "taken", "bytes"];
+const SORT_WORDS = { taken: "date, newest first", bytes: "size, largest first" };
 const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
 // Return the hits that the filters leave, in the order they ask for.
@@ -12,10 +14,15 @@ export function filtered(hits, { min_score, sort, hideDuplicates }) {
   const ranks = new Set(reaching.map(({ rank }) => rank));
   // One whose better result is not shown stands for the picture.
   const left = hideDuplicates ? reaching.filter((hit) => !ranks.has(hit.duplicate_of)) : reaching;
-  return sort === "name"
-    ? left.sort((one, other) => session.nameOf(one).localeCompare(session.nameOf(other)) || one.rank - other.rank)
-    : left;
+  const order = ORDERS[sort];
+  return order ? left.toSorted((one, other) => order(one, other) || one.rank - other.rank) : left;
 }
+
+const ORDERS = {
+  name: (one, other) => session.nameOf(one).localeCompare(session.nameOf(other)),
+  taken: (one, other) => `${other.metadata?.taken ?? ""}`.localeCompare(`${one.metadata?.taken ?? ""}`),
+  bytes: (one, other) => other.bytes - one.bytes,
+};
 
 export const chosenHits = () => filtered(state.results?.hits || [], state.filters);
 
@@ -38,14 +45,32 @@ export function showToolbar(place) {
       "Label", labelOptions(nearest, filters.label), filters.label, (label) => session.filter({ label }),
     )),
     make("label", {}, "Sort by ", select(
-      "Sort by", [["score", "score"], ["name", "name"]], filters.sort, (sort) => session.filter({ sort }),
+      "Sort by", SORTS.map((each) => [each, SORT_WORDS[each] ?? each]), filters.sort, (sort) => session.filter({ sort }),
     )),
+    make("label", {}, "Only where ", conditionField()),
+    ...filters.where.map((condition) => make("span", { class: "chip" }, condition, make("button", {
+      type: "button", "aria-label": `Remove: ${condition}`,
+      onclick: () => session.filterWhere(filters.where.filter((each) => each !== condition)),
+    }, "✕"))),
     make("label", {}, make("input", {
       type: "checkbox", checked: filters.hideDuplicates,
       onchange: ({ target }) => session.filter({ hideDuplicates: target.checked }),
     }), ` Hide near duplicates (${copies})`),
   );
   if (focused >= 0) controls()[focused].focus({ preventScroll: true });
+}
+
+// A condition as every door takes it, such as folder=2021/spain or taken>=2021-05.
+function conditionField() {
+  return make("input", {
+    type: "text", class: "where", "aria-label": "Only where", placeholder: "width>=800",
+    title: "A column, a sign and a value: folder=2021/spain, taken>=2021-05, camera~Canon, width>=800",
+    onkeydown: (event) => {
+      const condition = event.target.value.trim();
+      if (event.key !== "Enter" || !condition) return;
+      session.filterWhere([...state.filters.where.filter((each) => each !== condition), condition]);
+    },
+  });
 }
 
 function leastScore(value) {

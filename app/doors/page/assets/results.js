@@ -31,7 +31,7 @@ export function start({ element }) {
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
     place.setAttribute("aria-busy", state.busy);
-    const query = JSON.stringify([state.edit, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
+    const query = JSON.stringify([state.edit, state.words, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
     if (query !== shownQuery) {
       shownQuery = query;
       showAsked(parts.asked);
@@ -88,7 +88,7 @@ function invitation() {
   return make(
     "div", { class: "empty" },
     make("h2", {}, edit ? "No results yet" : "Which picture are you looking for?"),
-    make("p", {}, `Drop a picture anywhere on this page, paste it or its address with Ctrl+V, or click an example: ${images} appear here.`),
+    make("p", {}, `Drop a picture anywhere on this page, paste it or its address with Ctrl+V, type what it shows, or click an example: ${images} appear here.`),
     make("p", {}, "Then drag a rectangle on it to search for that part."),
   );
 }
@@ -102,7 +102,7 @@ function skeleton() {
 
 function showVerdict(place) {
   const { hits, verdict } = state.results;
-  place.textContent = verdict || "";
+  place.textContent = verdict || (hits.length || !state.words ? "" : `Nothing is written “${state.words}” here.`);
   place.classList.toggle("found", hits.some(isSource));
 }
 
@@ -127,7 +127,7 @@ function showHits(parts) {
   if (parts.more.dataset.left === `${hits.length > 0} ${left}`) return;
   parts.more.dataset.left = `${hits.length > 0} ${left}`;
   parts.more.replaceChildren(
-    ...(hits.length ? [] : [
+    ...(hits.length || !state.results.hits.length && !state.filters.label ? [] : [
       make("p", {}, "The filters leave no result."),
       button("Clear the filters", () => {
         session.filter({ ...session.NO_FILTERS, sort: state.filters.sort });
@@ -164,7 +164,9 @@ function card(hit) {
     ),
     make(
       "div", { class: "caption" },
-      make("span", { class: "score", title: "cosine similarity" }, hit.score.toFixed(3)),
+      make("span", {
+        class: "score", title: hit.kind === "matching" ? "share of the words" : "cosine similarity",
+      }, hit.score.toFixed(3)),
       marksOf(hit, kind),
       !session.isOfChosen(hit) && make("span", { class: "label of" }, hit.gallery),
       make("span", { class: "label", title: hit.path }, name),
@@ -212,7 +214,7 @@ function showSave(place) {
   const visible = () => chosenHits().slice(0, state.shown);
   place.replaceChildren(
     make("span", {}, "Save these results as "),
-    button("JSON", () => exportJson(state.results, state.gallery.floor, state.edit, visible())),
+    button("JSON", () => exportJson(state.results, state.gallery.floor, { query: state.edit, words: state.words }, visible())),
     button("CSV", () => exportCsv(visible())),
     button("Contact sheet", () => exportContactSheet(visible())),
     copyButton(() => location.href, () => (inLink(state.edit)

@@ -3,8 +3,8 @@
 
 import { callsTo } from "./call.js";
 
-// Filters of the results; `min_score` and `label` are parameters of a search.
-export const NO_FILTERS = { min_score: 0, label: "", sort: "score", hideDuplicates: false };
+// Filters of the results; `min_score`, `label` and `where` are parameters of a search.
+export const NO_FILTERS = { min_score: 0, label: "", where: [], sort: "score", hideDuplicates: false };
 
 export const state = {
   galleries: [], // the facts of each, as REST gives them
@@ -13,6 +13,7 @@ export const state = {
   drawn: [], // images of the gallery, as examples
   original: null, // references, see app/doors/page/references.py
   edit: null,
+  words: "", // what the pictures should show, besides; alone where there is no picture
   examples: [], // [{gallery, id, wish, thumbnail_url, name}]
   results: null, // the answer to the query, see `resultsOf`
   pointed: null, // the hit whose card has the pointer or the keyboard
@@ -114,58 +115,84 @@ const idsOf = (examples, wish, gallery) => (
   examples.filter((each) => each.wish === wish && each.gallery === gallery).map(({ id }) => id)
 );
 
-// A score and a label are chosen for one query in one gallery; order and duplicates for all.
-const filtersOfNext = (filters) => ({ ...filters, min_score: NO_FILTERS.min_score, label: NO_FILTERS.label });
+// A score, a label and conditions are chosen for one query in one gallery; order and duplicates for all.
+const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hideDuplicates });
 
-// Search with `query`. A new one becomes the original too, and drops further examples and filters;
-// an edit of the current one keeps both. Return whether there was such a picture.
-export async function ask(query, { isEdit = false, keep = true, examples } = {}) {
+// Search with `query`, null for words alone. A new one becomes the original too, and drops words,
+// further examples and filters; an edit of the current one keeps them. Return whether there was such
+// a picture, or an answer to the words.
+export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
   const number = begin();
   const before = state.edit;
   if (isEdit) set({ edit: query });
   await ready;
   if (!isLatest(number)) return false;
   // The first query of all keeps the filters that a link brought.
-  const filters = () => (isEdit || !before ? state.filters : filtersOfNext(state.filters));
-  const asked = examples || (isEdit ? state.examples : []);
-  const { exact, leave_out_same_file } = state.controls;
-  const gallery = state.gallery?.name;
-  const answer = await call("ask", {
-    gallery, query, exact, leave_out_same_file, label: filters().label,
-    more: idsOf(asked, MORE, gallery), less: idsOf(asked, LESS, gallery),
-  });
+  const filters = () => (isEdit || !(before || state.words) ? state.filters : filtersOfNext(state.filters));
+  const { examples, words } = { ...(isEdit ? state : { examples: [], words: "" }), ...asked };
+  const answer = await call("ask", requestFor(query, { examples, words }, filters()));
   if (!isLatest(number)) return false;
-  if (!answer.query) {
+  if (query ? !answer.query : !answer.results) {
     set({ busy: false, message: answer.message, ...(isEdit && { edit: before }) });
     return false;
   }
-  set({
-    busy: false,
-    message: answer.message || "",
-    edit: answer.query,
-    original: isEdit ? state.original : answer.query,
-    examples: answer.results ? asked : [],
-    filters: filters(),
-    results: resultsOf(answer.results) || null,
-    pointed: null,
-    shown: state.controls.k,
-  });
+  show(answer, { words, examples, filters: filters(), isNew: !(isEdit && query) });
   if (keep) keepPlace(true);
   if (!answer.results) await noticeVanished();
   return true;
 }
 
-export function askAgain(options = {}) {
-  if (state.edit) ask(state.edit, { isEdit: true, ...options });
+function show({ query, results, message = "" }, { words, examples, filters, isNew }) {
+  set({
+    busy: false,
+    message,
+    words,
+    edit: query || null,
+    original: isNew ? query || null : state.original,
+    examples: results ? examples : [],
+    filters,
+    results: resultsOf(results) || null,
+    pointed: null,
+    shown: state.controls.k,
+  });
 }
 
-export async function search(address) {
-  const url = address?.trim();
-  if (url) {
-    if (await ask({ kind: "url", url })) clearAddress(); // otherwise it stays, to be corrected
-  } else if (state.edit) askAgain();
-  else say("There is no picture to search with yet: drop or choose one.");
+function requestFor(query, { examples, words }, { label, where }) {
+  const { exact, leave_out_same_file } = state.controls;
+  const gallery = state.gallery?.name;
+  return {
+    gallery, query, words, exact, leave_out_same_file, label, where,
+    more: idsOf(examples, MORE, gallery), less: idsOf(examples, LESS, gallery),
+  };
 }
+
+export function askAgain(options = {}) {
+  if (state.edit || state.words) ask(state.edit, { isEdit: true, ...options });
+}
+
+// Whether a text is the address of a picture, and not words: with a scheme, www. or a path.
+export const isAddress = (text) => /^[a-z][a-z0-9+.-]*:\/\/|^www\.|^[^\s/]+\.[a-z]{2,}\/\S*$/i.test(text);
+
+// Search with what was typed: the address of a picture, or words, which go with the picture that is
+// searched with.
+export async function search(typed) {
+  const text = typed?.trim();
+  if (text && isAddress(text)) {
+    const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
+    if (await ask({ kind: "url", url })) clearAddress(); // otherwise it stays, to be corrected
+  } else if (text) {
+    if (await ask(state.edit, { isEdit: true, words: text })) clearAddress();
+  } else if (state.edit || state.words) askAgain();
+  else say("There is nothing to search with yet: drop or choose a picture, or type words.");
+}
+
+// Search without the words, or for the words without the picture.
+export function dropWords() {
+  if (state.edit) askAgain({ words: "" });
+  else set({ words: "", results: null });
+}
+
+export const keepWordsAlone = () => ask(null, { words: state.words });
 
 // Search with the whole original again, without its edits.
 export function copyToEdit() {
@@ -221,6 +248,20 @@ export function filter(change) {
   if (state.filters.label !== label) askAgain({ keep: false });
 }
 
+// Search among the images that are so; conditions that are refused leave what is shown.
+export async function filterWhere(where) {
+  const number = begin();
+  const filters = { ...state.filters, where };
+  const answer = await call("ask", requestFor(state.edit, state, filters));
+  if (!isLatest(number)) return;
+  set({ busy: false });
+  if (!answer.results) say(answer.message);
+  else {
+    set({ filters, results: resultsOf(answer.results), pointed: null, shown: state.controls.k });
+    keepPlace(false);
+  }
+}
+
 // --- galleries and controls --------------------------------------------------------------------
 
 // Return the galleries, or null after showing the message why none is known.
@@ -249,7 +290,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const { gallery = { name, refused: answer.message }, examples = [] } = answer;
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
-  if (state.edit && !gallery.refused) askAgain();
+  if ((state.edit || state.words) && !gallery.refused) askAgain();
   else keepPlace(false);
 }
 

@@ -16,7 +16,7 @@ export function noticeOf({ similar_enough, notes, verdict }, floor) {
 
 // Return what a result is to the query, and why, in words; "" for one that is similar.
 export function kindOf({ kind, match }) {
-  if (!kind || kind === "similar") return "";
+  if (!kind || kind === "similar" || kind === "matching") return "";
   return [`${match?.probably ? "probably " : ""}${kind}`, match?.reason].filter(Boolean).join(": ");
 }
 
@@ -30,6 +30,9 @@ const share = (part) => (part >= 0.995 ? "all" : `${Math.max(1, Math.round(100 *
 
 // Return how long the search took, stage by stage, and how exact it is.
 export function timingOf({ hits, timing_ms, ...how }) {
+  if (hits[0]?.kind === "matching" || (how.words === "written" && !hits.length)) {
+    return `${hits.length} of ${how.candidates} images in ${timing_ms.total.toFixed(1)} ms; nothing was compared.`;
+  }
   const stages = STAGES
     .filter((stage) => timing_ms[stage])
     .map((stage) => `${SHOWN[stage] ?? stage} ${timing_ms[stage].toFixed(1)} ms`);

@@ -119,7 +119,7 @@ def test_earlier_queries_are_there_once_with_their_further_examples_and_gallery(
 def test_an_address_that_gave_no_picture_can_be_corrected(visitor: Visitor, site: Site) -> None:
     address = site.put("/notes.txt", b"Dear Sir or Madam", kind="text/plain")
     visitor.ask_address(address)
-    field = visitor.page.get_by_label("Address of a picture")
+    field = visitor.page.get_by_label("Words, or the address of a picture")
     expect(field).to_have_value(address)
 
     visitor.ask_address(site.put("/cat.jpg", encoded(seen_again("chelsea"))))

@@ -106,7 +106,7 @@ def test_a_picture_and_an_address_are_pasted(new_visitor: Callable[..., Visitor]
         }"""
     )
 
-    visitor.page.get_by_label("Address of a picture").focus()
+    visitor.page.get_by_label("Words, or the address of a picture").focus()
 
     with visitor.answer():
         visitor.page.keyboard.press("Control+v")  # anywhere, a text field too
@@ -219,7 +219,7 @@ def test_a_slow_address_keeps_no_other_visitor_waiting(
 ):
     other = new_visitor()
     slow = site.put("/slow/rocket.jpg", encoded(seen_again("rocket")))
-    field = visitor.page.get_by_label("Address of a picture")
+    field = visitor.page.get_by_label("Words, or the address of a picture")
     field.fill(slow)
     field.press("Enter")
     assert site.asked.wait(20)
@@ -237,7 +237,7 @@ def test_a_slow_address_keeps_no_other_visitor_waiting(
 def test_a_slow_address_never_overwrites_what_was_asked_since(
     visitor: Visitor, site: Site, cat: Path
 ):
-    field = visitor.page.get_by_label("Address of a picture")
+    field = visitor.page.get_by_label("Words, or the address of a picture")
     field.fill(site.put("/slow/rocket.jpg", encoded(seen_again("rocket"))))
     field.press("Enter")
     assert site.asked.wait(20)
@@ -301,7 +301,7 @@ def test_a_random_picture_of_the_gallery_is_searched(visitor: Visitor):
 
 def test_the_search_button_takes_an_address_that_was_typed(visitor: Visitor, site: Site, cat: Path):
     visitor.upload(cat)
-    field = visitor.page.get_by_label("Address of a picture")
+    field = visitor.page.get_by_label("Words, or the address of a picture")
     field.fill(site.put("/coffee.jpg", encoded(seen_again("coffee"))))
 
     visitor.search()

@@ -212,7 +212,7 @@ class Visitor:
             devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
 
     def ask_address(self, url: str) -> None:
-        field = self.page.get_by_label("Address of a picture")
+        field = self.page.get_by_label("Words, or the address of a picture")
         field.fill(url)
         with self.answer():
             field.press("Enter")

@@ -15,19 +15,22 @@ const link = (change) => addressOf({ ...PLACE, ...change }, "");
 
 test("a link holds the query, its edits, its examples and all that was chosen", () => {
   const place = {
+    words: "red car & snow",
     edit: { ...IMAGE, gallery: "other", box: [0.12345, 0, 0.5, 1], turns: 3, mirrored: true },
     examples: [{ id: 3, wish: MORE }, { id: "a,b", wish: MORE }, { id: 9, wish: LESS }],
     controls: { k: 25, exact: true, leave_out_same_file: true },
-    filters: { min_score: 0.25, label: "<b>&cats", sort: "name", hideDuplicates: true },
+    filters: { min_score: 0.25, label: "<b>&cats", where: ["width>=8", "a=b,c"], sort: "name", hideDuplicates: true },
   };
+  assert.deepEqual(new URLSearchParams(link(place)).getAll("where"), ["width>=8", "a=b,c"]);
   assert.deepEqual(Object.fromEntries(new URLSearchParams(link(place))), {
-    gallery: "album", image: "7", from: "other", box: "0.1235,0,0.5,1", turns: "3", mirrored: "1",
+    gallery: "album", words: "red car & snow", image: "7", from: "other", box: "0.1235,0,0.5,1", turns: "3", mirrored: "1",
     more: "3,a%2Cb", less: "9", k: "25", exact: "1", leave_out_same_file: "1",
-    min_score: "0.25", label: "<b>&cats", sort: "name", hide: "1",
+    min_score: "0.25", label: "<b>&cats", where: "a=b,c", sort: "name", hide: "1",
   });
   assert.deepEqual(readAddress(link(place)), {
     gallery: "album",
     query: { kind: "image", gallery: "other", id: "7", box: [0.1235, 0, 0.5, 1], turns: 3, mirrored: true },
+    words: place.words,
     examples: place.examples,
     controls: place.controls,
     filters: place.filters,
@@ -56,6 +59,12 @@ test("an uploaded picture is never put into a link, nor its edits and examples",
   assert.equal(link({ edit: UPLOAD, examples, controls: { ...CONTROLS, k: 12 } }), "?gallery=album&k=12");
 });
 
+test("words alone are in a link, and none beside a picture that is in none", () => {
+  assert.equal(link({ words: "red car" }), "?gallery=album&words=red+car");
+  assert.deepEqual(readAddress("?words=red+car").words, "red car");
+  assert.equal(link({ edit: UPLOAD, words: "red car" }), "?gallery=album");
+});
+
 test("Gradio's own theme stays in the address", () => {
   assert.equal(addressOf(PLACE, "?k=5&__theme=dark"), "?gallery=album&__theme=dark");
 });
@@ -63,7 +72,7 @@ test("Gradio's own theme stays in the address", () => {
 test("a link without an answer to it leaves everything as it is", () => {
   for (const address of ["", "?", "?a=b&&%%%&=", "?turns=2&box=0,0,1,1"]) {
     assert.deepEqual(readAddress(address), {
-      gallery: null, query: null, examples: [], controls: CONTROLS, filters: NO_FILTERS,
+      gallery: null, query: null, words: "", examples: [], controls: CONTROLS, filters: NO_FILTERS,
     });
   }
 });

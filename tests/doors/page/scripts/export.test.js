@@ -29,9 +29,9 @@ test("no text in a CSV is a formula to a spreadsheet, and numbers stay numbers",
 
 test("a JSON says what was searched and how, and holds the results", () => {
   const query = { kind: "file", path: "/tmp/secret", name: "cat.jpg", url: "http://x", box: [0, 0, 1, 0.5] };
-  const { results, ...rest } = jsonOf(ANSWER, 0.7, query, ANSWER.hits);
+  const { results, ...rest } = jsonOf(ANSWER, 0.7, { query, words: "in snow" }, ANSWER.hits);
   assert.deepEqual(rest, {
-    gallery: "album", query: { name: "cat.jpg", url: "http://x", id: undefined, box: [0, 0, 1, 0.5] },
+    gallery: "album", query: { name: "cat.jpg", url: "http://x", id: undefined, box: [0, 0, 1, 0.5], words: "in snow" },
     verdict: "Found.", exact: true, approximate: false, candidates: 60, recall: 1, floor: 0.7,
   });
   assert.deepEqual(Object.keys(results[0]), [

@@ -10,8 +10,8 @@ const { state } = session;
 const FACTS = { name: "album", images: 60, refused: "" };
 const IMAGE = { id: 7, gallery: "album", path: "a.jpg", labels: ["cat"], image_url: "i", thumbnail_url: "t", score: 0.9, rank: 1 };
 const SHOWN = { ...IMAGE, shown_url: "i?fallback=thumbnail" };
-const CHOSEN = { min_score: 0.5, label: "cat", sort: "name", hideDuplicates: true };
-const KEPT = { min_score: 0, label: "", sort: "name", hideDuplicates: true };
+const CHOSEN = { min_score: 0.5, label: "cat", where: ["width>9"], sort: "name", hideDuplicates: true };
+const KEPT = { min_score: 0, label: "", where: [], sort: "name", hideDuplicates: true };
 
 let asked = []; // the requests of `ask`
 let answer = null; // to the next of them
@@ -41,7 +41,7 @@ beforeEach(() => {
   answer = found;
   session.connect(server, { controls: () => {}, galleryNames: () => {}, noAddress: () => {} });
   session.set({
-    gallery: FACTS, original: null, edit: null, examples: [], results: null, message: "", busy: false,
+    gallery: FACTS, original: null, edit: null, words: "", examples: [], results: null, message: "", busy: false,
     controls: { k: 10, exact: false, leave_out_same_file: false }, filters: session.NO_FILTERS, past: [],
   });
 });
@@ -54,10 +54,72 @@ test("a search sends its parameters by the names that every door has", async () 
   ];
   await session.ask({ kind: "random" }, { examples });
   assert.deepEqual(asked, [{
-    gallery: "album", query: { kind: "random" }, exact: true, leave_out_same_file: true, label: "cat",
-    more: [3], less: [4],
+    gallery: "album", query: { kind: "random" }, words: "", exact: true, leave_out_same_file: true, label: "cat",
+    where: ["width>9"], more: [3], less: [4],
   }]);
   assert.equal(state.shown, 25);
+});
+
+const foundByWords = (request) => ({ query: request.query, results: { gallery: request.gallery, hits: [IMAGE] } });
+
+test("what is typed is an address or words", () => {
+  for (const text of ["https://a.b/c.jpg", "www.example.org/a.jpg", "example.org/cat.png", "FTP://x/y"]) {
+    assert.ok(session.isAddress(text), text);
+  }
+  for (const text of ["red car", "cat.", "a/b", "image.jpg", "50/50 chance", "Mr. Smith", "and/or.what now"]) {
+    assert.ok(!session.isAddress(text), text);
+  }
+});
+
+test("words alone are searched for, and are gone with the next picture", async () => {
+  answer = foundByWords;
+  await session.search("  red car ");
+  assert.deepEqual([asked[0].query, asked[0].words], [null, "red car"]);
+  assert.deepEqual([state.words, state.edit, state.results.hits.length], ["red car", null, 1]);
+  answer = found;
+  await session.ask({ kind: "random" });
+  assert.deepEqual([asked[1].words, state.words], ["", ""]);
+});
+
+test("words go with the picture, until they are taken away or kept alone", async () => {
+  await session.ask({ kind: "random" });
+  await session.search("in snow");
+  assert.deepEqual([asked[1].query.kind, asked[1].words], ["random", "in snow"]);
+  await session.ask({ ...state.edit, turns: 1 }, { isEdit: true });
+  assert.equal(asked[2].words, "in snow");
+  answer = foundByWords;
+  await session.keepWordsAlone();
+  assert.deepEqual([asked[3].query, asked[3].words, state.edit, state.original], [null, "in snow", null, null]);
+  session.dropWords();
+  assert.deepEqual([state.words, state.results], ["", null]);
+});
+
+test("words that are refused leave what is shown", async () => {
+  await session.ask({ kind: "random" });
+  answer = () => ({ message: "There is no word in '...': type what to look for." });
+  await session.search("...");
+  assert.deepEqual([state.words, state.edit.kind, state.results.hits.length], ["", "random", 1]);
+  assert.match(state.message, /no word/);
+});
+
+test("conditions are searched with, and those that are refused leave what is shown", async () => {
+  await session.ask({ kind: "random" });
+  await session.filterWhere(["width>9"]);
+  assert.deepEqual([asked[1].query.kind, asked[1].where, state.filters.where], ["random", ["width>9"], ["width>9"]]);
+  answer = (request) => ({ query: request.query, message: "album has no column 'hight'." });
+  await session.filterWhere(["width>9", "hight>9"]);
+  assert.deepEqual([state.filters.where, state.results.hits.length, state.busy], [["width>9"], 1, false]);
+  assert.match(state.message, /hight/);
+  answer = found;
+  await session.ask({ ...state.edit, turns: 1 }, { isEdit: true });
+  assert.deepEqual(asked.at(-1).where, ["width>9"]);
+  await session.ask({ kind: "random" });
+  assert.deepEqual(asked.at(-1).where, []);
+});
+
+test("an address may be typed without its scheme", async () => {
+  await session.search("www.example.org/a.jpg");
+  assert.deepEqual(asked[0].query, { kind: "url", url: "https://www.example.org/a.jpg" });
 });
 
 test("results and examples name the gallery that they are of, and what is shown of them", async () => {
