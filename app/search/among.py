@@ -32,8 +32,8 @@ _MOST_NAMED = 30  # columns in a sentence
 def among(gallery: SearchableGallery, request: SearchRequest) -> Ids | None:
     """Return the ids of the images that a request's filters leave, ascending; None for all.
 
-    NotFoundError for a label that no image has. Beside a picture, or images of the gallery, words are
-    a filter where the model knows no texts: all of them must be written.
+    NotFoundError for a label that no image has. Beside a picture, or images of the gallery, words
+    are a filter where the model knows no texts: all of them must be written.
     """
     stored, parts = gallery.stored, []
     if request.label:

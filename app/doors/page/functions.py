@@ -82,8 +82,8 @@ class Functions:
         """Return the query's reference, and the results of searching with it.
 
         The request holds "gallery", "query", which may be null where there are "words", and the
-        search's parameters by their names. The query is shown also where the search fails for a reason that is not its own: another
-        gallery may take it.
+        search's parameters by their names. The query is shown also where the search fails for a
+        reason that is not its own: another gallery may take it.
         """
         gallery = entry(request, "gallery")
         query = entry(request, "query")
