@@ -92,7 +92,6 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pipesize=_PIPE_BYTES,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         except OSError as exc:
@@ -100,6 +99,9 @@ class _Worker:
                 "The picture was not read, for the system starts no more processes "
                 f"({exc.strerror}): end other programs, then try again."
             ) from exc
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            _enlarge(pipe.fileno())
 
     def ask(
         self, data: bytes, name: str, min_side: int | None
@@ -159,6 +161,19 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+
+
+def _enlarge(pipe: int) -> None:
+    """Make a pipe hold `_PIPE_BYTES`; leave it as it is where the system does not allow that.
+
+    Linux does not where the pipes of a user who is not root hold 64 MB already, or by other limits
+    (pipe-user-pages-soft and pipe-max-size, pipe(7)).
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 class _Watch:

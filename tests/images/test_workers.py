@@ -1,5 +1,6 @@
 """Pictures decoded apart: what a codec does to its process, nobody else notices."""
 
+import errno
 import os
 import re
 import subprocess
@@ -116,6 +117,26 @@ def test_without_a_process_the_picture_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "executable", "/no/such/program")
     with pytest.raises(DecodeError, match="the system starts no more processes"):
         decode.decode(GOOD)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes have such limits on Linux")
+def test_where_pipes_may_not_grow_pictures_are_read_through_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fcntl
+
+    control, asked = fcntl.fcntl, []
+
+    def refusing(file: int, command: int, argument: int = 0) -> int:
+        if command == fcntl.F_SETPIPE_SZ:
+            asked.append(argument)
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        return int(control(file, command, argument))
+
+    workers.end_all()
+    monkeypatch.setattr(fcntl, "fcntl", refusing)
+    np.testing.assert_array_equal(decode.decode(GOOD), SCENE)
+    assert asked
 
 
 def test_they_end_with_the_program_however_it_ends() -> None:
