@@ -67,19 +67,33 @@ def test_16_bits_are_rounded_to_the_nearest() -> None:
     assert np.array_equal(decode(encode(Image.fromarray(numbers))), as_rgb(expected))
 
 
-def test_12_bits_are_scaled_to_8() -> None:
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_12_bits_are_scaled_to_8(byte_order: str, white_is_zero: bool) -> None:
     numbers = np.arange(0, 4096, 16)
     pairs = numbers.reshape(-1, 2)
     packed = np.stack(
         [pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], -1
     )
     strip = packed.astype(np.uint8).tobytes()
-    tags = [(256, 256), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
+    photometric = 0 if white_is_zero else 1
+    tags = [
+        (256, 256),
+        (257, 1),
+        (258, 12),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+        (277, 1),
+        (278, 1),
+    ]
     tags.append((279, len(strip)))
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    data = b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + directory
-    expected = np.round(numbers * 255 / 4095).astype(np.uint8)[None]
+    entries = b"".join(struct.pack(f"{byte_order}HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack(f"{byte_order}H", len(tags)) + entries + bytes(4)
+    start = b"II*\0" if byte_order == "<" else b"MM\0*"
+    data = start + struct.pack(f"{byte_order}I", 8 + len(strip)) + strip + directory
+    shown = 4095 - numbers if white_is_zero else numbers
+    expected = np.round(shown * 255 / 4095).astype(np.uint8)[None]
     assert np.array_equal(decode(data), as_rgb(expected))
 
 
@@ -98,7 +112,7 @@ def test_numbers_of_32_bits_are_scaled_by_the_range_that_holds_them(
 ) -> None:
     assert np.array_equal(decode(encode(Image.fromarray(numbers), "TIFF")), as_rgb(GREY))
     if numbers.dtype == np.int32:
-        return  # Pillow reads none where 0 is white
+        return  # signed numbers, which Pillow does not read where 0 is white
     inverted = encode(Image.fromarray(numbers), "TIFF", tiffinfo={262: 0})
     assert np.array_equal(decode(inverted), as_rgb(255 - GREY))
 
@@ -111,6 +125,28 @@ def test_a_tiff_of_16_bits_is_as_the_one_of_8(byte_order: str, planes: int) -> N
     assert np.array_equal(decode(wide), decode(tiff(pixels, byte_order)))
     if planes != 4:
         assert np.array_equal(decode(wide), pixels if planes == 3 else as_rgb(pixels[..., 0]))
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param(GREY, id="8 bits"),
+        pytest.param(WIDE, id="16 bits"),
+        pytest.param(GREY.astype(np.uint32) * 16843009, id="32 bits"),
+        pytest.param((GREY / 255).astype(np.float32), id="real"),
+    ],
+)
+def test_grey_is_the_same_in_any_order_of_bytes_and_whichever_end_is_white(
+    byte_order: str, white_is_zero: bool, compressed: bool, numbers: NDArray[Any]
+) -> None:
+    if white_is_zero:
+        full = 1 if numbers.dtype.kind == "f" else np.iinfo(numbers.dtype).max
+        numbers = full - numbers
+    data = tiff(numbers[..., None], byte_order, white_is_zero=white_is_zero, compressed=compressed)
+    assert np.array_equal(decode(data), as_rgb(GREY))
 
 
 def test_a_tiff_of_32_bits_uses_them_all() -> None:
