@@ -159,12 +159,17 @@ class _Rate:
 
 
 def _sender(scope: Any) -> str:
-    """Return the address of who asks; of IPv6 the network, whose addresses one customer has all."""
+    """Return the address of who asks; of IPv6 the network, whose addresses one customer has all.
+
+    A socket of both versions has IPv4 addresses inside one network of IPv6 (RFC 4291, 2.5.5.2).
+    """
     address = str((scope.get("client") or ("",))[0])
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:  # a Unix socket's has none
         return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
-        return address
+        return str(parsed)
     return str(ipaddress.ip_network((parsed, _NETWORK_OF_ONE), strict=False))
