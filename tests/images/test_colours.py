@@ -1,5 +1,6 @@
-"""Grey, deep, transparent and wide-gamut pictures become sRGB on white."""
+"""Grey, deep, transparent and wide-gamut pictures become sRGB on white, or on black."""
 
+import itertools
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from app.errors import DecodeError
-from app.images.colours import transform_to_srgb
+from app.images.colours import ground_of, transform_to_srgb
 from app.images.decode import decode
 from tests.images.scenes import (
     GREY,
@@ -263,10 +264,18 @@ def test_one_colour_is_transparent_with_any_number_of_bits(depth: int, colours: 
         assert decode(with_transparent(value))[0, :, 0].tolist() == [0, 255, 0, 255, 0, 0, 0, 0]
 
 
-# A white drawing lies on black
+# A light drawing lies on black
 
 SIGN = np.zeros((60, 80), np.uint8)
 SIGN[10:30, 10:70] = SIGN[10:50, 10:20] = 255
+LIGHT = [
+    *[(grey, grey, grey) for grey in (255, 240, 234, 230, 225, 220)],
+    *[(236, 244, 250), (255, 255, 160), (255, 255, 0), (245, 222, 179), (230, 230, 250)],
+]
+SHOWN_BY_WHITE = [
+    *[(grey, grey, grey) for grey in (0, 64, 128, 180, 205, 211)],
+    *[(200, 30, 40), (255, 215, 0), (255, 204, 77), (255, 165, 0), (173, 216, 230)],
+]
 
 
 def drawn(colour: tuple[int, int, int], alpha: NDArray[np.uint8] = SIGN) -> Image.Image:
@@ -310,9 +319,11 @@ def test_a_white_drawing_lies_on_black(kind: str) -> None:
     assert np.array_equal(decode(of_the_sign(kind)), as_rgb(SIGN))
 
 
-@pytest.mark.parametrize("colour", [(255, 255, 255), (240, 240, 240), (236, 244, 250)])
-def test_a_drawing_in_all_but_white_is_seen(colour: tuple[int, int, int]) -> None:
-    assert np.array_equal(decode(encode(drawn(colour)))[SIGN == 0].max(), 0)
+@pytest.mark.parametrize("colour", LIGHT)
+def test_a_light_drawing_lies_on_black(colour: tuple[int, int, int]) -> None:
+    pixels = decode(encode(drawn(colour)))
+    assert (pixels[SIGN == 0] == 0).all()
+    assert (pixels[SIGN == 255] == colour).all()
 
 
 def test_a_white_drawing_with_soft_edges_and_a_spot_of_colour_is_seen() -> None:
@@ -322,9 +333,35 @@ def test_a_white_drawing_with_soft_edges_and_a_spot_of_colour_is_seen() -> None:
     assert (decode(encode(Image.fromarray(pixels)))[0] == 0).all()
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 40), (255, 255, 0), (180, 180, 180)])
+@pytest.mark.parametrize("colour", SHOWN_BY_WHITE)
 def test_a_drawing_that_white_shows_lies_on_white(colour: tuple[int, int, int]) -> None:
     assert (decode(encode(drawn(colour)))[SIGN == 0] == 255).all()
+
+
+def test_the_ground_is_black_below_a_contrast_of_1_4_to_white() -> None:
+    def contrast_to_white(colour: tuple[int, ...]) -> float:  # as WCAG 2.2 has it
+        linear = [
+            share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+            for share in (value / 255 for value in colour)
+        ]
+        return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+    steps = range(0, 256, 17)
+    greys = [(value, value, value) for value in range(256)]
+    for colour in [*greys, *itertools.product(steps, steps, steps)]:
+        contrast = contrast_to_white(colour)
+        if abs(contrast - 1.4) > 0.005:  # it is calculated in 8 bits
+            ground = ground_of(Image.new("RGB", (2, 2), colour), Image.new("L", (2, 2), 90))
+            assert ground == ("black" if contrast < 1.4 else "white"), colour
+
+
+@pytest.mark.parametrize("line", [(0, 0, 0), (60, 60, 60), (0, 0, 128)])
+def test_a_light_figure_with_dark_lines_of_any_colour_lies_on_white(
+    line: tuple[int, int, int],
+) -> None:
+    pixels = np.asarray(drawn((225, 225, 225))).copy()
+    pixels[12:16, 12:60, :3] = line
+    assert (decode(encode(Image.fromarray(pixels)))[SIGN == 0] == 255).all()
 
 
 def test_a_white_figure_with_dark_lines_lies_on_white() -> None:
