@@ -1,6 +1,7 @@
 """Uploads that nobody has asked for in an hour → gone."""
 
 import contextlib
+import os
 import re
 import threading
 import time
@@ -37,15 +38,18 @@ def forget_old(uploads: Path, now: float) -> None:
     """Delete what was neither sent nor asked for in `KEPT_SECONDS`, and folders left empty.
 
     The files of a new gallery, which the page names by one word and a number each, go together: the
-    first may have come an hour before the last.
+    first may have come an hour before the last. What cannot be read or deleted is left to the next
+    time.
     """
     together: dict[str, list[tuple[float, Path]]] = defaultdict(list)
-    for path in uploads.rglob("*"):
-        with contextlib.suppress(OSError):
-            if path.is_file():
-                of_gallery = _OF_A_GALLERY.fullmatch(path.name)
-                key = of_gallery[1] if of_gallery else str(path)
-                together[key].append((path.stat().st_mtime, path))
+    for folder, _, names in os.walk(uploads):  # passes over a folder that it cannot list
+        for name in names:
+            path = Path(folder, name)
+            of_gallery = _OF_A_GALLERY.fullmatch(name)
+            with contextlib.suppress(OSError):  # gone meanwhile
+                if path.is_file():
+                    key = of_gallery[1] if of_gallery else str(path)
+                    together[key].append((path.stat().st_mtime, path))
     for files in together.values():
         if max(modified for modified, _ in files) > now - KEPT_SECONDS:
             continue

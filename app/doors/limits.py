@@ -1,6 +1,6 @@
 """Requests → those that the server can work on now; the others hear when to come again.
 
-Counted are requests that ask for work, which is all but GET and HEAD: searches, uploads, changes.
+Counted are requests that ask for work: searches, by GET too, uploads and changes.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ MOST_BODY_SECONDS = 300.0
 MOST_SILENT_SECONDS = 30.0
 """How long it may stay away in between."""
 
-_ASK_FOR_NOTHING = {"GET", "HEAD", "OPTIONS"}
 _LONGEST_WAIT = 60
 _NETWORK_OF_ONE = 64  # bits of an IPv6 address that a provider gives to one customer, or more
 
@@ -37,22 +36,25 @@ class Limits:
         *,
         most_at_once: int,
         rate: str = "",
+        costs_little: Callable[[Any], bool],
         refused: Callable[[AppError, Any], Any],
     ) -> None:
         """Take both limits, `rate` as in "60/minute" and '' for none.
 
-        `refused` makes an ASGI application that answers with an error, of the error and the scope.
+        `costs_little` says by the scope that a request does not count; `refused` makes an ASGI
+        application that answers with an error, of the error and the scope.
         """
         self._application = application
         self._most_at_once = most_at_once
         self._rate = _Rate(rate) if rate else None
+        self._costs_little = costs_little
         self._refused = refused
         self._at_once = 0
         self._last_seconds = 0.0
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
         """Answer one request, or refuse it."""
-        if scope["type"] != "http" or scope["method"] in _ASK_FOR_NOTHING:
+        if scope["type"] != "http" or self._costs_little(scope):
             await self._application(scope, receive, send)
             return
         error = self._too_many(scope)
@@ -157,12 +159,17 @@ class _Rate:
 
 
 def _sender(scope: Any) -> str:
-    """Return the address of who asks; of IPv6 the network, whose addresses one customer has all."""
+    """Return the address of who asks; of IPv6 the network, whose addresses one customer has all.
+
+    A socket of both versions has IPv4 addresses inside one network of IPv6 (RFC 4291, 2.5.5.2).
+    """
     address = str((scope.get("client") or ("",))[0])
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:  # a Unix socket's has none
         return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
-        return address
+        return str(parsed)
     return str(ipaddress.ip_network((parsed, _NETWORK_OF_ONE), strict=False))

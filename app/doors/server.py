@@ -183,7 +183,13 @@ def make_application(
     threading.Thread(target=warm_up, name="warm-up").start()
     counted = rest.CountingDoors(application, programs.state.measured)
 
-    answering: Any = Limits(counted, most_at_once=most_at_once, rate=rate, refused=rest.refusal)
+    answering: Any = Limits(
+        counted,
+        most_at_once=most_at_once,
+        rate=rate,
+        costs_little=rest.costs_little,
+        refused=rest.refusal,
+    )
     if password:
         answering = BehindPassword(answering, password, access.token, refused=rest.refusal)
     answering = OwnPagesOnly(answering, host=host, hosts=hosts)

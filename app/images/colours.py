@@ -1,6 +1,6 @@
 """A loaded picture of any kind of pixels → opaque 8-bit RGB in sRGB, on white where that shows it.
 
-A drawing that is white itself lies on black.
+A drawing that is too light for white lies on black.
 """
 
 import io
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
 from app.errors import DecodeError
@@ -22,12 +22,18 @@ _WHITE_IS_ZERO = 0
 _COLOUR_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
 _SAME_COLOUR = 2  # of 255
-_LIKE_WHITE = 24  # of 255: no colour of a pixel is further from white
-_LIKE_BLACK = 64  # of 255: no colour of a pixel is further from black, and white shows it well
+# Luminance and contrast are those of WCAG 2.2: (lighter + 0.05) / (darker + 0.05), from 1 to 21.
+_LEAST_CONTRAST = 1.4  # with white: a grey of 218 has less; gold, and the yellow of emoji, more
+_LINE_CONTRAST = 2.05  # with black: a grey of 64, whose lines white shows well and black does not
 _MOST_LOST = 3 / 4  # of what is visible
 _FEWEST_LINES = 1 / 20  # of what is visible: dark lines are a drawing of their own
-_IS_WHITE = [255 * (value >= 255 - _LIKE_WHITE) for value in range(256)]
-_IS_BLACK = [255 * (value <= _LIKE_BLACK) for value in range(256)]
+_LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
+_LINEAR = [
+    round(255 * (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4))
+    for each in (value / 255 for value in range(256))
+]
+_IS_LIGHT = [255 * (1.05 / (value / 255 + 0.05) < _LEAST_CONTRAST) for value in range(256)]
+_IS_DARK = [255 * ((value / 255 + 0.05) / 0.05 < _LINE_CONTRAST) for value in range(256)]
 _BAND_PIXELS = 1 << 20  # are looked at together: some MB
 
 
@@ -60,9 +66,9 @@ def ground_of(colours: Image.Image, alpha: Image.Image) -> str:
     """Return the ground that a partly transparent RGB picture is seen on: "white" or "black".
 
     It is white unless more than three quarters of what is visible, each pixel counted by its
-    opacity, is all but white itself and less than a twentieth all but black: a white drawing would
-    be lost on white, but one that has dark lines would not. It depends on the pixels alone, so that
-    a query lies on the same ground as the same picture in a gallery.
+    opacity, have a contrast of less than 1.4 to white, and less than a twentieth is all but black:
+    a light drawing would be lost on white, but one that has dark lines would not. It depends on the
+    pixels alone, so that a query lies on the same ground as the same picture in a gallery.
 
     >>> ground_of(Image.new("RGB", (8, 8), (250, 250, 250)), Image.new("L", (8, 8), 90))
     'black'
@@ -71,17 +77,15 @@ def ground_of(colours: Image.Image, alpha: Image.Image) -> str:
         return "white"
     width, height = colours.size
     rows = max(1, _BAND_PIXELS // width)
-    visible = white = black = 0
+    visible = light = dark = 0
     for top in range(0, height, rows):
         band = (0, top, width, min(top + rows, height))
         opacity = alpha.crop(band)
-        red, green, blue = colours.crop(band).split()
-        darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
-        lightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+        luminance = colours.crop(band).point(_LINEAR * 3).convert("L", _LUMINANCE)
         visible += _sum(opacity.histogram())
-        white += _sum(opacity.histogram(darkest.point(_IS_WHITE)))
-        black += _sum(opacity.histogram(lightest.point(_IS_BLACK)))
-    lost = white > _MOST_LOST * visible and black < _FEWEST_LINES * visible
+        light += _sum(opacity.histogram(luminance.point(_IS_LIGHT)))
+        dark += _sum(opacity.histogram(luminance.point(_IS_DARK)))
+    lost = light > _MOST_LOST * visible and dark < _FEWEST_LINES * visible
     return "black" if lost else "white"
 
 

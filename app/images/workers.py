@@ -61,23 +61,44 @@ def decode(
 def _asked(
     data: bytes, name: str, min_side: int | None
 ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
-    """Return the answer of a process that waits, or of a new one where none does."""
+    """Return the answer of a process that waits; of a new one where none does, or it has ended.
+
+    One that waited may have ended because it had nothing to do, have been killed by the system for
+    want of memory, or been harmed by the picture before. So a picture is called damaged only where
+    a new process crashes, too: it is decoded twice at most.
+    """
     with _free:
-        while True:
-            try:
-                worker = _idle.pop()
-            except IndexError:
-                worker = _Worker()
-            try:
-                answered = worker.ask(data, name, min_side)
-            except _EndedIdleError:
-                continue
-            _idle.append(worker)
-            return answered
+        waiting = _take_waiting()
+        if waiting is not None:
+            with suppress(_EndedError):
+                return _answer_of(waiting, data, name, min_side)
+        try:
+            return _answer_of(_Worker(), data, name, min_side)
+        except _EndedError as exc:
+            raise DecodeError(
+                f"This {name} picture is so damaged that its decoder crashed: get or save it once "
+                "more."
+            ) from exc
 
 
-class _EndedIdleError(Exception):
-    """The process had ended because it had nothing to do."""
+def _answer_of(
+    worker: "_Worker", data: bytes, name: str, min_side: int | None
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return a process's answer, and let it wait for the next picture."""
+    answered = worker.ask(data, name, min_side)
+    _idle.append(worker)
+    return answered
+
+
+def _take_waiting() -> "_Worker | None":
+    try:
+        return _idle.pop()
+    except IndexError:
+        return None
+
+
+class _EndedError(Exception):
+    """The process ended before it had answered."""
 
 
 class _Worker:
@@ -92,7 +113,6 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pipesize=_PIPE_BYTES,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         except OSError as exc:
@@ -100,31 +120,29 @@ class _Worker:
                 "The picture was not read, for the system starts no more processes "
                 f"({exc.strerror}): end other programs, then try again."
             ) from exc
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            _enlarge(pipe.fileno())
 
     def ask(
         self, data: bytes, name: str, min_side: int | None
     ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
         """Return its answer and the (height, width, 3) pixels, none where it refuses.
 
-        DecodeError where the picture was the end of it.
+        _EndedError where it ends before it has answered, DecodeError where it takes too long.
         """
         started = time.monotonic()
         try:
             with _watch.over(self):
                 return self._exchange(data, min_side)
         except (OSError, EOFError, ValueError) as exc:  # no answer, or half of one
-            code = self.end()
+            self.end()
             if time.monotonic() - started >= MOST_SECONDS:
                 raise DecodeError(
                     f"Reading this {name} picture was given up after {MOST_SECONDS:g} seconds: "
                     "save it once more, or in another format."
                 ) from exc
-            if code == 0:
-                raise _EndedIdleError from exc
-            raise DecodeError(
-                f"This {name} picture is so damaged that its decoder crashed: get or save it once "
-                "more."
-            ) from exc
+            raise _EndedError from exc
         except BaseException:  # half an answer is on its way
             self.process.kill()
             self.end()
@@ -148,17 +166,30 @@ class _Worker:
             raise EOFError
         return answer, pixels
 
-    def end(self) -> int:
-        """End the process if it has not ended; return its exit status."""
+    def end(self) -> None:
+        """End the process if it has not ended."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with suppress(OSError):  # what was not yet written has nowhere to go
                 pipe.close()
         try:
-            return self.process.wait(timeout=1)  # it may be about to end, with its own status
+            self.process.wait(timeout=1)  # without questions it ends by itself
         except subprocess.TimeoutExpired:
             self.process.kill()
-            return self.process.wait()
+            self.process.wait()
+
+
+def _enlarge(pipe: int) -> None:
+    """Make a pipe hold `_PIPE_BYTES`; leave it as it is where the system does not allow that.
+
+    Linux does not where the pipes of a user who is not root hold 64 MB already, or by other limits
+    (pipe-user-pages-soft and pipe-max-size, pipe(7)).
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 class _Watch:
@@ -182,17 +213,19 @@ class _Watch:
         try:
             yield
         finally:
-            del self._ends[worker]
+            with self._some:
+                del self._ends[worker]
 
     def _look(self) -> None:
         while True:
             with self._some:
                 self._some.wait_for(lambda: bool(self._ends))
             time.sleep(_LOOK_SECONDS)
-            now = time.monotonic()
-            for worker, end in self._ends.copy().items():
-                if end <= now:
-                    worker.process.kill()
+            with self._some:  # so that none of them has its answer, and the next picture, meanwhile
+                now = time.monotonic()
+                for worker, end in self._ends.items():
+                    if end <= now:
+                        worker.process.kill()
 
 
 def _forget() -> None:

@@ -22,6 +22,11 @@ _DATA_URL = re.compile(r"data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
 _BASE64 = re.compile(r";\s*base64\s*\Z", re.IGNORECASE)
 _WHITESPACE = re.compile(rb"[\t\n\f\r ]+")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # two letters: C: is a drive of Windows
+# A host's name or IPv4 address before a slash, as addresses are copied from a browser.
+_HOST = re.compile(
+    r"www\.[^/\\\s]+|(?:(?:[\w-]+\.)+[^\W\d_]{2,}|\d+(?:\.\d+){3})(?=/)", re.IGNORECASE
+)
+_BEGINNING = "begin an address with http:// or https://"
 _SHOWN_CHARACTERS = 60
 
 
@@ -133,6 +138,8 @@ def _path_of_file_url(cell: str) -> str:
 def _read_file(name: str, folder: Path, files: LocalFiles) -> bytes:
     """Return the bytes of a file that a list names; FetchError if it may not or cannot be."""
     if files.off:
+        if _HOST.match(name):
+            raise FetchError(f"{shortened(name)} is no address: {_BEGINNING}.")
         raise FetchError(f"{shortened(name)} is a file of the server's machine: {files.off}")
     try:
         path = folder / Path(name).expanduser()
@@ -149,9 +156,14 @@ def _read_file(name: str, folder: Path, files: LocalFiles) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_PICTURE_BYTES + 1)
     except FileNotFoundError as exc:
+        if _HOST.match(name):
+            raise FetchError(
+                f"{shortened(name)} is neither an address nor a file in the list's folder: "
+                f"{_BEGINNING}."
+            ) from exc
         raise FetchError(
-            f"There is no file {shortened(name)} in the list's folder: correct its path, or begin "
-            "an address with http:// or https://."
+            f"There is no file {shortened(name)} in the list's folder: correct its path, or "
+            f"{_BEGINNING}."
         ) from exc
     except (OSError, ValueError, RuntimeError) as exc:  # a zero byte; ~ of a user who is not
         reason = getattr(exc, "strerror", None) or str(exc)

@@ -1,7 +1,7 @@
 """A CSV file with a column of URLs → its rows; the rows of any list, checked as a whole.
 
 An id is text and stays unchanged: "007" is not "7". Rows are numbered as spreadsheets number them:
-the header is row 1.
+the header is row 1, unless empty lines come before it.
 """
 
 import csv
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from app.errors import DatasetError, UsageError
 from app.sources.cells import is_data_url
@@ -23,8 +23,8 @@ _DELIMITERS = ",;\t|"
 _PARQUET = b"PAR1"  # a Parquet file's first bytes
 _BYTE_ORDER_MARK = "\ufeff"
 # Excel's own line before the header: sep=; with a tab as it is or as \t. Programs that save such a
-# file again put quotes around it, and the delimiters of the columns beside it.
-_SEP = re.compile(r"""(["']?)sep=(\\t|.)\1[,;|\t ]*""", re.IGNORECASE)
+# file again put quotes around it, and the delimiters of the columns beside it; people put spaces.
+_SEP = re.compile(r""" *(["']?) *sep *= *(\\t|.) *\1[,;|\t ]*""", re.IGNORECASE)
 # Python's limit is 128 KiB, in every thread of the process; a picture in a cell is larger. The
 # largest number that a C long has everywhere: what is too large fails in its own row.
 _LONGEST_CELL = 2**31 - 1
@@ -63,7 +63,7 @@ class Row:
 def read_csv(
     file: Path, columns: Columns, *, delimiter: str | None = None, encoding: str = "utf-8"
 ) -> list[Row]:
-    """Return the rows of a CSV file with a header; empty lines are skipped.
+    """Return the rows of a CSV file with a header; empty lines and rows of empty cells are skipped.
 
     Without a `delimiter` it is the one that a first line such as `sep=;` names, or is detected in
     the header: comma, semicolon, tab or bar. Neither that line, which spreadsheets do not count
@@ -84,15 +84,17 @@ def read_csv(
         if _is_parquet(file):
             raise UsageError(f"{file} is a Parquet file: name it with --parquet.")
         with file.open(encoding=encoding, newline="") as text:
-            first = text.readline().removeprefix(_BYTE_ORDER_MARK)
+            first, empty = _first_line(text)
             separator = _SEP.fullmatch(first.rstrip("\r\n"))
             if separator:
                 delimiter = delimiter or separator[2].replace("\\t", "\t")
-                first = text.readline()
+                first, more = _first_line(text)
+                empty += more
             delimiter = delimiter or _delimiter_of(first)
             csv.field_size_limit(_LONGEST_CELL)
             lines = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
-            rows = list(_csv_rows(lines, columns, file, delimiter))
+            numbered = _readable(lines, file, 1 + empty)
+            rows = list(_csv_rows(numbered, columns, file, delimiter))
     except OSError as exc:
         raise DatasetError(f"{file} cannot be read ({exc.strerror}): name a CSV file.") from exc
     except LookupError as exc:
@@ -118,6 +120,17 @@ def _is_parquet(file: Path) -> bool:
         return data.read(len(_PARQUET)) == _PARQUET
 
 
+def _first_line(text: TextIO) -> tuple[str, int]:
+    """Return the next line that holds more than delimiters, and how many come before it."""
+    empty = 0
+    for line in text:
+        line = line.removeprefix(_BYTE_ORDER_MARK)
+        if line.strip(_DELIMITERS + " \r\n"):
+            return line, empty
+        empty += 1
+    return "", empty
+
+
 def _delimiter_of(header: str) -> str:
     try:
         return csv.Sniffer().sniff(header, _DELIMITERS).delimiter
@@ -126,16 +139,16 @@ def _delimiter_of(header: str) -> str:
 
 
 def _csv_rows(
-    lines: Iterator[list[str]], columns: Columns, file: Path, delimiter: str
+    lines: Iterator[tuple[int, list[str]]], columns: Columns, file: Path, delimiter: str
 ) -> Iterator[Row]:
-    lines = _readable(lines, file)
-    header = [name.strip() for name in next(lines, [])]
+    _, names = next(lines, (0, []))
+    header = [name.strip() for name in names]
     if not header:
         raise DatasetError(f"{file} is empty: its first line must name the columns.")
     check_columns(header, columns.options(), file)
     key, url = header.index(columns.key), header.index(columns.url)
     labels = [header.index(name) for name in columns.labels]
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         if len(line) > len(header) and is_data_url(line[url].strip()):
             line = _rejoined(line, url, len(line) - len(header), delimiter)
         if len(line) > len(header):
@@ -143,14 +156,13 @@ def _csv_rows(
                 f"Row {number} of {file} has {len(line)} fields and the header {len(header)}: "
                 'put a field that holds the delimiter in "quotes".'
             )
-        if line:
-            cells = line + [""] * (len(header) - len(line))
-            yield Row(
-                number,
-                cells[key],
-                cells[url].strip(),
-                labels_of_cells(cells[place] for place in labels),
-            )
+        cells = line + [""] * (len(header) - len(line))
+        yield Row(
+            number,
+            cells[key],
+            cells[url].strip(),
+            labels_of_cells(cells[place] for place in labels),
+        )
 
 
 def _rejoined(line: list[str], place: int, extra: int, delimiter: str) -> list[str]:
@@ -159,11 +171,11 @@ def _rejoined(line: list[str], place: int, extra: int, delimiter: str) -> list[s
     return [*line[:place], delimiter.join(line[place:end]), *line[end:]]
 
 
-def _readable(lines: Iterator[list[str]], file: Path) -> Iterator[list[str]]:
-    """Yield the lines; DatasetError for one that is not CSV."""
-    number = 0
-    while True:
-        number += 1
+def _readable(
+    lines: Iterator[list[str]], file: Path, first: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines that are not empty, numbered; DatasetError for one that is not CSV."""
+    for number in itertools.count(first):
         try:
             line = next(lines)
         except StopIteration:
@@ -172,7 +184,8 @@ def _readable(lines: Iterator[list[str]], file: Path) -> Iterator[list[str]]:
             raise DatasetError(
                 f"{file} is not a CSV file: row {number} cannot be read ({exc})."
             ) from exc
-        yield line
+        if any(map(str.strip, line)):
+            yield number, line
 
 
 def check_columns(names: Sequence[str], wanted: Iterable[tuple[str, str]], file: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -164,3 +165,29 @@ def test_old_uploads_are_looked_for_while_the_server_runs(
         while old.exists() and time.monotonic() < ends:
             time.sleep(0.01)
     assert not old.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO])
+def test_old_uploads_go_although_a_folder_cannot_be_listed_once(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "_LOOK_SECONDS", 0.01)
+    scandir, failed = os.scandir, threading.Event()
+
+    def failing_once(path: str = ".") -> Any:
+        if Path(path).name == "b" and not failed.is_set():
+            failed.set()
+            raise OSError(number, os.strerror(number), path)
+        return scandir(path)
+
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "old.jpg").write_bytes(b"a picture")
+        os.utime(tmp_path / name / "old.jpg", (0, 0))
+    monkeypatch.setattr(os, "scandir", failing_once)
+    with forgetting.forgetting(tmp_path):
+        ends = time.monotonic() + 10
+        while any(tmp_path.iterdir()) and time.monotonic() < ends:
+            time.sleep(0.01)
+    assert failed.is_set()
+    assert not any(tmp_path.iterdir())

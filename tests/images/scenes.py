@@ -37,20 +37,30 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return file.getvalue()
 
 
-def tiff(pixels: NDArray[Any], byte_order: str, *, planar: bool = False) -> bytes:
-    """Return an uncompressed TIFF of (height, width, 1, 3 or 4) unsigned numbers of any width."""
+def tiff(
+    pixels: NDArray[Any],
+    byte_order: str,
+    *,
+    planar: bool = False,
+    white_is_zero: bool = False,
+    compressed: bool = False,
+) -> bytes:
+    """Return a TIFF of (height, width, 1, 3 or 4) unsigned or real numbers of any width."""
     height, width, planes = pixels.shape
     laid = np.moveaxis(pixels, -1, 0) if planar else pixels
     strips = laid.astype(pixels.dtype.newbyteorder(byte_order)).tobytes()
+    if compressed:
+        strips = zlib.compress(strips)
     parts = planes if planar else 1
     size = len(strips) // parts
     bits = [pixels.dtype.itemsize * 8] * planes
     tags: list[tuple[int, list[int]]] = [
-        *((256, [width]), (257, [height]), (258, bits), (259, [1])),
-        (262, [2 if planes > 2 else 1]),
+        *((256, [width]), (257, [height]), (258, bits), (259, [8 if compressed else 1])),
+        (262, [2 if planes > 2 else 0 if white_is_zero else 1]),
         (273, [8 + size * part for part in range(parts)]),
         *((277, [planes]), (278, [height]), (279, [size] * parts), (284, [2 if planar else 1])),
         *([(338, [2])] if planes == 4 else []),  # alpha, not multiplied
+        *([(339, [3])] if pixels.dtype.kind == "f" else []),
     ]
     return _with_directory(strips, tags, byte_order)
 

@@ -1,5 +1,6 @@
-"""Grey, deep, transparent and wide-gamut pictures become sRGB on white."""
+"""Grey, deep, transparent and wide-gamut pictures become sRGB on white, or on black."""
 
+import itertools
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from app.errors import DecodeError
-from app.images.colours import transform_to_srgb
+from app.images.colours import ground_of, transform_to_srgb
 from app.images.decode import decode
 from tests.images.scenes import (
     GREY,
@@ -67,19 +68,33 @@ def test_16_bits_are_rounded_to_the_nearest() -> None:
     assert np.array_equal(decode(encode(Image.fromarray(numbers))), as_rgb(expected))
 
 
-def test_12_bits_are_scaled_to_8() -> None:
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_12_bits_are_scaled_to_8(byte_order: str, white_is_zero: bool) -> None:
     numbers = np.arange(0, 4096, 16)
     pairs = numbers.reshape(-1, 2)
     packed = np.stack(
         [pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], -1
     )
     strip = packed.astype(np.uint8).tobytes()
-    tags = [(256, 256), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
+    photometric = 0 if white_is_zero else 1
+    tags = [
+        (256, 256),
+        (257, 1),
+        (258, 12),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+        (277, 1),
+        (278, 1),
+    ]
     tags.append((279, len(strip)))
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    data = b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + directory
-    expected = np.round(numbers * 255 / 4095).astype(np.uint8)[None]
+    entries = b"".join(struct.pack(f"{byte_order}HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack(f"{byte_order}H", len(tags)) + entries + bytes(4)
+    start = b"II*\0" if byte_order == "<" else b"MM\0*"
+    data = start + struct.pack(f"{byte_order}I", 8 + len(strip)) + strip + directory
+    shown = 4095 - numbers if white_is_zero else numbers
+    expected = np.round(shown * 255 / 4095).astype(np.uint8)[None]
     assert np.array_equal(decode(data), as_rgb(expected))
 
 
@@ -98,7 +113,7 @@ def test_numbers_of_32_bits_are_scaled_by_the_range_that_holds_them(
 ) -> None:
     assert np.array_equal(decode(encode(Image.fromarray(numbers), "TIFF")), as_rgb(GREY))
     if numbers.dtype == np.int32:
-        return  # Pillow reads none where 0 is white
+        return  # signed numbers, which Pillow does not read where 0 is white
     inverted = encode(Image.fromarray(numbers), "TIFF", tiffinfo={262: 0})
     assert np.array_equal(decode(inverted), as_rgb(255 - GREY))
 
@@ -111,6 +126,28 @@ def test_a_tiff_of_16_bits_is_as_the_one_of_8(byte_order: str, planes: int) -> N
     assert np.array_equal(decode(wide), decode(tiff(pixels, byte_order)))
     if planes != 4:
         assert np.array_equal(decode(wide), pixels if planes == 3 else as_rgb(pixels[..., 0]))
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param(GREY, id="8 bits"),
+        pytest.param(WIDE, id="16 bits"),
+        pytest.param(GREY.astype(np.uint32) * 16843009, id="32 bits"),
+        pytest.param((GREY / 255).astype(np.float32), id="real"),
+    ],
+)
+def test_grey_is_the_same_in_any_order_of_bytes_and_whichever_end_is_white(
+    byte_order: str, white_is_zero: bool, compressed: bool, numbers: NDArray[Any]
+) -> None:
+    if white_is_zero:
+        full = 1 if numbers.dtype.kind == "f" else np.iinfo(numbers.dtype).max
+        numbers = full - numbers
+    data = tiff(numbers[..., None], byte_order, white_is_zero=white_is_zero, compressed=compressed)
+    assert np.array_equal(decode(data), as_rgb(GREY))
 
 
 def test_a_tiff_of_32_bits_uses_them_all() -> None:
@@ -227,10 +264,18 @@ def test_one_colour_is_transparent_with_any_number_of_bits(depth: int, colours: 
         assert decode(with_transparent(value))[0, :, 0].tolist() == [0, 255, 0, 255, 0, 0, 0, 0]
 
 
-# A white drawing lies on black
+# A light drawing lies on black
 
 SIGN = np.zeros((60, 80), np.uint8)
 SIGN[10:30, 10:70] = SIGN[10:50, 10:20] = 255
+LIGHT = [
+    *[(grey, grey, grey) for grey in (255, 240, 234, 230, 225, 220)],
+    *[(236, 244, 250), (255, 255, 160), (255, 255, 0), (245, 222, 179), (230, 230, 250)],
+]
+SHOWN_BY_WHITE = [
+    *[(grey, grey, grey) for grey in (0, 64, 128, 180, 205, 211)],
+    *[(200, 30, 40), (255, 215, 0), (255, 204, 77), (255, 165, 0), (173, 216, 230)],
+]
 
 
 def drawn(colour: tuple[int, int, int], alpha: NDArray[np.uint8] = SIGN) -> Image.Image:
@@ -274,9 +319,11 @@ def test_a_white_drawing_lies_on_black(kind: str) -> None:
     assert np.array_equal(decode(of_the_sign(kind)), as_rgb(SIGN))
 
 
-@pytest.mark.parametrize("colour", [(255, 255, 255), (240, 240, 240), (236, 244, 250)])
-def test_a_drawing_in_all_but_white_is_seen(colour: tuple[int, int, int]) -> None:
-    assert np.array_equal(decode(encode(drawn(colour)))[SIGN == 0].max(), 0)
+@pytest.mark.parametrize("colour", LIGHT)
+def test_a_light_drawing_lies_on_black(colour: tuple[int, int, int]) -> None:
+    pixels = decode(encode(drawn(colour)))
+    assert (pixels[SIGN == 0] == 0).all()
+    assert (pixels[SIGN == 255] == colour).all()
 
 
 def test_a_white_drawing_with_soft_edges_and_a_spot_of_colour_is_seen() -> None:
@@ -286,9 +333,35 @@ def test_a_white_drawing_with_soft_edges_and_a_spot_of_colour_is_seen() -> None:
     assert (decode(encode(Image.fromarray(pixels)))[0] == 0).all()
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 40), (255, 255, 0), (180, 180, 180)])
+@pytest.mark.parametrize("colour", SHOWN_BY_WHITE)
 def test_a_drawing_that_white_shows_lies_on_white(colour: tuple[int, int, int]) -> None:
     assert (decode(encode(drawn(colour)))[SIGN == 0] == 255).all()
+
+
+def test_the_ground_is_black_below_a_contrast_of_1_4_to_white() -> None:
+    def contrast_to_white(colour: tuple[int, ...]) -> float:  # as WCAG 2.2 has it
+        linear = [
+            share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+            for share in (value / 255 for value in colour)
+        ]
+        return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+    steps = range(0, 256, 17)
+    greys = [(value, value, value) for value in range(256)]
+    for colour in [*greys, *itertools.product(steps, steps, steps)]:
+        contrast = contrast_to_white(colour)
+        if abs(contrast - 1.4) > 0.005:  # it is calculated in 8 bits
+            ground = ground_of(Image.new("RGB", (2, 2), colour), Image.new("L", (2, 2), 90))
+            assert ground == ("black" if contrast < 1.4 else "white"), colour
+
+
+@pytest.mark.parametrize("line", [(0, 0, 0), (60, 60, 60), (0, 0, 128)])
+def test_a_light_figure_with_dark_lines_of_any_colour_lies_on_white(
+    line: tuple[int, int, int],
+) -> None:
+    pixels = np.asarray(drawn((225, 225, 225))).copy()
+    pixels[12:16, 12:60, :3] = line
+    assert (decode(encode(Image.fromarray(pixels)))[SIGN == 0] == 255).all()
 
 
 def test_a_white_figure_with_dark_lines_lies_on_white() -> None:

@@ -1,5 +1,6 @@
 """Pictures decoded apart: what a codec does to its process, nobody else notices."""
 
+import errno
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -70,7 +72,8 @@ def test_a_codec_ends_one_picture_with_one_sentence(
     that: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decode.decode(GOOD)  # so that a process is there, and 0.5 seconds are enough
-    monkeypatch.setattr(workers, "MOST_SECONDS", 0.5)
+    if that == "hang":
+        monkeypatch.setattr(workers, "MOST_SECONDS", 0.5)
     with pytest.raises(DecodeError, match=sentence):
         decode.decode(picture(that))
     monkeypatch.setattr(workers, "MOST_SECONDS", 10.0)
@@ -112,10 +115,92 @@ def test_a_process_with_nothing_to_do_ends_and_another_takes_its_place(
 
 
 @pytest.mark.usefixtures("hostile")
+def test_a_process_that_was_killed_while_it_waited_makes_no_picture_damaged() -> None:
+    decode.decode(GOOD)
+    (process,) = workers.processes()
+    process.kill()
+    process.wait()
+    np.testing.assert_array_equal(decode.decode(GOOD), SCENE)
+    assert [each.poll() for each in workers.processes()] == [None]
+
+
+@pytest.mark.usefixtures("hostile")
+def test_a_picture_is_not_refused_for_the_harm_that_the_one_before_did() -> None:
+    with pytest.raises(DecodeError, match="damaged or incomplete"):
+        decode.decode(picture("harm"))
+    np.testing.assert_array_equal(decode.decode(GOOD), SCENE)
+
+
+@pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize("that", ["crash", "leave", "quits"])
+def test_a_picture_that_ends_its_process_is_decoded_twice_at_most(
+    that: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PICTURES_LOG", str(tmp_path / "log"))
+    workers._idle.extend(workers._Worker() for _ in range(4))
+    with pytest.raises(DecodeError, match="so damaged that its decoder crashed"):
+        decode.decode(picture(that))
+    assert (tmp_path / "log").read_text().split() == [that, that]
+    assert len(workers.processes()) == 3
+
+
+def test_a_process_is_not_ended_for_the_time_of_a_picture_that_it_has_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "MOST_SECONDS", 0.0)
+    slow, quick = Mock(), Mock()
+    answers, answered, looked_at = threading.Event(), threading.Event(), threading.Event()
+    watch, killed_late = workers._Watch(), []
+
+    def kill_slow() -> None:  # while the other comes to its end
+        if quick in watch._ends:
+            answers.set()
+            answered.wait(0.3)
+
+    def kill_quick() -> None:
+        killed_late.append(answered.is_set())
+        looked_at.set()
+
+    slow.process.kill, quick.process.kill = kill_slow, kill_quick
+
+    def ask_quick() -> None:
+        with watch.over(quick):
+            answers.wait(10)
+        answered.set()
+
+    with watch.over(slow):
+        asking = threading.Thread(target=ask_quick)
+        asking.start()
+        assert looked_at.wait(10)
+        asking.join()
+    assert not any(killed_late)
+
+
+@pytest.mark.usefixtures("hostile")
 def test_without_a_process_the_picture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/program")
     with pytest.raises(DecodeError, match="the system starts no more processes"):
         decode.decode(GOOD)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes have such limits on Linux")
+def test_where_pipes_may_not_grow_pictures_are_read_through_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fcntl
+
+    control, asked = fcntl.fcntl, []
+
+    def refusing(file: int, command: int, argument: int = 0) -> int:
+        if command == fcntl.F_SETPIPE_SZ:
+            asked.append(argument)
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        return int(control(file, command, argument))
+
+    workers.end_all()
+    monkeypatch.setattr(fcntl, "fcntl", refusing)
+    np.testing.assert_array_equal(decode.decode(GOOD), SCENE)
+    assert asked
 
 
 def test_they_end_with_the_program_however_it_ends() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.errors import FetchError
 from app.sources.cells import LocalFiles, read_data_url, reader
 from app.values import MAX_PICTURE_BYTES
+from tests.conftest import is_one_sentence
 
 DATA = bytes(range(256)) + b"\x00"  # 257 bytes: its base64 ends with =, and holds + and /
 TEXT = base64.b64encode(DATA).decode()
@@ -164,6 +165,37 @@ def test_a_path_without_a_picture_is_refused_in_one_short_sentence(files: Path, 
     with pytest.raises(FetchError) as refusal:
         reader(fetched, files)(name)
     assert len(str(refusal.value)) < 250
+
+
+HOSTS = [
+    *("www.example.com/a.jpg", "www.example.com", "WWW.Example.com/a", "example.org/cat.jpg"),
+    *("img.example-shop.co.uk/a?b=c.jpg", "müller.example/a.jpg", "192.0.2.1/a.jpg"),
+]
+
+
+@pytest.mark.parametrize("files_may_be_named", [True, False])
+@pytest.mark.parametrize("name", HOSTS)
+def test_an_address_without_its_beginning_is_not_called_a_missing_file(
+    files: Path, name: str, files_may_be_named: bool
+) -> None:
+    allowed = LocalFiles() if files_may_be_named else LocalFiles(off="not here.")
+    with pytest.raises(FetchError, match=r"(no|neither an) address.* https://") as refusal:
+        reader(fetched, files, allowed)(name)
+    assert is_one_sentence(str(refusal.value))
+    assert "There is no file" not in str(refusal.value)
+    assert "of the server's machine" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "sub/cat.jpg", "./example.org/cat.jpg", "2.1/cat.jpg"])
+def test_a_path_that_names_no_host_is_called_a_missing_file(files: Path, name: str) -> None:
+    with pytest.raises(FetchError, match="There is no file"):
+        reader(fetched, files)(name)
+
+
+def test_a_folder_may_have_the_name_of_a_host(files: Path) -> None:
+    (files / "www.example.com").mkdir()
+    (files / "www.example.com" / "a.jpg").write_bytes(b"mirrored")
+    assert reader(fetched, files)("www.example.com/a.jpg") == b"mirrored"
 
 
 @pytest.mark.parametrize(

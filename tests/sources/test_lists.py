@@ -88,6 +88,44 @@ def test_a_tab_may_be_named_by_its_escape_and_other_encodings_have_the_line_too(
             read_csv(written(tmp_path, alone), Columns())
 
 
+@pytest.mark.parametrize(
+    ("before", "number"),
+    [
+        *[
+            ("\n", 3),
+            ("\r\n\r\n", 4),
+            ("\ufeff\n", 3),
+            ("  \n \t\n", 4),
+            (";;\n", 3),
+            ('"";""\n', 3),
+        ],
+        *[("sep=;\n\n", 3), ("\nsep=;\n", 3), ("\n sep=;\n;;\n", 4)],
+    ],
+)
+def test_empty_lines_before_the_header_are_counted_and_skipped(
+    tmp_path: Path, before: str, number: int
+) -> None:
+    file = written(tmp_path, f"{before}id;url\n1;a\n;\n\n2;b\n")
+    assert read_csv(file, Columns()) == [Row(number, "1", "a"), Row(number + 3, "2", "b")]
+    twice = written(tmp_path, f'{before}id;url\n1;a\n1;b\n2;"c\n')
+    with pytest.raises(DatasetError, match=f"row {number + 2} cannot be read"):
+        read_csv(twice, Columns())
+
+
+@pytest.mark.parametrize(
+    ("line", "sign"),
+    [
+        *[("sep= ;", ";"), ("sep = ;", ";"), (" sep=; ", ";"), ('"sep = ; "', ";")],
+        *[("sep= \\t", "\t"), ("sep=  |  ", "|"), ("sep= ", " "), ("sep= ,", ",")],
+    ],
+)
+def test_spaces_around_the_separator_that_is_named_do_not_matter(
+    tmp_path: Path, line: str, sign: str
+) -> None:
+    file = written(tmp_path, f"{line}\nid{sign}url\n1{sign}a\n")
+    assert read_csv(file, Columns()) == [Row(2, "1", "a")]
+
+
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
 def test_a_cell_may_hold_a_picture_of_any_length_quoted_or_not(tmp_path: Path, sign: str) -> None:
     url = "data:image/png;charset=utf-8;base64," + "A" * 1_000_000

@@ -1,5 +1,6 @@
 """The service → the application of the programs' routes, with their document at /docs."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -46,6 +47,11 @@ FIRST_PARTS = {
     "docs-files",
 }
 _FILES_OF_THE_DOCUMENT = "/docs-files"
+_READ_ALONE = {"GET", "HEAD", "OPTIONS"}
+_COST_LITTLE = re.compile(
+    r"healthz|readyz|metrics|problems/.*|openapi\.json|docs|docs-files/.*"
+    r"|galleries(/[^/]+(/update|/duplicates|/images/.+/(image|thumbnail))?)?"
+)
 
 
 def make_rest(
@@ -146,6 +152,21 @@ class CountingDoors(Counting):
         return "/mcp" if _first_part(scope) == "mcp" else "page"
 
 
+def costs_little(scope: Any) -> bool:
+    """Return whether a request is for what is there already, so that limits need not count it.
+
+    That is a GET of the page and its files, a picture, a gallery's facts or its progress, health,
+    measurements and the document. All other routes for programs count, new ones too.
+    """
+    if scope["method"] not in _READ_ALONE:
+        return False
+    path = _path_of(scope)
+    return _first_part(scope) not in FIRST_PARTS or bool(_COST_LITTLE.fullmatch(path))
+
+
 def _first_part(scope: Any) -> str:
-    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
-    return path.lstrip("/").partition("/")[0]
+    return _path_of(scope).partition("/")[0]
+
+
+def _path_of(scope: Any) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")).lstrip("/")

@@ -14,6 +14,7 @@ from app.search.question import Item
 from app.search.service import SearchService
 
 _PROBLEMS = documented([401, 404, 422, 503])
+_PROBLEMS_OF_WORK = documented([401, 404, 422, 429, 503])
 
 
 def routes_of_galleries(service: SearchService) -> APIRouter:
@@ -56,7 +57,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
     @router.get(
         f"{IMAGE_ROUTE}/similar",
         response_model=SearchAnswer,
-        responses=_PROBLEMS | example("search"),
+        responses=_PROBLEMS_OF_WORK | example("search"),
     )
     def similar(
         request: Request,
@@ -70,7 +71,7 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
     @router.get(
         WHOLE_IMAGE_ROUTE,
         response_model=Image,
-        responses=_PROBLEMS | example("image"),
+        responses=_PROBLEMS_OF_WORK | example("image"),
     )
     def image(request: Request, gallery: Name, image: ImageId) -> dict[str, Any]:
         """Describe one image."""
