@@ -65,7 +65,7 @@ _ENCODINGS = {
 _BY_A_CAMERA = re.compile(
     # What cameras, phones and programs write into every picture, and what they write for programs.
     r"((olympus|(konica )?minolta|kodak|samsung|vivitar|polaroid) )?digital camera|"
-    r"sony dsc|samsung|dcim\S*|dsc\S*|default|untitled|camera 360|charset=.*|exif[ _]jpeg.*|"
+    r"sony dsc|samsung( csc)?|dcim\S*|dsc\S*|default|untitled|camera 360|charset=.*|exif[ _]jpeg.*|"
     r"(oznor|dav|cof|rhdr|hdr|hdrpl|edf|mde|ptr|sdr|nor|bst|btf|fbt|rpt|qrf)(wo)?(_\w+)?|"
     r"created with gimp|processed (with|by) .*|file written by adobe photoshop.*|"
     r"(imagej=|\{|<[?!\w]|< |aec |mtk|hisilicon).*",

@@ -225,7 +225,12 @@ def test_a_place_is_two_plausible_angles(
                     "DCIM\\100MEDIA\\DJI_1.JPG",
                     "---",
                 ),
-                *("KONICA MINOLTA DIGITAL CAMERA", "cof_soft", "<KENOX S760  / Samsung S760>"),
+                *(
+                    "KONICA MINOLTA DIGITAL CAMERA",
+                    "cof_soft",
+                    "SAMSUNG CSC",
+                    "<KENOX S760  / Samsung S760>",
+                ),
                 *('{"shape": [3]}', "ImageJ=1.53\nunit=um", '<?xml version="1.0"?><OME/>', " "),
             )
         ),

@@ -32,6 +32,8 @@ def rows_of(metadata: Metadata, images: list[Image] = IMAGES) -> dict[int, objec
 )
 def test_a_path_is_found_however_it_is_written(value: str) -> None:
     assert rows_of(table("nothing.jpg", value)) == {3: 1}
+    if "caf" in value:  # what else has that name does not matter
+        assert rows_of(table(value), [*IMAGES, (4, "cafe/x.jpg", "")]) == {3: 0}
 
 
 def test_a_name_that_several_images_have_is_joined_by_its_folders_or_not_at_all() -> None:
