@@ -37,7 +37,7 @@ class PngFile(PngImageFile):
         _mend_transparency(self, depth=data[24], colours=data[25])
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield the name, start and end of each whole chunk: length, name, content and checksum."""
     start = len(_SIGNATURE)
     while start + 12 <= len(data):
@@ -52,7 +52,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 def _without_texts(data: bytes) -> bytes:
     """Return a PNG without its texts and its ICC profile; the rest is as it was, damage too."""
     kept, begin = [], 0
-    for name, start, end in _chunks(data):
+    for name, start, end in chunks(data):
         if name in _TEXTS or name == _PROFILE:
             kept.append(memoryview(data)[begin:start])
             begin = end
@@ -61,7 +61,7 @@ def _without_texts(data: bytes) -> bytes:
 
 def _profile_of(data: bytes) -> bytes | None:
     """Return a PNG's ICC profile, unpacked; None where there is none that can be used."""
-    for name, start, end in _chunks(data):
+    for name, start, end in chunks(data):
         if name == b"IDAT":
             break
         if name == _PROFILE:

@@ -4,6 +4,7 @@ An id is text and stays unchanged: "007" is not "7". Rows are numbered as spread
 the header is row 1, unless empty lines come before it.
 """
 
+import contextlib
 import csv
 import itertools
 import re
@@ -76,12 +77,26 @@ def read_csv(
     UsageError
         There is no such `delimiter` or `encoding`.
     """
+    with opened_csv(file, delimiter=delimiter, encoding=encoding) as (lines, delimiter):
+        rows = list(_csv_rows(lines, columns, file, delimiter))
+    return checked(rows, file)
+
+
+@contextlib.contextmanager
+def opened_csv(
+    file: Path, *, delimiter: str | None = None, encoding: str = "utf-8"
+) -> Iterator[tuple[Iterator[tuple[int, list[str]]], str]]:
+    """Give the numbered lines of a CSV file as cells, the header first, and its delimiter.
+
+    The delimiter and what is no part of the table are those of `read_csv`. A file that cannot be
+    read raises `read_csv`'s errors while it is open.
+    """
     if delimiter is not None and len(delimiter) != 1:
         raise UsageError(f"The delimiter must be one character, not {delimiter!r}.")
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     try:
-        if _is_parquet(file):
+        if is_parquet(file):
             raise UsageError(f"{file} is a Parquet file: name it with --parquet.")
         with file.open(encoding=encoding, newline="") as text:
             first, empty = _first_line(text)
@@ -93,8 +108,7 @@ def read_csv(
             delimiter = delimiter or _delimiter_of(first)
             csv.field_size_limit(_LONGEST_CELL)
             lines = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
-            numbered = _readable(lines, file, 1 + empty)
-            rows = list(_csv_rows(numbered, columns, file, delimiter))
+            yield _readable(lines, file, 1 + empty), delimiter
     except OSError as exc:
         raise DatasetError(f"{file} cannot be read ({exc.strerror}): name a CSV file.") from exc
     except LookupError as exc:
@@ -105,7 +119,6 @@ def read_csv(
         if isinstance(exc, UnicodeError):
             raise _not_in(encoding, file) from exc
         raise UsageError(f"A list cannot be delimited by {delimiter!r}: use another sign.") from exc
-    return checked(rows, file)
 
 
 def _not_in(encoding: str, file: Path) -> DatasetError:
@@ -115,7 +128,8 @@ def _not_in(encoding: str, file: Path) -> DatasetError:
     )
 
 
-def _is_parquet(file: Path) -> bool:
+def is_parquet(file: Path) -> bool:
+    """Return whether a file begins as a Parquet file does; OSError if it cannot be read."""
     with file.open("rb") as data:
         return data.read(len(_PARQUET)) == _PARQUET
 

@@ -130,6 +130,52 @@ def read_parquet(file: Path, columns: Columns) -> list[Row]:
     return checked([_without_path(row) for row in rows] if inside else rows, file)
 
 
+def read_columns(file: Path) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Return the rows of any Parquet file, and the names of its columns of bytes, left out of them.
+
+    A row has a cell for each column; a struct is a dict in it, a class label's number its name.
+    DatasetError if the file cannot be read.
+    """
+    import pyarrow.parquet
+
+    with _as_dataset_errors(file), pyarrow.parquet.ParquetFile(file) as parquet:
+        schema = parquet.schema_arrow
+        if twice := [name for name in schema.names if schema.names.count(name) > 1]:
+            raise DatasetError(f"{file} has more than one column {twice[0]!r}: rename one.")
+        leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+        table = parquet.read([name for name, kind in leaves if not _holds_bytes(kind)])
+        try:
+            rows = table.to_pylist()
+        except (ValueError, OverflowError, LookupError) as exc:
+            if isinstance(exc, pyarrow.ArrowException | UnicodeError):
+                raise
+            raise DatasetError(f"{file} holds a value that cannot be read ({exc}).") from exc
+        for name, names in _class_names(schema).items():
+            for row in rows:
+                row[name] = _named(row.get(name), names)
+    return rows, tuple(name for name, kind in leaves if _holds_bytes(kind))
+
+
+def _leaves(name: str, kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the columns below one, with their types: those of a struct are named with dots."""
+    import pyarrow
+
+    if not pyarrow.types.is_struct(kind):
+        yield name, kind
+    else:
+        for field in kind:
+            yield from _leaves(f"{name}.{field.name}", field.type)
+
+
+def _holds_bytes(kind: Any) -> bool:
+    import pyarrow
+
+    lists = (pyarrow.types.is_list, pyarrow.types.is_large_list, pyarrow.types.is_fixed_size_list)
+    if any(test(kind) for test in lists):
+        return _holds_bytes(kind.value_type)
+    return _is_bytes(kind) or pyarrow.types.is_fixed_size_binary(kind)
+
+
 def pictures_inside(file: Path, columns: Columns) -> PicturesInside | None:
     """Return the pictures in a Parquet file; None if it has URLs.
 
