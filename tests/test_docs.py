@@ -132,7 +132,7 @@ def row_of(model: Model) -> str:
     cells = [
         f"`{model.name}`",
         str(model.dim),
-        str(model.preprocessing.crop),
+        "texts" if model.kind == "text" else str(model.picture_preprocessing.crop),
         "yes" if model.pool else "no",
         source,
         model.licence,

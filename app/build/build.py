@@ -117,6 +117,7 @@ def build(
     weights. `precision` is that of a request which names none.
     """
     model = find_model(request.model)
+    model.check_embeds("picture")
     precision = request.precision or precision
     check_precision(precision)
     if request.folders:

@@ -321,7 +321,7 @@ def notes_on(embedding: Embedding, embedder: Embedder) -> tuple[str, ...]:
     each = [f"{noted.path}: {noted.note}" for noted in embedding.noted[:_MOST_NOTED]]
     if more := embedding.noted[_MOST_NOTED:]:
         each.append(f"{len(more)} more pictures are not as they should be.")
-    if embedder.model.preprocessing.squeezed:
+    if embedder.model.picture_preprocessing.squeezed:
         return tuple(each)
     records = (kept.record for kept in embedding.kept)
     long = sum(elongation(record.width, record.height) > MOST_ELONGATED for record in records)

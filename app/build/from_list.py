@@ -61,9 +61,11 @@ def build_listed(
     precision = request.precision or precision
     check_precision(precision)
     options = VectorOptions.of(request.pca, request.expand, request.alpha)
+    known = find_model(model)
+    known.check_embeds("picture")
     check_new(
         request.name,
-        find_model(model),
+        known,
         index,
         options=options,
         indexes_dir=indexes_dir,

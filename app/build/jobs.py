@@ -147,11 +147,12 @@ class GalleryMaker:
         self._stage_began = (0.0, 0)
 
     def models(self) -> list[tuple[str, bool]]:
-        """Return (name, whether it may need a download) of the models that can run here.
+        """Return (name, whether it may need a download) of models of pictures that can run here.
 
         The one that never needs any comes first.
         """
-        known = sorted(MODELS.values(), key=lambda model: model.name != NEEDS_NO_DOWNLOAD)
+        known = [model for model in MODELS.values() if model.embeds("picture")]
+        known.sort(key=lambda model: model.name != NEEDS_NO_DOWNLOAD)
         return [
             (model.name, bool(model.weights and model.weights.url))
             for model in known

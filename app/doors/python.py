@@ -257,9 +257,9 @@ class PictureEmbedder:
         return self._load("build")
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the (n, dim) float32 vectors of norm 1 of n texts, to compare with pictures'.
+        """Return the (n, dim) float32 vectors of norm 1 of n texts, in the space of its pictures.
 
-        UsageError if the model embeds no texts; `clip_vit_b_32` does.
+        `all_minilm_l6_v2` embeds texts alone. UsageError if the model embeds no texts.
         """
         return self._embedder.embed_texts(texts)
 

@@ -7,8 +7,10 @@ from app.embed.model_file import find_model
 from app.embed.models import (
     MODELS,
     NEEDS_NO_DOWNLOAD,
+    Kind,
     Model,
     Preprocessing,
+    TextPreprocessing,
     model_named,
     pooled_name,
 )
@@ -17,10 +19,12 @@ __all__ = [
     "MODELS",
     "NEEDS_NO_DOWNLOAD",
     "Embedder",
+    "Kind",
     "LoadEmbedder",
     "Model",
     "Preprocessing",
     "Runtime",
+    "TextPreprocessing",
     "find_model",
     "model_named",
     "pooled_name",

@@ -15,14 +15,15 @@ from app.embed.networks import State, feature_network, text_network, with_head
 from app.errors import AppError, ModelError
 
 _CONTEXT_TOKENS = 77  # of CLIP's texts
+_ANY = -1  # a size that OpenVINO leaves open
 
 
 def convert(model: Model, weights: Path, output: Path, *, texts: bool = False) -> None:
     """Write the model's network as `output` (.xml, with its .bin beside it).
 
-    It turns (n, H, W, 3) uint8 pictures, or (n, 77) int64 tokens with `texts`, into (n, dim)
-    float32 features; a picture's mean and deviation are part of it. Both files are written under
-    another name first and the .xml is renamed last, so that an .xml that exists is whole.
+    It turns (n, H, W, 3) uint8 pictures, or the int64 tokens of `text_network` with `texts`, into
+    (n, dim) float32 features; a picture's mean and deviation are part of it. Both files are written
+    under another name first and the .xml is renamed last, so that an .xml that exists is whole.
     ModelError if the weights do not fit the network.
     """
     import openvino as ov
@@ -59,7 +60,7 @@ def network_of(model: Model, weights: Path) -> Any:
 
 
 def texts_of(model: Model, weights: Path) -> Any:
-    """Return the torch network for texts, (n, 77) int64 → (n, dim)."""
+    """Return the torch network for texts, int64 tokens → (n, dim); see `text_network`."""
     return text_network(model, read_weights(weights))
 
 
@@ -77,7 +78,7 @@ def _pictures(model: Model, weights: Path) -> Any:
     import torch
 
     network = network_of(model, weights)
-    preprocessing = model.preprocessing
+    preprocessing = model.picture_preprocessing
     with torch.inference_mode():
         converted = ov.convert_model(
             network,
@@ -97,11 +98,12 @@ def _texts(model: Model, weights: Path) -> Any:
     import torch
 
     network = texts_of(model, weights)
+    length = _ANY if model.kind == "text" else _CONTEXT_TOKENS
     with torch.inference_mode():
         return ov.convert_model(
             network,
             example_input=torch.zeros(1, _CONTEXT_TOKENS, dtype=torch.int64),
-            input=([-1, _CONTEXT_TOKENS], ov.Type.i64),
+            input=([_ANY, length], ov.Type.i64),
         )
 
 

@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 
 from app.embed.embedder import Embedder
 from app.embed.model_file import adopt_model, find_model
-from app.embed.models import Model, model_named
-from app.embed.running import Purpose, Weights, in_openvino, in_torch, torch_device
+from app.embed.models import Kind, Model, TextPreprocessing, model_named
+from app.embed.running import (
+    Purpose,
+    Weights,
+    in_openvino,
+    in_torch,
+    texts_in_openvino,
+    texts_in_torch,
+    torch_device,
+)
 from app.embed.runtimes.openvino import OpenVinoRuntime, converted_network
-from app.embed.weights import check_weights, find_weights
+from app.embed.weights import check_weights, find_tokenizer, find_weights
 from app.errors import ModelError
 from app.values.files import sha256_of
 from app.values.precision import check_precision
@@ -62,6 +70,18 @@ def load_embedder(
     weights = Weights(path, digest, cache_dir)
     cores = usable_cores()
     device = torch_device(runtime, purpose, precision)
+    if model.kind == "text":
+        tokenizer, _ = find_tokenizer(model, weights_dir=weights_dir, cache_dir=cache_dir)
+        pieces, note = (
+            texts_in_torch(
+                model, weights, tokenizer, precision=precision, purpose=purpose, device=device
+            )
+            if device
+            else texts_in_openvino(
+                model, weights, tokenizer, precision=precision, purpose=purpose, cores=cores
+            )
+        )
+        return Embedder(model, None, digest, lambda: pieces, note=note)
     if device:
         running = in_torch(model, weights, precision=precision, purpose=purpose, device=device)
     else:
@@ -113,13 +133,16 @@ def _container_share(cgroups: Path) -> float:
     return int(quota) / int(period) if limited else math.inf
 
 
-def check_can_run(name: str, *, weights_dir: Path | None, cache_dir: Path) -> None:
+def check_can_run(
+    name: str, *, weights_dir: Path | None, cache_dir: Path, kind: Kind = "picture"
+) -> None:
     """Raise the error that would stop a build with the registry's model `name`, if it shows early.
 
-    UsageError if there is no such model, ModelError if a package that it needs is not installed.
-    Nothing is loaded or downloaded.
+    UsageError if there is no such model or it does not embed that kind, ModelError if a package
+    that it needs is not installed. Nothing is loaded or downloaded.
     """
     model = model_named(name)
+    model.check_embeds(kind)
     if model.library:
         _check_installed(model)
     check_weights(model, weights_dir=weights_dir, cache_dir=cache_dir)
@@ -154,6 +177,9 @@ def _weights_of(
     path, digest = find_weights(
         model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
     )
+    if isinstance(model.preprocessing, TextPreprocessing):
+        _, of_tokenizer = find_tokenizer(model, weights_dir=weights_dir, cache_dir=cache_dir)
+        return path, hashlib.sha256(f"{digest} {of_tokenizer}".encode()).hexdigest()
     if model.file is None:
         return path, digest
     if digest != model.file.base_sha256:

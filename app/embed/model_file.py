@@ -65,6 +65,10 @@ def read_model_file(path: Path) -> Model:
         raise ModelError(
             f"The model file {path} cannot be used: its base {base_name} has no network."
         )
+    if not base.embeds("picture"):
+        raise ModelError(
+            f"The model file {path} cannot be used: its base {base_name} embeds no pictures."
+        )
     if weight.shape[1] != base.dim:
         raise ModelError(
             f"The model file {path} cannot be used: its head takes {weight.shape[1]} numbers, and "

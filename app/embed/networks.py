@@ -1,6 +1,6 @@
 """Published weights → a torch network without its classifier, which gives features.
 
-Only this file, `convert` and `texts` name torch and the libraries built on it.
+Only this file, `bert`, `convert` and `texts` name torch and the libraries built on it.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,11 @@ def feature_network(model: Model, state: State) -> "torch.nn.Module":
 
 
 def text_network(model: Model, state: State) -> "torch.nn.Module":
-    """Return the text network, (n, 77) int64 tokens → (n, dim) float32; errors as above."""
-    import torch
+    """Return the text network, int64 tokens → (n, dim) float32; errors as above.
 
-    class Texts(torch.nn.Module):
-        def __init__(self, network: Any) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, tokens: "torch.Tensor") -> Any:
-            return self.network.encode_text(tokens)
-
-    return _built(model, state, lambda build, variant: Texts(_clip(variant, state)))
+    CLIP's takes (n, 77) tokens; one for texts alone (n, length), filled up with -1.
+    """
+    return _built(model, state, lambda build, variant: build(variant, state), _TEXT_FAMILIES)
 
 
 def with_head(features: "torch.nn.Module", head: State) -> "torch.nn.Module":
@@ -83,13 +76,16 @@ _DECLARED: list[Any] = []  # a declaration ends with its Library object
 
 
 def _built(
-    model: Model, state: State, make: "Callable[[_Build, str], torch.nn.Module]"
+    model: Model,
+    state: State,
+    make: "Callable[[_Build, str], torch.nn.Module]",
+    families: "dict[str, _Build] | None" = None,
 ) -> "torch.nn.Module":
     """Return the network that `make` builds, ready for inference; ModelError if it cannot."""
     family, _, variant = model.network.partition(":")
     declare_torchvision_operators()
     try:
-        return make(_FAMILIES[family], variant).float().eval()
+        return make((families or _FAMILIES)[family], variant).float().eval()
     except (RuntimeError, AttributeError, TypeError, KeyError) as exc:  # names that are no strings
         # torch writes a title line above the list of tensors that do not fit.
         *_, first = str(exc).splitlines()[:2] or [""]
@@ -195,6 +191,26 @@ def _clip_pictures(variant: str, state: State) -> "torch.nn.Module":
     return _clip(variant, state).visual  # type: ignore[no-any-return]
 
 
+def _clip_texts(variant: str, state: State) -> "torch.nn.Module":
+    import torch
+
+    class Texts(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = _clip(variant, state)
+
+        def forward(self, tokens: "torch.Tensor") -> Any:
+            return self.network.encode_text(tokens)
+
+    return Texts()
+
+
+def _bert(variant: str, state: State) -> "torch.nn.Module":
+    from app.embed.bert import bert
+
+    return bert(variant, state)
+
+
 def _clip(variant: str, state: State) -> Any:
     import open_clip
 
@@ -222,3 +238,4 @@ _FAMILIES: "dict[str, _Build]" = {
     "open_clip": _clip_pictures,
     "timm": _timm,
 }
+_TEXT_FAMILIES: "dict[str, _Build]" = {"open_clip": _clip_texts, "bert": _bert}

@@ -10,16 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embed.embedder import Runtime
-from app.embed.models import Model
+from app.embed.models import Model, TextPreprocessing
 from app.embed.quantise import quantised_network
 from app.embed.runtimes.fastest import fastest
-from app.embed.runtimes.openvino import OpenVinoRuntime, calculates_in_bf16, converted_network
+from app.embed.runtimes.openvino import (
+    ANY,
+    OpenVinoRuntime,
+    calculates_in_bf16,
+    converted_network,
+)
 from app.embed.shared import TOGETHER, SharedBatches
+from app.embed.texts import TokenRuntime, WordPieceTexts
 from app.errors import ModelError
 
 BUILD_BATCH = 8
 """With a stream a core the fastest in bfloat16 of 1, 8, 16 and 32 pictures, and within 3 % of the
 fastest in 32 bits (docs/performance.md): more leave the processor's caches."""
+
+_TEXTS_BATCH = 32
+"""Of 8, 32 and 64 the one that is fast for sentences and for paragraphs alike."""
+_TEXTS_BATCH_ON_GPU = 256
+_MEASURED_TOKENS = 32  # a long sentence
 
 Purpose = Literal["query", "build"]
 
@@ -66,7 +77,7 @@ def in_openvino(
         OpenVinoRuntime,
         int8 or published,
         threads=cores,
-        side=model.preprocessing.crop,
+        side=model.picture_preprocessing.crop,
         precision=precision,
     )
     if purpose == "build":
@@ -89,6 +100,72 @@ def in_torch(
     runtime = TorchRuntime(model, weights.path, device=device, precision=used, batch=batch)
     note = f"calculated by PyTorch on {device}, in {used}" if purpose == "build" else ""
     return Running(runtime, note=note)
+
+
+def texts_in_openvino(
+    model: Model,
+    weights: Weights,
+    tokenizer: Path,
+    *,
+    precision: str,
+    purpose: Purpose,
+    cores: int,
+) -> tuple[WordPieceTexts, str]:
+    """Return the network of a model for texts in OpenVINO, and why its precision was chosen."""
+    if precision == "int8":
+        raise ModelError(
+            f"An INT8 network is fitted to pictures, and {model.name} embeds texts: choose another "
+            "precision."
+        )
+    network = converted_network(model, weights.path, weights.sha256, weights.cache_dir, texts=True)
+    load = partial(OpenVinoRuntime, network, batch=ANY, side=ANY, threads=cores)
+    note = ""
+    if precision == "auto":
+        shape = (_TEXTS_BATCH, _MEASURED_TOKENS)
+        precision, note = fastest(
+            network,
+            np.random.default_rng(0).integers(1000, 20_000, shape),
+            lambda each: load(streams=cores, precision=each),
+            threads=cores,
+            has_bf16=calculates_in_bf16(),
+        )
+    elif precision == "bf16" and not calculates_in_bf16():
+        precision = "f32"
+    at_once = cores if purpose == "build" else 1
+    runtime = load(streams=at_once, precision=precision)
+    return _word_pieces(model, tokenizer, runtime, batch=_TEXTS_BATCH, at_once=at_once), note
+
+
+def texts_in_torch(
+    model: Model,
+    weights: Weights,
+    tokenizer: Path,
+    *,
+    precision: str,
+    purpose: Purpose,
+    device: str,
+) -> tuple[WordPieceTexts, str]:
+    """Return the network of a model for texts in PyTorch, and a note on that for a build."""
+    from app.embed.runtimes.torch import TorchTexts, precision_on
+
+    used = precision_on(device, precision)
+    runtime = TorchTexts(model, weights.path, device=device, precision=used)
+    batch = _TEXTS_BATCH if device == "cpu" else _TEXTS_BATCH_ON_GPU
+    note = f"calculated by PyTorch on {device}, in {used}" if purpose == "build" else ""
+    return _word_pieces(model, tokenizer, runtime, batch=batch, at_once=1), note
+
+
+def _word_pieces(
+    model: Model, tokenizer: Path, runtime: TokenRuntime, *, batch: int, at_once: int
+) -> WordPieceTexts:
+    assert isinstance(model.preprocessing, TextPreprocessing)
+    return WordPieceTexts(
+        tokenizer,
+        runtime,
+        max_tokens=model.preprocessing.max_tokens,
+        batch=batch,
+        at_once=at_once,
+    )
 
 
 def torch_device(runtime: str, purpose: Purpose, precision: str) -> str:
@@ -127,13 +204,13 @@ def _published(model: Model, weights: Weights) -> Path:
 def _fastest(model: Model, network: Path, cores: int) -> tuple[str, str]:
     if network.suffix == ".onnx":  # its folder is another package's: nothing is kept there
         return "f32", ""
-    side = model.preprocessing.crop
+    side = model.picture_preprocessing.crop
     load = partial(
         OpenVinoRuntime, network, batch=BUILD_BATCH, streams=cores, threads=cores, side=side
     )
     return fastest(
         network,
-        side,
+        np.random.default_rng(0).integers(0, 256, (BUILD_BATCH, side, side, 3), np.uint8),
         lambda precision: load(precision=precision),
         threads=cores,
         has_bf16=calculates_in_bf16(),

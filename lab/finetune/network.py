@@ -132,7 +132,7 @@ def network_training(
     stages = stages_of(labelled.model, published)
     every = np.concatenate([split.train, split.validation, split.seen, split.unseen])
     cuts = [(row, False) for row in every.tolist()] + [(row, True) for row in split.train.tolist()]
-    how = labelled.model.preprocessing
+    how = labelled.model.picture_preprocessing
     prepare = _preparing(labelled, read, seed)
     content = [labelled.sha256s, hashlib.sha256(labelled.vectors.tobytes()).hexdigest()]
     made_by = [labelled.weights_sha256, labelled.model.network, how]
@@ -195,7 +195,7 @@ def _preparing(
     labelled: Labelled, read: Callable[[str], bytes], seed: int
 ) -> Callable[[int, bool], NDArray[np.float32]]:
     """Return the function that prepares a picture for the network, as the build does, or a cut."""
-    how = labelled.model.preprocessing
+    how = labelled.model.picture_preprocessing
     mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
 
     def prepare(row: int, other: bool) -> NDArray[np.float32]:

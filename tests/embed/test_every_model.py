@@ -18,7 +18,9 @@ from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import ModelError, UsageError
 from tests.conftest import PHOTOGRAPHS, ROOT
 
-WITH_NETWORK = [name for name, model in MODELS.items() if model.weights]
+# A model of texts alone has other inputs: test_text_model.py.
+OF_PICTURES = {name: model for name, model in MODELS.items() if model.kind == "picture"}
+WITH_NETWORK = [name for name, model in OF_PICTURES.items() if model.weights]
 POOLED = ["resnet18.max", "mobilenet_v3_large.gem"]
 TWIN = "resnet50_v2"  # resnet50 with other weights: a test below holds that it is no more than that
 AS_PUBLISHED = "sscd_distilled"  # a network that is run as it is: test_published_network.py
@@ -28,7 +30,7 @@ ONE_OF_A_FAMILY = {
     *("resnet18.max", "mobilenet_v3_large.gem", "mobilenet_v2_bottleneck", "efficientnet_lite1"),
     *("alexnet", "clip_vit_b_32", "dinov2_vits14", "sscd_disc_mixup"),
 }
-WITH_TEXTS = [name for name, model in MODELS.items() if model.has_texts]
+WITH_TEXTS = [name for name, model in OF_PICTURES.items() if model.has_texts]
 TEXTS = ["a dog", "a cat that sleeps on a red sofa", "dog"]
 
 # One process for all models of a run: importing torch takes longer than most of them.
@@ -376,12 +378,14 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
 
 def test_a_model_without_texts_says_which_has_them(tmp_path: Path) -> None:
     embedder = load_embedder("mean_colour", weights_dir=None, cache_dir=tmp_path, purpose="query")
-    with pytest.raises(UsageError, match=r"mean_colour .* clip_vit_b_32"):
+    with pytest.raises(UsageError, match=r"mean_colour .* clip_vit_b_32, all_minilm"):
         embedder.embed_texts(["a dog"])
 
 
 class Letters:
     """Texts without a network: how many letters, and one."""
+
+    precision = "f32"
 
     def run(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.array([[len(text), 1.0] + [0.0] * 46 for text in texts], np.float32)

