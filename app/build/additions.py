@@ -18,6 +18,7 @@ from app.errors import DecodeError, GalleryError, QueryError, UsageError
 from app.features import of_gallery_picture
 from app.gallery import NO_IMAGE, Gallery, committing, sync, writing_to
 from app.images import decode, encode
+from app.images.facts import facts_of
 from app.index import Projection
 from app.sources.ids import fault_of
 from app.sources.picture import labels_of
@@ -242,7 +243,8 @@ class _Drafts:
         self._embedder = embedder
         pixels, (width, height), _ = decode.read(new.data, min_side=embedder.decoded_side)
         size = (width, height, len(new.data))
-        kept = ImageRecord(NO_IMAGE, name, digest, *size, labels, new.key, ADDED)
+        told = facts_of(new.data)
+        kept = ImageRecord(NO_IMAGE, name, digest, *size, labels, new.key, ADDED, metadata=told)
         vector, thumbnail = embedder.embed([pixels])[0], encode.thumbnail(pixels)
         copies = self.gallery.manifest.copies
         local = of_gallery_picture(pixels).packed() if copies else b""

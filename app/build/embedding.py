@@ -18,6 +18,7 @@ from app.errors import DecodeError
 from app.features import of_gallery_picture
 from app.gallery import Draft, Drafted, Gallery, Place, Stamp
 from app.images import decode, encode
+from app.images.facts import facts_of
 from app.sources.picture import Layout, Picture, file_of
 from app.values import MOST_ELONGATED, ImageRecord, Noted, Skipped, elongation
 
@@ -356,7 +357,8 @@ def _in_order(
 
 def _record(picture: Picture, data: bytes) -> ImageRecord:
     digest = hashlib.sha256(data).hexdigest()
-    return _named(ImageRecord(-1, picture.path, digest, 0, 0, len(data)), picture)
+    record = ImageRecord(-1, picture.path, digest, 0, 0, len(data), metadata=facts_of(data))
+    return _named(record, picture)
 
 
 def _named(record: ImageRecord, picture: Picture) -> ImageRecord:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from app.build import manage
 from app.build.additions import AddReport, NewImage, add_images, remove_images
 from app.build.compact import choice, compact
 from app.build.embedding import OnProgress
+from app.build.joining import JoinReport, forget_table, join_again, join_table
 from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.update import UpdateReport
 from app.build.updates import BackgroundUpdates, UpdateProgress
@@ -97,8 +99,24 @@ class GalleryKeeper:
         """Bring a gallery up to date with its folders; see `update_gallery`."""
         self.check_on()
         report = self._update(name, accept_removals=accept_removals, on_progress=on_progress)
-        self._tidy(name, report.manifest, on_progress)
-        return report
+        manifest, note = join_again(
+            self._folders(name), report.manifest, changed=report.did_something
+        )
+        notes = (*report.notes, note) if note else report.notes
+        self._tidy(name, manifest, on_progress)
+        return replace(report, manifest=manifest, notes=notes)
+
+    def join_table(self, name: str, file: Path, **how: Any) -> JoinReport:
+        """Give a gallery's images the facts of a table; see `joining.join_table`."""
+        self.check_on()
+        self._check_there(name)
+        return join_table(self._folders(name), file, **how)
+
+    def forget_table(self, name: str) -> Manifest:
+        """Take the facts of a gallery's table away from its images."""
+        self.check_on()
+        self._check_there(name)
+        return forget_table(self._folders(name))
 
     def start_update(self, name: str, *, accept_removals: bool = False) -> UpdateProgress:
         """Begin an update in the background; BusyError while the one before is running."""

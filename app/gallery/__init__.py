@@ -10,6 +10,7 @@ file, and its own. Format 1 kept it in `gallery.db`; such a gallery is opened as
 from app.gallery.apart import Apart, content_of, forget_apart, keep_apart, read_apart
 from app.gallery.commit import Commit, SegmentWriter, committing, compacting, now
 from app.gallery.files import locked, state_of, sync, writing_to
+from app.gallery.items import in_parts
 from app.gallery.local import Gallery, folders_of, open_gallery
 from app.gallery.manifest import (
     COMPACTION,
@@ -57,6 +58,7 @@ __all__ = [
     "folders_of",
     "forget_apart",
     "gallery_names",
+    "in_parts",
     "keep_apart",
     "locked",
     "manifest_from_json",

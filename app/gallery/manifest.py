@@ -28,6 +28,7 @@ _ALWAYS = frozenset(
 )
 """The facts that the oldest galleries have; of those added later the default is true of them."""
 _SINCE_FORMAT_2 = frozenset({"segments", "next_id", "sources"})
+_TUPLES = ("notes", "sources", "joined", "joined_stamp")
 _NUMBERS: dict[str, type[int | float]] = {"limit": int, "pca": int, "expand": int, "alpha": float}
 
 
@@ -76,7 +77,7 @@ def _manifest_of(values: dict[str, Any], place: Path) -> Manifest:
     return Manifest(
         files=files,
         segments=tuple(map(_segment_of, segments)),
-        **values | {key: tuple(values[key]) for key in ("notes", "sources")},
+        **values | {key: tuple(values[key]) for key in _TUPLES if key in values},
     )
 
 

@@ -18,6 +18,7 @@ REQUEST_KEYS = (
     *("name", "model", "precision", "index", "pca", "expand", "alpha", "limit", "pictures"),
     "copies",
     *("id_column", "url_column", "delimiter", "encoding", "label_column"),
+    *("metadata", "join_column", "without_column", "metadata_delimiter", "metadata_encoding"),
 )
 
 
@@ -153,7 +154,8 @@ class Manifest(GalleryFacts):
     Of two segments that hold an image of the same id, the later one has it. `next_id` is the id of
     the next image, `generation` the number of the last change, `added` the folder below
     `datasets/added/` that holds the pictures that were added one by one. `request` holds the
-    options of `create_index.py` that built it, as `request_of` makes them.
+    options of `create_index.py` that built it, as `request_of` makes them. `joined` are the columns
+    of the table that its images have facts of, `joined_stamp` that file's size and time.
     """
 
     name: str
@@ -167,6 +169,8 @@ class Manifest(GalleryFacts):
     added: str = ""
     files: dict[str, StoredFile] = field(default_factory=dict)
     generation: int = 1
+    joined: tuple[str, ...] = ()
+    joined_stamp: tuple[int, ...] = ()
     request: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,5 +1,6 @@
 """A gallery → a folder of embeddings and metadata that other programs read."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -143,6 +144,7 @@ def _write_metadata(gallery: Store, path: Path) -> None:
             ("height", pyarrow.int64()),
             ("bytes", pyarrow.int64()),
             ("sha256", pyarrow.string()),
+            ("metadata", pyarrow.string()),
         ]
     )
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
@@ -161,6 +163,7 @@ def _metadata_of(record: ImageRecord) -> dict[str, object]:
         "height": record.height,
         "bytes": record.bytes,
         "sha256": record.sha256 or None,
+        "metadata": json.dumps(dict(record.metadata)) if record.metadata else None,
     }
 
 

@@ -1,6 +1,7 @@
 """A folder of embeddings and metadata → a gallery; no network runs, and no picture is needed."""
 
 import hashlib
+import json
 import re
 import secrets
 import time
@@ -287,6 +288,7 @@ class _Known:
             _number(metadata, "bytes"),
             labels=_labels(metadata),
             key=key,
+            metadata=_told(metadata),
         )
 
 
@@ -362,6 +364,20 @@ def _text(metadata: dict[str, Any], name: str) -> str:
 def _number(metadata: dict[str, Any], name: str) -> int:
     value = metadata.get(name)
     return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
+def _told(metadata: dict[str, Any]) -> dict[str, str | int | float]:
+    """Return what is known of an image besides, as an export wrote it; {} for anything else."""
+    try:
+        told = json.loads(_text(metadata, "metadata") or "{}")
+    except ValueError:
+        return {}
+    values = told.items() if isinstance(told, dict) else ()
+    return {
+        name: value
+        for name, value in values
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
 
 
 def _labels(metadata: dict[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.doors.cli import output
+from app.doors.cli import manage, output
 from app.doors.cli.progress import Progress
 from app.doors.cli.update import left_out_lines, print_report, updated
 from app.errors import UsageError
@@ -129,6 +129,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pictures", type=Path, metavar="DIR", help="for --embeddings: where the originals are"
     )
+    facts = parser.add_argument_group("facts about the images")
+    facts.add_argument(
+        "--metadata",
+        type=_file,
+        metavar="TABLE",
+        help="a CSV, JSON or Parquet file with a row of facts for each image, as of ris metadata",
+    )
+    manage.add_table_arguments(facts)
     table = parser.add_argument_group("for --csv and --parquet")
     table.add_argument("--id-column", metavar="NAME", help="the ids, default: id")
     table.add_argument("--url-column", metavar="NAME", help="the addresses, default: url")
@@ -153,7 +161,13 @@ def _file(text: str) -> Path:
 def run(options: argparse.Namespace) -> int:
     """Build a gallery, or update it, showing the progress, and print what was done."""
     from app.settings import read_settings
-    from app.wiring import make_builder, make_importer, make_list_builder, model_asked
+    from app.wiring import (
+        make_builder,
+        make_importer,
+        make_keeper,
+        make_list_builder,
+        model_asked,
+    )
 
     _check_together(options)
     settings = read_settings()
@@ -169,6 +183,14 @@ def run(options: argparse.Namespace) -> int:
         else:
             report = make_builder(settings)(_build_request(options), on_progress=progress.show)
     _print_report(report)
+    if options.metadata:
+        keeper = make_keeper(settings)
+        joined = keeper.join_table(
+            report.manifest.name,
+            options.metadata,
+            **manage.table_options(options) | {"delimiter": None, "encoding": "utf-8"},
+        )
+        manage.print_joined(joined)
     return 0
 
 
@@ -238,6 +260,8 @@ def _vectors(options: argparse.Namespace) -> dict[str, Any]:
 
 def _check_together(options: argparse.Namespace) -> None:
     """Raise UsageError for options that say nothing about what is built."""
+    if (options.join_column or options.without_column) and not options.metadata:
+        raise UsageError("--join-column and --without-column go with --metadata: leave them out.")
     if options.pictures and not options.embeddings:
         raise UsageError("--pictures goes with --embeddings: leave it out.")
     if options.pool and options.embeddings and not options.model:

@@ -1,9 +1,9 @@
-"""`merge`, `rename`, `title`, `delete`, `move`, `compact`: galleries as wholes, changed."""
+"""`merge`, `rename`, `title`, `delete`, `move`, `metadata`, `compact`: galleries, changed."""
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.doors.cli import output
 from app.doors.cli.command import Command
@@ -11,6 +11,7 @@ from app.doors.cli.progress import Progress
 from app.errors import UsageError
 
 if TYPE_CHECKING:
+    from app.build.joining import JoinReport
     from app.build.keeper import GalleryKeeper
 
 
@@ -65,6 +66,56 @@ def _compact(options: argparse.Namespace) -> int:
     return 0
 
 
+def _metadata(options: argparse.Namespace) -> int:
+    if options.forget == (options.table is not None):
+        raise UsageError("Name a table, or take the last one's columns away with --forget.")
+    if options.forget:
+        _keeper().forget_table(options.gallery)
+        output.print_line(f"{options.gallery}: without the columns of a table")
+        return 0
+    print_joined(_keeper().join_table(options.gallery, options.table, **table_options(options)))
+    return 0
+
+
+def print_joined(report: "JoinReport") -> None:
+    """Print what became of a table of facts."""
+    for note in report.notes:
+        output.print_line(f"Note: {note}")
+    columns = ", ".join(report.columns) or "none"
+    output.print_line(
+        f"{report.manifest.name}: {report.images:,} of {report.manifest.images:,} images joined "
+        f"to columns: {columns}"
+    )
+
+
+def add_table_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add how a table of facts is read."""
+    parser.add_argument(
+        "--join-column",
+        default="",
+        metavar="NAME",
+        help="the column that says which image a row is about (default: path, file, filename, "
+        "file_name, image, id or key, the first that there is)",
+    )
+    parser.add_argument(
+        "--without-column",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a column to leave out; may be given again",
+    )
+
+
+def table_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how a table of facts is read."""
+    return {
+        "join_column": options.join_column,
+        "without": tuple(options.without_column),
+        "delimiter": options.delimiter,
+        "encoding": options.encoding or "utf-8",
+    }
+
+
 def _keeper() -> "GalleryKeeper":
     from app.settings import read_settings
     from app.wiring import make_keeper
@@ -108,7 +159,31 @@ def _move_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _metadata_arguments(parser: argparse.ArgumentParser) -> None:
+    _gallery_argument(parser)
+    parser.add_argument(
+        "table",
+        nargs="?",
+        type=Path,
+        metavar="TABLE",
+        help="a CSV, TSV, JSON, JSON Lines or Parquet file with a row for each image",
+    )
+    add_table_arguments(parser)
+    parser.add_argument("--delimiter", metavar="SIGN", help="of a CSV; default: found by itself")
+    parser.add_argument("--encoding", metavar="NAME", help="of a CSV, default: utf-8")
+    parser.add_argument(
+        "--forget", action="store_true", help="take the columns of the last table away"
+    )
+
+
 COMMANDS = (
+    Command(
+        NAME="metadata",
+        HELP="give a gallery's images the columns of a table: to show, to filter and to sort by",
+        EXAMPLE="ris metadata mine captions.csv",
+        add_arguments=_metadata_arguments,
+        run=_metadata,
+    ),
     Command(
         NAME="merge",
         HELP="add the images of another gallery of the same model",

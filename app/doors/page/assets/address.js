@@ -3,6 +3,7 @@
 import { SORTS } from "./filters.js";
 import { LESS, MORE } from "./session.js";
 
+const PLACE = /^\s*(latitude|longitude)\b/i; // where pictures were taken stays out of links
 const GRADIOS_OWN = "__theme";
 
 // An uploaded picture is in no link: it stays on this machine.
@@ -20,7 +21,7 @@ export function addressOf({ edit, words, examples, controls, filters, gallery },
   put("leave_out_same_file", controls.leave_out_same_file ? "1" : "");
   put("min_score", filters.min_score);
   put("label", filters.label);
-  for (const condition of filters.where || []) parts.append("where", condition);
+  for (const condition of filters.where || []) if (!PLACE.test(condition)) parts.append("where", condition);
   if (filters.sort !== "score") put("sort", filters.sort);
   put("hide", filters.hideDuplicates ? "1" : "");
   put(GRADIOS_OWN, new URLSearchParams(current).get(GRADIOS_OWN));

@@ -59,6 +59,11 @@ test("an uploaded picture is never put into a link, nor its edits and examples",
   assert.equal(link({ edit: UPLOAD, examples, controls: { ...CONTROLS, k: 12 } }), "?gallery=album&k=12");
 });
 
+test("where pictures were taken stays out of links", () => {
+  const where = ["latitude>=48", " Longitude=2..3", "taken=2021"];
+  assert.equal(link({ filters: { ...NO_FILTERS, where } }), "?gallery=album&where=taken%3D2021");
+});
+
 test("words alone are in a link, and none beside a picture that is in none", () => {
   assert.equal(link({ words: "red car" }), "?gallery=album&words=red+car");
   assert.deepEqual(readAddress("?words=red+car").words, "red car");
