@@ -4,7 +4,7 @@ A column is read once, when it is first asked for; filters, counts and orders ar
 NumPy.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,10 +40,32 @@ class Column:
         values = [value for _, value in codes]
         return cls(values, np.array(ids, np.int64), np.array(coded, np.int64))
 
-    def where(self, holds: Callable[[MetadataValue], bool]) -> Ids:
-        """Return the ids of which a value is so, ascending, each once."""
-        chosen = np.fromiter((holds(value) for value in self.values), bool, len(self.values))
-        return np.unique(self.ids[chosen[self.codes]] if len(self.codes) else self.ids)
+    def where(self, condition: Condition) -> Ids:
+        """Return the ids of which a value is so, ascending, each once.
+
+        Of a negative condition, those that it does not hold for.
+        """
+        if not len(self.codes):
+            return self.ids
+        interval = condition.interval()
+        if interval is not None and self._numbers is not None:
+            least, most, with_least, with_most = interval
+            above = self._numbers >= least if with_least else self._numbers > least
+            chosen = above & (self._numbers <= most if with_most else self._numbers < most)
+        else:
+            wanted = not condition.is_negative
+            holding = (condition.holds(value) == wanted for value in self.values)
+            chosen = np.fromiter(holding, bool, len(self.values))
+        ids = self.ids[chosen[self.codes]]
+        # Ascending mostly; those of labels, of which an image may have several, are not.
+        return ids if (ids[1:] > ids[:-1]).all() else np.unique(ids)
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.float64] | None:
+        """The values, where they are all numbers."""
+        if any(isinstance(value, str) for value in self.values):
+            return None
+        return np.array(self.values, np.float64)
 
     def counts(self, among: Ids) -> list[tuple[MetadataValue, int]]:
         """Return how many of some images have each value, of those that any has."""
@@ -89,10 +111,9 @@ class Columns:
     def where(self, condition: Condition) -> Ids:
         """Return the ids of the images that a condition holds for, ascending."""
         column = self.column(condition.name)
-        if not condition.is_negative:
-            return column.where(condition.holds)
+        found = column.where(condition)
         # Of several labels none may be so, and what has none is not so either.
-        return np.setdiff1d(self._ids, column.where(lambda value: not condition.holds(value)))
+        return np.setdiff1d(self._ids, found) if condition.is_negative else found
 
     @cached_property
     def _ids(self) -> Ids:

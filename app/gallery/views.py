@@ -35,6 +35,14 @@ class View:
         found = self.index.search(queries, k, exact=exact)
         return Neighbours(self.segment.ids_of(found.rows), found.scores, found.candidates)
 
+    def search_among(self, query: Vectors, k: int, rows: Rows) -> Neighbours:
+        """Return the min(k, n) nearest ids of (n,) rows to one (dim,) vector; each is compared."""
+        others = np.ones(self.index.rows, bool)
+        others[rows] = False
+        index = self.segment.index.without(np.flatnonzero(others))
+        found = index.search(query[None], min(k, len(rows)), exact=True)
+        return Neighbours(self.segment.ids_of(found.rows), found.scores, found.candidates)
+
     def local_matches(self, descriptors: Vectors, k: int) -> LocalMatches:
         """Return the nearest features of the segment's images that the gallery has."""
         assert self.segment.local is not None

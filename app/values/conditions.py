@@ -71,6 +71,34 @@ class Condition:
             return False
         return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[self.sign]
 
+    def interval(self) -> tuple[float, float, bool, bool] | None:
+        """Return which numbers it holds for, as far as those go: between two, each included or not.
+
+        None where it is not about numbers alone. A `!=` is the interval of what it does not hold
+        for.
+        """
+        infinite = float("inf")
+        if self._ends is not None and self.sign in ("=", "!="):
+            least, most = (_number(end) if end else None for end in self._ends)
+            if any(end and _number(end) is None for end in self._ends):
+                return None
+            return (
+                -infinite if least is None else least,
+                infinite if most is None else most,
+                *(True, True),
+            )
+        number = _number(self.text)
+        if number is None or self.name == "folder":
+            return None
+        return {
+            "=": (number, number, True, True),
+            "!=": (number, number, True, True),
+            "<": (-infinite, number, True, False),
+            "<=": (-infinite, number, True, True),
+            ">": (number, infinite, False, True),
+            ">=": (number, infinite, True, True),
+        }.get(self.sign)
+
     @property
     def is_negative(self) -> bool:
         """Whether it holds for an image that has no value there."""

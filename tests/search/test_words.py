@@ -206,7 +206,7 @@ def test_images_alone_are_a_query_too(service: SearchService) -> None:
     assert paths(alone) == paths(searched(service, Item(3), gallery="named", k=4))
     both = searched(service, gallery="named", more=[3, 9], less=[20], k=4)
     assert {3, 9} <= {hit.image.id for hit in both.hits}
-    filtered = searched(service, gallery="named", words="apple", more=[10], k=20)
+    filtered = searched(service, gallery="named", words="apple", more=[20], k=20)
     assert {hit.image.labels for hit in filtered.hits} == {("apple",)}
     assert filtered.hits[0].score < 1
     assert not filtered.listed

@@ -86,3 +86,23 @@ def test_it_holds_for_the_values_that_it_means(
     condition = Condition.of(written)
     assert [value for value in holding if not condition.holds(value)] == []
     assert [value for value in others if condition.holds(value)] == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("a=3", "a!=3", "a<3", "a<=3", "a>3", "a>=3", "a=2..4", "a!=2..4", "a=..3", "a=3..", "a"),
+        *("a=-1e3..2.5", "a~3", "a=x", "a=2020-05..2021", "a>=2020-05"),
+    ],
+)
+def test_the_interval_is_what_it_holds_for(written: str) -> None:
+    condition = Condition.of(written)
+    interval = condition.interval()
+    if interval is None:
+        assert written in ("a", "a~3", "a=x", "a=2020-05..2021", "a>=2020-05")
+        return
+    least, most, with_least, with_most = interval
+    for number in (-5000, -1, 0, 2, 2.5, 2.999, 3, 3.0, 3.001, 4, 4.5, 1e9):
+        inside = least < number < most or (number == least and with_least)
+        inside |= number == most and with_most
+        assert condition.holds(number) == (inside != condition.is_negative)
