@@ -138,6 +138,18 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
     )
 
 
+def make_text_builder(settings: Settings) -> partial[BuildReport]:
+    """Return `app.build.texts.build_texts` with folders and models filled in.
+
+    It takes a TextRequest and `on_progress`.
+    """
+    from app.build.texts import build_texts
+
+    builder = make_builder(settings).keywords
+    needed = ("features_dir", "indexes_dir", "load_embedder", "find_model")
+    return partial(build_texts, **{key: builder[key] for key in needed})
+
+
 def make_exporter(settings: Settings) -> "partial[ExportReport]":
     """Return `app.build.transfer.export_gallery` with the folders filled in."""
     from app.build.transfer import export_gallery

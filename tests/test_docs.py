@@ -220,6 +220,7 @@ def test_every_option_of_create_index_is_in_the_documents_and_the_other_way_roun
     galleries = (ROOT / "docs" / "galleries.md").read_text()
     of_others = {"--dtype", "--gallery", "--report", "--json", "--without"}
     of_others |= {"--watch", "--rescan", "--apart", "--where", "--sort"}
+    of_others |= {"--id", "--words", "--no-deps"}
     assert set(re.findall(r"--[a-z][a-z-]+", galleries)) - of_others == options
     documents = "".join((ROOT / "docs" / name).read_text() for name in ("cli.md", "lab.md"))
     of_others = {*re.findall(r"--[a-z][a-z-]+", documents), "--build"}

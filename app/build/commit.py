@@ -41,7 +41,7 @@ from app.index import (
     train_shortlist,
     write_vectors,
 )
-from app.values import Skipped, VectorOptions
+from app.values import PICTURE, Skipped, VectorOptions
 from app.values.gallery import Manifest
 from app.values.precision import go_together
 
@@ -72,6 +72,7 @@ class Origin:
     weights_sha256: str
     preprocessing: dict[str, Any]
     precision: str = "f32"
+    holds: str = PICTURE
     notes: tuple[str, ...] = ()
     projection: Projection | None = None
     network: Path | None = None
@@ -206,6 +207,7 @@ def finish_gallery(
                 weights_sha256=origin.weights_sha256,
                 preprocessing=origin.preprocessing,
                 precision=origin.precision,
+                holds=origin.holds,
                 dim=dim,
                 images=len(kept),
                 skipped=len(skipped),

@@ -71,6 +71,11 @@ def layout_of(manifest: Manifest, *, datasets_dir: Path, open_list: OpenList) ->
         return open_data_set(str(data), datasets_dir)
     if request.keys() & _LISTS:
         return open_list(manifest)
+    if "texts" in request:
+        raise UsageError(
+            f"The gallery {manifest.name} holds texts, which are not looked at again: build it "
+            f"anew with {manifest.command} --force."
+        )
     raise UsageError(
         f"The gallery {manifest.name} was made of embeddings, and not of a folder or list that "
         "could be looked at again: add pictures with ris add."

@@ -17,6 +17,7 @@ from app.index import Expansion, Projection, expanded
 from app.search.model_cache import Models, wanted_by
 from app.search.originals import Originals
 from app.sources.datasets.register import open_data_set
+from app.values import TEXT
 from app.values.gallery import GalleryInfo
 from app.values.names import path_of
 from app.values.precision import go_together
@@ -53,6 +54,11 @@ class SearchableGallery:
         if model is None or model.unrelated is None or self.projection or self.expansion:
             return manifest.floor
         return max(manifest.floor or 0, model.unrelated.among(self.stored.rows))
+
+    @property
+    def holds_texts(self) -> bool:
+        """Whether it is a gallery of texts, and not of pictures."""
+        return self.stored.manifest.holds == TEXT
 
     @property
     def knows_texts(self) -> bool:
@@ -227,7 +233,7 @@ class Galleries:
         return GalleryInfo(
             gallery.stored.name,
             uploads_off=self.uploads_off(gallery),
-            pictures_missing=self.originals.missing(gallery.stored),
+            pictures_missing="" if gallery.holds_texts else self.originals.missing(gallery.stored),
             approximate=gallery.index.approximate,
             disk_bytes=sum(manifest.disk_bytes().values()),
             manifest=replace(manifest, floor=gallery.floor),

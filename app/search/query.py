@@ -176,6 +176,11 @@ class Queries:
     ) -> tuple[Vector, str, tuple[str, ...], QueryPicture]:
         """Return the query's own vector, its content's hash, notes on how it was read, itself."""
         edit = request.edit
+        if gallery.holds_texts and not (isinstance(request.query, Item) and edit.is_nothing):
+            raise UsageError(
+                f"The gallery {gallery.stored.name} holds texts: search it with words, or with the "
+                "id of one of its texts."
+            )
         squeezed = bool(gallery.stored.manifest.preprocessing.get("squeezed"))
         for row in _row_of(gallery, request) if edit.is_nothing else ():
             record = gallery.stored.images([row])[0]

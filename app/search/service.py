@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.embed import LoadEmbedder
 from app.gallery import read_apart
-from app.images import formats
+from app.images import encode, formats
 from app.search.among import Counts, among, check_columns, counts
 from app.search.background import BackgroundFinding, FindingProgress
 from app.search.duplicates import Duplicates, Found, find_duplicates, kinds_of
@@ -290,8 +290,11 @@ class SearchService:
         return stored.images(stored.random_ids(count))
 
     def thumbnail(self, gallery: str, image: int) -> bytes:
-        """Return the small WebP picture of an image; NotFoundError if there is none of that id."""
-        return self._galleries.open(gallery).stored.thumbnail(image)
+        """Return the small WebP picture of an image; NotFoundError if there is none of that id.
+
+        Of a text it is a grey card.
+        """
+        return self._galleries.open(gallery).stored.thumbnail(image) or encode.no_picture()
 
     def picture(self, gallery: str, image: int) -> tuple[bytes, str]:
         """Return the original file of an image and its media type.

@@ -139,6 +139,9 @@ class VectorOptions:
             )
 
 
+PICTURE, TEXT = "picture", "text"
+"""What the items of a gallery are."""
+
 MetadataValue = str | int | float
 Metadata = Mapping[str, MetadataValue]
 """What is known of an image besides, by name: of its EXIF, or the columns of a table."""

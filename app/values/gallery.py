@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.values import PICTURE, TEXT
 from app.values.names import text_of
 
 LOCAL_FILES = ("local", "points", "firsts", "phashes")
@@ -13,11 +14,11 @@ LOCAL_FILES = ("local", "points", "firsts", "phashes")
 LOCAL_FEATURES = "local features"
 REQUEST_KEYS = (
     # the source: one of these
-    *("data", "images", "csv", "parquet", "webdataset", "embeddings"),
+    *("data", "images", "csv", "parquet", "webdataset", "texts", "embeddings"),
     "exclude",
     *("name", "model", "precision", "index", "pca", "expand", "alpha", "limit", "pictures"),
     "copies",
-    *("id_column", "url_column", "delimiter", "encoding", "label_column"),
+    *("text_column", "id_column", "url_column", "delimiter", "encoding", "label_column"),
     *("metadata", "join_column", "without_column", "metadata_delimiter", "metadata_encoding"),
 )
 
@@ -95,10 +96,12 @@ class GalleryFacts:
     `floor` is the score that 95 % of the images reach with another one, `sources` the folders that
     its pictures lie in, `changed` when it was last added to or taken from. `pca`, `expand` and
     `alpha` are those of VectorOptions, 0 where nothing is done. `copies` says whether it keeps
-    local features, by which copies are found; `precision` what the network calculated in.
+    local features, by which copies are found; `precision` what the network calculated in; `holds`
+    whether its images are pictures or texts.
     """
 
     images: int = 0
+    holds: str = PICTURE
     title: str = ""
     data: str = ""
     sources: tuple[str, ...] = ()
@@ -128,7 +131,10 @@ class GalleryFacts:
         effort = f"{self.probes} probes, {self.candidates} candidates"
         recall = f"{self.recall_reranked:.3f} ({self.recall_raw:.3f} without re-ranking)"
         shown = [
-            ("images", f"{self.images} of {self.data}{skipped}"),
+            (
+                f"{'texts' if self.holds == TEXT else 'images'}",
+                f"{self.images} of {self.data}{skipped}",
+            ),
             ("model", f"{self.model}{precision}, {self.dim} dimensions{components}"),
             ("index", f"{self.index}, {effort if self.index != 'Flat' else 'exact'}"),
             ("recall@10", recall),

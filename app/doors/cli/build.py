@@ -12,6 +12,7 @@ from app.errors import UsageError
 if TYPE_CHECKING:
     from app.build.build import BuildReport, BuildRequest
     from app.build.listed import ListRequest
+    from app.build.texts import TextRequest
     from app.build.transfer import ImportRequest
     from app.settings import Settings
 
@@ -56,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a shard, a folder of shards, or a pattern in quotes",
     )
     what.add_argument(
+        "--texts",
+        type=_file,
+        metavar="FILE",
+        help="a file of texts, one a line (.txt), or a CSV, JSON or Parquet file with a column of "
+        "them",
+    )
+    what.add_argument(
         "--embeddings",
         type=_file,
         metavar="DIR",
@@ -69,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="default: resnet50; for --embeddings: the model that made them, if known; or the path "
         "of a model file (.safetensors)",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("picture", "text"),
+        help="what the gallery holds, default: picture; text takes --csv and --parquet for --texts",
     )
     parser.add_argument(
         "--pool",
@@ -137,7 +150,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a CSV, JSON or Parquet file with a row of facts for each image, as of ris metadata",
     )
     manage.add_table_arguments(facts)
-    table = parser.add_argument_group("for --csv and --parquet")
+    table = parser.add_argument_group("for --csv, --parquet and --texts")
+    table.add_argument(
+        "--text-column", metavar="NAME", help="for --texts: the texts, default: text"
+    )
     table.add_argument("--id-column", metavar="NAME", help="the ids, default: id")
     table.add_argument("--url-column", metavar="NAME", help="the addresses, default: url")
     table.add_argument(
@@ -166,9 +182,16 @@ def run(options: argparse.Namespace) -> int:
         make_importer,
         make_keeper,
         make_list_builder,
+        make_text_builder,
         model_asked,
     )
 
+    if options.kind == "text":
+        options.texts, options.csv, options.parquet = (
+            options.texts or options.csv or options.parquet,
+            None,
+            None,
+        )
     _check_together(options)
     settings = read_settings()
     if options.model or options.pool:
@@ -176,7 +199,10 @@ def run(options: argparse.Namespace) -> int:
     if options.update and _is_updated(options, settings):
         return 0
     with Progress() as progress:
-        if options.embeddings:
+        if options.texts:
+            request = _text_request(options)
+            report = make_text_builder(settings)(request, on_progress=progress.show)
+        elif options.embeddings:
             report = make_importer(settings)(_import_request(options), on_progress=progress.show)
         elif any(getattr(options, key) for key in _LISTS):
             report = make_list_builder(settings)(_list_request(options), on_progress=progress.show)
@@ -279,6 +305,11 @@ def _check_together(options: argparse.Namespace) -> None:
     if options.update and (options.embeddings or options.retry_failed):
         other = "--embeddings" if options.embeddings else "--retry-failed"
         raise UsageError(f"--update does not go with {other}: leave one of them out.")
+    if options.texts:
+        _check_texts(options)
+        return
+    if options.kind == "text" or options.text_column:
+        raise UsageError("--kind text and --text-column go with --texts: name a file of texts.")
     given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
     allowed = set(given if options.csv else ())
     if options.parquet:
@@ -290,6 +321,32 @@ def _check_together(options: argparse.Namespace) -> None:
                 + (" or --parquet" if key not in ("delimiter", "encoding") else "")
                 + ": leave it out."
             )
+
+
+def _check_texts(options: argparse.Namespace) -> None:
+    if options.kind == "picture":
+        raise UsageError("--texts makes a gallery of texts: leave --kind picture out.")
+    for key in ("url_column", "retry_failed", "update", "copies", "pool", "precision"):
+        if getattr(options, key):
+            raise UsageError(f"--{key.replace('_', '-')} does not go with texts: leave it out.")
+
+
+def _text_request(options: argparse.Namespace) -> "TextRequest":
+    from app.build.texts import TextRequest
+    from app.values import VectorOptions
+
+    given = {
+        key: getattr(options, key)
+        for key in ("model", "index", "text_column", "id_column", "delimiter", "encoding", "limit")
+    }
+    return TextRequest(
+        options.texts,
+        options.name or "",
+        force=options.force,
+        label_column=tuple(options.label_column or ()),
+        options=VectorOptions.of(**_vectors(options)),
+        **{key: value for key, value in given.items() if value is not None},
+    )
 
 
 def _import_request(options: argparse.Namespace) -> "ImportRequest":

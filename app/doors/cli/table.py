@@ -5,6 +5,8 @@ from typing import Any
 
 from app.errors import printable
 
+_MOST_OF_TEXT = 80  # characters
+
 
 def lines_of(answer: dict[str, Any]) -> Iterator[str]:
     """Yield an answer's lines: where the picture is from, notes, then a line a result."""
@@ -26,12 +28,20 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
             f"{result['score']:.4f}",
             *([result["gallery"]] if several else []),
             ", ".join(result["labels"]),
-            result["path"],
+            _name_of(result),
             ", ".join(_said_of(result)),
         )
         for result in answer["results"]
     ]
     yield from columns(headings, rows)
+
+
+def _name_of(result: dict[str, Any]) -> str:
+    """Return a picture's path, or the beginning of a text."""
+    text = result["metadata"].get("text")
+    if text is None or result["width"]:
+        return str(result["path"])
+    return f"{text[:_MOST_OF_TEXT]}…" if len(text) > _MOST_OF_TEXT else str(text)
 
 
 def _said_of(result: dict[str, Any]) -> list[str]:

@@ -129,7 +129,7 @@ def image_reference(gallery: str, image: ImageRecord) -> Reference:
         "kind": "image",
         "gallery": gallery,
         "id": image.public_id,
-        "name": image.path,
+        "name": image.path if image.width else str(image.metadata.get("text") or image.path)[:200],
         "src": f"{image_url(gallery, image)}?fallback=thumbnail",
     }
 

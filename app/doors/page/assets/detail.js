@@ -64,16 +64,17 @@ function show(hit) {
   current = hit;
   comparing = false;
   const name = session.nameOf(hit);
+  const text = session.isText(hit);
   const facts = [
     ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Kind", kindOf(hit)],
     ["Overlap", overlapOf(hit.match)],
     ...(session.isOfChosen(hit) ? [] : [["Gallery", hit.gallery]]),
     ["Labels", hit.labels.join(", ") || "none"],
-    ["File", hit.path],
-    ["Size", sizeOf(hit)],
+    ["File", !text && hit.path],
+    ["Size", !text && sizeOf(hit)],
     ["Also at", hit.copies && placesOf(hit)],
-    ...Object.entries(hit.metadata || {}).map(([name, value]) => [name, `${value}`]),
+    ...Object.entries(hit.metadata || {}).filter(([name]) => !text || name !== "text").map(([name, value]) => [name, `${value}`]),
   ].filter(([, value]) => value);
   const parts = {
     picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),
@@ -88,7 +89,7 @@ function show(hit) {
       button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
       button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
     make("div", { class: "one" },
-      make("div", { class: "large" }, make(
+      make("div", { class: "large" }, text ? make("blockquote", { class: "said" }, hit.metadata.text) : make(
         "div", { class: "outlined" }, parts.picture,
         makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
       )),
@@ -97,8 +98,8 @@ function show(hit) {
         make("dl", {}, facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
         make("div", { class: "acts" },
           button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
-          ...(session.state.edit ? [button("Compare", compare, { "aria-keyshortcuts": "C" })] : []),
-          parts.download,
+          ...(session.state.edit && !text ? [button("Compare", compare, { "aria-keyshortcuts": "C" })] : []),
+          text ? copyButton(() => hit.metadata.text, () => "Text copied", "Copy the text") : parts.download,
           copyButton(link),
           // Examples are of one gallery: ids in another mean other images.
           ...(!session.isOfChosen(hit) ? [] : [
@@ -108,7 +109,7 @@ function show(hit) {
         removalOf(hit),
         make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
   );
-  showIfMissing(hit, parts);
+  if (!text) showIfMissing(hit, parts);
 }
 
 function placesOf({ copies, places, gallery }) {

@@ -7,20 +7,22 @@ export function start({ element }) {
   const row = element.querySelector(".examples");
   let shown = "";
   session.onChange(() => {
-    const { photographs, drawn } = session.state;
+    const { drawn, gallery } = session.state;
+    const photographs = gallery?.holds === "text" ? [] : session.state.photographs;
     const wanted = JSON.stringify([photographs, drawn]);
     if (wanted === shown) return;
     shown = wanted;
     row.replaceChildren(
       ...photographs.map((name) => example({ kind: "photograph", name }, `examples/${name}.jpg`, name)),
       ...drawn.map((image) => example(
-        { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail_url, session.nameOf(image),
+        { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail_url,
+        session.isText(image) ? image.metadata.text : session.nameOf(image), session.isText(image),
       )),
     );
   });
 }
 
-function example(query, source, name) {
+function example(query, source, name, isText = false) {
   return make(
     "button",
     {
@@ -28,6 +30,6 @@ function example(query, source, name) {
       "data-photograph": query.kind === "photograph" ? name : null, "data-id": query.id,
       onclick: () => session.ask(query),
     },
-    make("img", { src: source, alt: name, width: 72, height: 72 }),
+    isText ? make("span", { class: "said" }, name) : make("img", { src: source, alt: name, width: 72, height: 72 }),
   );
 }

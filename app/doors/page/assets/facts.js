@@ -28,7 +28,7 @@ function summary(gallery) {
   return make(
     "div", {},
     gallery.title && make("p", { class: "title" }, gallery.title),
-    make("p", {}, `${gallery.images.toLocaleString("en")} images, ${gallery.model}, ${gallery.index}`),
+    make("p", {}, `${gallery.images.toLocaleString("en")} ${gallery.holds === "text" ? "texts" : "images"}, ${gallery.model}, ${gallery.index}`),
     remarks.filter(Boolean).map((remark) => make("p", { class: "remark" }, remark)),
   );
 }

@@ -16,15 +16,15 @@ export function button(text, onclick, attributes = {}) {
 }
 
 // Browsers allow the clipboard only over https or from this machine: elsewhere the link is shown.
-export function copyButton(linkOf, confirmation = () => "Link copied") {
-  return button("Copy link", async ({ target }) => {
+export function copyButton(linkOf, confirmation = () => "Link copied", words = "Copy link") {
+  return button(words, async ({ target }) => {
     const link = linkOf();
     try {
       await navigator.clipboard.writeText(link);
       target.textContent = confirmation();
-      setTimeout(() => { target.textContent = "Copy link"; }, 3000);
+      setTimeout(() => { target.textContent = words; }, 3000);
     } catch {
-      window.prompt("The link to copy:", link);
+      window.prompt(`${words}:`, link);
     }
   });
 }

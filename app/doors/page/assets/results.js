@@ -157,7 +157,7 @@ function card(hit) {
         type: "button", class: "open", onclick: () => openDetail(hit),
         "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}${kind && `, ${kind}`}`,
       },
-      make("img", {
+      session.isText(hit) ? make("span", { class: "said" }, hit.metadata.text) : make("img", {
         src: hit.thumbnail_url, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
       }),
       makeOutline(regionInImage(hit.match), [hit.width, hit.height]),

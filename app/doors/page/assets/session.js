@@ -85,6 +85,9 @@ export const showControls = () => fillControls();
 
 export const nameOf = (image) => image.labels.join(", ") || image.path;
 
+// Whether an image is a text, of a gallery of texts.
+export const isText = ({ width, metadata }) => !width && metadata?.text !== undefined;
+
 // Return the text that tells an image from all others: in several galleries ids may be equal.
 export const imageKey = ({ gallery, id }) => JSON.stringify([gallery, id]);
 
