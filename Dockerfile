@@ -17,6 +17,8 @@ RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu --require
 
 COPY features/caltech101-efficientnet_lite0 features/caltech101-efficientnet_lite0
 COPY indexes/caltech101-efficientnet_lite0 indexes/caltech101-efficientnet_lite0
+COPY features/wordnet-nouns features/wordnet-nouns
+COPY indexes/wordnet-nouns indexes/wordnet-nouns
 COPY app app
 COPY lab lab
 COPY pyproject.toml create_index.py data_download.sh docker-entrypoint.sh ./

@@ -29,13 +29,15 @@ _ALL = "all"
 class SearchableGallery:
     """An open gallery, and how it changes vectors and queries.
 
-    `since` is when it was opened, in monotonic seconds.
+    `since` is when it was opened, in monotonic seconds; `texts_off` why its model embeds no texts
+    here, '' where it does or never could.
     """
 
     stored: Gallery
     projection: Projection | None = None
     expansion: Expansion | None = None
     since: float = field(default_factory=time.monotonic)
+    texts_off: str = ""
 
     @property
     def index(self) -> Store:
@@ -64,7 +66,7 @@ class SearchableGallery:
     def knows_texts(self) -> bool:
         """Whether its model embeds texts into the space of its vectors."""
         model = MODELS.get(self.stored.manifest.model)
-        return model is not None and model.has_texts
+        return model is not None and model.has_texts and not self.texts_off
 
     def is_like(self, other: "SearchableGallery") -> bool:
         """Return whether its vectors can be compared with those of another gallery."""
@@ -357,7 +359,8 @@ class Galleries:
         gallery can be queries.
         """
         manifest = gallery.stored.manifest
-        only = f"Only images of {gallery.stored.name} can be searched with: "
+        what = "texts" if gallery.holds_texts else "images"
+        only = f"Only {what} of {gallery.stored.name} can be searched with: "
         if not manifest.preprocessing:
             raise ModelError(f"{only}its vectors came from elsewhere, and no model here made them.")
         try:

@@ -18,10 +18,7 @@ AS_FILTER = (
     "The words were looked for in labels, paths and metadata, since the model of this gallery "
     "knows no texts: only images of which all are written were compared."
 )
-_AS_WRITTEN = (
-    "The words were looked for in labels, paths and metadata: the model of this gallery knows no "
-    "texts."
-)
+_AS_WRITTEN = "The words were looked for as they are written"
 
 
 def is_listing(gallery: SearchableGallery, request: SearchRequest) -> bool:
@@ -80,10 +77,20 @@ def listed(gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch)
         candidates=len(ids),
         recall=1.0,
         timings=watch.timings(),
-        notes=(_AS_WRITTEN,) if request.says else (),
+        notes=tuple(_notes(gallery)) if request.says else (),
         words=WRITTEN if request.says else "",
         listed=True,
     )
+
+
+def _notes(gallery: SearchableGallery) -> Iterator[str]:
+    if gallery.texts_off:
+        yield f"{_AS_WRITTEN}, and not by what they mean: {gallery.texts_off}"
+    else:
+        yield (
+            f"{_AS_WRITTEN}, in labels, paths and metadata: the model of this gallery knows no "
+            "texts."
+        )
 
 
 def sorted_as_asked(result: SearchResult, request: SearchRequest) -> SearchResult:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embed import LoadEmbedder
+from app.errors import ModelError
 from app.gallery import read_apart
 from app.images import encode, formats
 from app.search.among import Counts, among, check_columns, counts
@@ -90,15 +91,30 @@ class SearchService:
                     k *= len(galleries)
                 results = [listed(gallery, request, watch) for gallery in galleries]
             else:
-                queries = self._queries.vectors_of(galleries, request, watch)
-                results = [
-                    _answer(gallery, query, request, watch, self._galleries.originals.read)
-                    for gallery, query in zip(galleries, queries, strict=True)
-                ]
+                results = self._compared(galleries, request, watch)
             if len(results) == 1:
                 return report(sorted_as_asked(results[0], request))
             together = merged(results, k, watch.timings())
             return report(sorted_as_asked(together, request))
+
+    def _compared(
+        self, galleries: Sequence[SearchableGallery], request: SearchRequest, watch: Stopwatch
+    ) -> list[SearchResult]:
+        """Return what each of some galleries finds by a query's vector.
+
+        A gallery of texts whose model is not here looks for words as they are written.
+        """
+        try:
+            queries = self._queries.vectors_of(galleries, request, watch)
+        except ModelError as exc:
+            off = [replace(each, texts_off=str(exc)) for each in galleries if each.holds_texts]
+            if not off or not is_listing(off[0], request):
+                raise
+            return [listed(each, request, watch) for each in off]
+        return [
+            _answer(gallery, query, request, watch, self._galleries.originals.read)
+            for gallery, query in zip(galleries, queries, strict=True)
+        ]
 
     def answer_all(self, requests: Sequence[SearchRequest]) -> list[SearchResult]:
         """Return the answer to each request, in their order; the first error is raised.

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from app.build.texts import TEXT_MODEL, TextRequest, build_texts
 from app.embed import Embedder, model_named
-from app.errors import DatasetError, UsageError
+from app.errors import DatasetError, ModelError, UsageError
 from app.search.question import File, Item, SearchRequest
 from app.search.service import SearchService
 from app.sources.texts import Text, read_texts
-from app.values import TEXT, SearchResult
+from app.values import TEXT, WRITTEN, SearchResult
 from tests.conftest import Home, encoded, is_one_sentence, picture
 
 WORDS = ("cat", "dog", "rain", "snow", "bread", "soup", "love", "anger")
@@ -245,6 +245,24 @@ def test_a_picture_is_refused_with_what_can_be_asked(
     with pytest.raises(UsageError, match="holds texts"):
         service.search("notes", 0, box="0,0,0.5,0.5")
     assert service.thumbnail("notes", 0)[:4] == b"RIFF"  # a grey card, for whoever asks
+
+
+def test_without_its_model_words_are_looked_for_as_they_are_written(
+    home: Home, build: Build
+) -> None:
+    build(lines(home, "the cat sat", "a dog barked", "a cat and a dog"))
+
+    def load(*_: object, **__: object) -> Embedder:
+        raise ModelError("The package is not installed: run pip install it.")
+
+    result = searched(home.service(load), "cat dog")
+    assert said(result) == ["a cat and a dog", "the cat sat", "a dog barked"]
+    assert (result.words, result.listed) == (WRITTEN, True)
+    [note] = result.notes
+    assert "not by what they mean: Only texts of notes" in note
+    assert "The package is not installed" in note
+    like_it = SearchRequest.of(Item(0), gallery="notes", k=1)
+    assert said(home.service(load).answer(like_it)) == ["the cat sat"]
 
 
 def test_it_is_not_looked_at_again_and_takes_no_pictures(
