@@ -1,4 +1,4 @@
-"""The same fifty questions through every door: the same images, the same scores.
+"""The same sixty questions through every door: the same images, the same scores.
 
 Asked of the gallery that comes with the program, with its real network and index. The page always
 asks for `MAX_K` results, so every door is asked for as many.
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ from mcp import Client, StdioServerParameters
 
 from app import open_gallery
 from app.doors.cli import main
-from app.search.question import MAX_K
+from app.search.question import MAX_K, File, Item, Query, SearchRequest, Url
 from app.search.service import SearchService
 from app.settings import read_settings
-from app.values import Box, Edit
 from app.wiring import make_service
 from benchmarks.server_speed import GALLERY, Page
 from tests.conftest import ROOT
@@ -42,7 +41,10 @@ PART, CORNER = (0.1, 0.2, 0.8, 0.9), (0.0, 0.0, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Question:
-    """A picture's file, or its address, or an image of the gallery; and what is asked besides."""
+    """A picture's file or address, or an image of the gallery, or none; and what else is asked.
+
+    `known` is what is asked of what is known of images: words, where and sort.
+    """
 
     file: Path | None = None
     url: str = ""
@@ -50,14 +52,20 @@ class Question:
     box: tuple[float, ...] | None = None
     label: str = ""
     exact: bool = False
+    known: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def typed(self) -> dict[str, str]:
+    def typed(self) -> dict[str, Any]:
         """What is asked besides, as text by name."""
-        besides = {"label": self.label, "exact": str(self.exact).lower()}
+        besides: dict[str, Any] = {"label": self.label, "exact": str(self.exact).lower()}
         if self.box:
             besides["box"] = ",".join(map(str, self.box))
-        return {"gallery": GALLERY, "k": str(MAX_K)} | besides
+        return {"gallery": GALLERY, "k": str(MAX_K)} | besides | dict(self.known)
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture, and not words or conditions alone."""
+        return bool(self.file or self.url) or self.id is not None
 
 
 Answer = list[tuple[int, float]]  # id and score, the best first
@@ -65,7 +73,7 @@ Door = Callable[[Question], Answer]
 
 
 def questions(address: str) -> list[Question]:
-    """Return ten questions of each of five kinds, over files, addresses and ids."""
+    """Return ten questions of each of six kinds, over files, addresses and ids."""
     files = [Question(file=picture) for picture in PICTURES]
     urls = [Question(url=f"{address}/{picture.name}") for picture in PICTURES]
     ids = [Question(id=row) for row in ROWS]
@@ -80,26 +88,51 @@ def questions(address: str) -> list[Question]:
         for each, label in zip(some, ["Faces", "wild_cat", "cup"] * 4, strict=False)
     ]
     exact = [Question(each.file, each.url, each.id, exact=True) for each in some]
-    return [*files, *urls, *ids, *boxes, *labels, *exact]
+    wide = ["width>=300", "folder!=Faces"]
+    alone: list[dict[str, Any]] = [
+        *({"words": "butterfly"}, {"words": "image wild cat"}, {"words": "cup 0001"}),
+        *({"where": ["folder=cup"], "sort": "-bytes"}, {"where": wide, "sort": "name"}),
+    ]
+    beside: list[tuple[Question, dict[str, Any]]] = [
+        *((files[0], {"words": "butterfly"}), (urls[1], {"where": wide})),
+        *((ids[2], {"where": ["name~_00"], "sort": "-width"}), (files[3], {"without": "0001"})),
+        (ids[4], {"words": "cup", "where": ["height=..400"], "sort": "bytes"}),
+    ]
+    known = [
+        *(Question(known=asked) for asked in alone),
+        *(Question(each.file, each.url, each.id, known=asked) for each, asked in beside),
+    ]
+    return [*files, *urls, *ids, *boxes, *labels, *exact, *known]
 
 
 # --- the doors -----------------------------------------------------------------------------------
 
 
 def service_door(service: SearchService, question: Question) -> Answer:
-    result = service.search(
-        GALLERY,
-        question.url or (question.id if question.file is None else question.file.read_bytes()),  # type: ignore[arg-type]
+    query: Query | None = None
+    if question.file:
+        query = File(question.file.read_bytes())
+    elif question.has_picture:
+        query = Url(question.url) if question.url else Item(question.id or 0)
+    request = SearchRequest.of(
+        query,
+        gallery=GALLERY,
         k=MAX_K,
-        edit=Edit(box=Box(*question.box) if question.box else None),
+        box=question.box,
         label=question.label,
         exact=question.exact,
+        **question.known,
     )
+    result = service.answer(request)
     return [(hit.image.id, hit.score) for hit in result.hits]
 
 
 def page_door(page: Page, question: Question) -> Answer:
-    query: dict[str, Any]
+    query: dict[str, Any] | None
+    besides = {"label": question.label, "exact": question.exact} | dict(question.known)
+    if not question.has_picture:
+        answer = page.call("ask", {"gallery": GALLERY, "query": None} | besides)
+        return read(answer["results"]["hits"])
     if question.file:
         path = page.upload(question.file)
         query = {"kind": "upload", "path": path, "name": question.file.name}
@@ -109,14 +142,16 @@ def page_door(page: Page, question: Question) -> Answer:
         query = {"kind": "url", "url": question.url}
     else:
         query = {"kind": "image", "gallery": GALLERY, "id": question.id}
-    besides = {"label": question.label, "exact": question.exact}
     box = question.box and list(question.box)
+    assert query is not None
     answer = page.call("ask", {"gallery": GALLERY, "query": query | {"box": box}} | besides)
     return read(answer["results"]["hits"])
 
 
 def rest_door(client: httpx.Client, question: Question) -> Answer:
     body: dict[str, Any] = {"json": {"url": question.url} if question.url else {"id": question.id}}
+    if not question.has_picture:
+        body = {}
     if question.file:
         body = {"files": {"file": question.file.read_bytes()}}
     answer = client.post("/similarity-search", params=question.typed, **body)
@@ -125,13 +160,15 @@ def rest_door(client: httpx.Client, question: Question) -> Answer:
 
 
 def command_line_door(who: list[str], question: Question) -> Answer:
-    query = (
-        [str(question.file or question.url)] if question.id is None else ["--id", str(question.id)]
-    )
+    query = [] if question.id is None else ["--id", str(question.id)]
+    query += [str(question.file or question.url)] if question.file or question.url else []
     arguments = ["search", *query, "--json", "--gallery", GALLERY, "-k", str(MAX_K), *who]
     arguments += ["--box", question.typed["box"]] if question.box else []
     arguments += ["--label", question.label] if question.label else []
     arguments += ["--exact"] if question.exact else []
+    for name, value in question.known.items():
+        for each in value if isinstance(value, list) else [value]:
+            arguments += [f"--{name}", each]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert main(arguments) == 0
     return read_answer(json.loads(printed.getvalue()))
@@ -140,6 +177,7 @@ def command_line_door(who: list[str], question: Question) -> Answer:
 def python_door(gallery: Any, question: Question) -> Answer:
     query = question.file or question.url or question.id
     besides = {"box": question.box, "label": question.label, "exact": question.exact}
+    besides |= question.known
     return [(hit.image.id, hit.score) for hit in gallery.search(query, MAX_K, **besides)]
 
 
@@ -149,9 +187,10 @@ def mcp_door(call: Callable[[str, dict[str, Any]], Any], question: Question) -> 
         asked["image"] = base64.b64encode(question.file.read_bytes()).decode()
     elif question.url:
         asked["image"] = question.url
-    else:
+    elif question.has_picture:
         asked["id"] = question.id
     asked |= {"box": list(question.box)} if question.box else {}
+    asked |= question.known
     answer = call("search_similar", asked | {"label": question.label, "exact": question.exact})
     assert not answer.is_error, answer.content
     return read_answer(answer.structured_content)
@@ -223,7 +262,7 @@ def send(handler: Any, *, data: bytes) -> None:
 def expected(environment: dict[str, str], asked: list[Question]) -> list[Answer]:
     service = make_service(read_settings())
     answers = [service_door(service, question) for question in asked]
-    assert len(answers) == 50
+    assert len(answers) == 60
     assert all(len(answer) > 30 for answer in answers)
     return answers
 

@@ -15,7 +15,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-GALLERY = "caltech101-efficientnet_lite0"
+GALLERY, TEXTS = "caltech101-efficientnet_lite0", "wordnet-nouns"
 MOST_OUTPUT_BYTES = 4_000
 SECONDS_A_CELL = 120
 OWN_VARIABLES = ("DEMO_", "LAB_", "MARKET_", "RIS_")
@@ -45,11 +45,12 @@ def code_of(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 @pytest.fixture
 def small_home(tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The environment of a kernel: a home that has the included gallery and nothing else."""
+    """The environment of a kernel: a home that has the included galleries and nothing else."""
     home = tmp_path / "home"
     for part in ("features", "indexes"):
         (home / part).mkdir(parents=True)
-        (home / part / GALLERY).symlink_to(ROOT / part / GALLERY, target_is_directory=True)
+        for name in (GALLERY, TEXTS):
+            (home / part / name).symlink_to(ROOT / part / name, target_is_directory=True)
     for name in [name for name in os.environ if name.startswith(OWN_VARIABLES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RIS_HOME", str(home))

@@ -75,8 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="default: resnet50; for --embeddings: the model that made them, if known; or the path "
-        "of a model file (.safetensors)",
+        help="default: efficientnet_lite0 for --images, which needs no download, else resnet50; for "
+        "--embeddings: the model that made them, if known; or the path of a model file "
+        "(.safetensors)",
     )
     parser.add_argument(
         "--kind",
@@ -195,7 +196,8 @@ def run(options: argparse.Namespace) -> int:
     _check_together(options)
     settings = read_settings()
     if options.model or options.pool:
-        options.model = model_asked(settings, options.model or _MODEL, options.pool)
+        asked = options.model or _default_model(options)
+        options.model = model_asked(settings, asked, options.pool)
     if options.update and _is_updated(options, settings):
         return 0
     with Progress() as progress:
@@ -218,6 +220,13 @@ def run(options: argparse.Namespace) -> int:
         )
         manage.print_joined(joined)
     return 0
+
+
+def _default_model(options: argparse.Namespace) -> str:
+    """Return the model of a build that names none; benchmarks/results/model-choice.md compares."""
+    from app.embed import NEEDS_NO_DOWNLOAD
+
+    return NEEDS_NO_DOWNLOAD if options.images else _MODEL
 
 
 def stopped(options: argparse.Namespace) -> str:
@@ -269,7 +278,7 @@ def _build_request(options: argparse.Namespace) -> "BuildRequest":
         data=options.data,
         images=tuple(options.images) if options.images else None,
         name=options.name,
-        model=options.model or _MODEL,
+        model=options.model or _default_model(options),
         index=options.index or "IVF100,PQ8",
         limit=options.limit,
         force=options.force,

@@ -207,7 +207,7 @@ def test_further_examples_move_the_results(page: Page) -> None:
     moved = ids(page.ask(query, more=[20], less=[9]))
     assert moved != plain
     assert 20 in moved[:2]
-    assert "cancel the query out" in page.message_beside(query, less=[3, 3])
+    assert "cancel each other out" in page.message_beside(query, less=[3, 3])
 
 
 def test_a_picture_that_browsers_cannot_show_gets_one_to_look_at(

@@ -7,6 +7,7 @@ import * as session from "./session.js";
 
 const { state } = session;
 const MOST_PAST = 20;
+const LIST_MILLISECONDS = 50;
 
 function currentPlace() {
   const { original, edit, words, examples, controls, filters, gallery } = state;
@@ -92,9 +93,15 @@ async function follow(link, number) {
   } else session.keepPlace(false);
 }
 
+// Gradio's open list breaks where names are taken off it: it draws those that were there before.
+function onceListIsClosed(fill) {
+  if (document.querySelector("#gallery [role=listbox]")) setTimeout(() => onceListIsClosed(fill), LIST_MILLISECONDS);
+  else fill();
+}
+
 // The events of Gradio's parts, in layout.py, call `window.session`.
 export function start({ server, ...gradio }) {
-  session.connect(server, gradio);
+  session.connect(server, { ...gradio, galleryNames: () => onceListIsClosed(gradio.galleryNames) });
   session.onPlace(keep);
   const { controlsChanged, search, drawExamples, controlValues } = session;
   window.session = { controlsChanged, search, drawExamples, controlValues };
