@@ -65,17 +65,7 @@ function show(hit) {
   comparing = false;
   const name = session.nameOf(hit);
   const text = session.isText(hit);
-  const facts = [
-    ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
-    ["Kind", kindOf(hit)],
-    ["Overlap", overlapOf(hit.match)],
-    ...(session.isOfChosen(hit) ? [] : [["Gallery", hit.gallery]]),
-    ["Labels", hit.labels.join(", ") || "none"],
-    ["File", !text && hit.path],
-    ["Size", !text && sizeOf(hit)],
-    ["Also at", hit.copies && placesOf(hit)],
-    ...Object.entries(hit.metadata || {}).filter(([name]) => !text || name !== "text").map(([name, value]) => [name, `${value}`]),
-  ].filter(([, value]) => value);
+  const facts = factsOf(hit, text);
   const parts = {
     picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),
     missing: make("p", { class: "notice", role: "status", hidden: true }),
@@ -107,9 +97,24 @@ function show(hit) {
             button("Less like this", () => more(session.LESS)),
           ])),
         removalOf(hit),
-        make("p", { class: "keys" }, "Keys: ← → move, Enter searches, C compares, Esc closes."))),
+        make("p", { class: "keys" }, `Keys: ← → move, Enter searches, ${session.state.edit && !text ? "C compares, " : ""}Esc closes.`))),
   );
   if (!text) showIfMissing(hit, parts);
+}
+
+function factsOf(hit, text) {
+  const known = Object.entries(hit.metadata || {}).filter(([name]) => !text || name !== "text");
+  return [
+    ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
+    ["Kind", kindOf(hit)],
+    ["Overlap", overlapOf(hit.match)],
+    ...(session.isOfChosen(hit) ? [] : [["Gallery", hit.gallery]]),
+    ["Labels", hit.labels.join(", ") || "none"],
+    ["File", !text && hit.path],
+    ["Size", !text && sizeOf(hit)],
+    ["Also at", hit.copies && placesOf(hit)],
+    ...known.map(([name, value]) => [name, `${value}`]),
+  ].filter(([, value]) => value);
 }
 
 function placesOf({ copies, places, gallery }) {
@@ -162,7 +167,7 @@ function link() {
 
 async function compare() {
   const { edit } = session.state;
-  if (!edit) return;
+  if (!edit || session.isText(current)) return;
   comparing = true;
   const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
   const name = session.nameOf(current);
