@@ -11,7 +11,7 @@ from app.values import MetadataValue
 OWN_COLUMNS = ("path", "name", "folder", "label", "key", "width", "height", "bytes")
 """What is known of every image, or can be; all other columns are of its metadata."""
 LONGEST = 1000
-_WRITTEN = re.compile(r"\s*(?P<name>[^=<>!~]*?)\s*(?P<sign>!=|!~|>=|<=|=|>|<|~)(?P<value>.*)", re.S)
+_SIGN = re.compile(r"!=|!~|>=|<=|=|>|<|~")
 _NAME = re.compile(r"[^=<>!~]+")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?)?)?)?")
 _LEAST_OF_DATE = re.compile(r"\d{4}-\d{2}")
@@ -44,8 +44,10 @@ class Condition:
         """
         if len(written) > LONGEST:
             raise UsageError(f"A condition has at most {LONGEST} characters, not {len(written)}.")
-        if found := _WRITTEN.fullmatch(written):
-            name, sign, text = found["name"], found["sign"], found["value"].strip()
+        found = _SIGN.search(written)
+        if found:
+            name, sign = written[: found.start()].strip(), found[0]
+            text = written[found.end() :].strip()
         else:
             name, sign, text = written.strip(), "", ""
         if not name or (sign and not text) or not _NAME.fullmatch(name):

@@ -1,5 +1,7 @@
 """Conditions as people write them, on the values that images have."""
 
+import contextlib
+
 import pytest
 
 from app.errors import UsageError
@@ -41,6 +43,13 @@ def test_texts_have_no_order_to_compare_with(written: str) -> None:
 def test_a_condition_is_not_endless() -> None:
     with pytest.raises(UsageError, match=f"at most {LONGEST} characters, not 2001"):
         Condition.of("a=" + "b" * 1999)
+
+
+@pytest.mark.parametrize("written", [" " * LONGEST, " " * 500 + "a" + " " * 499, "a" * LONGEST])
+def test_a_condition_is_read_at_once_whatever_it_holds(written: str) -> None:
+    for _ in range(2000):  # a pattern that goes back would take an hour
+        with contextlib.suppress(UsageError):
+            Condition.of(written)
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="default: efficientnet_lite0 for --images, which needs no download, else resnet50; for "
-        "--embeddings: the model that made them, if known; or the path of a model file "
+        help="default: for --images efficientnet_lite0, which needs no download, else resnet50; "
+        "for --embeddings: the model that made them, if known; or the path of a model file "
         "(.safetensors)",
     )
     parser.add_argument(
