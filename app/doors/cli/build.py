@@ -223,7 +223,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _default_model(options: argparse.Namespace) -> str:
-    """Return the model of a build that names none; benchmarks/results/model-choice.md compares."""
+    """Return the model of a build that names none; docs/models.md says why."""
     from app.embed import NEEDS_NO_DOWNLOAD
 
     return NEEDS_NO_DOWNLOAD if options.images else _MODEL
