@@ -91,6 +91,7 @@ def _of_format_1(values: dict[str, Any], files: dict[str, StoredFile]) -> Manife
     )
     values["notes"] = tuple(values.pop("notes"))
     sources = (source,) if source else ()
+    values |= {key: tuple(values[key]) for key in ("joined", "joined_stamp") if key in values}
     return Manifest(files=of_gallery, segments=(only,), next_id=images, sources=sources, **values)
 
 

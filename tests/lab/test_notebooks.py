@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def small_home(tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in [name for name in os.environ if name.startswith(OWN_VARIABLES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RIS_HOME", str(home))
-    monkeypatch.setenv("RIS_CACHE_DIR", str(networks))
+    # A copy: other networks that are converted here are none of the other tests'.
+    monkeypatch.setenv("RIS_CACHE_DIR", str(shutil.copytree(networks, tmp_path / "cache")))
     monkeypatch.setenv("LAB_SMALL", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests run beside, on the other processors
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

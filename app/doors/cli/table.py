@@ -38,7 +38,7 @@ def lines_of(answer: dict[str, Any]) -> Iterator[str]:
 
 def _name_of(result: dict[str, Any]) -> str:
     """Return a picture's path, or the beginning of a text."""
-    text = result["metadata"].get("text")
+    text = result.get("metadata", {}).get("text")
     if text is None or result["width"]:
         return str(result["path"])
     return f"{text[:_MOST_OF_TEXT]}…" if len(text) > _MOST_OF_TEXT else str(text)

@@ -28,6 +28,8 @@ from app.values import Edit, SearchResult
 EXAMPLES = Path(__file__).parent / "examples"
 PHOTOGRAPHS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.jpg")))
 RANDOM_EXAMPLES = 7
+_WITHOUT_A_PICTURE = ("words", "where", "label", "sort", "more")
+"""Of these each can be searched for by itself."""
 
 Answer = dict[str, Any]
 
@@ -81,13 +83,13 @@ class Functions:
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """Return the query's reference, and the results of searching with it.
 
-        The request holds "gallery", "query", which may be null where there are "words", and the
+        The request holds "gallery", "query", which may be null beside words or conditions, and the
         search's parameters by their names. The query is shown also where the search fails for a
         reason that is not its own: another gallery may take it.
         """
         gallery = entry(request, "gallery")
         query = entry(request, "query")
-        if query is None and str(entry(request, "words") or "").strip():
+        if query is None and any(entry(request, name) for name in _WITHOUT_A_PICTURE):
             return {"query": None, "results": self._results(None, _chosen(gallery), request)}
         reference = self._reference(query, gallery)
         try:

@@ -387,7 +387,7 @@ def test_a_model_whose_weights_cannot_be_used_ends_with_code_6(home, run, tmp_pa
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "resnet50-0676ba61.pth").write_text("no weights")
     images = fill(tmp_path / "images", 3)
-    code, out, err = run("--images", images, "--name", "mine")
+    code, out, err = run("--images", images, "--name", "mine", "--model", "resnet50")
     assert (code, out) == (ModelError.exit_code, "") == (6, "")
     assert "resnet50-0676ba61.pth" in err
     assert "Traceback" not in err
@@ -491,5 +491,5 @@ def test_help_names_every_option_with_its_default():
     said = " ".join(program("create_index.py", "--help").stdout.split())
     for option in ("--data", "--images", "--name", "--model", "--index", "--limit", "--force"):
         assert option in said
-    for word in ("caltech", "voc2012", "coco", "default: resnet50", "default: IVF100,PQ8"):
+    for word in ("caltech", "voc2012", "coco", "else resnet50", "default: IVF100,PQ8"):
         assert word in said

@@ -142,6 +142,7 @@ def test_the_commands_that_change_a_gallery_run_as_they_stand_there(shell, tmp_p
     own.build(pictures, "mine")
     own.build(fill(tmp_path / "holidays", 3, first=100), "holidays")
     shutil.copytree(pictures, tmp_path / "home" / "Photographs")
+    (tmp_path / "home" / "captions.csv").write_text("file,caption\n00000.jpg,The first\n")
     lines = [line for line in commands_to_run() if changes_a_gallery(line)]
     assert len(lines) > 8
     for line in lines:
@@ -174,7 +175,9 @@ def test_bash_completes_commands_options_and_galleries(tmp_path):
     assert completed(script, "ris", "search", "--sh") == ["--sheet"]
     assert completed(script, "ris", "search", "--nu") == ["--null"]
     assert completed(script, "ris", "info", "cal") == ["caltech101-efficientnet_lite0"]
-    assert completed(script, "ris", "search", "--gallery", "") == ["caltech101-efficientnet_lite0"]
+    assert completed(script, "ris", "search", "--gallery", "") == [
+        *("caltech101-efficientnet_lite0", "wordnet-nouns")
+    ]
 
 
 def completed(script: Path, *words: str) -> list[str]:
