@@ -20,7 +20,7 @@ NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
 
-_MODEL = "resnet50"
+_MODEL, _OWN_FOLDERS_MODEL = "resnet50", "efficientnet_lite0"  # the latter needs no download
 _LISTS = ("csv", "parquet", "webdataset")
 _TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 _SMALL = ("removed", "seen", "skipped")  # files whose sizes tell nobody anything
@@ -224,9 +224,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _default_model(options: argparse.Namespace) -> str:
     """Return the model of a build that names none; docs/models.md says why."""
-    from app.embed import NEEDS_NO_DOWNLOAD
-
-    return NEEDS_NO_DOWNLOAD if options.images else _MODEL
+    return _OWN_FOLDERS_MODEL if options.images else _MODEL
 
 
 def stopped(options: argparse.Namespace) -> str:
