@@ -107,7 +107,8 @@ class SearchService:
         try:
             queries = self._queries.vectors_of(galleries, request, watch)
         except ModelError as exc:
-            off = [replace(each, texts_off=str(exc)) for each in galleries if each.holds_texts]
+            why = str(exc.__cause__ or exc)  # without what cannot be searched with: words can
+            off = [replace(each, texts_off=why) for each in galleries if each.holds_texts]
             if not off or not is_listing(off[0], request):
                 raise
             return [listed(each, request, watch) for each in off]
