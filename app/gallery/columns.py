@@ -7,13 +7,13 @@ NumPy.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.gallery.items import Items
 from app.values import MetadataValue
+from app.values.columns import folder_of, name_of, order_of
 from app.values.conditions import Condition
 
 Ids = NDArray[np.int64]
@@ -47,11 +47,8 @@ class Column:
         """
         if not len(self.codes):
             return self.ids
-        interval = condition.interval()
-        if interval is not None and self._numbers is not None:
-            least, most, with_least, with_most = interval
-            above = self._numbers >= least if with_least else self._numbers > least
-            chosen = above & (self._numbers <= most if with_most else self._numbers < most)
+        if condition.numbers is not None and self._numbers is not None:
+            chosen = condition.numbers.has(self._numbers)
         else:
             wanted = not condition.is_negative
             holding = (condition.holds(value) == wanted for value in self.values)
@@ -82,11 +79,6 @@ class Column:
             if image not in found or order_of(value) < order_of(found[image]):
                 found[image] = value
         return found
-
-
-def order_of(value: MetadataValue) -> tuple[bool, Any]:
-    """Return a key that sorts values: numbers, then texts without regard to case."""
-    return (isinstance(value, str), value.casefold() if isinstance(value, str) else value)
 
 
 class Columns:
@@ -125,19 +117,11 @@ class Columns:
             case "path" | "width" | "height" | "bytes":
                 return zip(ids, self._items.column(name), strict=True)
             case "name":
-                return zip(ids, map(_name_of, self._items.column("path")), strict=True)
+                return zip(ids, map(name_of, self._items.column("path")), strict=True)
             case "folder":
-                return zip(ids, map(_folder_of, self._items.column("path")), strict=True)
+                return zip(ids, map(folder_of, self._items.column("path")), strict=True)
             case "label":
                 return self._items.labels()
             case "key":
                 return self._items.keys()
         return self._items.metadata(name)
-
-
-def _name_of(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def _folder_of(path: str) -> str:
-    return path.rpartition("/")[0]

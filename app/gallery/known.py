@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gallery.columns import order_of
 from app.gallery.segment import OpenSegment
 from app.gallery.views import View
 from app.values import MetadataValue
-from app.values.conditions import OWN_COLUMNS, Condition
+from app.values.columns import OWN_COLUMNS, order_of
+from app.values.conditions import Condition
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]

@@ -14,6 +14,7 @@ from app.search.question import SearchRequest
 from app.values import MetadataValue
 
 Ids = NDArray[np.int64]
+_MOST_NAMED = 30  # columns in a sentence
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,6 @@ class Counts:
     column: str
     images: int
     values: tuple[tuple[MetadataValue, int], ...]
-
-
-_MOST_NAMED = 30  # columns in a sentence
 
 
 def among(gallery: SearchableGallery, request: SearchRequest) -> Ids | None:
@@ -70,6 +68,9 @@ def words_in(text: str) -> list[str]:
 
 def check_columns(galleries: Sequence[SearchableGallery], asked: Iterable[str]) -> None:
     """Raise UsageError, with the columns there are, for one that no gallery has."""
+    asked = tuple(asked)
+    if not asked:
+        return
     columns = dict.fromkeys(name for each in galleries for name in each.stored.known.columns())
     known = {name.casefold() for name in columns}
     for name in asked:

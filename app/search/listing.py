@@ -53,21 +53,23 @@ def listed(gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch)
     with watch.measure("shortlist"):
         chosen = among(gallery, request)
         ids = stored.ids() if chosen is None else chosen
-        scores = np.ones(len(ids), np.float32)
+        scores = np.ones(min(len(ids), request.k), np.float32)
         if request.says:
             found, scores = stored.known.ids_of_words(words_in(request.says))
             kept = scores >= request.min_score - SCORE_TOLERANCE
             if chosen is not None:
                 kept &= np.isin(found, chosen)
             ids, scores = found[kept], scores[kept]
-        score_of = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        if request.ordered and not request.says:
+        elif request.ordered:
             column, descending = request.ordered
             ids = stored.known.in_order_of(column, ids, descending=descending)
     with watch.measure("lookup"):
+        images = stored.images(ids[: request.k].tolist())
         hits = tuple(
-            Hit(record, score_of[record.id], rank, same_file=False)
-            for rank, record in enumerate(stored.images(ids[: request.k].tolist()), 1)
+            Hit(record, score, rank, same_file=False)
+            for rank, (record, score) in enumerate(
+                zip(images, scores[: request.k].tolist(), strict=True), 1
+            )
         )
     return SearchResult(
         gallery=stored.name,

@@ -4,13 +4,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 from app.errors import UsageError
 from app.values import MetadataValue
 
-OWN_COLUMNS = ("path", "name", "folder", "label", "key", "width", "height", "bytes")
-"""What is known of every image, or can be; all other columns are of its metadata."""
 LONGEST = 1000
+_INFINITE = float("inf")
 _SIGN = re.compile(r"!=|!~|>=|<=|=|>|<|~")
 _NAME = re.compile(r"[^=<>!~]+")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?)?)?)?")
@@ -19,6 +19,20 @@ _FORM = (
     "write it as column=value, column!=value, column~part, column>=least, column<=most, "
     "column=least..most, or column alone for those that have one"
 )
+
+
+class Interval(NamedTuple):
+    """The numbers between two, each of which is one of them or not."""
+
+    least: float = -_INFINITE
+    most: float = _INFINITE
+    with_least: bool = True
+    with_most: bool = True
+
+    def has(self, numbers: Any) -> Any:
+        """Return whether a number, or each of an array, is one of them."""
+        above = numbers >= self.least if self.with_least else numbers > self.least
+        return above & (numbers <= self.most if self.with_most else numbers < self.most)
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Condition:
         if not name or (sign and not text) or not _NAME.fullmatch(name):
             raise UsageError(f"The condition {written!r} cannot be understood: {_FORM}.")
         condition = cls(name, sign, text)
-        if sign in ("<", "<=", ">", ">=") and not condition._range_of_something:
+        if sign in ("<", "<=", ">", ">=") and not _is_comparable(text):
             raise UsageError(
                 f"The condition {written!r} compares with {text!r}, which is neither a number nor "
                 "a date such as 2021-05-31: use = or ~ for texts."
@@ -64,6 +78,8 @@ class Condition:
         """Return whether it holds for the value of an image that has one there."""
         if self.sign == "":
             return True
+        if not isinstance(value, str) and self.numbers is not None:
+            return bool(self.numbers.has(value)) != self.is_negative
         if self.sign in ("~", "!~"):
             return (folded(self.text) in folded(str(value))) == (self.sign == "~")
         if self.sign in ("=", "!="):
@@ -73,32 +89,29 @@ class Condition:
             return False
         return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[self.sign]
 
-    def interval(self) -> tuple[float, float, bool, bool] | None:
-        """Return which numbers it holds for, as far as those go: between two, each included or not.
+    @cached_property
+    def numbers(self) -> Interval | None:
+        """Which numbers it holds for, of a `!=` which it does not; None where it asks for others.
 
-        None where it is not about numbers alone. A `!=` is the interval of what it does not hold
-        for.
+        A column of numbers is compared with it as a whole.
         """
-        infinite = float("inf")
         if self._ends is not None and self.sign in ("=", "!="):
-            least, most = (_number(end) if end else None for end in self._ends)
-            if any(end and _number(end) is None for end in self._ends):
+            if not all(_number(end) is not None for end in self._ends if end):
                 return None
-            return (
-                -infinite if least is None else least,
-                infinite if most is None else most,
-                *(True, True),
+            least, most = (_number(end) if end else None for end in self._ends)
+            return Interval(
+                -_INFINITE if least is None else least, _INFINITE if most is None else most
             )
         number = _number(self.text)
         if number is None or self.name == "folder":
             return None
         return {
-            "=": (number, number, True, True),
-            "!=": (number, number, True, True),
-            "<": (-infinite, number, True, False),
-            "<=": (-infinite, number, True, True),
-            ">": (number, infinite, False, True),
-            ">=": (number, infinite, True, True),
+            "=": Interval(number, number),
+            "!=": Interval(number, number),
+            "<": Interval(most=number, with_most=False),
+            "<=": Interval(most=number),
+            ">": Interval(least=number, with_least=False),
+            ">=": Interval(least=number),
         }.get(self.sign)
 
     @property
@@ -114,10 +127,8 @@ class Condition:
         if self.name == "folder":
             below = folded(str(value)) + "/"
             return below.startswith(folded(self.text).strip("/") + "/") or self.text == "/"
-        if isinstance(value, str) and _is_date(value) and _DATE.fullmatch(self.text):
-            return _order(value, self.text) == 0
-        if isinstance(value, int | float) and (number := _number(self.text)) is not None:
-            return value == number
+        if (order := _order(value, self.text)) is not None:
+            return order == 0
         return folded(str(value)) == folded(self.text)
 
     @cached_property
@@ -130,10 +141,6 @@ class Condition:
             return None
         return ends
 
-    @property
-    def _range_of_something(self) -> bool:
-        return _is_comparable(self.text)
-
 
 def folded(text: str) -> str:
     """Return a text as it is compared: in one form of Unicode, without regard to case."""
@@ -144,22 +151,16 @@ def _is_comparable(text: str) -> bool:
     return _number(text) is not None or _DATE.fullmatch(text) is not None
 
 
-def _is_date(value: str) -> bool:
-    return _LEAST_OF_DATE.match(value) is not None
-
-
 def _order(value: MetadataValue, bound: str) -> int | None:
-    """Return whether a value is before (-1), at (0) or after (1) a bound; None where neither.
+    """Return whether a date is before (-1), at (0) or after (1) another; None where one is none.
 
-    Of a date only as much is compared as the bound has: 2021-05-31 is at 2021-05.
+    Only as much is compared as the bound has: 2021-05-31 is at 2021-05.
     """
-    if isinstance(value, int | float):
-        number = _number(bound)
-        return None if number is None else (value > number) - (value < number)
-    if not _is_date(value) or not _DATE.fullmatch(bound):
+    is_date = isinstance(value, str) and _LEAST_OF_DATE.match(value)
+    if not is_date or not _DATE.fullmatch(bound):
         return None
     bound = bound.replace(" ", "T")
-    start = value.replace(" ", "T")[: len(bound)]
+    start = str(value).replace(" ", "T")[: len(bound)]
     return (start > bound) - (start < bound)
 
 
@@ -168,4 +169,4 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if number == number and abs(number) != float("inf") else None
+    return number if number == number and abs(number) != _INFINITE else None
