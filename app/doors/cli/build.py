@@ -2,27 +2,31 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.doors.cli import manage, output
+from app.doors.cli.build_requests import (
+    LISTS,
+    MODEL,
+    build_request,
+    check_together,
+    default_model,
+    given_of,
+    import_request,
+    list_request,
+    text_request,
+)
 from app.doors.cli.progress import Progress
 from app.doors.cli.update import left_out_lines, print_report, updated
-from app.errors import UsageError
 
 if TYPE_CHECKING:
-    from app.build.build import BuildReport, BuildRequest
-    from app.build.listed import ListRequest
-    from app.build.texts import TextRequest
-    from app.build.transfer import ImportRequest
+    from app.build.build import BuildReport
     from app.settings import Settings
 
 NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
 
-_MODEL, _OWN_FOLDERS_MODEL = "resnet50", "efficientnet_lite0"  # the latter needs no download
-_LISTS = ("csv", "parquet", "webdataset")
-_TABLE_OPTIONS = ("id_column", "url_column", "delimiter", "encoding")
 _SMALL = ("removed", "seen", "skipped")  # files whose sizes tell nobody anything
 
 
@@ -188,28 +192,24 @@ def run(options: argparse.Namespace) -> int:
     )
 
     if options.kind == "text":
-        options.texts, options.csv, options.parquet = (
-            options.texts or options.csv or options.parquet,
-            None,
-            None,
-        )
-    _check_together(options)
+        options.texts = options.texts or options.csv or options.parquet
+        options.csv = options.parquet = None
+    check_together(options)
     settings = read_settings()
     if options.model or options.pool:
-        asked = options.model or _default_model(options)
+        asked = options.model or default_model(options)
         options.model = model_asked(settings, asked, options.pool)
     if options.update and _is_updated(options, settings):
         return 0
     with Progress() as progress:
         if options.texts:
-            request = _text_request(options)
-            report = make_text_builder(settings)(request, on_progress=progress.show)
+            report = make_text_builder(settings)(text_request(options), on_progress=progress.show)
         elif options.embeddings:
-            report = make_importer(settings)(_import_request(options), on_progress=progress.show)
-        elif any(getattr(options, key) for key in _LISTS):
-            report = make_list_builder(settings)(_list_request(options), on_progress=progress.show)
+            report = make_importer(settings)(import_request(options), on_progress=progress.show)
+        elif any(getattr(options, key) for key in LISTS):
+            report = make_list_builder(settings)(list_request(options), on_progress=progress.show)
         else:
-            report = make_builder(settings)(_build_request(options), on_progress=progress.show)
+            report = make_builder(settings)(build_request(options), on_progress=progress.show)
     _print_report(report)
     if options.metadata:
         keeper = make_keeper(settings)
@@ -220,11 +220,6 @@ def run(options: argparse.Namespace) -> int:
         )
         manage.print_joined(joined)
     return 0
-
-
-def _default_model(options: argparse.Namespace) -> str:
-    """Return the model of a build that names none; docs/models.md says why."""
-    return _OWN_FOLDERS_MODEL if options.images else _MODEL
 
 
 def stopped(options: argparse.Namespace) -> str:
@@ -243,150 +238,14 @@ def _is_updated(options: argparse.Namespace, settings: "Settings") -> bool:
 
     name = options.name
     if options.data and not name:
-        name = f"{find_data_set(options.data).name}-{options.model or _MODEL}"
+        name = f"{find_data_set(options.data).name}-{options.model or MODEL}"
     keeper = make_keeper(settings)
     if not (name and keeper.exists(name)):
         return False
-    keeper.check_as_built(name, _given(options))
+    keeper.check_as_built(name, given_of(options))
     report = updated(keeper, name, accept_removals=options.accept_removals)
     print_report(name, report)
     return True
-
-
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was given of a gallery's request, None for what was left out."""
-    keys = ("data", *_LISTS, "model", "precision", "index", "limit", "copies", *_TABLE_OPTIONS)
-    images = tuple(options.images or ())
-    return (
-        {key: getattr(options, key) for key in keys}
-        | _vectors(options)
-        | {
-            "images": images[0] if len(images) == 1 else images,
-            "exclude": tuple(options.exclude or ()),
-            "label_column": tuple(options.label_column or ()),
-        }
-    )
-
-
-def _build_request(options: argparse.Namespace) -> "BuildRequest":
-    from app.build.build import BuildRequest
-    from app.values import VectorOptions
-
-    return BuildRequest(
-        data=options.data,
-        images=tuple(options.images) if options.images else None,
-        name=options.name,
-        model=options.model or _default_model(options),
-        index=options.index or "IVF100,PQ8",
-        limit=options.limit,
-        force=options.force,
-        options=VectorOptions.of(**_vectors(options)),
-        exclude=tuple(options.exclude or ()),
-        copies=options.copies,
-        precision=options.precision,
-    )
-
-
-def _vectors(options: argparse.Namespace) -> dict[str, Any]:
-    return {key: getattr(options, key) for key in ("pca", "expand", "alpha")}
-
-
-def _check_together(options: argparse.Namespace) -> None:
-    """Raise UsageError for options that say nothing about what is built."""
-    if (options.join_column or options.without_column) and not options.metadata:
-        raise UsageError("--join-column and --without-column go with --metadata: leave them out.")
-    if options.pictures and not options.embeddings:
-        raise UsageError("--pictures goes with --embeddings: leave it out.")
-    if options.pool and options.embeddings and not options.model:
-        raise UsageError("--pool goes with --model: name the model that made the embeddings.")
-    if options.copies and options.embeddings:
-        raise UsageError("Embeddings come without what finds copies: leave --copies out.")
-    if options.precision and options.embeddings:
-        raise UsageError("Embeddings are made already: leave --precision out.")
-    if options.limit is not None and options.embeddings:
-        raise UsageError("Embeddings are taken as a whole: leave --limit out.")
-    if options.exclude and not options.images:
-        raise UsageError("--exclude goes with --images: leave it out.")
-    if options.accept_removals and not options.update:
-        raise UsageError("--accept-removals goes with --update: leave it out.")
-    if options.update and (options.embeddings or options.retry_failed):
-        other = "--embeddings" if options.embeddings else "--retry-failed"
-        raise UsageError(f"--update does not go with {other}: leave one of them out.")
-    if options.texts:
-        _check_texts(options)
-        return
-    if options.kind == "text" or options.text_column:
-        raise UsageError("--kind text and --text-column go with --texts: name a file of texts.")
-    given = [*_TABLE_OPTIONS, "label_column", "retry_failed"]
-    allowed = set(given if options.csv else ())
-    if options.parquet:
-        allowed = set(given) - {"delimiter", "encoding"}
-    for key in given:
-        if getattr(options, key) and key not in allowed:
-            raise UsageError(
-                f"--{key.replace('_', '-')} goes with --csv"
-                + (" or --parquet" if key not in ("delimiter", "encoding") else "")
-                + ": leave it out."
-            )
-
-
-def _check_texts(options: argparse.Namespace) -> None:
-    if options.kind == "picture":
-        raise UsageError("--texts makes a gallery of texts: leave --kind picture out.")
-    for key in ("url_column", "retry_failed", "update", "copies", "pool", "precision"):
-        if getattr(options, key):
-            raise UsageError(f"--{key.replace('_', '-')} does not go with texts: leave it out.")
-
-
-def _text_request(options: argparse.Namespace) -> "TextRequest":
-    from app.build.texts import TextRequest
-    from app.values import VectorOptions
-
-    given = {
-        key: getattr(options, key)
-        for key in ("model", "index", "text_column", "id_column", "delimiter", "encoding", "limit")
-    }
-    return TextRequest(
-        options.texts,
-        options.name or "",
-        force=options.force,
-        label_column=tuple(options.label_column or ()),
-        options=VectorOptions.of(**_vectors(options)),
-        **{key: value for key, value in given.items() if value is not None},
-    )
-
-
-def _import_request(options: argparse.Namespace) -> "ImportRequest":
-    from app.build.transfer import ImportRequest
-
-    given = {key: getattr(options, key) for key in ("name", "model", "index", "pictures")}
-    given |= _vectors(options)
-    given["name"] = options.name or ""
-    return ImportRequest(options.embeddings, force=options.force, **given)
-
-
-def _list_request(options: argparse.Namespace) -> "ListRequest":
-    from app.build.listed import ListRequest
-
-    given = (
-        "model",
-        "precision",
-        "index",
-        "pca",
-        "expand",
-        "alpha",
-        "limit",
-        "copies",
-        *_LISTS,
-        *_TABLE_OPTIONS,
-        "force",
-        "retry_failed",
-    )
-    return ListRequest(
-        options.name or "",
-        label_column=tuple(options.label_column) if options.label_column else None,
-        **{key: getattr(options, key) for key in given},
-    )
 
 
 def _print_report(report: "BuildReport") -> None:
