@@ -5,7 +5,8 @@ from inspect import Parameter as Argument
 from inspect import Signature
 from typing import Any
 
-from app.search.question import LISTS, PARAMETERS, Parameter
+from app.search.parameter import LISTS, Parameter
+from app.search.question import PARAMETERS
 
 JSON_TYPES: Mapping[str, Any] = {
     "text": str,

@@ -23,11 +23,11 @@ from app.errors import GalleryError, UsageError
 from app.images import decode
 from app.images.edit import crop
 from app.index import VectorStore
+from app.search.parameter import PublicId
 from app.search.question import (
     DEFAULT_K,
     File,
     Item,
-    PublicId,
     SearchRequest,
     Url,
     check_only_one,

@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from app.search.question import DEFAULT_K, LISTS, PARAMETERS, Parameter
+from app.search.parameter import LISTS, Parameter
+from app.search.question import DEFAULT_K, PARAMETERS
 
 _METAVARS = {
     "integer": "N",

@@ -15,7 +15,8 @@ from app.doors.answers import counts_answer, gallery_answer, image_answer, searc
 from app.doors.mcp.picture_argument import picture
 from app.doors.parameters import JSON_TYPES, limits_of, with_parameters
 from app.errors import UsageError
-from app.search.question import Parameter, Query, SearchRequest, check_only_one, one_query
+from app.search.parameter import Parameter
+from app.search.question import Query, SearchRequest, check_only_one, one_query
 from app.search.service import SearchService
 
 MOST_PICTURES = 20

@@ -16,7 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message as Event
 
 from app.errors import DecodeError, MediaTypeError, TooLargeError, UsageError
-from app.search.question import Query, check_id, is_unicode, one_query
+from app.search.parameter import check_id, is_unicode
+from app.search.question import Query, one_query
 from app.values import MAX_PICTURE_BYTES
 
 MOST_FILES = 32

@@ -9,12 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.doors.parameters import JSON_TYPES, default_of, limits_of
 from app.errors import UsageError
+from app.search.parameter import LISTS, Parameter
 from app.search.question import (
     BY_NAME,
-    LISTS,
     PARAMETERS,
     QUERY_PARAMETERS,
-    Parameter,
     Query,
     SearchRequest,
 )
