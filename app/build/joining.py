@@ -114,24 +114,18 @@ def _rewrite(
         segments: list[Segment] = []
         for segment in gallery.segments:
             changed = any(old.metadata != new.metadata for old, new in _retold(segment, news, gone))
-            facts_of_segment = segment.facts
-            if changed:
-                records = (new for _, new in _retold(segment, news, gone))
-                facts_of_segment = commit.write_items(segment.facts, records)
-            segments.append(facts_of_segment)
+            records = (new for _, new in _retold(segment, news, gone))
+            segments.append(
+                commit.write_items(segment.facts, records) if changed else segment.facts
+            )
         kept = {key: value for key, value in before.request.items() if key not in _ASKED}
         stored = dict(before.files)
         if "skipped" not in stored:  # format 1 keeps them among its items
             stored["skipped"] = commit.write_skipped(gallery.skipped())
-        changed_manifest = replace(
-            before,
-            segments=tuple(segments),
-            files=stored,
-            request=kept | request,
-            changed=now(),
-            **facts,
+        after = replace(
+            before, segments=tuple(segments), files=stored, request=kept | request, **facts
         )
-        return commit.write(changed_manifest)
+        return before if after == before else commit.write(replace(after, changed=now()))
 
 
 _ASKED = (

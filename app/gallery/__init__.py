@@ -11,6 +11,7 @@ from app.gallery.apart import Apart, content_of, forget_apart, keep_apart, read_
 from app.gallery.commit import Commit, SegmentWriter, committing, compacting, now
 from app.gallery.files import locked, state_of, sync, writing_to
 from app.gallery.items import in_parts
+from app.gallery.known import in_all
 from app.gallery.local import Gallery, folders_of, open_gallery
 from app.gallery.manifest import (
     COMPACTION,
@@ -58,6 +59,7 @@ __all__ = [
     "folders_of",
     "forget_apart",
     "gallery_names",
+    "in_all",
     "in_parts",
     "keep_apart",
     "locked",

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,7 @@ _LEAST_BEGUN = 3  # letters of a word that stands for longer ones too: "dog" for
 class Known:
     """What is known of the images of some views. For many threads."""
 
-    def __init__(self, gallery: str, views: Sequence[View]) -> None:
-        self._gallery = gallery
+    def __init__(self, views: Sequence[View]) -> None:
         self._views = views
 
     def columns(self) -> list[str]:
@@ -36,17 +36,13 @@ class Known:
         return [*OWN_COLUMNS, *sorted(set(names) - set(OWN_COLUMNS), key=str.casefold)]
 
     def ids_where(self, conditions: Iterable[Condition]) -> Ids:
-        """Return the ids of the images that all conditions hold for, ascending.
+        """Return the ids of the images that all conditions, at least one, hold for, ascending.
 
         Of a column that the gallery does not have, no image has a value.
         """
         conditions = [replace(each, name=self.column(each.name)) for each in conditions]
         return self._found(
-            lambda segment: (
-                _in_all([segment.columns.where(each) for each in conditions])
-                if conditions
-                else segment.ids
-            )
+            lambda segment: in_all([segment.columns.where(each) for each in conditions])
         )
 
     def counts(self, column: str, among: Ids) -> list[tuple[MetadataValue, int]]:
@@ -124,8 +120,6 @@ def _with_word(word: str, *, begun: bool) -> Callable[[OpenSegment], Ids]:
     return lambda segment: np.array(segment.items.ids_of_word(word, begun=begun), np.int64)
 
 
-def _in_all(parts: Sequence[Ids]) -> Ids:
-    found = parts[0]
-    for each in parts[1:]:
-        found = np.intersect1d(found, each, assume_unique=True)
-    return found
+def in_all(parts: Sequence[Ids]) -> Ids:
+    """Return the ids that are in all of some parts, at least one; each ascends, without repeats."""
+    return reduce(partial(np.intersect1d, assume_unique=True), parts)

@@ -145,7 +145,7 @@ class Gallery:
     @cached_property
     def known(self) -> Known:
         """What is known of its images besides their looks."""
-        return Known(self.name, self._views)
+        return Known(self._views)
 
     @property
     def segments(self) -> tuple[OpenSegment, ...]:

@@ -24,7 +24,7 @@ class KnownOfImages(Protocol):
         """Return what conditions may be put on: the program's own columns, then the metadata's."""
 
     def ids_where(self, conditions: Iterable[Condition]) -> Ids:
-        """Return the ids of the images that all conditions hold for, ascending.
+        """Return the ids of the images that all conditions, at least one, hold for, ascending.
 
         Of a column that the gallery does not have, no image has a value.
         """

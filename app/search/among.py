@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import UsageError
-from app.gallery import Store, words_of
+from app.gallery import Store, in_all, words_of
 from app.search.galleries import SearchableGallery
 from app.search.question import SearchRequest
 from app.values import MetadataValue
@@ -44,12 +44,7 @@ def among(gallery: SearchableGallery, request: SearchRequest) -> Ids | None:
         if without := words_of(request.without):
             ids, _ = stored.known.ids_of_words(without)
             parts.append(np.setdiff1d(stored.ids(), ids))
-    if not parts:
-        return None
-    found = parts[0]
-    for each in parts[1:]:
-        found = np.intersect1d(found, each, assume_unique=True)
-    return found
+    return in_all(parts) if parts else None
 
 
 def written(stored: Store, text: str) -> Ids:

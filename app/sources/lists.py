@@ -93,32 +93,46 @@ def opened_csv(
     """
     if delimiter is not None and len(delimiter) != 1:
         raise UsageError(f"The delimiter must be one character, not {delimiter!r}.")
+    with opened_text(file, encoding, mend="name a CSV file") as text:
+        if is_parquet(file):
+            raise UsageError(f"{file} is a Parquet file: name it with --parquet.")
+        first, empty = _first_line(text)
+        separator = _SEP.fullmatch(first.rstrip("\r\n"))
+        if separator:
+            delimiter = delimiter or separator[2].replace("\\t", "\t")
+            first, more = _first_line(text)
+            empty += more
+        delimiter = delimiter or _delimiter_of(first)
+        csv.field_size_limit(_LONGEST_CELL)
+        try:
+            lines = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
+        except (TypeError, ValueError) as exc:
+            raise UsageError(
+                f"A list cannot be delimited by {delimiter!r}: use another sign."
+            ) from exc
+        yield _readable(lines, file, 1 + empty), delimiter
+
+
+@contextlib.contextmanager
+def opened_text(file: Path, encoding: str, *, mend: str) -> Iterator[TextIO]:
+    """Give an open file of text, its line ends as they are, without a byte order mark in UTF-8.
+
+    What goes wrong while it is open is a DatasetError, which ends with what to do (`mend`) where it
+    cannot be read; UsageError for an encoding that there is not.
+    """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     try:
-        if is_parquet(file):
-            raise UsageError(f"{file} is a Parquet file: name it with --parquet.")
         with file.open(encoding=encoding, newline="") as text:
-            first, empty = _first_line(text)
-            separator = _SEP.fullmatch(first.rstrip("\r\n"))
-            if separator:
-                delimiter = delimiter or separator[2].replace("\\t", "\t")
-                first, more = _first_line(text)
-                empty += more
-            delimiter = delimiter or _delimiter_of(first)
-            csv.field_size_limit(_LONGEST_CELL)
-            lines = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
-            yield _readable(lines, file, 1 + empty), delimiter
+            yield text
     except OSError as exc:
-        raise DatasetError(f"{file} cannot be read ({exc.strerror}): name a CSV file.") from exc
+        raise DatasetError(f"{file} cannot be read ({exc.strerror}): {mend}.") from exc
     except LookupError as exc:
         raise UsageError(
             f"There is no encoding {encoding!r}: use one such as utf-8, cp1252 or utf-16."
         ) from exc
-    except (TypeError, ValueError) as exc:
-        if isinstance(exc, UnicodeError):
-            raise _not_in(encoding, file) from exc
-        raise UsageError(f"A list cannot be delimited by {delimiter!r}: use another sign.") from exc
+    except UnicodeError as exc:
+        raise _not_in(encoding, file) from exc
 
 
 def _not_in(encoding: str, file: Path) -> DatasetError:

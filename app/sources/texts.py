@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.errors import DatasetError, UsageError
 from app.sources.ids import fault_of
+from app.sources.lists import opened_text
 from app.sources.metadata import MOST_CHARACTERS, Fact, read_metadata
 from app.sources.picture import labels_of
 from app.sources.tables import named, read_table
@@ -89,19 +90,8 @@ def read_texts(
 
 
 def _of_lines(file: Path, encoding: str) -> Texts:
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        encoding = "utf-8-sig"
-    try:
-        lines = [line.strip() for line in file.read_text(encoding=encoding).splitlines()]
-    except OSError as exc:
-        raise DatasetError(f"{file} cannot be read ({exc.strerror}).") from exc
-    except LookupError as exc:
-        raise UsageError(f"There is no encoding {encoding!r}: use one such as cp1252.") from exc
-    except UnicodeError as exc:
-        raise DatasetError(
-            f"{file} is not in {encoding.removesuffix('-sig')}: give its encoding, for example "
-            "with --encoding cp1252."
-        ) from exc
+    with opened_text(file, encoding, mend="name a file of texts") as text:
+        lines = [line.strip() for line in text.read().splitlines()]
     cut = sum(len(line) > MOST_CHARACTERS for line in lines)
     texts = [Text(line[:MOST_CHARACTERS]) for line in lines if line]
     return _checked(texts, file, list(_cut_note(cut)))
