@@ -101,8 +101,9 @@ function skeleton() {
 }
 
 function showVerdict(place) {
-  const { hits, verdict } = state.results;
-  place.textContent = verdict || (hits.length || !state.words ? "" : `Nothing is written “${state.words}” here.`);
+  const { hits, verdict, words } = state.results;
+  const isNowhere = !hits.length && words === "written" && !isFiltered();
+  place.textContent = verdict || (isNowhere ? `Nothing is written “${state.words}” here.` : "");
   place.classList.toggle("found", hits.some(isSource));
 }
 
@@ -127,7 +128,7 @@ function showHits(parts) {
   if (parts.more.dataset.left === `${hits.length > 0} ${left}`) return;
   parts.more.dataset.left = `${hits.length > 0} ${left}`;
   parts.more.replaceChildren(
-    ...(hits.length || !state.results.hits.length && !state.filters.label ? [] : [
+    ...(hits.length || !isFiltered() ? [] : [
       make("p", {}, "The filters leave no result."),
       button("Clear the filters", () => {
         session.filter({ ...session.NO_FILTERS, sort: state.filters.sort });
@@ -138,6 +139,12 @@ function showHits(parts) {
       `Show ${Math.min(STEP, left)} more`, () => session.set({ shown: state.shown + STEP }), { class: "show-more" },
     )] : []),
   );
+}
+
+// Whether what is chosen may have left results out.
+function isFiltered() {
+  const { results, filters } = state;
+  return results.hits.length > 0 || Boolean(filters.label) || filters.where.length > 0;
 }
 
 function card(hit) {

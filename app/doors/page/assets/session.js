@@ -243,12 +243,14 @@ export function point(hit) {
 
 // --- filters -----------------------------------------------------------------------------------
 
-// Another label is a search of its own, among all images that have it; the rest needs no request.
+// Another label, or other conditions, are a search of their own, among all images that are so; the
+// rest needs no request.
 export function filter(change) {
-  const { label } = state.filters;
+  const { label, where } = state.filters;
   set({ filters: { ...state.filters, ...change } });
   keepPlace(false);
-  if (state.filters.label !== label) askAgain({ keep: false });
+  const isSame = state.filters.label === label && `${state.filters.where}` === `${where}`;
+  if (!isSame) askAgain({ keep: false });
 }
 
 // Search among the images that are so; conditions that are refused leave what is shown.

@@ -61,6 +61,19 @@ def test_nothing_is_written_so(visitor: Visitor) -> None:
     expect(visitor.hits).to_have_count(0)
 
 
+def test_conditions_that_leave_nothing_are_cleared_again(visitor: Visitor) -> None:
+    visitor.choose_photograph("coffee")
+    every = visitor.hits.count()
+    field = visitor.page.get_by_label("Only where")
+    field.fill("width>=100000")
+    field.press("Enter")
+    expect(visitor.page.get_by_text("The filters leave no result.")).to_be_visible()
+    expect(visitor.hits).to_have_count(0)
+    visitor.button("Clear the filters").click()
+    expect(visitor.hits).to_have_count(every)
+    assert "where" not in visitor.page.url
+
+
 def test_conditions_are_added_and_removed_and_a_wrong_one_changes_nothing(visitor: Visitor) -> None:
     visitor.choose_photograph("coffee")
     every = visitor.hits.count()

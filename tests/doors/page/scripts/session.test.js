@@ -117,6 +117,17 @@ test("conditions are searched with, and those that are refused leave what is sho
   assert.deepEqual(asked.at(-1).where, []);
 });
 
+test("conditions that are cleared with the other filters are searched without", async () => {
+  await session.ask({ kind: "random" });
+  await session.filterWhere(["width>9"]);
+  session.filter(session.NO_FILTERS);
+  await new Promise(setImmediate);
+  assert.deepEqual([asked.length, asked[2].where], [3, []]);
+  session.filter({ sort: "name" });
+  await new Promise(setImmediate);
+  assert.equal(asked.length, 3);
+});
+
 test("an address may be typed without its scheme", async () => {
   await session.search("www.example.org/a.jpg");
   assert.deepEqual(asked[0].query, { kind: "url", url: "https://www.example.org/a.jpg" });
