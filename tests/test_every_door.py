@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from mcp import Client, StdioServerParameters
 
 from app import open_gallery
 from app.doors.cli import main
-from app.search.question import MAX_K, File, Item, Query, SearchRequest, Url
+from app.search.picture import File, Item, Query, Url
+from app.search.question import MAX_K, SearchRequest
 from app.search.service import SearchService
 from app.settings import read_settings
 from app.wiring import make_service
@@ -43,7 +44,8 @@ PART, CORNER = (0.1, 0.2, 0.8, 0.9), (0.0, 0.0, 0.5, 0.5)
 class Question:
     """A picture's file or address, or an image of the gallery, or none; and what else is asked.
 
-    `known` is what is asked of what is known of images: words, where and sort.
+    `known` is what is asked besides: words, conditions, order and further pictures, of which
+    `more_file` is one more.
     """
 
     file: Path | None = None
@@ -53,6 +55,7 @@ class Question:
     label: str = ""
     exact: bool = False
     known: Mapping[str, Any] = field(default_factory=dict)
+    more_file: Path | None = None
 
     @property
     def typed(self) -> dict[str, Any]:
@@ -89,12 +92,13 @@ def questions(address: str) -> list[Question]:
     ]
     exact = [Question(each.file, each.url, each.id, exact=True) for each in some]
     wide = ["width>=300", "folder!=Faces"]
+    other = f"{address}/{PICTURES[0].name}"
     alone: list[dict[str, Any]] = [
-        *({"words": "butterfly"}, {"words": "image wild cat"}, {"words": "cup 0001"}),
+        *({"words": "butterfly"}, {"words": "image wild cat"}, {"more": [other, "1234"]}),
         *({"where": ["folder=cup"], "sort": "-bytes"}, {"where": wide, "sort": "name"}),
     ]
     beside: list[tuple[Question, dict[str, Any]]] = [
-        *((files[0], {"words": "butterfly"}), (urls[1], {"where": wide})),
+        *((files[0], {"words": "butterfly"}), (urls[1], {"where": wide, "less": [other, "7000"]})),
         *((ids[2], {"where": ["name~_00"], "sort": "-width"}), (files[3], {"without": "0001"})),
         (ids[4], {"words": "cup", "where": ["height=..400"], "sort": "bytes"}),
     ]
@@ -102,6 +106,7 @@ def questions(address: str) -> list[Question]:
         *(Question(known=asked) for asked in alone),
         *(Question(each.file, each.url, each.id, known=asked) for each, asked in beside),
     ]
+    known[-1] = replace(known[-1], more_file=PICTURES[1])
     return [*files, *urls, *ids, *boxes, *labels, *exact, *known]
 
 
@@ -114,6 +119,7 @@ def service_door(service: SearchService, question: Question) -> Answer:
         query = File(question.file.read_bytes())
     elif question.has_picture:
         query = Url(question.url) if question.url else Item(question.id or 0)
+    further = {"more": [File(question.more_file.read_bytes())]} if question.more_file else {}
     request = SearchRequest.of(
         query,
         gallery=GALLERY,
@@ -122,6 +128,7 @@ def service_door(service: SearchService, question: Question) -> Answer:
         label=question.label,
         exact=question.exact,
         **question.known,
+        **further,
     )
     result = service.answer(request)
     return [(hit.image.id, hit.score) for hit in result.hits]
@@ -130,6 +137,9 @@ def service_door(service: SearchService, question: Question) -> Answer:
 def page_door(page: Page, question: Question) -> Answer:
     query: dict[str, Any] | None
     besides = {"label": question.label, "exact": question.exact} | dict(question.known)
+    if question.more_file:
+        path = page.upload(question.more_file)
+        besides["more"] = [{"kind": "file", "path": path, "name": question.more_file.name}]
     if not question.has_picture:
         answer = page.call("ask", {"gallery": GALLERY, "query": None} | besides)
         return read(answer["results"]["hits"])
@@ -154,6 +164,8 @@ def rest_door(client: httpx.Client, question: Question) -> Answer:
         body = {}
     if question.file:
         body = {"files": {"file": question.file.read_bytes()}}
+    if question.more_file:
+        body = {"files": {"more": question.more_file.read_bytes()}, "data": body.pop("json")}
     answer = client.post("/similarity-search", params=question.typed, **body)
     assert answer.status_code == 200, answer.text
     return read_answer(answer.json())
@@ -166,6 +178,7 @@ def command_line_door(who: list[str], question: Question) -> Answer:
     arguments += ["--box", question.typed["box"]] if question.box else []
     arguments += ["--label", question.label] if question.label else []
     arguments += ["--exact"] if question.exact else []
+    arguments += ["--more", str(question.more_file)] if question.more_file else []
     for name, value in question.known.items():
         for each in value if isinstance(value, list) else [value]:
             arguments += [f"--{name}", each]
@@ -178,6 +191,7 @@ def python_door(gallery: Any, question: Question) -> Answer:
     query = question.file or question.url or question.id
     besides = {"box": question.box, "label": question.label, "exact": question.exact}
     besides |= question.known
+    besides |= {"more": [question.more_file]} if question.more_file else {}
     return [(hit.image.id, hit.score) for hit in gallery.search(query, MAX_K, **besides)]
 
 
@@ -191,6 +205,9 @@ def mcp_door(call: Callable[[str, dict[str, Any]], Any], question: Question) -> 
         asked["id"] = question.id
     asked |= {"box": list(question.box)} if question.box else {}
     asked |= question.known
+    if question.more_file:
+        data = base64.b64encode(question.more_file.read_bytes()).decode()
+        asked["more"] = [f"data:image/jpeg;base64,{data}"]
     answer = call("search_similar", asked | {"label": question.label, "exact": question.exact})
     assert not answer.is_error, answer.content
     return read_answer(answer.structured_content)

@@ -2,19 +2,11 @@
 
 import hashlib
 import os
-import re
 from pathlib import Path
 from typing import BinaryIO
 
 from app.errors import NotFoundError, TooLargeError, UsageError
 from app.values import MAX_PICTURE_BYTES
-
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-
-def is_address(text: str) -> bool:
-    """Return whether a text is a URL, of whatever scheme, and not a path."""
-    return _ADDRESS.match(text) is not None
 
 
 def name_of(kind: str, data: bytes) -> str:

@@ -14,7 +14,7 @@ JSON_TYPES: Mapping[str, Any] = {
     "number": float,
     "boolean": bool,
     "box": list[float] | None,
-    "ids": list[str | int],
+    "examples": list[str | int],
     "texts": list[str],
 }
 """What a parameter of each kind is in JSON."""

@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.doors.inputs import is_address
 from app.doors.python_changes import ChangeableGallery
 from app.doors.python_pictures import Picture, bytes_of_picture
 from app.embed import NEEDS_NO_DOWNLOAD, Embedder
@@ -23,16 +22,18 @@ from app.errors import GalleryError, UsageError
 from app.images import decode
 from app.images.edit import crop
 from app.index import VectorStore
-from app.search.parameter import PublicId
-from app.search.question import (
-    DEFAULT_K,
+from app.search.picture import (
+    Example,
     File,
     Item,
-    SearchRequest,
+    PublicId,
     Url,
     check_only_one,
+    is_address,
+    is_id,
     one_query,
 )
+from app.search.question import DEFAULT_K, SearchRequest
 from app.search.service import SearchService
 from app.settings import Settings, read_settings
 from app.values import Box, ImageRecord, MetadataValue, SearchResult
@@ -205,6 +206,9 @@ class OpenGallery(ChangeableGallery):
         if query is not None or public_id is not None:
             check_only_one(("query", query), ("id", public_id))
             checked = _query(query) if public_id is None else one_query(id=public_id)
+        for name in {"more", "less"} & given.keys():
+            if isinstance(given[name], list | tuple):  # else it is refused
+                given[name] = [_example(each) for each in given[name]]
         return SearchRequest.of(checked, gallery=self._name, **given)
 
 
@@ -271,6 +275,15 @@ class PictureEmbedder:
         side = None if box else self._embedder.decoded_side
         image = decode.decode(data, min_side=side)
         return crop(image, box) if box else image
+
+
+def _example(example: Any) -> Example:
+    """Return a further picture: a text is an id or an address, where a query may be a path."""
+    if isinstance(example, str) or is_id(example):
+        return cast("Example", example)
+    if isinstance(example, ImageRecord):
+        return example.public_id
+    return File(bytes_of_picture(example))
 
 
 def _query(query: Query) -> File | Url | Item:

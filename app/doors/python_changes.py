@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.doors.inputs import is_address, name_of
+from app.doors.inputs import name_of
 from app.doors.python_pictures import Picture, bytes_of_picture
 from app.errors import UsageError
-from app.search.parameter import PublicId
+from app.search.picture import PublicId, is_address
 from app.settings import Settings
 from app.values import ImageRecord
 from app.wiring import make_fetch, make_keeper

@@ -7,34 +7,12 @@ from reprlib import repr as shortened
 from typing import Any, Literal
 
 from app.errors import UsageError
+from app.search.picture import File, is_example, is_unicode
 from app.values import Box
 
-PublicId = int | str
-Kind = Literal["text", "integer", "number", "boolean", "box", "ids", "texts"]
-LISTS = ("ids", "texts")
+Kind = Literal["text", "integer", "number", "boolean", "box", "examples", "texts"]
+LISTS = ("examples", "texts")
 """The kinds of which several are given."""
-
-
-def is_id(value: object) -> bool:
-    """Return whether a value can be an image's id: a whole number, or a text that is not empty."""
-    if isinstance(value, str):
-        return bool(value) and is_unicode(value)
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether a text can be written as UTF-8: a lone surrogate cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def check_id(value: object) -> None:
-    """Raise UsageError for what cannot be an image's id."""
-    if not is_id(value):
-        raise UsageError(f"An image's id is a whole number or a text, not {shortened(value)}.")
 
 
 @dataclass(frozen=True)
@@ -66,14 +44,17 @@ class Parameter:
         if self.maximum is not None and not (self.minimum or 0) <= value <= self.maximum:
             return f"from {self.minimum} to {self.maximum}, not {value}"  # nor is NaN
         if self.max_length is not None and len(value) > self.max_length:
-            parts = {"ids": "ids", "texts": "texts"}.get(self.kind, "characters")
+            parts = self.kind if self.kind in LISTS else "characters"
             return f"at most {self.max_length} {parts}, not {len(value)}"
         return ""
 
     def as_text(self, value: Any) -> str | list[str]:
-        """Return a value as it is written in a URL; for lists, which may repeat, a list."""
+        """Return a value as it is written in a URL; for lists, which may repeat, a list.
+
+        Without the pictures' bytes, which no URL holds.
+        """
         if self.kind in LISTS:
-            return [str(each) for each in value]
+            return [str(each) for each in value if not isinstance(each, File)]
         if self.kind == "box":
             return ",".join(map(str, value.sides))
         return str(value).lower() if self.kind == "boolean" else str(value)
@@ -82,8 +63,8 @@ class Parameter:
         if self.kind in ("integer", "number"):
             number = Integral if self.kind == "integer" else Real
             return isinstance(value, number) and not isinstance(value, bool)
-        if self.kind == "ids":
-            return isinstance(value, tuple) and all(map(is_id, value))
+        if self.kind == "examples":
+            return isinstance(value, tuple) and all(map(is_example, value))
         if self.kind == "texts":
             each_is_text = (isinstance(each, str) and is_unicode(each) for each in value)
             return isinstance(value, tuple) and all(each_is_text)
@@ -96,7 +77,7 @@ _KINDS: Mapping[Kind, str] = {
     "boolean": "true or false",
     "box": "a box of four fractions",
     "text": "a text in UTF-8",
-    "ids": "a list of ids, which are whole numbers or texts",
+    "examples": "a list of ids, which are whole numbers or texts, or of pictures",
     "texts": "a list of texts in UTF-8",
     "integer": "a whole number",
     "number": "a number",

@@ -10,12 +10,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import NotFoundError, UsageError
+from app.errors import NotFoundError, QueryError, UsageError
 from app.features import of_query
 from app.images import decode, encode
 from app.images.edit import apply_edit
 from app.search.galleries import Galleries, SearchableGallery
-from app.search.question import LESS_WEIGHT, MORE_WEIGHT, Item, SearchRequest, Url
+from app.search.picture import Example, File, Item, Query, Url, is_address
+from app.search.question import LESS_WEIGHT, MAX_PICTURES, MORE_WEIGHT, SearchRequest
 from app.search.timing import Stopwatch
 from app.search.turns import Turns
 from app.values import MOST_ELONGATED, Edit, elongation
@@ -23,6 +24,7 @@ from app.values.features import LocalFeatures
 from app.values.vectors import unit
 
 DISPLAY_SIDE = 1024
+_AS_IT_IS = Edit()
 _LEAST_LENGTH = 1e-3
 _MOST_VECTORS = 256  # some MB
 _LOOKED_AT_SIDE = 256  # pixels of the shorter side, that copies are looked for with
@@ -124,13 +126,17 @@ class Queries:
         sha256 = ""
         notes: tuple[str, ...] = ()
         if request.query is not None:
-            vector, sha256, notes, picture = self._embedded(gallery, request, watch)
+            vector, sha256, notes, picture = self._embedded(
+                gallery, request.query, request.edit, watch
+            )
         own = gallery.stored.ids_of_content(sha256)
-        itself = [*own, *_row_of(gallery, request)]  # else the query would be expanded by itself
+        itself = [*own, *_row_of(gallery, request.query)]  # else it would be expanded by itself
         of_words = gallery.knows_texts and bool(request.says or request.without.strip())
-        texts = self._embedded_texts(gallery, request, watch) if of_words else []
+        others = self._embedded_texts(gallery, request, watch) if of_words else []
+        others += self._embedded_examples(gallery, request, watch)
         with watch.measure("rerank"):
-            moved = _moved(vector, texts, request, gallery)
+            weight = 1 - request.words_weight if of_words and request.says else 1
+            moved = _moved(vector, weight, others)
             compared = gallery.expand_query(moved, itself)
         alone = not (request.more or request.less or of_words)
         return QueryVector(
@@ -172,28 +178,27 @@ class Queries:
             return encode.encode_png(image, longer_side=shown)
 
     def _embedded(
-        self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
+        self, gallery: SearchableGallery, query: Query, edit: Edit, watch: Stopwatch
     ) -> tuple[Vector, str, tuple[str, ...], QueryPicture]:
-        """Return the query's own vector, its content's hash, notes on how it was read, itself."""
-        edit = request.edit
-        if gallery.holds_texts and not (isinstance(request.query, Item) and edit.is_nothing):
+        """Return a picture's own vector, its content's hash, notes on how it was read, itself."""
+        if gallery.holds_texts and not (isinstance(query, Item) and edit.is_nothing):
             raise UsageError(
                 f"The gallery {gallery.stored.name} holds texts: search it with words, or with the "
                 "id of one of its texts."
             )
         squeezed = bool(gallery.stored.manifest.preprocessing.get("squeezed"))
-        for row in _row_of(gallery, request) if edit.is_nothing else ():
+        for row in _row_of(gallery, query) if edit.is_nothing else ():
             record = gallery.stored.images([row])[0]
 
             def read() -> Pixels:
-                data, _, _ = self._read(gallery, request, watch)
+                data, _, _ = self._read(gallery, query, watch)
                 with self._decoding:
                     return decode.decode(data, min_side=_LOOKED_AT_SIDE)
 
             shape = () if squeezed else _shape_note(record.width, record.height)
             return gallery.index.vector(row), record.sha256, shape, QueryPicture(read)
         embedder = self._galleries.embedder_of(gallery)
-        data, sha256, notes = self._read(gallery, request, watch)
+        data, sha256, notes = self._read(gallery, query, watch)
 
         def decoded() -> tuple[Pixels, tuple[str, ...]]:
             # Like the gallery's own images, so that the same file has the same vector.
@@ -241,13 +246,41 @@ class Queries:
             vectors.append((gallery.projected(known[0][None])[0], weight))
         return vectors
 
-    def _read(
+    def _embedded_examples(
         self, gallery: SearchableGallery, request: SearchRequest, watch: Stopwatch
+    ) -> list[tuple[Vector, float]]:
+        """Return the vectors of a request's further pictures, each with its weight."""
+        weighted = ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT))
+        examples = [(example, weight) for given, weight in weighted for example in given]
+        rows = {example: _row_of_example(gallery, example) for example, _ in examples}
+        elsewhere = sum(rows[example] is None for example, _ in examples)
+        if elsewhere > MAX_PICTURES:
+            raise UsageError(
+                f"more and less may hold at most {MAX_PICTURES} pictures that are not of the "
+                f"gallery, not {elsewhere}: add some of them to the gallery first."
+            )
+        return [
+            (self._embedded_example(gallery, example, rows[example], watch), weight)
+            for example, weight in examples
+        ]
+
+    def _embedded_example(
+        self, gallery: SearchableGallery, example: Example, row: int | None, watch: Stopwatch
+    ) -> Vector:
+        if row is not None:
+            return gallery.index.vector(row)
+        picture = example if isinstance(example, File) else Url(str(example))
+        try:
+            return self._embedded(gallery, picture, _AS_IT_IS, watch)[0]
+        except QueryError as exc:
+            raise type(exc)(f"In more and less: {exc}") from exc
+
+    def _read(
+        self, gallery: SearchableGallery, query: Query, watch: Stopwatch
     ) -> tuple[bytes, str, tuple[str, ...]]:
         """Return a query's file, its SHA-256, and a note where the file is not the original."""
-        query = request.query
         if isinstance(query, Item):
-            [row] = _row_of(gallery, request)
+            [row] = _row_of(gallery, query)
             record = gallery.stored.images([row])[0]
             try:
                 return self._galleries.originals.read(gallery.stored, record), record.sha256, ()
@@ -258,7 +291,6 @@ class Queries:
             with watch.measure("fetch"):
                 data = self._fetch(query.url)
         else:
-            assert query is not None
             data = query.data
         return data, hashlib.sha256(data).hexdigest(), ()
 
@@ -275,29 +307,29 @@ def _shape_note(width: int, height: int) -> tuple[str, ...]:
     )
 
 
-def _row_of(gallery: SearchableGallery, request: SearchRequest) -> list[int]:
+def _row_of_example(gallery: SearchableGallery, example: Example) -> int | None:
+    """Return the row of an image of the gallery; None for a file, or an address of none."""
+    if isinstance(example, File):
+        return None
+    try:
+        return gallery.stored.id_of(str(example))
+    except NotFoundError:
+        if is_address(str(example)):
+            return None
+        raise
+
+
+def _row_of(gallery: SearchableGallery, query: Query | None) -> list[int]:
     """Return the row of the image that is the query; none for a picture from elsewhere."""
-    query = request.query
     return [gallery.stored.id_of(str(query.id))] if isinstance(query, Item) else []
 
 
-def _moved(
-    vector: Vector | None,
-    texts: Sequence[tuple[Vector, float]],
-    request: SearchRequest,
-    gallery: SearchableGallery,
-) -> Vector:
-    """Return the unit vector along the picture's own, the weighted texts' and the examples'."""
-    if vector is not None and not (texts or request.more or request.less):
+def _moved(vector: Vector | None, weight: float, others: Sequence[tuple[Vector, float]]) -> Vector:
+    """Return the unit vector along a picture's own and others, each times its weight."""
+    if vector is not None and not others:
         return vector
-    total = np.zeros(gallery.index.dim)
-    if vector is not None:
-        total += (1 - request.words_weight if texts and request.says else 1) * vector
-    for text, weight in texts:
-        total += weight * text
-    for ids, weight in ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT)):
-        for public_id in ids:
-            total += weight * gallery.index.vector(gallery.stored.id_of(str(public_id)))
+    weighted = [*others, *([] if vector is None else [(vector, weight)])]
+    total: NDArray[np.float64] = np.sum([np.float64(by) * each for each, by in weighted], axis=0)
     if np.linalg.norm(total) < _LEAST_LENGTH:
         raise UsageError("The parts of the query cancel each other out: take one of them away.")
     return unit(total)

@@ -5,20 +5,22 @@ that a door needs for it: REST's and MCP's schema, the command line's option, Py
 the parameter of a request to a running server.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from reprlib import repr as shortened
 from typing import Any
 
 from app.errors import UsageError
-from app.search.parameter import LISTS, Kind, Parameter, PublicId, check_id
+from app.search.parameter import LISTS, Kind, Parameter
+from app.search.picture import Example, Query, Url, in_words, is_address
 from app.values import Box, Edit
 from app.values.conditions import LONGEST, Condition
 
 MAX_K = 200
 DEFAULT_K = 10
 MAX_EXAMPLES = 50
+MAX_PICTURES = 10  # of these, pictures that are not of the gallery: each is fetched and embedded
 MAX_CONDITIONS = 50
 MAX_WORDS = 1000  # characters; a text network reads about 75 words
 BY_SCORE = "score"
@@ -28,57 +30,6 @@ MORE_WEIGHT, LESS_WEIGHT = 1.0, -0.5
 Rocchio, Relevance Feedback in Information Retrieval, 1971: what is liked counts more than what is
 not, since there are many ways to be unlike.
 """
-
-
-@dataclass(frozen=True)
-class File:
-    """A picture's bytes."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Url:
-    """The address of a picture."""
-
-    url: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """An image of the gallery itself, by its public id."""
-
-    id: PublicId
-
-
-Query = File | Url | Item
-
-
-def one_query(
-    file: bytes | None = None, url: str | None = None, id: PublicId | None = None
-) -> Query:
-    """Return the picture that was given; UsageError unless it is exactly one.
-
-    >>> one_query(id=17)
-    Item(id=17)
-    """
-    check_only_one(("file", file), ("url", url), ("id", id))
-    if file is not None:
-        return File(file)
-    if url is not None:
-        return Url(url)
-    assert id is not None
-    check_id(id)
-    return Item(id)
-
-
-def check_only_one(*given: tuple[str, object]) -> None:
-    """Raise UsageError unless exactly one of some values, each with its name, is not None."""
-    present = [name for name, value in given if value is not None]
-    if len(present) != 1:
-        mistake = f"not {_in_words(present)}" if present else "none of them is given"
-        accepted = _in_words([name for name, _ in given])
-        raise UsageError(f"Give exactly one of {accepted}: {mistake}.")
 
 
 def _parameter(kind: Kind, description: str, **limits: Any) -> dict[str, Any]:
@@ -166,20 +117,24 @@ class SearchRequest:
             "boolean", "Mirror the picture, left to right, first.", prepares_query=True
         ),
     )
-    more: tuple[PublicId, ...] = field(
+    more: tuple[Example, ...] = field(
         default=(),
         metadata=_parameter(
-            "ids",
-            "Images of the gallery, by their ids, that results should be like, too.",
+            "examples",
+            "Images of the gallery, by their ids, or pictures, by their addresses, that results "
+            "should be like, too.",
             max_length=MAX_EXAMPLES,
+            prepares_query=True,
         ),
     )
-    less: tuple[PublicId, ...] = field(
+    less: tuple[Example, ...] = field(
         default=(),
         metadata=_parameter(
-            "ids",
-            "Images of the gallery, by their ids, that results should be unlike.",
+            "examples",
+            "Images of the gallery, by their ids, or pictures, by their addresses, that results "
+            "should be unlike.",
             max_length=MAX_EXAMPLES,
+            prepares_query=True,
         ),
     )
     exact: bool = field(
@@ -255,6 +210,12 @@ class SearchRequest:
         return tuple(Condition.of(each) for each in self.where)
 
     @property
+    def may_fetch(self) -> bool:
+        """Whether a picture of it may have to come from another server."""
+        texts = [each for each in (*self.more, *self.less) if isinstance(each, str)]
+        return isinstance(self.query, Url) or any(map(is_address, texts))
+
+    @property
     def says(self) -> str:
         """The words, without spaces around."""
         return self.words.strip()
@@ -274,7 +235,7 @@ class SearchRequest:
         unknown = min(given.keys() - BY_NAME.keys(), default=None)
         if unknown is not None:
             raise UsageError(
-                f"There is no search parameter {unknown!r}: use {_in_words(list(BY_NAME))}."
+                f"There is no search parameter {unknown!r}: use {in_words(list(BY_NAME))}."
             )
         return cls(
             query=query,
@@ -317,9 +278,3 @@ def _converted(parameter: Parameter, value: Any) -> Any:
             raise UsageError(f"{parameter.name} must be a list of {many}, not {shortened(value)}.")
         return tuple(value)
     return value
-
-
-def _in_words(names: Sequence[str]) -> str:
-    """Return "file, url and id"."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -29,8 +29,9 @@ from app.search.listing import (
 )
 from app.search.model_cache import Models
 from app.search.pairs import OnProgress
+from app.search.picture import File, Item, Query, Url
 from app.search.query import Queries, QueryVector
-from app.search.question import File, Item, Query, SearchRequest, Url
+from app.search.question import SearchRequest
 from app.search.rank import Ranking, hits_of, rank
 from app.search.several import merged
 from app.search.timing import Stopwatch

@@ -8,7 +8,8 @@ import pytest
 
 from app import open_gallery
 from app.gallery import Gallery
-from app.search.question import File, Item, SearchRequest
+from app.search.picture import File, Item
+from app.search.question import SearchRequest
 from app.search.service import SearchService
 from app.values import VectorOptions
 from app.values.gallery import Manifest

@@ -11,7 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from app.gallery import Gallery
-from app.search.question import Item, SearchRequest
+from app.search.picture import Item
+from app.search.question import SearchRequest
 from app.sources.picture import Picture
 from tests.commands import Run, Site, sending, write_csv
 from tests.conftest import Home, encoded, fill, picture

@@ -10,7 +10,8 @@ from PIL import Image
 from app.build.keeper import GalleryKeeper
 from app.errors import DatasetError, UsageError
 from app.gallery import Gallery, open_gallery
-from app.search.question import Item, SearchRequest
+from app.search.picture import Item
+from app.search.question import SearchRequest
 from app.values import ImageRecord, SearchResult
 from tests.conftest import Home, encoded, fill, picture
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.search.question import Item
+from app.search.picture import Item
 from app.values import Box, Edit
 from tests.conftest import Home, encoded, fill, picture
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from app.build.texts import TEXT_MODEL, TextRequest, build_texts
 from app.embed import Embedder, model_named
 from app.errors import DatasetError, ModelError, UsageError
-from app.search.question import File, Item, SearchRequest
+from app.search.picture import File, Item
+from app.search.question import SearchRequest
 from app.search.service import SearchService
 from app.sources.texts import Text, read_texts
 from app.values import TEXT, WRITTEN, SearchResult

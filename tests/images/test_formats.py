@@ -23,7 +23,7 @@ from app.images.decode import decode, format_of
 from app.images.fetch import FetchLimits, fetch
 from app.images.formats import FORMATS, PictureFormat
 from app.search.inspection import survey_folder, survey_gallery
-from app.search.question import File
+from app.search.picture import File
 from app.search.service import SearchService
 from app.sources.downloads import download
 from app.sources.lists import Row

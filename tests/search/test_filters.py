@@ -11,7 +11,8 @@ import pytest
 
 from app.errors import NotFoundError, UsageError
 from app.gallery import Folders, Gallery
-from app.search.question import MAX_K, File, Item, SearchRequest
+from app.search.picture import File, Item
+from app.search.question import MAX_K, SearchRequest
 from app.search.service import SearchService
 from app.values import Box
 from tests.conftest import Home, encoded, picture

@@ -4,16 +4,14 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from app.errors import (
-    DecodeError,
-    NotFoundError,
-    UsageError,
-)
+from app.errors import AddressError, AppError, DecodeError, NotFoundError, UsageError
+from app.search.picture import File
 from app.search.query import DISPLAY_SIDE
 from app.search.question import LESS_WEIGHT, MAX_K, MORE_WEIGHT
 from app.search.service import SearchService
@@ -231,6 +229,37 @@ def test_with_examples_the_querys_own_file_is_marked_where_it_is_found_and_can_b
     left = service.search("mine", data, k=MAX_K, more=towards, leave_out_same_file=True)
     assert len(left.hits) == MAX_K
     assert not {"kind_0/00000.jpg", *COPIES} & set(paths(left))
+
+
+def test_pictures_from_elsewhere_are_examples_too(service: SearchService, shop: Home) -> None:
+    more, less = encoded(picture(8_001)), encoded(picture(8_002))
+    vectors = stored_vectors(shop)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    total = units[42] + MORE_WEIGHT * (vector_of(more) + units[3]) + LESS_WEIGHT * vector_of(less)
+    cosines = units @ (total / np.linalg.norm(total))
+    asked = {"more": (File(more), 3), "less": (File(less),)}
+    for hit in service.search("mine", 42, k=20, exact=True, **asked).hits:
+        assert hit.score == pytest.approx(float(cosines[hit.image.id]), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("examples", "error", "said"),
+    [
+        ({"more": (File(b"GIF89a"),)}, DecodeError, "^In more and less: "),
+        ({"less": ("http://10.0.0.1/a.jpg",)}, AddressError, "^In more and less: .*10.0.0.1"),
+        (
+            {"more": (File(b""),) * 7, "less": (File(b""),) * 4},
+            UsageError,
+            "10 pictures .* 11",
+        ),
+        ({"more": ("cat.jpg",)}, NotFoundError, "cat.jpg"),
+    ],
+)
+def test_an_example_that_cannot_be_had_is_said(
+    service: SearchService, examples: dict[str, Any], error: type[AppError], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        service.search("mine", 42, **examples)
 
 
 @pytest.mark.parametrize("examples", [{"less": (42, 42)}, {"more": (42,), "less": (42,) * 4}])

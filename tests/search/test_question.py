@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import UsageError
-from app.search.question import (
-    MAX_EXAMPLES,
-    MAX_K,
-    PARAMETERS,
-    File,
-    Item,
-    SearchRequest,
-    Url,
-    one_query,
-)
+from app.search.picture import File, Item, Url, one_query
+from app.search.question import MAX_EXAMPLES, MAX_K, PARAMETERS, SearchRequest
 from app.values import Box, Edit
 
 QUERY = Item(7)

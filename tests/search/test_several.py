@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import NotFoundError, UsageError
-from app.search.question import File, Item, SearchRequest
+from app.search.picture import File, Item
+from app.search.question import SearchRequest
 from app.search.service import SearchService
 from app.values import SearchResult
 from tests.conftest import Home, encoded, fill, picture

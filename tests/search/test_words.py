@@ -12,7 +12,8 @@ from PIL import Image, ImageColor
 from app.embed import Embedder, model_named
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.errors import ModelError, NotFoundError, UsageError
-from app.search.question import MAX_WORDS, File, Item, SearchRequest
+from app.search.picture import File, Item
+from app.search.question import MAX_WORDS, SearchRequest
 from app.search.service import SearchService
 from app.values import MATCHING, MEANING, WRITTEN, SearchResult
 from tests.conftest import Home, encoded, fill, is_one_sentence

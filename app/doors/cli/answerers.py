@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from app.doors.inputs import bytes_of, bytes_of_file, is_address
+from app.doors.inputs import bytes_of, bytes_of_file
 from app.errors import AppError, DecodeError
-from app.search.question import File, Item, Query, SearchRequest, Url
+from app.search.picture import File, Item, Query, Url, is_address
+from app.search.question import SearchRequest
 from app.settings import Settings
 
 if TYPE_CHECKING:

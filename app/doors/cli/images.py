@@ -12,8 +12,9 @@ from app.doors.cli import output
 from app.doors.cli.answerers import STANDARD_INPUT
 from app.doors.cli.command import Command
 from app.doors.cli.progress import Progress
-from app.doors.inputs import bytes_of_file, is_address
+from app.doors.inputs import bytes_of_file
 from app.errors import AppError, QueryError, UsageError
+from app.search.picture import is_address
 
 if TYPE_CHECKING:
     from app.build.additions import NewImage, Outcome

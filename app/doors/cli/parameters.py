@@ -1,16 +1,19 @@
 """The search parameters ↔ the command line's options."""
 
 import argparse
+import os
 from typing import Any
 
+from app.doors.inputs import bytes_of_file
 from app.search.parameter import LISTS, Parameter
+from app.search.picture import Example, File, is_address
 from app.search.question import DEFAULT_K, PARAMETERS
 
 _METAVARS = {
     "integer": "N",
     "number": "S",
     "box": "X0,Y0,X1,Y1",
-    "ids": "ID",
+    "examples": "ID-FILE-OR-URL",
     "texts": "COLUMN=VALUE",
 }
 _WITHOUT = {"copies": "do not look for the picture itself, but only for what is like it"}
@@ -29,8 +32,24 @@ def add_search_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def search_parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options' values by the parameters' names."""
-    return {each.name: getattr(options, each.name) for each in PARAMETERS}
+    """Return the options' values by the parameters' names, further pictures' files read.
+
+    AppError for a file that cannot be read.
+    """
+    given = {each.name: getattr(options, each.name) for each in PARAMETERS}
+    return {
+        each.name: [_example(typed) for typed in given[each.name]]
+        if each.kind == "examples"
+        else given[each.name]
+        for each in PARAMETERS
+    }
+
+
+def _example(typed: str) -> Example:
+    """Return the picture of a file that is here; else what was typed, an id or an address."""
+    may_be_a_file = not (typed.isdecimal() or is_address(typed))
+    here = may_be_a_file and os.path.exists(typed)  # noqa: PTH110 - takes too long a name, too
+    return File(bytes_of_file(typed)) if here else typed
 
 
 def _option(parameter: Parameter) -> str:
@@ -59,6 +78,8 @@ def _help(parameter: Parameter) -> str:
     if parameter.default is True:
         return _WITHOUT[parameter.name]
     text = parameter.description[0].lower() + parameter.description[1:].removesuffix(".")
+    if parameter.kind == "examples":
+        text = text.replace("addresses", "files or addresses")
     if parameter.minimum is not None:
         text += f"; from {parameter.minimum} to {parameter.maximum}"
     if parameter.name == "k":

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from app.doors.problems import kinds
 from app.doors.running import RunningServer
 from app.errors import AppError, NoServerError, PasswordError, TokenError, UsageError
-from app.search.question import File, Item, Query, SearchRequest
+from app.search.picture import File, Item, Url
+from app.search.question import SearchRequest
 from app.settings import Settings
 
 _CONNECT_SECONDS = 10
@@ -59,7 +60,7 @@ class RemoteServer:
     def search(self, request: SearchRequest) -> dict[str, Any]:
         """Return the JSON of the answer to a request, its pictures with whole addresses."""
         parameters = urlencode(request.as_text, doseq=True)
-        body, kind = _body(request.query)
+        body, kind = _body(request)
         answer = self._json("POST", f"similarity-search?{parameters}", body, kind)
         if not isinstance(answer, dict) or "results" not in answer:
             raise self._no_server(_ELSE)
@@ -221,22 +222,31 @@ def _connection(address: str) -> http.client.HTTPConnection:
     raise UsageError(f"{address!r} is not a server's address: write it like http://127.0.0.1:7860")
 
 
-def _body(query: Query | None) -> tuple[bytes, str]:
+def _body(request: SearchRequest) -> tuple[bytes, str]:
     """Return the body that a query is sent as, and its media type; an empty object for none."""
-    if query is None:
-        return b"{}", "application/json"
-    if isinstance(query, File):
-        return _as_form(query.data)
-    fields = {"id": query.id} if isinstance(query, Item) else {"url": query.url}
-    return json.dumps(fields).encode(), "application/json"
+    fields: list[tuple[str, str | bytes]] = []
+    match request.query:
+        case File(data):
+            fields = [("file", data)]
+        case Url(url):
+            fields = [("url", url)]
+        case Item(id):
+            fields = [("id", str(id))]
+    for name in ("more", "less"):
+        pictures = [each for each in getattr(request, name) if isinstance(each, File)]
+        fields += [(name, each.data) for each in pictures]
+    if any(isinstance(value, bytes) for _, value in fields):
+        return _as_form(fields)
+    return json.dumps(dict(fields)).encode(), "application/json"
 
 
-def _as_form(picture: bytes) -> tuple[bytes, str]:
-    """Return the multipart/form-data (RFC 7578) with one field `file`, and its media type."""
+def _as_form(fields: Sequence[tuple[str, str | bytes]]) -> tuple[bytes, str]:
+    """Return the multipart/form-data (RFC 7578) with these fields, and its media type."""
     boundary = secrets.token_hex(16)
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="query"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    )
-    body = head.encode() + picture + f"\r\n--{boundary}--\r\n".encode()
-    return body, f"multipart/form-data; boundary={boundary}"
+    body = bytearray()
+    for name, value in fields:
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'.encode()
+        if isinstance(value, bytes):
+            body += b'; filename="query"\r\nContent-Type: application/octet-stream'
+        body += b"\r\n\r\n" + (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
+    return bytes(body) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"

@@ -18,7 +18,8 @@ from app.doors.cli.answerers import (
 from app.doors.cli.parameters import add_search_parameters, search_parameters
 from app.doors.cli.table import lines_of
 from app.errors import AppError, StorageError, UsageError
-from app.search.question import File, Item, SearchRequest
+from app.search.picture import File, Item
+from app.search.question import SearchRequest
 from app.settings import Settings
 
 NAME = "search"
@@ -82,10 +83,10 @@ def run(options: argparse.Namespace) -> int:
     queries = [TypedQuery(typed) for typed in options.image]
     queries += [TypedQuery(typed, is_id=True) for typed in options.id]
     parameters = search_parameters(options)
-    if not queries and not any(parameters[name] for name in ("words", "where", "label")):
+    if not queries and not any(parameters[name] for name in ("words", "where", "label", "more")):
         raise UsageError(
             "Name a picture, its URL, - for standard input, or an image with --id; or what to "
-            "search for with --words, --where or --label."
+            "search for with --words, --more, --where or --label."
         )
     queries = queries or [NO_PICTURE]
     if options.null and not options.paths:

@@ -12,10 +12,9 @@ from urllib.request import url2pathname
 
 from app.errors import NotFoundError, TooLargeError, UsageError
 from app.images.formats import HEAD_BYTES, recognise
-from app.search.question import File, Url
+from app.search.picture import File, Url, is_address
 from app.values import MAX_PICTURE_BYTES
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATH = re.compile(r"[/~.]|[a-z]:[\\/]|\\\\", re.IGNORECASE)
 
 
@@ -32,7 +31,7 @@ def picture(text: str, folders: Sequence[Path] | None) -> File | Url:
         return File(_decoded(data))
     if text.lower().startswith("file://"):
         return File(_file(url2pathname(urlsplit(text).path), folders))
-    if _ADDRESS.match(text):
+    if is_address(text):
         return Url(text)
     if _PATH.match(text) and not _begins_a_picture(text):
         return File(_file(text, folders))

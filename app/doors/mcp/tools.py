@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from anyio import CapacityLimiter, to_thread
 from mcp.server.mcpserver import Context
@@ -16,7 +16,8 @@ from app.doors.mcp.picture_argument import picture
 from app.doors.parameters import JSON_TYPES, limits_of, with_parameters
 from app.errors import UsageError
 from app.search.parameter import Parameter
-from app.search.question import Query, SearchRequest, check_only_one, one_query
+from app.search.picture import Example, File, Query, check_only_one, one_query
+from app.search.question import SearchRequest
 from app.search.service import SearchService
 
 MOST_PICTURES = 20
@@ -88,6 +89,8 @@ class Tools:
             raise UsageError(f"pictures must be from 0 to {MOST_PICTURES}, not {pictures}.")
 
         def search() -> CallToolResult:
+            for name in {"more", "less"} & parameters.keys():
+                parameters[name] = [self._example(each) for each in parameters[name]]
             request = SearchRequest.of(self._query(image, id), **parameters)
             result = self._service.answer(request)
             shown: list[ContentBlock] = []
@@ -157,6 +160,12 @@ class Tools:
         if public_id is not None:
             return one_query(id=public_id)
         return picture(image.strip(), self._folders)
+
+    def _example(self, given: str | int) -> Example:
+        """Return a further picture: an id or an address as it is, a data: URL's bytes."""
+        if isinstance(given, str) and given.strip().lower().startswith("data:"):
+            return cast("File", picture(given.strip(), self._folders))
+        return given
 
     def _thumbnail(self, gallery: str, row: int) -> ImageContent:
         data = base64.b64encode(self._service.thumbnail(gallery, row)).decode()

@@ -14,7 +14,8 @@ from app.doors.answers import gallery_answer, search_answer
 from app.doors.page.references import Uploads
 from app.doors.parameters import JSON_TYPES, with_parameters
 from app.errors import AppError, UsageError
-from app.search.question import BY_NAME, File, SearchRequest, Url, check_only_one, one_query
+from app.search.picture import File, Url, check_only_one, one_query
+from app.search.question import BY_NAME, SearchRequest
 from app.search.service import SearchService
 
 _URLS = ("http://", "https://")

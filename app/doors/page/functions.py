@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from app.doors.page.references import (
     edit_of,
     entries,
     entry,
+    example_of,
     id_of,
     image_reference,
     query_and_edit,
@@ -159,6 +161,8 @@ class Functions:
                 reference, gallery.partition(",")[0], self._service, self._uploads
             )
         given = {name: value for name, value in request.items() if name in BY_NAME}
+        for name in {"more", "less"} & given.keys():
+            given[name] = self._examples(entry(request, name), gallery)
         given |= {"gallery": gallery, "turns": edit.quarter_turns}
         given |= {"mirrored": edit.mirrored, "box": edit.box}
         search = SearchRequest.of(query, **{"k": MAX_K} | given)
@@ -173,6 +177,14 @@ class Functions:
                 result = replace(nearest, hits=())
         answer = search_answer(result)
         return {"hits": answer.pop("results"), **answer, "nearest": _label_counts(nearest)}
+
+    def _examples(self, given: Any, gallery: str) -> Any:
+        """Return further pictures: ids as they are, references as the images or files they are."""
+        if not isinstance(given, list):
+            return given  # refused as no list
+        first = gallery.partition(",")[0]
+        read = partial(example_of, gallery=first, service=self._service, uploads=self._uploads)
+        return [read(each) if isinstance(each, dict) else each for each in given]
 
 
 def _led_by(first: object, gallery: str) -> str:

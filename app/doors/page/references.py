@@ -19,7 +19,7 @@ from typing import Any
 from app.doors.answers import image_url
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
 from app.images.formats import HEAD_BYTES, recognise
-from app.search.question import File, Item, Query
+from app.search.picture import Example, File, Item
 from app.search.service import SearchService
 from app.values import MAX_PICTURE_BYTES, Box, Edit, ImageRecord
 
@@ -136,7 +136,7 @@ def image_reference(gallery: str, image: ImageRecord) -> Reference:
 
 def query_and_edit(
     reference: Mapping[str, Any], gallery: str, service: SearchService, uploads: Uploads
-) -> tuple[Query, Edit]:
+) -> tuple[Item | File, Edit]:
     """Return the query and the edit to search `gallery` with.
 
     An image of another gallery is searched as a file: its original, or its thumbnail.
@@ -145,6 +145,17 @@ def query_and_edit(
     if entry(reference, "kind") == "image" and entry(reference, "gallery") == gallery:
         return Item(entry(reference, "id")), edit
     return File(whole_picture(reference, service, uploads)), edit
+
+
+def example_of(
+    reference: Mapping[str, Any], gallery: str, service: SearchService, uploads: Uploads
+) -> Example:
+    """Return what is given as a further picture of a search of `gallery`: an id, or a file."""
+    query, edit = query_and_edit(reference, gallery, service, uploads)
+    if not edit.is_nothing:
+        data = query.data if isinstance(query, File) else whole_picture(reference, service, uploads)
+        return File(service.preview(data, edit))
+    return query.id if isinstance(query, Item) else query
 
 
 def whole_picture(reference: Mapping[str, Any], service: SearchService, uploads: Uploads) -> bytes:

@@ -15,7 +15,7 @@ from app.build.additions import NewImage
 from app.doors.inputs import name_of
 from app.doors.rest import bodies
 from app.errors import AppError, UsageError
-from app.search.parameter import is_unicode
+from app.search.picture import is_unicode
 
 MOST_IMAGES = 1_000
 MOST_URLS = bodies.MOST_FILES

@@ -1,7 +1,9 @@
 """A search or an image → the JSON of `app.doors.answers`, with addresses that can be followed."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
 from app.doors import answers
@@ -10,6 +12,20 @@ from app.search.service import SearchService
 from app.values import ImageRecord
 
 _ADDRESSES = ("image_url", "thumbnail_url")
+_MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
+_Answer = TypeVar("_Answer")
+
+
+class Threads:
+    """Runs the searches of some routes; those that fetch pictures wait for one another alone."""
+
+    def __init__(self) -> None:
+        self._fetching = CapacityLimiter(_MOST_FETCHES)
+
+    async def run(self, search: SearchRequest, answer: Callable[[], _Answer]) -> _Answer:
+        """Return what `answer` returns, which it does in a thread."""
+        limiter = self._fetching if search.may_fetch else None
+        return await to_thread.run_sync(answer, limiter=limiter)
 
 
 def answer_search(

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from email.message import Message
 from reprlib import repr as shortened
 from typing import Any
@@ -16,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message as Event
 
 from app.errors import DecodeError, MediaTypeError, TooLargeError, UsageError
-from app.search.parameter import check_id, is_unicode
-from app.search.question import Query, one_query
+from app.search.picture import File, Query, check_id, is_unicode, one_query
+from app.search.question import MAX_PICTURES
 from app.values import MAX_PICTURE_BYTES
 
 MOST_FILES = 32
@@ -29,29 +30,39 @@ _MOST_FIELDS = 10
 _FORM = "multipart/form-data"
 _FORMS = (_FORM, "application/x-www-form-urlencoded")
 _JSON = "application/json"
+EXAMPLES = ("more", "less")
 _QUERY_EXAMPLE = '{"url": "https://…"} or {"id": 17}'
 _IN_THE_ADDRESS = "search parameters belong in the address, as in ?k=20"
 _LEFT = "The connection was closed before the whole body had come."
 
 
-async def read_query(request: Request) -> Query | None:
-    """Return the query of a request: the bytes of its `file`, its `url` or its `id`; or None.
+@dataclass(frozen=True)
+class Asked:
+    """What a request's body asks for: a query, or none, and the files of `more` and `less`."""
 
-    UsageError if there are several; TooLargeError before more than `MAX_PICTURE_BYTES` are
-    read; MediaTypeError for a body that is neither a form nor JSON.
+    query: Query | None = None
+    examples: Mapping[str, Sequence[File]] = field(default_factory=dict)
+
+
+async def read_query(request: Request) -> Asked:
+    """Return the query of a request: the bytes of its `file`, its `url` or its `id`; or none.
+
+    UsageError if there are several; TooLargeError before more is read than its files may have;
+    MediaTypeError for a body that is neither a form nor JSON.
     """
     kind = media_type(request)
     if not kind and not await _body(request):
-        return None
+        return Asked()
     if kind == _JSON:
-        return _only(_json(await _body(request), _QUERY_EXAMPLE))
+        return Asked(_only(_json(await _body(request), _QUERY_EXAMPLE)))
     if kind not in _FORMS:
         raise MediaTypeError(
             f"The body is {kind or 'of no kind'}: send a form (multipart/form-data) with file, url "
             "or id, or JSON (application/json) with url or id."
         )
-    async with _form(request, MAX_PICTURE_BYTES, 1) as form:
-        given: dict[str, Any] = {name: _one(form, name) for name in form}
+    async with _form(request, MAX_PICTURE_BYTES, 1 + MAX_PICTURES, what="The picture") as form:
+        examples = {name: await _files(form, name) for name in EXAMPLES if name in form}
+        given: dict[str, Any] = {name: _one(form, name) for name in form if name not in EXAMPLES}
         file = given.pop("file", None)
         if file and isinstance(file, str):
             raise UsageError("file must be a file, as curl sends it with -F file=@picture.jpg.")
@@ -59,7 +70,7 @@ async def read_query(request: Request) -> Query | None:
             given["file"] = await run_in_threadpool(contents, file)
         if kind == _FORM:  # a page's form sends the fields that were left empty too
             given = {name: value for name, value in given.items() if value != ""}
-        return _only(given)
+        return Asked(_only(given), examples)
 
 
 async def read_files(request: Request) -> AsyncIterator[list[UploadFile]]:
@@ -169,17 +180,21 @@ async def _body(request: Request, most_bytes: int = _MOST_BYTES_OF_JSON) -> byte
 
 @asynccontextmanager
 async def _form(
-    request: Request, most_bytes: int, most_files: int, most_fields: int = _MOST_FIELDS
+    request: Request,
+    most_bytes: int,
+    most_files: int,
+    most_fields: int = _MOST_FIELDS,
+    *,
+    what: str = "The form",
 ) -> AsyncIterator[FormData]:
     """Read a form, within limits; its files go when the block ends."""
-    what = "The picture" if most_files == 1 else "The form"
     limited = _limited(request, most_bytes, what, room=_ROOM_FOR_THE_FORM)
     try:
         form = await limited.form(max_files=most_files, max_fields=most_fields)
     except HTTPException as exc:
-        reason, files = exc.detail.partition(".")[0], "file" if most_files == 1 else "files"
+        reason = exc.detail.partition(".")[0]
         raise UsageError(
-            f"The form cannot be read ({reason}): send at most {most_files} {files} and "
+            f"The form cannot be read ({reason}): send at most {most_files} files and "
             f"{most_fields} other fields."
         ) from exc
     except ClientDisconnect as exc:
@@ -188,6 +203,22 @@ async def _form(
         yield form
     finally:
         await form.close()
+
+
+async def _files(form: FormData, name: str) -> list[File]:
+    """Return the pictures of a field that may be given again, but for those left empty."""
+    files = form.getlist(name)
+    if not all(isinstance(each, UploadFile) for each in files):
+        raise UsageError(
+            f"{name} in the body must be files, as curl sends them with -F {name}=@picture.jpg; "
+            "ids and addresses belong in the address."
+        )
+    chosen = [each for each in files if isinstance(each, UploadFile)]
+    return [
+        File(await run_in_threadpool(contents, each))
+        for each in chosen
+        if each.filename or each.size
+    ]
 
 
 def _one(form: FormData, name: str) -> UploadFile | str:

@@ -23,7 +23,7 @@ from app.doors.rest.problem_responses import documented
 from app.doors.rest.schemas import Additions as AdditionsAnswer
 from app.doors.rest.schemas import Gallery, Merged, Updating
 from app.errors import AppError, DecodeError, UsageError
-from app.search.parameter import is_unicode
+from app.search.picture import is_unicode
 from app.search.service import SearchService
 
 _CHANGED_AT_ONCE = 2  # a change may decode a picture, which takes memory, and waits for the others

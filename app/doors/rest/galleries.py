@@ -5,21 +5,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from app.doors.answers import counts_answer, gallery_answer
-from app.doors.rest.answering import answer_image, answer_search
+from app.doors.rest.answering import Threads, answer_image, answer_search
 from app.doors.rest.image_ids import IMAGE_ROUTE, WHOLE_IMAGE_ROUTE
 from app.doors.rest.parameters import CountParameters, ImageId, Name, SimilarParameters
 from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import Columns, Counts, Galleries, Gallery, Image, SearchAnswer
-from app.search.question import Item
+from app.search.picture import Item
 from app.search.service import SearchService
 
 _PROBLEMS = documented([401, 404, 422, 503])
 _PROBLEMS_OF_WORK = documented([401, 404, 422, 429, 503])
+_PROBLEMS_OF_A_SEARCH = documented([401, 403, 404, 422, 429, 502, 503])
 
 
 def routes_of_galleries(service: SearchService) -> APIRouter:
     """Return the routes; an image's id may hold slashes, so they come after the pictures'."""
     router = APIRouter(tags=["Galleries"])
+    in_a_thread = Threads().run
 
     @router.get("/galleries", response_model=Galleries, responses=documented([401]))
     def galleries() -> dict[str, Any]:
@@ -57,16 +59,17 @@ def routes_of_galleries(service: SearchService) -> APIRouter:
     @router.get(
         f"{IMAGE_ROUTE}/similar",
         response_model=SearchAnswer,
-        responses=_PROBLEMS_OF_WORK | example("search"),
+        responses=_PROBLEMS_OF_A_SEARCH | example("search"),
     )
-    def similar(
+    async def similar(
         request: Request,
         gallery: Name,
         image: ImageId,
         parameters: Annotated[SimilarParameters, Query()],
     ) -> dict[str, Any]:
         """Find the images of a gallery that are most similar to one of them."""
-        return answer_search(request, service, parameters.request(Item(image), gallery=gallery))
+        search = parameters.request(Item(image), gallery=gallery)
+        return await in_a_thread(search, lambda: answer_search(request, service, search))
 
     @router.get(
         WHOLE_IMAGE_ROUTE,

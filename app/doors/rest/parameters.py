@@ -10,19 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from app.doors.parameters import JSON_TYPES, default_of, limits_of
 from app.errors import UsageError
 from app.search.parameter import LISTS, Parameter
-from app.search.question import (
-    BY_NAME,
-    PARAMETERS,
-    QUERY_PARAMETERS,
-    Query,
-    SearchRequest,
-)
+from app.search.picture import File, Query
+from app.search.question import BY_NAME, PARAMETERS, QUERY_PARAMETERS, SearchRequest
 
+NO_EXAMPLES: Mapping[str, Iterable[File]] = {}
 _LONGEST_ID = 1000
 MOST_COUNTS = 1000
 _LONGEST_BOX = 200
 _FRACTION = r"(0(\.[0-9]{1,15})?|1(\.0)?)"
-_TYPES: Mapping[str, Any] = {**JSON_TYPES, "box": str | None, "ids": list[str]}  # in an address
+_TYPES: Mapping[str, Any] = {
+    **JSON_TYPES,
+    "box": str | None,
+    "examples": list[str],
+}  # in an address
 
 Name = Annotated[
     str, Path(description="A gallery's name.", max_length=BY_NAME["gallery"].max_length)
@@ -50,9 +50,19 @@ class _Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    def request(self, query: Query | None, *, gallery: str = "") -> SearchRequest:
-        """Return the search request; UsageError for a value out of range."""
+    def request(
+        self,
+        query: Query | None,
+        examples: Mapping[str, Iterable[File]] = NO_EXAMPLES,
+        *,
+        gallery: str = "",
+    ) -> SearchRequest:
+        """Return the search request; UsageError for a value out of range.
+
+        `examples` are the files of `more` and `less`, which no address holds.
+        """
         given = self.model_dump()
+        given |= {name: [*given[name], *files] for name, files in examples.items()}
         return SearchRequest.of(query, **given | ({"gallery": gallery} if gallery else {}))
 
 

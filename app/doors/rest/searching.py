@@ -1,27 +1,24 @@
 """HTTP routes → searches and vectors: of a picture's file, its URL or an image's id."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi import Query as InAddress
 from starlette.datastructures import UploadFile
 
 from app.doors.problems import problem
 from app.doors.rest import bodies
-from app.doors.rest.answering import answer_search, root_of
+from app.doors.rest.answering import Threads, answer_search, root_of
 from app.doors.rest.parameters import EmbedParameters, SearchParameters
 from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import BatchAnswer, SearchAnswer, Vector
 from app.errors import QueryError, TooLargeError
-from app.search.question import File, Query, Url
+from app.search.picture import File
+from app.search.question import MAX_PICTURES
 from app.search.service import SIDE_BY_SIDE, SearchService
 
-_MOST_FETCHES = 16  # at once: other servers may be slow, and what needs none of them must not wait
-_Answer = TypeVar("_Answer")
 _PROBLEMS = documented([401, 403, 404, 408, 413, 415, 422, 429, 502, 503])
 _PROBLEMS_OF_A_BATCH = documented([401, 404, 408, 413, 415, 422, 429, 503])
 _ID = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}
@@ -36,6 +33,12 @@ _MEDIA_TYPES = {
     "json": "application/json",
 }
 _FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
+_EXAMPLES = {
+    "type": "array",
+    "items": _FILE,
+    "maxItems": MAX_PICTURES,
+    "description": "Further pictures, that results should be like, or unlike.",
+}
 _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": bodies.MOST_FILES}
 
 
@@ -63,7 +66,13 @@ def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
 
 _A_QUERY = _body(
     # url and id are taken here too, but the page of the document would fill them in beside a file.
-    multipart={"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
+    multipart={
+        "schema": {
+            "type": "object",
+            "properties": {"file": _FILE, "more": _EXAMPLES, "less": _EXAMPLES},
+            "required": ["file"],
+        }
+    },
     form=_one_of(url=_URL, id=_ID),
     json=_one_of(url=_URL, id=_ID),
 )
@@ -82,11 +91,7 @@ _SOME_FILES = _body(
 def routes_of_searching(service: SearchService) -> APIRouter:
     """Return the routes; each does its work in a thread, and only reads the body outside of it."""
     router = APIRouter(tags=["Search"])
-    fetching = CapacityLimiter(_MOST_FETCHES)
-
-    async def in_a_thread(query: Query | None, answer: Callable[[], _Answer]) -> _Answer:
-        limiter = fetching if isinstance(query, Url) else None
-        return await to_thread.run_sync(answer, limiter=limiter)
+    in_a_thread = Threads().run
 
     @router.post(
         "/similarity-search",
@@ -97,19 +102,17 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     async def similarity_search(
         request: Request,
         parameters: Annotated[SearchParameters, InAddress()],
-        query: Annotated[Query | None, Depends(bodies.read_query)],
+        asked: Annotated[bodies.Asked, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Find the images of a gallery that are most similar to a picture, or that words describe.
 
         The picture is a `file`, a `url` that the server fetches, or the `id` of an image of the
         gallery; one of them, or none where there are `words`, or conditions alone (`where`,
-        `label`, `sort`), which list all images that are so.
+        `label`, `sort`), which list all images that are so. A form may hold further pictures'
+        files as `more` and `less`.
         """
-
-        def answer() -> dict[str, Any]:
-            return answer_search(request, service, parameters.request(query))
-
-        return await in_a_thread(query, answer)
+        search = parameters.request(asked.query, asked.examples)
+        return await in_a_thread(search, lambda: answer_search(request, service, search))
 
     @router.post(
         "/similarity-search/batch",
@@ -141,12 +144,12 @@ def routes_of_searching(service: SearchService) -> APIRouter:
     )
     async def embed(
         parameters: Annotated[EmbedParameters, InAddress()],
-        query: Annotated[Query | None, Depends(bodies.read_query)],
+        asked: Annotated[bodies.Asked, Depends(bodies.read_query)],
     ) -> dict[str, Any]:
         """Give the unit vector of a picture, as this gallery's searches compare it."""
+        search = parameters.request(asked.query, asked.examples)
 
         def answer() -> dict[str, Any]:
-            search = parameters.request(query)
             gallery = search.gallery or service.default_gallery()
             vector = service.embed(search)
             return {
@@ -156,7 +159,7 @@ def routes_of_searching(service: SearchService) -> APIRouter:
                 "gallery": gallery,
             }
 
-        return await in_a_thread(query, answer)
+        return await in_a_thread(search, answer)
 
     return router
 

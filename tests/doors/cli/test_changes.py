@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.gallery import Gallery
-from app.search.question import Item
+from app.search.picture import Item
 from tests import commands
 from tests.commands import Site
 from tests.conftest import Home, encoded, fill, picture

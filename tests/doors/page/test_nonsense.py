@@ -78,7 +78,7 @@ def test_an_id_that_is_none_is_refused(page: Page, image: Any) -> None:
         ("abc", "'abc'"),
         ({"id": 1}, "id"),
         (7, "7"),
-        ([1] * 51, "at most 50 ids, not 51"),
+        ([1] * 51, "at most 50 examples, not 51"),
         ([None], "None"),
         ([1.5], "1.5"),
         ([30], "no image 30"),

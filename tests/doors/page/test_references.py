@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from app.doors.page.functions import EXAMPLES
 from app.doors.page.references import Uploads, edit_of, image_reference, query_and_edit
 from app.errors import DecodeError, NotFoundError, StorageError, UsageError
-from app.search.question import File, Item
+from app.search.picture import File, Item
 from app.search.service import SearchService
 from app.values import Box, Edit
 from tests.conftest import Home, encoded, picture

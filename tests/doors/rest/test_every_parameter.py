@@ -18,7 +18,8 @@ from mcp import Client
 from app import open_gallery
 from app.doors.cli import main
 from app.doors.mcp import make_server
-from app.search.question import PARAMETERS, File, SearchRequest
+from app.search.picture import File
+from app.search.question import PARAMETERS, SearchRequest
 from tests.doors.rest.conftest import Served
 
 VALUES: dict[str, Any] = {
