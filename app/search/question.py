@@ -19,6 +19,7 @@ from app.values.conditions import LONGEST, Condition
 
 MAX_K = 200
 DEFAULT_K = 10
+MAX_OFFSET = 1_000_000_000
 MAX_EXAMPLES = 50
 MAX_PICTURES = 10  # of these, pictures that are not of the gallery: each is fetched and embedded
 MAX_CONDITIONS = 50
@@ -90,6 +91,16 @@ class SearchRequest:
         default=DEFAULT_K,
         metadata=_parameter(
             "integer", "How many results, the best first.", minimum=1, maximum=MAX_K
+        ),
+    )
+    offset: int = field(
+        default=0,
+        metadata=_parameter(
+            "integer",
+            "Leave out so many of the first results, to read on; of the nearest images at most 200 "
+            "with k, of a list (words as they are written, or conditions alone) any number.",
+            minimum=0,
+            maximum=MAX_OFFSET,
         ),
     )
     box: Box | None = field(

@@ -24,8 +24,10 @@ from app.search.listing import (
     asked_columns,
     check_has_vector,
     is_listing,
-    listed,
+    listed_in_all,
     sorted_as_asked,
+    widened_by_offset,
+    without_first,
 )
 from app.search.model_cache import Models
 from app.search.pairs import OnProgress
@@ -86,17 +88,14 @@ class SearchService:
             watch = Stopwatch()
             galleries = self._galleries.asked(request.gallery)
             check_columns(galleries, asked_columns(request))
-            k = request.k
             if is_listing(galleries[0], request):
-                if request.ordered:  # the first of all are known once all are in order
-                    k *= len(galleries)
-                results = [listed(gallery, request, watch) for gallery in galleries]
-            else:
-                results = self._compared(galleries, request, watch)
-            if len(results) == 1:
-                return report(sorted_as_asked(results[0], request))
-            together = merged(results, k, watch.timings())
-            return report(sorted_as_asked(together, request))
+                return report(listed_in_all(galleries, request, watch))
+            widened = widened_by_offset(request)
+            results = self._compared(galleries, widened, watch)
+            result = results[0]
+            if len(results) > 1:
+                result = merged(results, widened.k, watch.timings())
+            return report(sorted_as_asked(without_first(result, request), request))
 
     def _compared(
         self, galleries: Sequence[SearchableGallery], request: SearchRequest, watch: Stopwatch
@@ -112,7 +111,7 @@ class SearchService:
             off = [replace(each, texts_off=why) for each in galleries if each.holds_texts]
             if not off or not is_listing(off[0], request):
                 raise
-            return [listed(each, request, watch) for each in off]
+            return [listed_in_all(off, request, watch)]
         return [
             _answer(gallery, query, request, watch, self._galleries.originals.read)
             for gallery, query in zip(galleries, queries, strict=True)

@@ -62,7 +62,9 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_a_name_that_is_no_parameter_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"'limit'.*gallery, words, words_weight, without, k, box"):
+    with pytest.raises(
+        UsageError, match=r"'limit'.*gallery, words, words_weight, without, k, offset, box"
+    ):
         SearchRequest.of(QUERY, limit=3)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.doors.answers import gallery_answer, image_answer, search_answer
+from app.doors.page.facets import facets_of
 from app.doors.page.references import (
     Reference,
     Uploads,
@@ -23,7 +24,7 @@ from app.doors.page.references import (
     whole_picture,
 )
 from app.errors import AppError, DecodeError, NotFoundError, UsageError
-from app.search.question import BY_NAME, MAX_K, SearchRequest
+from app.search.question import BY_NAME, BY_SCORE, MAX_K, SearchRequest
 from app.search.service import SearchService
 from app.values import Edit, SearchResult
 
@@ -50,7 +51,8 @@ class Functions:
     def all(self) -> list[Callable[[Any], Answer]]:
         """The functions, under the names that the scripts call them by."""
         return [
-            answering(each) for each in (self.open, self.gallery, self.ask, self.cut, self.original)
+            answering(each)
+            for each in (self.open, self.gallery, self.ask, self.cut, self.original, self.facets)
         ]
 
     def open(self, request: Mapping[str, Any]) -> Answer:
@@ -122,6 +124,15 @@ class Functions:
             return {"missing": str(exc)}
         return {"missing": ""}
 
+    def facets(self, request: Mapping[str, Any]) -> Answer:
+        """Return what the images of a gallery differ in, and how many have each value.
+
+        Of those that the conditions on other columns leave.
+        """
+        gallery = _chosen(entry(request, "gallery"))
+        where = SearchRequest.of(None, where=entry(request, "where") or [], sort="path").where
+        return {"facets": facets_of(self._service, gallery, where)}
+
     def _reference(self, query: Any, gallery: object) -> Reference:
         """Return the checked reference of a query of any kind; it keeps a link's edits."""
         kind = entry(query or {}, "kind")
@@ -165,6 +176,8 @@ class Functions:
             given[name] = self._examples(entry(request, name), gallery)
         given |= {"gallery": gallery, "turns": edit.quarter_turns}
         given |= {"mirrored": edit.mirrored, "box": edit.box}
+        if given.get("sort") and not self._has(gallery, str(given["sort"])):
+            given["sort"] = "path"  # the order was chosen where there is such a column
         search = SearchRequest.of(query, **{"k": MAX_K} | given)
         nearest = self._service.answer(
             replace(search, label="")
@@ -176,7 +189,15 @@ class Functions:
             except NotFoundError:  # a label from a link, or from another gallery
                 result = replace(nearest, hits=())
         answer = search_answer(result)
-        return {"hits": answer.pop("results"), **answer, "nearest": _label_counts(nearest)}
+        return {
+            "hits": answer.pop("results"),
+            **answer,
+            "listed": result.listed,
+            "nearest": _label_counts(nearest),
+        }
+
+    def _has(self, gallery: str, sort: str) -> bool:
+        return sort.removeprefix("-") in {BY_SCORE, *self._service.columns(gallery)}
 
     def _examples(self, given: Any, gallery: str) -> Any:
         """Return further pictures: ids as they are, references as the images or files they are."""

@@ -48,8 +48,10 @@ _ORIGINAL = f"""<section class="pane" aria-label="Original"><h2>Original</h2>
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
+<button type="button" data-action="choose-further"
+  title="Search with several pictures at once">Add a picture</button>
 <button type="button" data-action="copy-to-edit">Copy to edit →</button>
-<input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden
+<input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden multiple
   aria-label="Picture file"></div></section>"""
 _EDIT = """<section class="pane" aria-label="Edit">
 <h2>Edit <small>drag a rectangle to search for a part</small></h2>
@@ -244,6 +246,7 @@ def _results_column() -> tuple[gr.Slider, gr.Checkbox, gr.Checkbox, gr.Button]:
                 label="Leave out the query's own file", elem_id="leave-out", min_width=160
             )
             exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
+        _part("facets-row", '<div class="browse"></div>', "facets")
         _part("results", '<div class="results"></div>')
     return k, exact, leave_out_same_file, others
 

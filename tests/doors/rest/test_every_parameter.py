@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
     "where": ["width>=1", "folder!=kind_3"],
     "sort": "-name",
     "k": 3,
+    "offset": 2,
     "box": [0.1, 0.2, 0.8, 0.9],
     "turns": 1,
     "mirrored": True,

@@ -10,12 +10,13 @@ const GRADIOS_OWN = "__theme";
 export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
 
 // Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
-export function addressOf({ edit, words, examples, controls, filters, gallery }, current = location.search) {
+export function addressOf({ edit, words, browsing, examples, controls, filters, gallery }, current = location.search) {
   const parts = new URLSearchParams();
   const put = (name, value) => { if (value) parts.set(name, value); };
   put("gallery", gallery);
   if (inLink(edit)) putQuery(put, { edit, examples, gallery });
   if (inLink(edit) || !edit) put("words", words); // those beside a picture that is in no link say little
+  put("browse", browsing ? "1" : "");
   if (controls.k !== 10) put("k", controls.k);
   put("exact", controls.exact ? "1" : "");
   put("leave_out_same_file", controls.leave_out_same_file ? "1" : "");
@@ -37,7 +38,7 @@ function putQuery(put, { edit, examples, gallery }) {
   put("turns", edit.turns);
   put("mirrored", edit.mirrored ? "1" : "");
   // Ids are encoded, as those from a list of pictures may hold a comma.
-  const ids = (wish) => examples.filter((each) => each.wish === wish).map(({ id }) => encodeURIComponent(id)).join();
+  const ids = (wish) => examples.filter((each) => each.wish === wish && !each.reference).map(({ id }) => encodeURIComponent(id)).join();
   for (const wish of [MORE, LESS]) put(wish, ids(wish));
 }
 
@@ -48,6 +49,7 @@ export function readAddress(address) {
     gallery: parts.get("gallery"),
     query: readQuery(parts),
     words: parts.get("words") || "",
+    browsing: parts.get("browse") === "1",
     examples: readExamples(parts),
     controls: {
       k: Math.round(readNumber(parts, "k", 1, 100, 10)),

@@ -19,7 +19,11 @@ export async function factsChanged(name, { examples = false } = {}) {
 // is reported, and nothing of it stays.
 export async function contentChanged(name) {
   await factsChanged(name, { examples: true });
-  if (state.gallery?.name !== name || !state.edit || state.gallery.refused) return;
+  if (state.gallery?.name !== name || !session.isAsked() || state.gallery.refused) return;
+  if (!state.edit) {
+    session.askAgain({ keep: false });
+    return;
+  }
   const found = await session.ask(state.edit, { isEdit: true, keep: false });
   if (found || state.busy || isUnanswered(state.message)) return;
   session.set({ results: null, ...(state.edit.gallery === name && { original: null, edit: null }) });

@@ -1,13 +1,13 @@
 // Files, pictures and addresses dropped or pasted anywhere on the page → searches.
 
-import { filesOf, FOLDERS, leftOut, pictureAmong } from "./dropped.js";
+import { filesOf, FOLDERS, leftOut, picturesAmong } from "./dropped.js";
 import * as session from "./session.js";
 
-// `take` gets a file, and what is said of others that came with it. The whole page takes drops, as the browser would leave it for a missed one.
+// `take` gets pictures' files, and what is said of others that came with them. The whole page takes drops, as the browser would leave it for a missed one.
 export function takeFromAnywhere(element, take) {
-  const takeOne = (files, folders) => {
-    const file = pictureAmong(files, element.querySelector("input[type=file]")?.accept || "");
-    take(file, leftOut(files, file, folders));
+  const takeAll = (files, folders) => {
+    const pictures = picturesAmong(files, element.querySelector("input[type=file]")?.accept || "");
+    take(pictures, leftOut(files, pictures, folders));
   };
   const isOfForm = (event) => event.target.closest("input[type=file]"); // the form for a new gallery
   let own = null; // an example or a result of this page, being dragged
@@ -27,28 +27,28 @@ export function takeFromAnywhere(element, take) {
     if (isOfForm(event)) return;
     event.preventDefault();
     element.classList.remove("dragging");
-    drop(event, own, takeOne);
+    drop(event, own, takeAll);
   });
-  document.addEventListener("paste", (event) => paste(event, takeOne));
+  document.addEventListener("paste", (event) => paste(event, takeAll));
 }
 
-function drop({ target, dataTransfer }, own, takeOne) {
+function drop({ target, dataTransfer }, own, takeAll) {
   if (own) {
     if (!own.contains(target)) session.ask(JSON.parse(own.dataset.image));
     return;
   }
   const url = dataTransfer.getData("text/uri-list");
   const { files, folders } = filesOf(dataTransfer);
-  if (files.length) takeOne(files, folders);
+  if (files.length) takeAll(files, folders);
   else if (folders) session.say(FOLDERS);
   else if (url) session.ask({ kind: "url", url });
 }
 
-function paste(event, takeOne) {
+function paste(event, takeAll) {
   const files = [...event.clipboardData.files];
   if (files.length) {
     event.preventDefault();
-    takeOne(files);
+    takeAll(files);
   } else if (!event.target.closest("input, textarea")) {
     const text = event.clipboardData.getData("text/plain").trim();
     if (/^https?:\/\//.test(text)) session.ask({ kind: "url", url: text });

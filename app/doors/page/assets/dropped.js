@@ -1,26 +1,28 @@
-// Several files at once → the one that is searched with, and a sentence about the others.
+// Several files at once → the pictures that are searched with, and a sentence about the others.
 
 const MOST_LETTERS = 40;
+export const MOST_PICTURES = 10; // of one search, as on the server
 const DRAWING = "image/svg+xml"; // it has no pixels
 
 export const FOLDERS = "Folders are not searched with: drop a picture.";
 
-// Return the file that is most likely a picture: by what the browser says of it, or by the suffixes
-// in `accepted`, a file input's list; then one of which nothing is known; then the first.
-export function pictureAmong(files, accepted) {
+// Return the files that are most likely pictures: by what the browser says of them, or by the
+// suffixes in `accepted`, a file input's list; else one of which nothing is known; else the first.
+export function picturesAmong(files, accepted) {
   const suffixes = accepted.split(",").filter((each) => each.startsWith("."));
   const isPicture = ({ name, type }) => (type.startsWith("image/") && type !== DRAWING)
     || suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
-  return files.find(isPicture) || files.find(({ type }) => type === "") || files[0];
+  const pictures = files.filter(isPicture).slice(0, MOST_PICTURES);
+  return pictures.length ? pictures : [files.find(({ type }) => type === "") || files[0]];
 }
 
-// Return the sentence about what came with the file that is taken; "" where nothing did.
+// Return the sentence about what came with the files that are taken; "" where nothing did.
 export function leftOut(files, taken, folders = 0) {
   const [other, ...more] = [
-    ...files.filter((file) => file !== taken).map(({ name }) => shortened(name)), ...Array(folders).fill("a folder"),
+    ...files.filter((file) => !taken.includes(file)).map(({ name }) => shortened(name)), ...Array(folders).fill("a folder"),
   ];
   if (other === undefined) return "";
-  return `${other} ${more.length ? `and ${more.length} more were` : "was"} left out: one picture at a time.`;
+  return `${other} ${more.length ? `and ${more.length} more were` : "was"} left out: pictures are searched with, up to ${MOST_PICTURES} at a time.`;
 }
 
 // Return what was dropped as {files, folders}: a list and a number.

@@ -6,6 +6,7 @@ import * as session from "./session.js";
 const { state } = session;
 export const SORTS = ["score", "name", "taken", "bytes"];
 const SORT_WORDS = { taken: "date, newest first", bytes: "size, largest first" };
+const sortWords = (sort, browsing) => (browsing && sort === "score" ? "path" : SORT_WORDS[sort] ?? sort);
 const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
 // Return the hits that the filters leave, in the order they ask for.
@@ -24,7 +25,11 @@ const ORDERS = {
   bytes: (one, other) => other.bytes - one.bytes,
 };
 
-export const chosenHits = () => filtered(state.results?.hits || [], state.filters);
+// Those of a list are in its order.
+export function chosenHits() {
+  const { results, filters, browsing } = state;
+  return browsing ? results?.hits || [] : filtered(results?.hits || [], filters);
+}
 
 // Return the labels to choose from, [value, text]: those found, and the chosen one in any case.
 export function labelOptions({ images, labels }, chosen) {
@@ -35,27 +40,29 @@ export function labelOptions({ images, labels }, chosen) {
 
 export function showToolbar(place) {
   const { hits, nearest } = state.results;
-  const { filters } = state;
+  const { filters, browsing } = state;
   const controls = () => [...place.querySelectorAll("input, select")];
   const focused = controls().indexOf(document.activeElement);
   const copies = hits.filter((hit) => hit.duplicate_of).length;
   place.replaceChildren(
-    make("label", {}, "Least score ", ...leastScore(filters.min_score)),
-    make("label", {}, "Label ", select(
-      "Label", labelOptions(nearest, filters.label), filters.label, (label) => session.filter({ label }),
-    )),
+    ...(browsing ? [] : [
+      make("label", {}, "Least score ", ...leastScore(filters.min_score)),
+      make("label", {}, "Label ", select(
+        "Label", labelOptions(nearest, filters.label), filters.label, (label) => session.filter({ label }),
+      )),
+    ]),
     make("label", {}, "Sort by ", select(
-      "Sort by", SORTS.map((each) => [each, SORT_WORDS[each] ?? each]), filters.sort, (sort) => session.filter({ sort }),
+      "Sort by", SORTS.map((each) => [each, sortWords(each, browsing)]), filters.sort, (sort) => session.filter({ sort }),
     )),
     make("label", {}, "Only where ", conditionField()),
     ...filters.where.map((condition) => make("span", { class: "chip" }, condition, make("button", {
       type: "button", "aria-label": `Remove: ${condition}`,
       onclick: () => session.filterWhere(filters.where.filter((each) => each !== condition)),
     }, "✕"))),
-    make("label", {}, make("input", {
+    ...(browsing ? [] : [make("label", {}, make("input", {
       type: "checkbox", checked: filters.hideDuplicates,
       onchange: ({ target }) => session.filter({ hideDuplicates: target.checked }),
-    }), ` Hide near duplicates (${copies})`),
+    }), ` Hide near duplicates (${copies})`)]),
   );
   if (focused >= 0) controls()[focused].focus({ preventScroll: true });
 }

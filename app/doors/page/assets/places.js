@@ -10,18 +10,19 @@ const MOST_PAST = 20;
 const LIST_MILLISECONDS = 50;
 
 function currentPlace() {
-  const { original, edit, words, examples, controls, filters, gallery } = state;
-  return { original, edit, words, examples, controls, filters, gallery: gallery?.name };
+  const { original, edit, words, browsing, examples, controls, filters, gallery } = state;
+  return { original, edit, words, browsing, examples, controls, filters, gallery: gallery?.name };
 }
 
 // Return what distinguishes one query from another. Copies of one photograph, or of the picture at
 // one address, are the same query.
-export function keyOf({ edit, words, examples, gallery }) {
-  if (!edit) return JSON.stringify([gallery, ...(words ? [words] : [])]);
+export function keyOf({ edit, words, browsing, examples, gallery }) {
+  const further = (examples || []).map((each) => [each.id, each.wish]);
+  if (!edit) return JSON.stringify([gallery, ...(words ? [words] : []), ...(browsing ? [true] : []), ...further]);
   const { kind, path, photograph, url, gallery: from, id, box, turns, mirrored } = edit;
   return JSON.stringify([
     gallery, kind, photograph || url || path, from, id, box || null, turns || 0, Boolean(mirrored),
-    examples.map((each) => [each.id, each.wish]), ...(words ? [words] : []),
+    further, ...(words ? [words] : []),
   ]);
 }
 
@@ -50,17 +51,17 @@ export function goToPast(key) {
 
 // Show a place again; it becomes a new one where it was chosen on the page.
 async function goTo(place, { isNew = false } = {}) {
-  const { gallery, original, edit, words = "", examples, controls, filters } = presentPlace(place, state.galleries);
+  const { gallery, original, edit, words = "", browsing = false, examples, controls, filters } = presentPlace(place, state.galleries);
   const number = session.begin();
   if (gallery && gallery !== state.gallery?.name) await session.chooseGallery(gallery, { partOf: number });
   if (!session.isLatest(number)) return;
   session.set({
-    original, edit, words, examples, busy: false, ...(!edit && { results: null }),
+    original, edit, words, browsing, examples, busy: false, ...(!edit && { results: null }),
     // The browser may still hold a place of an earlier version of this page, with other names.
     controls: { ...state.controls, ...controls }, filters: { ...session.NO_FILTERS, ...filters },
   });
   session.showControls();
-  if (edit || words) session.askAgain({ keep: isNew });
+  session.askAgain({ keep: isNew });
 }
 
 // Read the galleries and choose one; searches that begin before that wait for it.
@@ -84,7 +85,7 @@ async function follow(link, number) {
   if (place) goTo(place); // the page was reloaded, or come back to from another site
   else if (link.gallery && !link.known) {
     session.say(await session.whyNoGallery(link.gallery));
-  } else if (link.query || link.words) {
+  } else if (link.query || link.words || link.browsing) {
     const examples = link.examples.map(({ id, wish }) => ({
       id, wish, gallery, name: `image ${id}`,
       thumbnail_url: `galleries/${encodeURIComponent(gallery)}/images/${encodeURIComponent(id)}/thumbnail`,

@@ -3,7 +3,7 @@
 
 import { makeBox } from "./box.js";
 import { takeFromAnywhere } from "./drop_and_paste.js";
-import { shortened } from "./dropped.js";
+import { leftOut, MOST_PICTURES, shortened } from "./dropped.js";
 import { make } from "./make.js";
 import { makeOutline, outlinedHit, regionInQuery } from "./outlines.js";
 import { mirrored, turned } from "./rectangle.js";
@@ -18,16 +18,24 @@ const INVITATIONS = {
 
 export function start({ element, which, upload, mostBytes }) {
   const stage = element.querySelector(".stage");
-  const take = (file, others = "") => takeFile(file, others, upload, mostBytes);
+  const take = (files, others = "") => takeFiles(files, others, upload, mostBytes);
+  let isFurther = false; // whether the files that are chosen next are searched with, too
+  const choose = (further) => {
+    isFurther = further;
+    element.querySelector("input[type=file]").click();
+  };
   const show = makeStage(stage, which, () => webcam?.stop());
-  const webcam = which === "original" ? makeWebcam(stage, take, show) : null;
-  const actions = which === "original" ? actionsOfOriginal(element, webcam) : actionsOfEdit();
+  const webcam = which === "original" ? makeWebcam(stage, (file) => take([file]), show) : null;
+  const actions = which === "original" ? actionsOfOriginal(choose, webcam) : actionsOfEdit();
   element.addEventListener("click", (event) => {
     actions[event.target.closest("[data-action]")?.dataset.action]?.();
   });
   if (which === "original") {
     element.addEventListener("change", (event) => {
-      take(event.target.files?.[0]);
+      const files = [...event.target.files || []];
+      const pictures = files.slice(0, MOST_PICTURES);
+      if (isFurther) takeFurther(pictures, leftOut(files, pictures), upload, mostBytes);
+      else take(pictures, leftOut(files, pictures));
       event.target.value = "";
     });
     takeFromAnywhere(element, take);
@@ -86,9 +94,10 @@ function edit(change) {
   else session.say("There is nothing in the edit window yet: drop or choose a picture.");
 }
 
-function actionsOfOriginal(element, webcam) {
+function actionsOfOriginal(choose, webcam) {
   return {
-    choose: () => element.querySelector("input[type=file]").click(),
+    choose: () => choose(false),
+    "choose-further": () => choose(true),
     webcam: webcam.open,
     capture: webcam.capture,
     "stop-webcam": webcam.close,
@@ -112,25 +121,50 @@ function actionsOfEdit() {
   };
 }
 
-// Upload a file and search with it; `others` is said of those that came with it.
-async function takeFile(file, others, upload, mostBytes) {
+// Upload a file and search with it, and with those that came along; `others` is said of the rest.
+async function takeFiles([file, ...further], others, upload, mostBytes) {
   if (!file) return;
   const name = file.name || "The picture";
   const say = (sentence) => session.say(others ? `${sentence} ${others}` : sentence);
   if (file.size > mostBytes) {
-    say(`${name} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`);
+    say(tooLarge(name, mostBytes));
     return;
   }
   const number = session.begin();
   try {
     const { path } = await upload(file);
     if (!session.isLatest(number)) return; // something else was asked meanwhile
-    await session.ask({ kind: "upload", path, name: file.name || "picture" });
-    if (!others || session.state.busy) return;
-    say(session.state.message || `Searched with ${shortened(name)};`);
+    const isFound = await session.ask({ kind: "upload", path, name: file.name || "picture" });
+    if (isFound && further.length) {
+      const which = `${shortened(name)} and ${further.length} more`;
+      await takeFurther(further, others && `Searched with ${which}; ${others}`, upload, mostBytes);
+    } else if (others && !session.state.busy) say(session.state.message || `Searched with ${shortened(name)};`);
   } catch {
     if (!session.isLatest(number)) return;
     session.set({ busy: false });
-    say(`${name} could not be uploaded: the server did not take it; try again, or choose a smaller one.`);
+    say(notTaken(name));
   }
 }
+
+// Upload files that are searched with besides what is asked already.
+async function takeFurther(files, others, upload, mostBytes) {
+  const fitting = files.filter(({ size }) => size <= mostBytes);
+  const wrong = files.filter((file) => !fitting.includes(file)).map(({ name }) => tooLarge(name, mostBytes));
+  const number = session.begin();
+  const uploaded = await Promise.all(fitting.map(async (file) => {
+    const { path } = await upload(file).catch(() => ({}));
+    if (!path) wrong.push(notTaken(file.name));
+    return { path, name: file.name || "picture" };
+  }));
+  if (!session.isLatest(number)) return;
+  session.set({ busy: false });
+  wrong.push(...await session.addPictures(uploaded.filter(({ path }) => path)));
+  const sentences = [...wrong, others].filter(Boolean);
+  if (sentences.length) session.say(sentences.join(" "));
+}
+
+const tooLarge = (name, mostBytes) => `${name} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`;
+
+const notTaken = (name) => (
+  `${name} could not be uploaded: the server did not take it; try again, or choose a smaller one.`
+);

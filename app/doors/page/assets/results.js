@@ -26,12 +26,13 @@ export function start({ element }) {
     timing: make("p", { class: "timing" }),
     save: make("div", { class: "save" }),
   };
+  reached.observe(parts.more);
   let shownResults = null;
   let shownQuery = "";
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
     place.setAttribute("aria-busy", state.busy);
-    const query = JSON.stringify([state.edit, state.words, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
+    const query = JSON.stringify([state.edit, state.words, state.browsing, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
     if (query !== shownQuery) {
       shownQuery = query;
       showAsked(parts.asked);
@@ -101,7 +102,13 @@ function skeleton() {
 }
 
 function showVerdict(place) {
-  const { hits, verdict, words } = state.results;
+  const { hits, verdict, words, candidates } = state.results;
+  if (state.browsing) {
+    const images = state.gallery?.holds === "text" ? "texts" : "images";
+    place.textContent = `${candidates.toLocaleString("en")} ${images}${isFiltered(false) ? " are so" : ""}`;
+    place.classList.remove("found");
+    return;
+  }
   const isNowhere = !hits.length && words === "written" && !isFiltered();
   place.textContent = verdict || (isNowhere ? `Nothing is written “${state.words}” here.` : "");
   place.classList.toggle("found", hits.some(isSource));
@@ -123,7 +130,8 @@ function showHits(parts) {
     parts.grid.replaceChildren(...visible.map((hit) => cards.get(session.imageKey(hit)) || card(hit)));
     parts.grid.dataset.keys = keys;
   }
-  const left = hits.length - visible.length;
+  const { listed, candidates } = state.results;
+  const left = (listed ? Math.max(hits.length, candidates) : hits.length) - visible.length;
   // Only if it has changed: a button that is made anew between press and release is not clicked.
   if (parts.more.dataset.left === `${hits.length > 0} ${left}`) return;
   parts.more.dataset.left = `${hits.length > 0} ${left}`;
@@ -135,16 +143,24 @@ function showHits(parts) {
         showToolbar(parts.toolbar);
       }),
     ]),
-    ...(left > 0 ? [button(
-      `Show ${Math.min(STEP, left)} more`, () => session.set({ shown: state.shown + STEP }), { class: "show-more" },
-    )] : []),
+    ...(left > 0 ? [button(`Show ${Math.min(STEP, left)} more`, showMore, { class: "show-more" })] : []),
   );
 }
 
+function showMore() {
+  session.set({ shown: state.shown + STEP });
+  if (state.shown + STEP > state.results.hits.length) session.readOn();
+}
+
+// Where a gallery is browsed it goes on by itself.
+const reached = new IntersectionObserver((entries) => {
+  if (state.browsing && state.results && entries.some(({ isIntersecting }) => isIntersecting)) showMore();
+}, { rootMargin: "600px" });
+
 // Whether what is chosen may have left results out.
-function isFiltered() {
+function isFiltered(asShown = true) {
   const { results, filters } = state;
-  return results.hits.length > 0 || Boolean(filters.label) || filters.where.length > 0;
+  return (asShown && results.hits.length > 0) || Boolean(filters.label) || filters.where.length > 0;
 }
 
 function card(hit) {
@@ -162,7 +178,7 @@ function card(hit) {
     make(
       "button", {
         type: "button", class: "open", onclick: () => openDetail(hit),
-        "aria-label": `Open ${name}, score ${hit.score.toFixed(3)}${kind && `, ${kind}`}`,
+        "aria-label": `Open ${name}${state.browsing ? "" : `, score ${hit.score.toFixed(3)}`}${kind && `, ${kind}`}`,
       },
       session.isText(hit) ? make("span", { class: "said" }, hit.metadata.text) : make("img", {
         src: hit.thumbnail_url, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
@@ -171,7 +187,7 @@ function card(hit) {
     ),
     make(
       "div", { class: "caption" },
-      make("span", {
+      !state.browsing && make("span", {
         class: "score", title: hit.kind === "matching" ? "share of the words" : "cosine similarity",
       }, hit.score.toFixed(3)),
       marksOf(hit, kind),

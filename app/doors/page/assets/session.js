@@ -14,7 +14,8 @@ export const state = {
   original: null, // references, see app/doors/page/references.py
   edit: null,
   words: "", // what the pictures should show, besides; alone where there is no picture
-  examples: [], // [{gallery, id, wish, thumbnail_url, name}]
+  browsing: false, // whether a gallery is shown without any query
+  examples: [], // [{gallery, id, wish, thumbnail_url, name}], of an upload with its `reference`
   results: null, // the answer to the query, see `resultsOf`
   pointed: null, // the hit whose card has the pointer or the keyboard
   message: "",
@@ -30,6 +31,9 @@ export const MORE = "more";
 export const LESS = "less";
 
 const MOST_RESULTS_AT_FIRST = 100;
+const SHOWN_WHERE_BROWSED = 60;
+// The columns that a gallery is listed in the order of, by the filters' names for them.
+const COLUMNS = { score: "path", name: "name", taken: "-taken", bytes: "-bytes" };
 const changes = new EventTarget();
 let call = null;
 let fillControls = () => {};
@@ -83,6 +87,9 @@ export const controlValues = () => [
 
 export const showControls = () => fillControls();
 
+// Whether there is anything to search with, or a gallery is browsed.
+export const isAsked = () => Boolean(state.edit || state.words || state.browsing || state.examples.length);
+
 export const nameOf = (image) => image.labels.join(", ") || image.path;
 
 // Whether an image is a text, of a gallery of texts.
@@ -115,13 +122,14 @@ const resultsOf = (results) => results && { ...results, hits: shownOf(results.hi
 
 // Examples of another gallery are left out: the same ids mean other images there.
 const idsOf = (examples, wish, gallery) => (
-  examples.filter((each) => each.wish === wish && each.gallery === gallery).map(({ id }) => id)
+  examples.filter((each) => each.wish === wish && (each.reference || each.gallery === gallery))
+    .map(({ id, reference }) => reference || id)
 );
 
 // A score, a label and conditions are chosen for one query in one gallery; order and duplicates for all.
 const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hideDuplicates });
 
-// Search with `query`, null for words alone. A new one becomes the original too, and drops words,
+// Search with `query`, null for words alone, or for none at all: then the gallery is browsed. A new one becomes the original too, and drops words,
 // further examples and filters; an edit of the current one keeps them. Return whether there was such
 // a picture, or an answer to the words.
 export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
@@ -131,7 +139,7 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
   await ready;
   if (!isLatest(number)) return false;
   // The first query of all keeps the filters that a link brought.
-  const filters = () => (isEdit || !(before || state.words) ? state.filters : filtersOfNext(state.filters));
+  const filters = () => (isEdit || !(before || state.words || state.browsing) ? state.filters : filtersOfNext(state.filters));
   const { examples, words } = { ...(isEdit ? state : { examples: [], words: "" }), ...asked };
   const answer = await call("ask", requestFor(query, { examples, words }, filters()));
   if (!isLatest(number)) return false;
@@ -151,26 +159,51 @@ function show({ query, results, message = "" }, { words, examples, filters, isNe
     message,
     words,
     edit: query || null,
+    browsing: isListed({ query, words, examples }),
     original: isNew ? query || null : state.original,
     examples: results ? examples : [],
     filters,
     results: resultsOf(results) || null,
     pointed: null,
-    shown: state.controls.k,
+    shown: isListed({ query, words, examples }) ? SHOWN_WHERE_BROWSED : state.controls.k,
   });
 }
 
-function requestFor(query, { examples, words }, { label, where }) {
+const isListed = ({ query, words, examples }) => !query && !words && !examples.length;
+
+function requestFor(query, { examples, words }, { label, where, sort }) {
   const { exact, leave_out_same_file } = state.controls;
   const gallery = state.gallery?.name;
   return {
     gallery, query, words, exact, leave_out_same_file, label, where,
     more: idsOf(examples, MORE, gallery), less: idsOf(examples, LESS, gallery),
+    ...(isListed({ query, words, examples }) && { sort: COLUMNS[sort] }),
   };
 }
 
+// Show the images of the gallery without a query, those alone that some conditions leave.
+export function browse(where = []) {
+  if (!isAsked()) set({ filters: { ...state.filters, where } });
+  return ask(null);
+}
+
+// Read on in a list, of which the server gives a part at a time.
+export async function readOn() {
+  const { results } = state;
+  if (!results?.listed || results.isRead) return;
+  results.isRead = true; // until there is an answer
+  const request = requestFor(state.edit, state, state.filters);
+  const answer = await call("ask", { ...request, offset: results.hits.length });
+  const hits = shownOf(answer.results?.hits || []);
+  results.hits.push(...hits);
+  results.isRead = !hits.length;
+  if (state.results !== results) return;
+  if (answer.message) say(answer.message);
+  else set({});
+}
+
 export function askAgain(options = {}) {
-  if (state.edit || state.words) ask(state.edit, { isEdit: true, ...options });
+  if (isAsked()) ask(state.edit, { isEdit: true, ...options });
 }
 
 // Whether a text is the address of a picture, and not words: with a scheme, www. or a path.
@@ -185,7 +218,7 @@ export async function search(typed) {
     if (await ask({ kind: "url", url })) clearAddress(); // otherwise it stays, to be corrected
   } else if (text) {
     if (await ask(state.edit, { isEdit: true, words: text })) clearAddress();
-  } else if (state.edit || state.words) askAgain();
+  } else if (isAsked()) askAgain();
   else say("There is nothing to search with yet: drop or choose a picture, or type words.");
 }
 
@@ -231,8 +264,20 @@ export function addExample({ gallery, id, thumbnail_url, ...hit }, wish) {
   askAgain({ examples: [...state.examples.filter((each) => `${each.id}` !== `${id}`), example] });
 }
 
+// Search with further uploaded files, too; return what is wrong with those that are no pictures.
+export async function addPictures(files) {
+  const answers = await Promise.all(files.map(({ path, name }) => call("cut", { query: { kind: "upload", path, name } })));
+  const further = answers.map(({ query }) => query).filter(Boolean).map((reference) => ({
+    id: reference.path, reference, wish: MORE, thumbnail_url: reference.src, name: reference.name,
+  }));
+  if (further.length) await ask(state.edit, { isEdit: true, examples: [...state.examples, ...further] });
+  return answers.map(({ message }) => message).filter(Boolean);
+}
+
 export function removeExample(id) {
-  askAgain({ examples: state.examples.filter((each) => each.id !== id) });
+  const examples = state.examples.filter((each) => each.id !== id);
+  if (state.edit || state.words || examples.length) askAgain({ examples });
+  else set({ examples, results: null });
 }
 
 // --- pointing ----------------------------------------------------------------------------------
@@ -246,10 +291,11 @@ export function point(hit) {
 // Another label, or other conditions, are a search of their own, among all images that are so; the
 // rest needs no request.
 export function filter(change) {
-  const { label, where } = state.filters;
+  const { label, where, sort } = state.filters;
   set({ filters: { ...state.filters, ...change } });
   keepPlace(false);
-  const isSame = state.filters.label === label && `${state.filters.where}` === `${where}`;
+  const isSame = state.filters.label === label && `${state.filters.where}` === `${where}`
+    && (!state.browsing || state.filters.sort === sort);
   if (!isSame) askAgain({ keep: false });
 }
 
@@ -262,7 +308,8 @@ export async function filterWhere(where) {
   set({ busy: false });
   if (!answer.results) say(answer.message);
   else {
-    set({ filters, results: resultsOf(answer.results), pointed: null, shown: state.controls.k });
+    const shown = state.browsing ? SHOWN_WHERE_BROWSED : state.controls.k;
+    set({ filters, results: resultsOf(answer.results), pointed: null, shown });
     keepPlace(false);
   }
 }
@@ -288,15 +335,19 @@ export async function chooseGallery(name, { partOf } = {}) {
   const known = state.galleries.find((each) => each.name === name);
   set({
     gallery: known || { name, refused: "" }, filters: filtersOfNext(state.filters),
-    results: null, examples: [], drawn: [], busy: Boolean(partOf),
+    results: null, examples: state.examples.filter(({ reference }) => reference), drawn: [], busy: Boolean(partOf),
   });
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = { name, refused: answer.message }, examples = [] } = answer;
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
-  if ((state.edit || state.words) && !gallery.refused) askAgain();
+  if (isAsked() && !gallery.refused) askAgain();
   else keepPlace(false);
+}
+
+export async function readFacets() {
+  return (await call("facets", { gallery: state.gallery.name, where: state.filters.where })).facets || [];
 }
 
 export async function whyNoGallery(name) {

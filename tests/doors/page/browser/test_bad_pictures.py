@@ -106,7 +106,7 @@ def test_odd_pictures_are_searched_by_what_they_show(visitor: Visitor, subtests:
                 assert visitor.shown(pane)[1:] == CAT.size  # shown, and the right way up
 
 
-def test_of_what_is_dropped_together_one_picture_is_searched_and_the_rest_is_named(
+def test_of_what_is_dropped_together_pictures_are_searched_and_the_rest_is_named(
     visitor: Visitor, tmp_path: Path
 ) -> None:
     files = {"report.pdf": b"%PDF-1.7\n", "cat.jpg": JPEG, "b.jpg": encoded(photograph("rocket"))}
@@ -117,7 +117,7 @@ def test_of_what_is_dropped_together_one_picture_is_searched_and_the_rest_is_nam
     title = visitor.page.locator("#title")
     with visitor.answer():
         visitor.drop(title, report, cat, rocket)
-    expect(visitor.message).to_contain_text("Searched with cat.jpg; report.pdf and 1 more were")
+    expect(visitor.message).to_contain_text("cat.jpg and 1 more; report.pdf was left out")
     assert is_one_sentence(visitor.message.inner_text())
     visitor.drop(title, report)
     expect(visitor.message).to_contain_text("report.pdf: This is a PDF document")

@@ -15,7 +15,7 @@ const link = (change) => addressOf({ ...PLACE, ...change }, "");
 
 test("a link holds the query, its edits, its examples and all that was chosen", () => {
   const place = {
-    words: "red car & snow",
+    words: "red car & snow", browsing: false,
     edit: { ...IMAGE, gallery: "other", box: [0.12345, 0, 0.5, 1], turns: 3, mirrored: true },
     examples: [{ id: 3, wish: MORE }, { id: "a,b", wish: MORE }, { id: 9, wish: LESS }],
     controls: { k: 25, exact: true, leave_out_same_file: true },
@@ -30,7 +30,7 @@ test("a link holds the query, its edits, its examples and all that was chosen", 
   assert.deepEqual(readAddress(link(place)), {
     gallery: "album",
     query: { kind: "image", gallery: "other", id: "7", box: [0.1235, 0, 0.5, 1], turns: 3, mirrored: true },
-    words: place.words,
+    words: place.words, browsing: false,
     examples: place.examples,
     controls: place.controls,
     filters: place.filters,
@@ -77,7 +77,7 @@ test("Gradio's own theme stays in the address", () => {
 test("a link without an answer to it leaves everything as it is", () => {
   for (const address of ["", "?", "?a=b&&%%%&=", "?turns=2&box=0,0,1,1"]) {
     assert.deepEqual(readAddress(address), {
-      gallery: null, query: null, words: "", examples: [], controls: CONTROLS, filters: NO_FILTERS,
+      gallery: null, query: null, words: "", browsing: false, examples: [], controls: CONTROLS, filters: NO_FILTERS,
     });
   }
 });
