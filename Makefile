@@ -19,7 +19,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-words bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -113,6 +113,9 @@ bench-query: $(DEV_READY) ## measure uploads over HTTP, alone and from 16 client
 load: $(DEV_READY) $(TOOLS_READY) ## ask a server from 64 clients for half an hour, bad input too (REAL_DATA=folder; CLIENTS= MINUTES= SAVE=)
 	@$(BIN)/python -m benchmarks.load --locust $(TOOLS)/bin/locust $(call option,CLIENTS,clients) \
 	  $(call option,MINUTES,minutes) $(call option,SAVE,save)
+
+bench-words: $(DEV_READY) ## measure words, conditions, counts and lists (SAVE=)
+	@$(BIN)/python -m benchmarks.words_speed $(call option,SAVE,save)
 
 bench-start: $(DEV_READY) ## measure the time from the server's start to its first page (SAVE=)
 	@$(BIN)/python -m benchmarks.speed --only start $(call option,SAVE,save)

@@ -43,6 +43,7 @@ def results(page: Page) -> None:
 
 def part(page: Page) -> None:
     """Search with a part of it."""
+    page.get_by_role("button", name="The query:").click()
     page.locator("#edit .frame img").evaluate("(image) => image.decode()")
     frame = page.locator("#edit .frame").bounding_box()
     assert frame is not None
@@ -60,11 +61,28 @@ def compare(page: Page) -> None:
     page.locator(".comparison img").last.wait_for()
 
 
+def browse(page: Page) -> None:
+    """Browse the gallery, and look at what its images differ in."""
+    page.get_by_role("button", name="Browse all").click()
+    page.locator(".hit").first.wait_for()
+    page.get_by_text("Narrow down").click()
+    page.locator(".facets section").get_by_role("button").nth(4).click()
+    page.locator(".facets [aria-pressed=true]").wait_for()
+
+
+def words(page: Page) -> None:
+    """Search for words, among large images."""
+    page.goto(page.url.partition("?")[0] + f"?gallery={GALLERY}&words=butterfly&where=width>=300")
+    page.locator(".hit").first.wait_for()
+
+
 SCREENSHOTS: list[tuple[str, str, Callable[[Page], None], dict[str, Any]]] = [
     ("results", "motorcycle", results, _WIDE),
     ("part-dark", "motorcycle", part, _WIDE | {"color_scheme": "dark"}),
     ("compare", "chelsea", compare, _WIDE),
     ("phone", "chelsea", results, _PHONE),
+    ("browse", "", browse, _WIDE),
+    ("words", "", words, _WIDE),
 ]
 
 
@@ -221,7 +239,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         with running_server() as (_, address):
             for name, photograph, act, options in SCREENSHOTS:
-                query = f"gallery={GALLERY}&photograph={photograph}"
+                query = f"gallery={GALLERY}" + (photograph and f"&photograph={photograph}")
                 _shoot(browser, f"{address}/?{query}", name, act, options)
         with answering_server(service) as address:
             url = f"{address}/?gallery={_MANAGED}&photograph={_ABSENT}"
@@ -239,7 +257,7 @@ def _shoot(
 ) -> None:
     page = browser.new_page(reduced_motion="reduce", **options)
     page.goto(url)
-    page.locator(".hit").first.wait_for()
+    page.locator(".hit" if "photograph=" in url else "#examples button").first.wait_for()
     act(page)
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")

@@ -43,16 +43,17 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
     f'<link rel="stylesheet" href="page/{name}.css">'
     for name in ("page", "query", "results", "detail", "create", "manage", "duplicates")
 )
-_ORIGINAL = f"""<section class="pane" aria-label="Original"><h2>Original</h2>
-<div class="stage"></div><div class="ways">
+_WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
-<button type="button" data-action="choose-further"
+<button type="button" data-action="choose-further" class="further"
   title="Search with several pictures at once">Add a picture</button>
-<button type="button" data-action="copy-to-edit">Copy to edit →</button>
 <input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden multiple
-  aria-label="Picture file"></div></section>"""
+  aria-label="Picture file"></div>"""
+_ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
+<div class="stage"></div><div class="ways">
+<button type="button" data-action="copy-to-edit">Copy to edit →</button></div></section>"""
 _EDIT = """<section class="pane" aria-label="Edit">
 <h2>Edit <small>drag a rectangle to search for a part</small></h2>
 <div class="stage"></div><div class="ways">
@@ -60,6 +61,16 @@ _EDIT = """<section class="pane" aria-label="Edit">
 <button type="button" data-action="rotate" title="A quarter turn clockwise">Rotate</button>
 <button type="button" data-action="mirror" title="Swap left and right">Mirror</button>
 <button type="button" data-action="clear-crop">Clear crop</button></div></section>"""
+_HELP = """<details class="panel help" name="gallery-panel"><summary>Help</summary>
+<div class="sheet">
+<ul><li>Drop a picture anywhere, paste it or its address, or type what it shows.</li>
+<li>Click its thumbnail to turn it, mirror it, or drag a rectangle: that part is searched for.</li>
+<li>Several pictures that are dropped together are one search; “+” and “−” on a result find more
+like it, or less.</li>
+<li>Browse a gallery without a query, and narrow it down by what its images differ in.</li>
+<li>In the large view: ← → move, Enter searches, C compares, Esc closes.</li></ul>
+<p><a href="docs" target="_blank">The API</a> answers programs at this address.</p></div>
+</details>"""
 
 
 def mount_page(
@@ -150,7 +161,7 @@ def make_page(
 ) -> gr.Blocks:
     """Return the page; the server keeps no state of its visitors."""
     page: gr.Blocks
-    with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
+    with gr.Blocks(title=_TITLE, analytics_enabled=False, fill_width=True) as page:
         page.max_threads = _THREADS
         session = gr.HTML(
             "",
@@ -165,9 +176,8 @@ def make_page(
             ),
         )
         gallery = _top_row(making, managing, finding)
-        with gr.Row(elem_id="columns"):
-            url, search = _query_column()
-            k, exact, leave_out_same_file, others = _results_column()
+        url, search = _asking()
+        k, exact, leave_out_same_file, others = _seeing()
         for submit in (search.click, url.submit):
             submit(None, url, None, js="(url) => { session.search(url) }", **_QUIET)
         others.click(None, js="() => { session.drawExamples() }", **_QUIET)
@@ -182,8 +192,8 @@ def _top_row(
     """Lay out the title and the gallery's column; return the choice of a gallery."""
     with gr.Row(elem_id="top"):
         gr.HTML(
-            f"<h1>{_TITLE}</h1><p>Find the images of a gallery that look like yours. "
-            "Nothing leaves this machine.</p>",
+            f"<h1>{_TITLE}</h1><p>Searches your galleries, not the web. "
+            f"Nothing leaves this machine.</p>{_HELP}",
             elem_id="title",
             apply_default_css=False,
         )
@@ -205,12 +215,11 @@ def _top_row(
     return gallery
 
 
-def _query_column() -> tuple[gr.Textbox, gr.Button]:
-    """Lay out the two windows; return the field of an address and the search button."""
-    with gr.Column(elem_id="query-column", scale=2, min_width=320):
-        arguments = f'which: "original", upload, mostBytes: {MAX_PICTURE_BYTES}'
-        _part("original", _ORIGINAL, "query_pane", arguments)
-        with gr.Row(elem_id="address"):
+def _asking() -> tuple[gr.Textbox, gr.Button]:
+    """Lay out the bar and the two windows; return the field of words and the search button."""
+    with gr.Column(elem_id="asking"):
+        with gr.Row(elem_id="bar"):
+            _part("thumb", '<div class="thumb"></div>')
             url = gr.Textbox(
                 label="Words, or the address of a picture",
                 placeholder="red car, or https://…",
@@ -220,14 +229,18 @@ def _query_column() -> tuple[gr.Textbox, gr.Button]:
                 min_width=160,
             )
             search = gr.Button("Search", variant="primary", elem_id="search", scale=1, min_width=90)
+            arguments = f"upload, mostBytes: {MAX_PICTURE_BYTES}"
+            _part("ways", _WAYS, "ways", arguments)
         _part("message", '<div class="place" role="alert"></div>')
-        _part("edit", _EDIT, "query_pane", 'which: "edit"')
+        with gr.Row(elem_id="windows"):
+            _part("original", _ORIGINAL, "query_pane", 'which: "original"')
+            _part("edit", _EDIT, "query_pane", 'which: "edit"')
     return url, search
 
 
-def _results_column() -> tuple[gr.Slider, gr.Checkbox, gr.Checkbox, gr.Button]:
+def _seeing() -> tuple[gr.Slider, gr.Checkbox, gr.Checkbox, gr.Button]:
     """Lay out examples and results; return the search's controls and "Other examples"."""
-    with gr.Column(elem_id="results-column", scale=5, min_width=320):
+    with gr.Column(elem_id="results-column", min_width=320):
         with gr.Row(elem_id="examples-row"):
             _part("examples", '<div class="examples"></div>')
             others = gr.Button("Other examples", size="sm", elem_id="others", min_width=60)
@@ -246,7 +259,6 @@ def _results_column() -> tuple[gr.Slider, gr.Checkbox, gr.Checkbox, gr.Button]:
                 label="Leave out the query's own file", elem_id="leave-out", min_width=160
             )
             exact = gr.Checkbox(label="Exact search", elem_id="exact", min_width=120)
-        _part("facets-row", '<div class="browse"></div>', "facets")
         _part("results", '<div class="results"></div>')
     return k, exact, leave_out_same_file, others
 

@@ -207,7 +207,7 @@ async def _form(
 
 async def _files(form: FormData, name: str) -> list[File]:
     """Return the pictures of a field that may be given again, but for those left empty."""
-    files = form.getlist(name)
+    files = [each for each in form.getlist(name) if each != ""]  # a page's form sends empty ones
     if not all(isinstance(each, UploadFile) for each in files):
         raise UsageError(
             f"{name} in the body must be files, as curl sends them with -F {name}=@picture.jpg; "

@@ -16,7 +16,6 @@ from app.doors.rest.problem_responses import documented, example
 from app.doors.rest.schemas import BatchAnswer, SearchAnswer, Vector
 from app.errors import QueryError, TooLargeError
 from app.search.picture import File
-from app.search.question import MAX_PICTURES
 from app.search.service import SIDE_BY_SIDE, SearchService
 
 _PROBLEMS = documented([401, 403, 404, 408, 413, 415, 422, 429, 502, 503])
@@ -33,12 +32,6 @@ _MEDIA_TYPES = {
     "json": "application/json",
 }
 _FILE = {"type": "string", "format": "binary", "description": "A picture of at most 50 MB."}
-_EXAMPLES = {
-    "type": "array",
-    "items": _FILE,
-    "maxItems": MAX_PICTURES,
-    "description": "Further pictures, that results should be like, or unlike.",
-}
 _FILES = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": bodies.MOST_FILES}
 
 
@@ -65,11 +58,12 @@ def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
 
 
 _A_QUERY = _body(
-    # url and id are taken here too, but the page of the document would fill them in beside a file.
+    # url, id, more and less are taken here too, but the page of the document would fill them in
+    # beside a file.
     multipart={
         "schema": {
             "type": "object",
-            "properties": {"file": _FILE, "more": _EXAMPLES, "less": _EXAMPLES},
+            "properties": {"file": _FILE},
             "required": ["file"],
         }
     },

@@ -1,4 +1,4 @@
-// The query over its results: the picture, its further examples, and the strip of earlier queries.
+// The query over its results: its words, its further examples, and the strip of earlier queries.
 
 import { button, make } from "./make.js";
 import { currentKey, goToPast } from "./places.js";
@@ -15,11 +15,9 @@ export async function showAsked(place) {
   const current = currentKey();
   const isOfQuery = ({ place }) => place.edit || place.words;
   const earlierOnes = edit || words ? past.filter((each) => each.key !== current && isOfQuery(each)) : [];
-  const pinned = edit ? [await thumbnailOf(edit, "pinned", `The query: ${edit.name}`)] : [];
   const strip = await Promise.all(earlierOnes.map(earlier));
   if (number !== latest) return;
   place.replaceChildren(
-    ...pinned,
     make(
       "ul", { class: "chips", "aria-label": "Words and further examples" },
       words && chipOfWords(words, edit), examples.map(chip),
@@ -29,7 +27,7 @@ export async function showAsked(place) {
 }
 
 // The part that was searched with, turned and mirrored.
-async function thumbnailOf(edit, look, alt) {
+export async function thumbnailOf(edit, look, alt) {
   return make("img", { class: look, src: await shownSource(edit, { cut: true }).catch(() => edit.src), alt });
 }
 

@@ -16,9 +16,12 @@ export function callsTo(server, isRunning = answersItsHealth) {
     } catch {
       // the message below
     }
-    return { message: await isRunning() ? NOT_TAKEN : NO_ANSWER };
+    return { message: await whyNoAnswer(isRunning) };
   };
 }
+
+// Return why there was no answer: it is asked whether the server runs at all.
+export const whyNoAnswer = async (isRunning = answersItsHealth) => (await isRunning() ? NOT_TAKEN : NO_ANSWER);
 
 async function answersItsHealth() {
   try {

@@ -4,7 +4,7 @@
 import { addressOf } from "./address.js";
 import { alignmentOf } from "./align.js";
 import { makeComparison } from "./compare.js";
-import { chosenHits } from "./filters.js";
+import { shownHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
 import { makeOutline, regionInImage } from "./outlines.js";
 import { removalOf } from "./removal.js";
@@ -140,7 +140,7 @@ async function showIfMissing(hit, { picture, missing, download }) {
 }
 
 function step(by) {
-  const hits = chosenHits().slice(0, session.state.shown);
+  const hits = shownHits();
   const next = hits[hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) + by];
   if (next) show(next);
 }

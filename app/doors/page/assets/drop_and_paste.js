@@ -4,9 +4,10 @@ import { filesOf, FOLDERS, leftOut, picturesAmong } from "./dropped.js";
 import * as session from "./session.js";
 
 // `take` gets pictures' files, and what is said of others that came with them. The whole page takes drops, as the browser would leave it for a missed one.
-export function takeFromAnywhere(element, take) {
+export function takeFromAnywhere(accepted, take) {
+  const root = document.documentElement;
   const takeAll = (files, folders) => {
-    const pictures = picturesAmong(files, element.querySelector("input[type=file]")?.accept || "");
+    const pictures = picturesAmong(files, accepted);
     take(pictures, leftOut(files, pictures, folders));
   };
   const isOfForm = (event) => event.target.closest("input[type=file]"); // the form for a new gallery
@@ -18,15 +19,15 @@ export function takeFromAnywhere(element, take) {
   document.addEventListener("dragover", (event) => {
     if (isOfForm(event)) return;
     event.preventDefault();
-    element.classList.add("dragging");
+    root.classList.add("dragging");
   });
   document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) element.classList.remove("dragging");
+    if (!event.relatedTarget) root.classList.remove("dragging");
   });
   document.addEventListener("drop", (event) => {
     if (isOfForm(event)) return;
     event.preventDefault();
-    element.classList.remove("dragging");
+    root.classList.remove("dragging");
     drop(event, own, takeAll);
   });
   document.addEventListener("paste", (event) => paste(event, takeAll));

@@ -1,18 +1,21 @@
 // Browsing a gallery: all of it without a query, and what its images differ in, to choose from.
 
 import { button, make } from "./make.js";
+import { isOpen, onPanels, toggle } from "./panels.js";
 import * as session from "./session.js";
 
 const { state } = session;
 const SHOWN = 8; // values of a column, the rest in a list
 
-export function start({ element }) {
-  const place = element.querySelector(".browse");
+export function makeBrowse() {
+  const place = make("div", { class: "browse" });
   const facets = make("details", { class: "facets" }, make("summary", {}, "Narrow down"), make("div", { class: "values" }));
   const all = button("", () => session.browse(), { class: "all" });
   let shown = "";
   facets.addEventListener("toggle", () => show(true));
-  place.append(all, facets);
+  const options = button("Options", () => toggle("options"), { class: "options", "aria-controls": "how" });
+  onPanels(() => options.setAttribute("aria-expanded", `${isOpen("options")}`));
+  place.append(all, options, facets);
   session.onChange(() => {
     const { gallery, browsing } = state;
     const isUsable = Boolean(gallery && !gallery.refused && gallery.images);
@@ -22,6 +25,7 @@ export function start({ element }) {
     all.textContent = `Browse all ${(gallery?.images || 0).toLocaleString("en")} ${things}`;
     show(false);
   });
+  return place;
 
   async function show(isToggled) {
     if (!facets.open || facets.hidden) return;

@@ -21,15 +21,16 @@ export function start({ element }) {
 }
 
 function summary(gallery) {
-  const remarks = [gallery.uploads_off, gallery.pictures_missing];
+  const remarks = [gallery.uploads_off];
   if (gallery.approximate) {
     remarks.push("Scores are approximate: the gallery's features folder is not here.");
   }
   return make(
     "div", {},
     gallery.title && make("p", { class: "title" }, gallery.title),
-    make("p", {}, `${gallery.images.toLocaleString("en")} ${gallery.holds === "text" ? "texts" : "images"}, ${gallery.model}, ${gallery.index}`),
+    make("p", {}, `${gallery.images.toLocaleString("en")} ${gallery.holds === "text" ? "texts" : "images"}, ${gallery.model}`),
     remarks.filter(Boolean).map((remark) => make("p", { class: "remark" }, remark)),
+    gallery.pictures_missing && make("p", { class: "remark missing" }, gallery.pictures_missing),
   );
 }
 
@@ -38,6 +39,7 @@ const inWords = ([name, value]) => [name, /^\d{4}-\d\d-\d\dT/.test(value) ? mome
 function all(gallery) {
   const facts = [
     ["name", gallery.name], ...(gallery.title ? [["title", gallery.title]] : []), ...gallery.summary.map(inWords), ["on disk", megabytes(gallery.disk_bytes)],
+    ...(gallery.pictures_missing ? [["originals", gallery.pictures_missing]] : []),
     ["notes", gallery.notes.join("; ") || "none"],
   ];
   return panel(

@@ -9,14 +9,18 @@ const SORT_WORDS = { taken: "date, newest first", bytes: "size, largest first" }
 const sortWords = (sort, browsing) => (browsing && sort === "score" ? "path" : SORT_WORDS[sort] ?? sort);
 const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
-// Return the hits that the filters leave, in the order they ask for.
-export function filtered(hits, { min_score, sort, hideDuplicates }) {
+// Return the hits that the filters leave.
+export function filtered(hits, { min_score, hideDuplicates }) {
   const reaching = hits.filter(({ score }) => !min_score || score >= min_score - ROUNDING);
   const ranks = new Set(reaching.map(({ rank }) => rank));
   // One whose better result is not shown stands for the picture.
-  const left = hideDuplicates ? reaching.filter((hit) => !ranks.has(hit.duplicate_of)) : reaching;
+  return hideDuplicates ? reaching.filter((hit) => !ranks.has(hit.duplicate_of)) : reaching;
+}
+
+// Return hits in another order than that of their ranks.
+export function inOrder(hits, sort) {
   const order = ORDERS[sort];
-  return order ? left.toSorted((one, other) => order(one, other) || one.rank - other.rank) : left;
+  return order ? hits.toSorted((one, other) => order(one, other) || one.rank - other.rank) : hits;
 }
 
 const ORDERS = {
@@ -25,10 +29,17 @@ const ORDERS = {
   bytes: (one, other) => other.bytes - one.bytes,
 };
 
-// Those of a list are in its order.
+// Return all hits to show, of which the page shows the first few.
 export function chosenHits() {
   const { results, filters, browsing } = state;
   return browsing ? results?.hits || [] : filtered(results?.hits || [], filters);
+}
+
+// Return the hits that are shown, in the order that was chosen for them: the nearest, and no other
+// ones that come first in it. Those of a list are in its order already.
+export function shownHits() {
+  const hits = chosenHits().slice(0, state.shown);
+  return state.browsing ? hits : inOrder(hits, state.filters.sort);
 }
 
 // Return the labels to choose from, [value, text]: those found, and the chosen one in any case.
@@ -55,6 +66,7 @@ export function showToolbar(place) {
       "Sort by", SORTS.map((each) => [each, sortWords(each, browsing)]), filters.sort, (sort) => session.filter({ sort }),
     )),
     make("label", {}, "Only where ", conditionField()),
+    make("label", {}, "Size ", sizeField()),
     ...filters.where.map((condition) => make("span", { class: "chip" }, condition, make("button", {
       type: "button", "aria-label": `Remove: ${condition}`,
       onclick: () => session.filterWhere(filters.where.filter((each) => each !== condition)),
@@ -65,6 +77,22 @@ export function showToolbar(place) {
     }), ` Hide near duplicates (${copies})`)]),
   );
   if (focused >= 0) controls()[focused].focus({ preventScroll: true });
+}
+
+// How large the thumbnails are, kept in this browser.
+const SIZE = "ris:size";
+const sizeInPixels = () => Number(localStorage.getItem(SIZE)) || 165;
+const showSize = () => document.documentElement.style.setProperty("--thumb", `${sizeInPixels()}px`);
+
+function sizeField() {
+  showSize();
+  return make("input", {
+    type: "range", min: "90", max: "360", step: "15", value: `${sizeInPixels()}`, "aria-label": "Size of the thumbnails",
+    oninput: ({ target }) => {
+      localStorage.setItem(SIZE, target.value);
+      showSize();
+    },
+  });
 }
 
 // A condition as every door takes it, such as folder=2021/spain or taken>=2021-05.

@@ -2,10 +2,12 @@
 
 import "./double_click.js";
 import { showAsked } from "./asked.js";
+import { inLink } from "./address.js";
 import { openDetail } from "./detail.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
-import { chosenHits, showToolbar } from "./filters.js";
-import { inLink } from "./address.js";
+import { isSeeing } from "./face.js";
+import { makeBrowse } from "./facets.js";
+import { chosenHits, showToolbar, shownHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
 import { isSource, makeOutline, regionInImage } from "./outlines.js";
 import * as session from "./session.js";
@@ -20,6 +22,7 @@ export function start({ element }) {
     asked: make("div", { class: "asked" }),
     verdict: make("p", { class: "verdict", role: "status" }),
     notice: make("p", { class: "notice", role: "status" }),
+    browse: makeBrowse(),
     toolbar: make("div", { class: "toolbar" }),
     grid: make("ol", { class: "hits", "aria-label": "Results" }),
     more: make("div", { class: "more" }),
@@ -40,7 +43,7 @@ export function start({ element }) {
     if (!state.results) {
       parts.verdict.textContent = "";
       // It stays in place: only what changes in it is announced.
-      place.replaceChildren(parts.asked, parts.verdict, state.busy ? skeleton() : invitation());
+      place.replaceChildren(parts.asked, parts.verdict, parts.browse, ...waiting());
       shownResults = null;
       return;
     }
@@ -83,15 +86,10 @@ function scrollToResults(place) {
   if (below && state.original === state.edit) place.scrollIntoView();
 }
 
-function invitation() {
-  const { gallery, edit } = state;
-  const images = gallery?.images ? `the nearest of ${gallery.images.toLocaleString("en")} images` : "what is near";
-  return make(
-    "div", { class: "empty" },
-    make("h2", {}, edit ? "No results yet" : "Which picture are you looking for?"),
-    make("p", {}, `Drop a picture anywhere on this page, paste it or its address with Ctrl+V, type what it shows, or click an example: ${images} appear here.`),
-    make("p", {}, "Then drag a rectangle on it to search for that part."),
-  );
+// What stands where results will be; nothing on a page that was just opened.
+function waiting() {
+  if (!isSeeing()) return [];
+  return [state.busy ? skeleton() : make("p", { class: "empty" }, "There are no results: see the message above.")];
 }
 
 function skeleton() {
@@ -123,7 +121,7 @@ function showNotice(place) {
 
 function showHits(parts) {
   const hits = chosenHits();
-  const visible = hits.slice(0, state.shown);
+  const visible = shownHits();
   const keys = visible.map(session.imageKey).join();
   if (parts.grid.dataset.keys !== keys) {
     const cards = new Map([...parts.grid.children].map((each) => [each.dataset.key, each]));
@@ -192,6 +190,7 @@ function card(hit) {
       }, hit.score.toFixed(3)),
       marksOf(hit, kind),
       !session.isOfChosen(hit) && make("span", { class: "label of" }, hit.gallery),
+      hit.labels.length > 0 && make("span", { class: "file" }, hit.path.split("/").at(-1)),
       make("span", { class: "label", title: hit.path }, name),
       hit.match?.reason && make("span", { class: "why", title: kind }, hit.match.reason),
     ),
@@ -234,12 +233,11 @@ document.addEventListener("keydown", (event) => {
 // --- below the grid ----------------------------------------------------------------------------
 
 function showSave(place) {
-  const visible = () => chosenHits().slice(0, state.shown);
   place.replaceChildren(
     make("span", {}, "Save these results as "),
-    button("JSON", () => exportJson(state.results, state.gallery.floor, { query: state.edit, words: state.words }, visible())),
-    button("CSV", () => exportCsv(visible())),
-    button("Contact sheet", () => exportContactSheet(visible())),
+    button("JSON", () => exportJson(state.results, state.gallery.floor, { query: state.edit, words: state.words }, shownHits())),
+    button("CSV", () => exportCsv(shownHits())),
+    button("Contact sheet", () => exportContactSheet(shownHits())),
     copyButton(() => location.href, () => (inLink(state.edit)
       ? "Link copied" : "Copied, without the picture: an uploaded one is never in a link")),
   );

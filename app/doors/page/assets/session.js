@@ -20,6 +20,7 @@ export const state = {
   pointed: null, // the hit whose card has the pointer or the keyboard
   message: "",
   busy: false,
+  searching: "", // what it is busy with, if that is a search: "picture" or "words"
   shown: 10, // how many results are shown
   controls: { k: 10, exact: false, leave_out_same_file: false },
   filters: NO_FILTERS,
@@ -106,7 +107,7 @@ export const isOfChosen = ({ gallery }) => state.gallery?.name === gallery;
 // Begin a request, which overtakes the one under way. Its number shows later whether it was
 // overtaken itself.
 export function begin() {
-  set({ busy: true, message: "" });
+  set({ busy: true, searching: "", message: "" });
   latest += 1;
   return latest;
 }
@@ -135,7 +136,7 @@ const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hide
 export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
   const number = begin();
   const before = state.edit;
-  if (isEdit) set({ edit: query });
+  set({ searching: query ? "picture" : "words", ...(isEdit && { edit: query }) });
   await ready;
   if (!isLatest(number)) return false;
   // The first query of all keeps the filters that a link brought.
@@ -399,6 +400,7 @@ export function controlsChanged(gallery, number, exact, leave_out_same_file) {
   const before = state.controls;
   const k = Math.min(MOST_RESULTS_AT_FIRST, Math.max(1, Math.round(number) || before.k));
   state.controls = { k, exact, leave_out_same_file };
+  if (Number.isFinite(number) && number !== k) fillControls(); // what was typed is not what is shown
   if (gallery && gallery !== state.gallery?.name) chooseGallery(gallery);
   else if (exact !== before.exact || leave_out_same_file !== before.leave_out_same_file) askAgain();
   else if (k !== before.k) {

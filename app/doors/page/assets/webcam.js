@@ -3,11 +3,17 @@
 import { make } from "./make.js";
 import * as session from "./session.js";
 
-// `take` gets the file; `show` fills the stage again after the live view.
-export function makeWebcam(stage, take, show) {
+export const REPLACED = "ris:replaced"; // what a stage shows is replaced by another picture
+
+// `stageOf` returns the stage of the live view; `take` gets the file.
+export function makeWebcam(stageOf, take) {
   let stream = null;
   let opening = false;
   let before = []; // what the stage held
+
+  document.addEventListener(REPLACED, ({ target }) => {
+    if (target === stageOf()) stop();
+  });
 
   function stop() {
     for (const track of stream?.getTracks() || []) track.stop();
@@ -25,18 +31,18 @@ export function makeWebcam(stage, take, show) {
     } finally {
       opening = false;
     }
+    const stage = stageOf();
     before = [...stage.childNodes];
     stage.replaceChildren(...liveView(stream));
   }
 
   function close() {
     stop();
-    stage.replaceChildren(...before);
-    show();
+    stageOf().replaceChildren(...before);
   }
 
   function capture() {
-    const video = stage.querySelector("video");
+    const video = stageOf().querySelector("video");
     if (!video?.videoWidth) return;
     const canvas = document.createElement("canvas");
     canvas.width = video.videoWidth;
@@ -46,7 +52,7 @@ export function makeWebcam(stage, take, show) {
     canvas.toBlob((blob) => take(new File([blob], "webcam.png", { type: "image/png" })), "image/png");
   }
 
-  return { open, close, capture, stop };
+  return { open, close, capture };
 }
 
 function liveView(stream) {

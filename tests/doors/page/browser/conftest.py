@@ -227,8 +227,11 @@ def visiting(server: Server, context_with: Contexts) -> Iterator[Callable[..., V
     visitors: list[Visitor] = []
     already_logged = server.log.stat().st_size
 
-    def visit(*, at: str = "", ready: bool = True, **options: Any) -> Visitor:
-        visitors.append(Visitor(context_with(options), urljoin(server.url, at), ready=ready))
+    def visit(
+        *, at: str = "", ready: bool = True, panels: str = "editor options", **options: Any
+    ) -> Visitor:
+        context, url = context_with(options), urljoin(server.url, at)
+        visitors.append(Visitor(context, url, ready=ready, panels=panels))
         return visitors[-1]
 
     yield visit

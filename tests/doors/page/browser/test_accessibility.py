@@ -103,7 +103,11 @@ def test_what_has_the_keyboard_shows_it(visitor: Visitor) -> None:
     assert unseen == []
 
 
-def test_nothing_moves_while_the_results_come(visitor: Visitor) -> None:
+@pytest.mark.parametrize("panels", ["", "editor options"])
+def test_nothing_moves_while_the_results_come(
+    new_visitor: Callable[..., Visitor], panels: str
+) -> None:
+    visitor = new_visitor(panels=panels)
     began = visitor.page.evaluate("performance.now()")
     with visitor.answer():
         visitor.examples.first.click()
@@ -113,9 +117,10 @@ def test_nothing_moves_while_the_results_come(visitor: Visitor) -> None:
             const all = [];
             const observer = new PerformanceObserver((list) => all.push(...list.getEntries()));
             observer.observe({ type: "layout-shift", buffered: true });
-            const late = () => all.filter(({ startTime }) => startTime > began);
+            // What follows a visitor's own click at once is expected: https://web.dev/articles/cls
+            const late = () => all.filter((each) => each.startTime > began && !each.hadRecentInput);
             setTimeout(() => resolve(late().map(({ value }) => value)), 100);
         })""",
         began,
     )
-    assert sum(moved) < 0.05
+    assert sum(moved) < 0.02

@@ -179,7 +179,10 @@ def test_copying_overtakes_a_search_that_is_under_way(visitor: Visitor):
 
 
 def test_a_button_without_a_picture_says_what_is_missing(visitor: Visitor):
-    for button in ("Copy to edit →", "← Copy to original", "Search"):
+    visitor.search()
+    expect(visitor.message).to_contain_text("There is nothing to search with yet")
+    visitor.ask_address("coffee")  # words: there is no picture still
+    for button in ("Copy to edit →", "← Copy to original", "Rotate", "Mirror"):
         with visitor.answer():
             visitor.button(button).click()
 

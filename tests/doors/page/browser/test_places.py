@@ -138,8 +138,7 @@ def test_a_server_that_does_not_take_a_request_is_reported(visitor: Visitor) -> 
 def test_the_query_stays_in_sight_over_its_results(
     options: dict[str, object], new_visitor: Visit
 ) -> None:
-    visitor = new_visitor(**options)
-    visitor.choose_how_many(60)
+    visitor = new_visitor(at="?k=60", panels="", **options)
     click_example(visitor, "chelsea")
     visitor.hits.last.scroll_into_view_if_needed()
     # A picture that has just come is decoded after the results are there.

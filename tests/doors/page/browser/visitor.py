@@ -44,7 +44,10 @@ class Found:
 class Visitor:
     """A tab of a browser context with the page opened in it."""
 
-    def __init__(self, context: BrowserContext, url: str, *, ready: bool = True) -> None:
+    def __init__(
+        self, context: BrowserContext, url: str, *, ready: bool = True, panels: str = ""
+    ) -> None:
+        """Open a page, with some of its panels open: the editor, the options."""
         self.context = context
         self.hosts: set[str] = set()
         self._problems: list[str] = []
@@ -54,6 +57,10 @@ class Visitor:
         self.page.on("pageerror", lambda error: self._problems.append(f"error: {error.stack}"))
         self.page.on("request", self._watch)
         self.page.on("websocket", lambda socket: self._problems.append(f"socket: {socket.url}"))
+        if panels:
+            self.page.add_init_script(
+                f"sessionStorage['ris:panels'] ??= '{panels}'"  # as this tab has had them before
+            )
         self.page.goto(url)
         if ready:
             self.examples.first.wait_for()
@@ -203,6 +210,7 @@ class Visitor:
 
     def drop(self, target: Locator, *files: Path) -> None:
         """Drag files from outside the browser onto `target`, as the desktop would."""
+        target.scroll_into_view_if_needed()
         area = target.bounding_box()
         assert area is not None
         x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2

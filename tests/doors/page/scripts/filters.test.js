@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { filtered, labelOptions } from "../../../../app/doors/page/assets/filters.js";
+import { filtered, inOrder, labelOptions } from "../../../../app/doors/page/assets/filters.js";
 import { NO_FILTERS } from "../../../../app/doors/page/assets/session.js";
 
 const hit = (rank, score, labels, duplicate_of = null) => ({ rank, score, labels, path: `${rank}.jpg`, duplicate_of });
@@ -33,13 +33,13 @@ test("the best of near duplicates is left, whatever its rank, and another where 
 });
 
 test("sorted by name, results are in the order of their labels or files, and equal names by rank", () => {
-  assert.deepEqual(ranks({ sort: "name" }), [4, 3, 2, 1]);
+  assert.deepEqual(inOrder(HITS, "name").map(({ rank }) => rank), [4, 3, 2, 1]);
   const twins = [hit(1, 0.9, ["x"]), hit(2, 0.8, ["x"])];
-  assert.deepEqual(filtered(twins, { ...NO_FILTERS, sort: "name" }), twins);
+  assert.deepEqual(inOrder(twins, "name"), twins);
 });
 
-test("filtering leaves the results themselves as they are", () => {
-  ranks({ sort: "name" });
+test("filters and orders leave the results themselves as they are", () => {
+  inOrder(filtered(HITS, NO_FILTERS), "name");
   assert.deepEqual(HITS.map(({ rank }) => rank), [1, 2, 3, 4]);
 });
 

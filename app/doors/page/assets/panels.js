@@ -1,0 +1,28 @@
+// What a visitor has opened: the editor, the options. Kept for the tab; styles see it on the page.
+
+const KEY = "ris:panels";
+const opened = new Set((sessionStorage.getItem(KEY) || "").split(" ").filter(Boolean));
+const changes = new EventTarget();
+
+export const isOpen = (name) => opened.has(name);
+
+export function open(name, wanted = true) {
+  if (wanted) opened.add(name);
+  else opened.delete(name);
+  sessionStorage.setItem(KEY, [...opened].join(" "));
+  show();
+  changes.dispatchEvent(new Event("change"));
+}
+
+export const toggle = (name) => open(name, !isOpen(name));
+
+export function onPanels(tell) {
+  changes.addEventListener("change", tell);
+  tell();
+}
+
+function show() {
+  document.documentElement.dataset.panels = [...opened].join(" ");
+}
+
+show();

@@ -1,0 +1,48 @@
+// The ways to a picture besides dropping it: a file, the webcam, a random one; and further ones.
+
+import { takeFromAnywhere } from "./drop_and_paste.js";
+import { leftOut, MOST_PICTURES } from "./dropped.js";
+import { open } from "./panels.js";
+import * as session from "./session.js";
+import { takeFiles, takeFurther } from "./uploads.js";
+import { makeWebcam } from "./webcam.js";
+
+const { state } = session;
+export const CHOOSE = "ris:choose"; // asked for by who shows that a picture can be chosen
+
+export function start({ element, upload, mostBytes }) {
+  const input = element.querySelector("input[type=file]");
+  const take = (files, others = "") => takeFiles(files, others, upload, mostBytes);
+  let isFurther = false; // whether the files that are chosen next are searched with, too
+  const choose = (further) => {
+    isFurther = further;
+    input.click();
+  };
+  const stage = () => document.querySelector("#original .stage");
+  const webcam = makeWebcam(stage, (file) => take([file]));
+  const actions = {
+    choose: () => choose(false),
+    "choose-further": () => choose(true),
+    webcam: () => {
+      open("editor");
+      webcam.open();
+    },
+    capture: webcam.capture,
+    "stop-webcam": webcam.close,
+    random: () => session.ask({ kind: "random" }),
+  };
+  document.addEventListener("click", (event) => {
+    actions[event.target.closest?.("[data-action]")?.dataset.action]?.();
+  });
+  document.addEventListener(CHOOSE, actions.choose);
+  input.addEventListener("change", () => {
+    const files = [...input.files || []];
+    const pictures = files.slice(0, MOST_PICTURES);
+    if (isFurther) takeFurther(pictures, leftOut(files, pictures), upload, mostBytes);
+    else take(pictures, leftOut(files, pictures));
+    input.value = "";
+  });
+  takeFromAnywhere(input.accept, take);
+  const further = element.querySelector(".further");
+  session.onChange(() => { further.hidden = !session.isAsked() || state.browsing; });
+}
