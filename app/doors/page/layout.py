@@ -198,6 +198,7 @@ def _top_row(
             apply_default_css=False,
         )
         with gr.Column(elem_id="gallery-column", min_width=280):
+            _part("kinds", '<div class="kinds" role="group" aria-label="What to search"></div>')
             gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
             _part("facts", '<div class="gallery-facts"></div>')
             way = '<div class="near"><button type="button">Near duplicates</button></div>'

@@ -23,6 +23,7 @@ export function addressOf({ edit, words, browsing, examples, controls, filters, 
   put("min_score", filters.min_score);
   put("label", filters.label);
   for (const condition of filters.where || []) if (!PLACE.test(condition)) parts.append("where", condition);
+  if ((filters.words_weight ?? 0.5) !== 0.5) put("words_weight", `${filters.words_weight}`);
   if (filters.sort !== "score") put("sort", filters.sort);
   put("hide", filters.hideDuplicates ? "1" : "");
   put(GRADIOS_OWN, new URLSearchParams(current).get(GRADIOS_OWN));
@@ -63,6 +64,7 @@ export function readAddress(address) {
       where: parts.getAll("where").filter(Boolean),
       sort: SORTS.includes(parts.get("sort")) ? parts.get("sort") : "score",
       hideDuplicates: parts.get("hide") === "1",
+      words_weight: readNumber(parts, "words_weight", 0, 1, 0.5),
     },
   };
 }

@@ -34,6 +34,11 @@ export async function thumbnailOf(edit, look, alt) {
 function chipOfWords(words, edit) {
   return make(
     "li", { class: "chip words" }, edit ? `and “${words}”` : `“${words}”`,
+    edit && state.results?.words === "meaning" && make("input", {
+      type: "range", min: "0", max: "1", step: "0.1", value: `${state.filters.words_weight}`, class: "weight",
+      "aria-label": "How much the words count beside the picture", title: "From the picture alone to the words alone",
+      onchange: ({ target }) => session.filter({ words_weight: Number(target.value) }),
+    }),
     edit && button("Only these words", session.keepWordsAlone),
     button("✕", session.dropWords, { "aria-label": `Remove the words: ${words}` }),
   );

@@ -71,7 +71,8 @@ async function open(number) {
   const link = readAddress(location.search);
   const usable = galleries.filter(({ refused }) => !refused);
   const known = galleries.some(({ name }) => name === link.gallery);
-  await session.chooseGallery(known ? link.gallery : (usable[0] || galleries[0]).name, { partOf: number });
+  const last = usable.find(({ name }) => name === session.lastGallery());
+  await session.chooseGallery(known ? link.gallery : (last || usable[0] || galleries[0]).name, { partOf: number });
   session.set({ controls: link.controls, filters: link.filters, shown: link.controls.k });
   session.showControls();
   return { ...link, known };

@@ -35,7 +35,7 @@ export function start({ element }) {
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
     place.setAttribute("aria-busy", state.busy);
-    const query = JSON.stringify([state.edit, state.words, state.browsing, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
+    const query = JSON.stringify([state.edit, state.words, state.results?.words, state.browsing, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
     if (query !== shownQuery) {
       shownQuery = query;
       showAsked(parts.asked);
@@ -103,7 +103,8 @@ function showVerdict(place) {
   const { hits, verdict, words, candidates } = state.results;
   if (state.browsing) {
     const images = state.gallery?.holds === "text" ? "texts" : "images";
-    place.textContent = `${candidates.toLocaleString("en")} ${images}${isFiltered(false) ? " are so" : ""}`;
+    const all = isFiltered(false) ? ` of ${state.gallery.images.toLocaleString("en")}` : "";
+    place.textContent = `${candidates.toLocaleString("en")}${all} ${images}`;
     place.classList.remove("found");
     return;
   }

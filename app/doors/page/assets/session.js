@@ -3,8 +3,10 @@
 
 import { callsTo } from "./call.js";
 
-// Filters of the results; `min_score`, `label` and `where` are parameters of a search.
-export const NO_FILTERS = { min_score: 0, label: "", where: [], sort: "score", hideDuplicates: false };
+// Filters of the results; `min_score`, `label`, `where` and `words_weight` are parameters of a search.
+export const NO_FILTERS = {
+  min_score: 0, label: "", where: [], sort: "score", hideDuplicates: false, words_weight: 0.5,
+};
 
 export const state = {
   galleries: [], // the facts of each, as REST gives them
@@ -32,6 +34,7 @@ export const MORE = "more";
 export const LESS = "less";
 
 const MOST_RESULTS_AT_FIRST = 100;
+const LAST = "ris:gallery"; // the one that was used last in this browser
 const SHOWN_WHERE_BROWSED = 60;
 // The columns that a gallery is listed in the order of, by the filters' names for them.
 const COLUMNS = { score: "path", name: "name", taken: "-taken", bytes: "-bytes" };
@@ -172,13 +175,14 @@ function show({ query, results, message = "" }, { words, examples, filters, isNe
 
 const isListed = ({ query, words, examples }) => !query && !words && !examples.length;
 
-function requestFor(query, { examples, words }, { label, where, sort }) {
+function requestFor(query, { examples, words }, { label, where, sort, words_weight }) {
   const { exact, leave_out_same_file } = state.controls;
   const gallery = state.gallery?.name;
   return {
     gallery, query, words, exact, leave_out_same_file, label, where,
     more: idsOf(examples, MORE, gallery), less: idsOf(examples, LESS, gallery),
     ...(isListed({ query, words, examples }) && { sort: COLUMNS[sort] }),
+    ...(query && words && { words_weight }),
   };
 }
 
@@ -292,11 +296,11 @@ export function point(hit) {
 // Another label, or other conditions, are a search of their own, among all images that are so; the
 // rest needs no request.
 export function filter(change) {
-  const { label, where, sort } = state.filters;
+  const { label, where, sort, words_weight } = state.filters;
   set({ filters: { ...state.filters, ...change } });
   keepPlace(false);
   const isSame = state.filters.label === label && `${state.filters.where}` === `${where}`
-    && (!state.browsing || state.filters.sort === sort);
+    && (!state.browsing || state.filters.sort === sort) && state.filters.words_weight === words_weight;
   if (!isSame) askAgain({ keep: false });
 }
 
@@ -341,11 +345,15 @@ export async function chooseGallery(name, { partOf } = {}) {
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = { name, refused: answer.message }, examples = [] } = answer;
+  if (!gallery.refused) globalThis.localStorage?.setItem(LAST, name);
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
   if (isAsked() && !gallery.refused) askAgain();
   else keepPlace(false);
 }
+
+// Return the name of the gallery that was used last in this browser; null where there was none.
+export const lastGallery = () => globalThis.localStorage?.getItem(LAST) ?? null;
 
 export async function readFacets() {
   return (await call("facets", { gallery: state.gallery.name, where: state.filters.where })).facets || [];

@@ -36,6 +36,7 @@ COLOURS = "colours"
 DAMAGED = "damaged"
 UNRUNNABLE = "unrunnable"
 PREBUILT = "caltech101-efficientnet_lite0"
+TEXTS = "wordnet-nouns"
 
 Contexts = Callable[[dict[str, Any]], BrowserContext]
 
@@ -89,6 +90,7 @@ def galleries(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
     _build_with_weights_of_another_machine(home, fill(images / UNRUNNABLE, 24, first=3000))
     for kind in ("features", "indexes"):
+        (home.path / kind / TEXTS).symlink_to(ROOT / kind / TEXTS)
         if (ROOT / "indexes" / PREBUILT / "gallery.db").is_file():
             (home.path / kind / PREBUILT).symlink_to(ROOT / kind / PREBUILT)
     return home

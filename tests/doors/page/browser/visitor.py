@@ -1,13 +1,21 @@
 """A visitor of the page in a real browser: what they do, and what they see."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Request, Route
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    FilePayload,
+    Locator,
+    Request,
+    Route,
+)
 
 File = Path | FilePayload
 
@@ -278,7 +286,9 @@ class Visitor:
         return area["x"] + x * area["width"], area["y"] + y * area["height"]
 
     def leave(self) -> list[str]:
-        """Close the tab; return whatever was wrong in it."""
+        """Close the tab, and let the browser forget it; return whatever was wrong in it."""
+        with suppress(Error):  # on a page that was never there
+            self.page.evaluate("localStorage.clear()")
         self.page.close()
         return self._problems
 

@@ -19,13 +19,13 @@ test("a link holds the query, its edits, its examples and all that was chosen", 
     edit: { ...IMAGE, gallery: "other", box: [0.12345, 0, 0.5, 1], turns: 3, mirrored: true },
     examples: [{ id: 3, wish: MORE }, { id: "a,b", wish: MORE }, { id: 9, wish: LESS }],
     controls: { k: 25, exact: true, leave_out_same_file: true },
-    filters: { min_score: 0.25, label: "<b>&cats", where: ["width>=8", "a=b,c"], sort: "name", hideDuplicates: true },
+    filters: { min_score: 0.25, label: "<b>&cats", where: ["width>=8", "a=b,c"], sort: "name", hideDuplicates: true, words_weight: 0.7 },
   };
   assert.deepEqual(new URLSearchParams(link(place)).getAll("where"), ["width>=8", "a=b,c"]);
   assert.deepEqual(Object.fromEntries(new URLSearchParams(link(place))), {
     gallery: "album", words: "red car & snow", image: "7", from: "other", box: "0.1235,0,0.5,1", turns: "3", mirrored: "1",
     more: "3,a%2Cb", less: "9", k: "25", exact: "1", leave_out_same_file: "1",
-    min_score: "0.25", label: "<b>&cats", where: "a=b,c", sort: "name", hide: "1",
+    min_score: "0.25", label: "<b>&cats", where: "a=b,c", sort: "name", hide: "1", words_weight: "0.7",
   });
   assert.deepEqual(readAddress(link(place)), {
     gallery: "album",

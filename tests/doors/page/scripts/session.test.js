@@ -10,8 +10,8 @@ const { state } = session;
 const FACTS = { name: "album", images: 60, refused: "" };
 const IMAGE = { id: 7, gallery: "album", path: "a.jpg", labels: ["cat"], image_url: "i", thumbnail_url: "t", score: 0.9, rank: 1 };
 const SHOWN = { ...IMAGE, shown_url: "i?fallback=thumbnail" };
-const CHOSEN = { min_score: 0.5, label: "cat", where: ["width>9"], sort: "name", hideDuplicates: true };
-const KEPT = { min_score: 0, label: "", where: [], sort: "name", hideDuplicates: true };
+const CHOSEN = { min_score: 0.5, label: "cat", where: ["width>9"], sort: "name", hideDuplicates: true, words_weight: 0.5 };
+const KEPT = { min_score: 0, label: "", where: [], sort: "name", hideDuplicates: true, words_weight: 0.5 };
 
 let asked = []; // the requests of `ask`
 let answer = null; // to the next of them
@@ -267,4 +267,68 @@ test("a server that does not answer is reported", async () => {
     await session.ask({ kind: "random" });
     assert.deepEqual([state.message, state.busy], [NO_ANSWER, false]);
   }
+});
+
+test("words beside a picture are sent with their weight, which is chosen for one query", async () => {
+  await session.ask({ kind: "random" }, { words: "snow" });
+  session.filter({ words_weight: 0.8 });
+  await new Promise(setImmediate);
+  assert.deepEqual(asked.map(({ words, words_weight }) => [words, words_weight]), [["snow", 0.5], ["snow", 0.8]]);
+  await session.ask({ kind: "random" }, { words: "rain" });
+  assert.equal(asked.at(-1).words_weight, 0.5);
+});
+
+test("a gallery is browsed in an order of its own, and read on part by part", async () => {
+  answer = ({ gallery, offset = 0 }) => ({
+    query: null,
+    results: { gallery, listed: true, candidates: 3, hits: offset < 3 ? [{ ...IMAGE, id: offset, rank: offset + 1 }] : [] },
+  });
+  await session.browse();
+  assert.ok(state.browsing && session.isAsked());
+  assert.equal(asked[0].sort, "path");
+  session.filter({ sort: "bytes" });
+  await new Promise(setImmediate);
+  assert.equal(asked[1].sort, "-bytes");
+  const reading = session.readOn();
+  await session.readOn(); // the answer to the first is still to come: it is not asked twice
+  await reading;
+  await session.readOn();
+  assert.deepEqual(asked.slice(2).map(({ offset }) => offset), [1, 2]);
+  assert.deepEqual(state.results.hits.map(({ id }) => id), [0, 1, 2]);
+  await session.readOn();
+  await session.readOn(); // it is at its end
+  assert.equal(asked.length, 5);
+});
+
+test("a part that comes when something else is shown changes nothing", async () => {
+  answer = ({ gallery }) => ({ query: null, results: { gallery, listed: true, candidates: 9, hits: [IMAGE] } });
+  await session.browse();
+  const { promise, resolve } = later();
+  answer = async () => promise;
+  const reading = session.readOn();
+  answer = found;
+  await session.ask({ kind: "random" });
+  const { results } = state;
+  resolve({ query: null, results: { listed: true, candidates: 9, hits: [IMAGE] } });
+  await reading;
+  assert.equal(state.results, results);
+  assert.equal(state.browsing, false);
+});
+
+test("further uploads are searched with what is asked already, or alone, and those that are none are named", async () => {
+  const cut = server.cut;
+  server.cut = ({ query }) => (query.name === "no.jpg" ? { message: "no.jpg is no picture." } : {
+    query: { kind: "file", path: query.path, name: query.name, src: `src ${query.path}` },
+  });
+  answer = ({ gallery }) => ({ query: null, results: { gallery, hits: [IMAGE] } });
+  const wrong = await session.addPictures([{ path: "/a", name: "a.jpg" }, { path: "/b", name: "no.jpg" }]);
+  assert.deepEqual(wrong, ["no.jpg is no picture."]);
+  assert.deepEqual(asked[0].more, [{ kind: "file", path: "/a", name: "a.jpg", src: "src /a" }]);
+  assert.equal(state.browsing, false);
+  await session.chooseGallery("other"); // an upload is of no gallery
+  await new Promise(setImmediate);
+  assert.equal(asked.at(-1).more.length, 1);
+  session.removeExample("/a");
+  assert.equal(state.results, null);
+  server.cut = cut;
 });
