@@ -51,7 +51,7 @@ def test_the_pages_own_scripts_import_what_is_served_beside_them(client: httpx.C
 def test_the_scripts_call_the_functions_that_there_are(client: httpx.Client) -> None:
     scripts = "\n".join(path.read_text() for path in ASSETS if path.suffix == ".js")
     called = set(re.findall(r'\bcall\("(\w+)"', scripts))
-    assert called == {"open", "gallery", "ask", "cut", "original"}
+    assert called == {"open", "gallery", "ask", "cut", "original", "facets"}
     for name in called:
         assert call(client, name, {}).status_code == 200
     assert call(client, "fetch", {}).status_code == 404

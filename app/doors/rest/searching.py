@@ -60,13 +60,7 @@ def _one_of(**properties: dict[str, Any]) -> dict[str, Any]:
 _A_QUERY = _body(
     # url, id, more and less are taken here too, but the page of the document would fill them in
     # beside a file.
-    multipart={
-        "schema": {
-            "type": "object",
-            "properties": {"file": _FILE},
-            "required": ["file"],
-        }
-    },
+    multipart={"schema": {"type": "object", "properties": {"file": _FILE}}},
     form=_one_of(url=_URL, id=_ID),
     json=_one_of(url=_URL, id=_ID),
 )

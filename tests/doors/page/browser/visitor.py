@@ -35,8 +35,11 @@ _NEW = ":is(.hits, p.timing, #message .message, #facts .message):not([data-befor
 
 _RESTS_MILLISECONDS = 150
 
-# Gradio writes this to the console, now and then, when a page is left for another.
-_LOGGED_WHEN_LEFT = "AbortError: signal is aborted without reason"
+# Gradio writes these to the console, now and then, when a page is left for another.
+_LOGGED_WHEN_LEFT = (
+    "AbortError: signal is aborted without reason",
+    "Unexpected error Connection errored out.",
+)
 
 
 @dataclass(frozen=True)
