@@ -44,6 +44,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
     for name in ("page", "query", "results", "detail", "create", "manage", "duplicates")
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
+<button type="button" data-action="to-results" class="skip">Go to the results</button>
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>

@@ -2,6 +2,7 @@
 
 import { make } from "./make.js";
 import * as session from "./session.js";
+import { ofBrowser } from "./storage.js";
 
 const { state } = session;
 export const SORTS = ["score", "name", "taken", "bytes"];
@@ -81,7 +82,7 @@ export function showToolbar(place) {
 
 // How large the thumbnails are, kept in this browser.
 const SIZE = "ris:size";
-const sizeInPixels = () => Number(localStorage.getItem(SIZE)) || 165;
+const sizeInPixels = () => Number(ofBrowser.get(SIZE)) || 165;
 const showSize = () => document.documentElement.style.setProperty("--thumb", `${sizeInPixels()}px`);
 
 function sizeField() {
@@ -89,7 +90,7 @@ function sizeField() {
   return make("input", {
     type: "range", min: "90", max: "360", step: "15", value: `${sizeInPixels()}`, "aria-label": "Size of the thumbnails",
     oninput: ({ target }) => {
-      localStorage.setItem(SIZE, target.value);
+      ofBrowser.set(SIZE, target.value);
       showSize();
     },
   });

@@ -1,7 +1,9 @@
 // What a visitor has opened: the editor, the options. Kept for the tab; styles see it on the page.
 
+import { ofTab } from "./storage.js";
+
 const KEY = "ris:panels";
-const opened = new Set((sessionStorage.getItem(KEY) || "").split(" ").filter(Boolean));
+const opened = new Set((ofTab.get(KEY) || "").split(" ").filter(Boolean));
 const changes = new EventTarget();
 
 export const isOpen = (name) => opened.has(name);
@@ -9,7 +11,7 @@ export const isOpen = (name) => opened.has(name);
 export function open(name, wanted = true) {
   if (wanted) opened.add(name);
   else opened.delete(name);
-  sessionStorage.setItem(KEY, [...opened].join(" "));
+  ofTab.set(KEY, [...opened].join(" "));
   show();
   changes.dispatchEvent(new Event("change"));
 }

@@ -15,6 +15,11 @@ import { kindOf, noticeOf, timingOf } from "./summary.js";
 
 const { state } = session;
 const STEP = 50;
+const STEP_WHERE_BROWSED = 200; // more than the window, so that its end leaves it again
+
+const LOOKED_AGAIN_AFTER = 100; // ms: it may be there still
+
+const stepOf = () => (state.browsing ? STEP_WHERE_BROWSED : STEP);
 
 export function start({ element }) {
   const place = element.querySelector(".results");
@@ -142,18 +147,25 @@ function showHits(parts) {
         showToolbar(parts.toolbar);
       }),
     ]),
-    ...(left > 0 ? [button(`Show ${Math.min(STEP, left)} more`, showMore, { class: "show-more" })] : []),
+    ...(left > 0 ? [button(`Show ${Math.min(stepOf(), left)} more`, showMore, { class: "show-more" })] : []),
   );
 }
 
 function showMore() {
-  session.set({ shown: state.shown + STEP });
-  if (state.shown + STEP > state.results.hits.length) session.readOn();
+  session.set({ shown: state.shown + stepOf() });
+  if (state.shown + stepOf() > state.results.hits.length) session.readOn();
 }
 
-// Where a gallery is browsed it goes on by itself.
+// Where a gallery is browsed it goes on by itself, as long as its end is near the window.
 const reached = new IntersectionObserver((entries) => {
-  if (state.browsing && state.results && entries.some(({ isIntersecting }) => isIntersecting)) showMore();
+  const { target, isIntersecting } = entries.at(-1);
+  const { browsing, results, shown } = state;
+  if (!isIntersecting || !browsing || !results || shown >= Math.max(results.hits.length, results.candidates)) return;
+  if (shown <= results.hits.length) showMore(); // else more is on its way
+  setTimeout(() => {
+    reached.unobserve(target);
+    reached.observe(target);
+  }, LOOKED_AGAIN_AFTER);
 }, { rootMargin: "600px" });
 
 // Whether what is chosen may have left results out.

@@ -2,6 +2,7 @@
 // changes it through the functions below; `places.js` keeps the ways back.
 
 import { callsTo } from "./call.js";
+import { ofBrowser } from "./storage.js";
 
 // Filters of the results; `min_score`, `label`, `where` and `words_weight` are parameters of a search.
 export const NO_FILTERS = {
@@ -201,7 +202,8 @@ export async function readOn() {
   const answer = await call("ask", { ...request, offset: results.hits.length });
   const hits = shownOf(answer.results?.hits || []);
   results.hits.push(...hits);
-  results.isRead = !hits.length;
+  results.isRead = Boolean(answer.results) && !hits.length;
+  if (results.isRead) results.candidates = results.hits.length; // what galleries share was counted twice
   if (state.results !== results) return;
   if (answer.message) say(answer.message);
   else set({});
@@ -345,7 +347,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = { name, refused: answer.message }, examples = [] } = answer;
-  if (!gallery.refused) globalThis.localStorage?.setItem(LAST, name);
+  if (!gallery.refused) ofBrowser.set(LAST, name);
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
   if (isAsked() && !gallery.refused) askAgain();
@@ -353,7 +355,7 @@ export async function chooseGallery(name, { partOf } = {}) {
 }
 
 // Return the name of the gallery that was used last in this browser; null where there was none.
-export const lastGallery = () => globalThis.localStorage?.getItem(LAST) ?? null;
+export const lastGallery = () => ofBrowser.get(LAST);
 
 export async function readFacets() {
   return (await call("facets", { gallery: state.gallery.name, where: state.filters.where })).facets || [];

@@ -21,6 +21,7 @@ export function start({ element, upload, mostBytes }) {
   const stage = () => document.querySelector("#original .stage");
   const webcam = makeWebcam(stage, (file) => take([file]));
   const actions = {
+    "to-results": () => document.querySelector(".hit .open")?.focus(),
     choose: () => choose(false),
     "choose-further": () => choose(true),
     webcam: () => {
@@ -43,6 +44,9 @@ export function start({ element, upload, mostBytes }) {
     input.value = "";
   });
   takeFromAnywhere(input.accept, take);
-  const further = element.querySelector(".further");
-  session.onChange(() => { further.hidden = !session.isAsked() || state.browsing; });
+  const [further, skip] = [".further", ".skip"].map((name) => element.querySelector(name));
+  session.onChange(() => {
+    further.hidden = !session.isAsked() || state.browsing;
+    skip.hidden = !state.results?.hits.length;
+  });
 }

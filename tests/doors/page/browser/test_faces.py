@@ -101,3 +101,12 @@ def test_sorted_by_name_the_nearest_are_sorted_and_no_others_come_in(visitor: Vi
     ids = {found.id for found in visitor.results()}
     visitor.page.get_by_label("Sort by").select_option("name")
     assert {found.id for found in visitor.results()} == ids
+
+
+def test_the_first_result_is_four_tabs_from_the_field(new_visitor: Visit) -> None:
+    visitor = new_visitor(panels="")
+    visitor.choose_photograph("coffee")
+    visitor.page.get_by_label("Words, or the address of a picture").focus()
+    for key in ("Tab", "Tab", "Enter"):
+        visitor.page.keyboard.press(key)
+    expect(visitor.hits.first.locator(".open")).to_be_focused()
