@@ -251,17 +251,20 @@ class Queries:
     ) -> list[tuple[Vector, float]]:
         """Return the vectors of a request's further pictures, each with its weight."""
         weighted = ((request.more, MORE_WEIGHT), (request.less, LESS_WEIGHT))
-        examples = [(example, weight) for given, weight in weighted for example in given]
-        rows = {example: _row_of_example(gallery, example) for example, _ in examples}
-        elsewhere = sum(rows[example] is None for example, _ in examples)
+        examples = [
+            (example, _row_of_example(gallery, example), weight)
+            for given, weight in weighted
+            for example in given
+        ]
+        elsewhere = sum(row is None for _, row, _ in examples)
         if elsewhere > MAX_PICTURES:
             raise UsageError(
                 f"more and less may hold at most {MAX_PICTURES} pictures that are not of the "
                 f"gallery, not {elsewhere}: add some of them to the gallery first."
             )
         return [
-            (self._embedded_example(gallery, example, rows[example], watch), weight)
-            for example, weight in examples
+            (self._embedded_example(gallery, example, row, watch), weight)
+            for example, row, weight in examples
         ]
 
     def _embedded_example(

@@ -3,7 +3,8 @@
 import { filesOf, FOLDERS, leftOut, picturesAmong } from "./dropped.js";
 import * as session from "./session.js";
 
-// `take` gets pictures' files, and what is said of others that came with them. The whole page takes drops, as the browser would leave it for a missed one.
+// `take` gets pictures' files, and what is said of others that came with them. The whole page takes
+// drops, as the browser would leave it for a missed one.
 export function takeFromAnywhere(accepted, take) {
   const root = document.documentElement;
   const takeAll = (files, folders) => {

@@ -29,7 +29,7 @@ export function makeBrowse() {
 
   async function show(isToggled) {
     if (!facets.open || facets.hidden) return;
-    const wanted = JSON.stringify([state.gallery.name, state.gallery.generation, state.filters.where]);
+    const wanted = JSON.stringify([state.gallery.name, state.gallery.changed, state.filters.where]);
     if (wanted === shown && !isToggled) return;
     shown = wanted;
     const found = await session.readFacets();

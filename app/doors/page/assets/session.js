@@ -134,9 +134,9 @@ const idsOf = (examples, wish, gallery) => (
 // A score, a label and conditions are chosen for one query in one gallery; order and duplicates for all.
 const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hideDuplicates });
 
-// Search with `query`, null for words alone, or for none at all: then the gallery is browsed. A new one becomes the original too, and drops words,
-// further examples and filters; an edit of the current one keeps them. Return whether there was such
-// a picture, or an answer to the words.
+// Search with `query`, null for words alone, or for none at all: then the gallery is browsed. A new
+// one becomes the original too, and drops words, further examples and filters; an edit of the current
+// one keeps them. Return whether there was such a picture, or an answer without one.
 export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
   const number = begin();
   const before = state.edit;
@@ -159,18 +159,19 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
 }
 
 function show({ query, results, message = "" }, { words, examples, filters, isNew }) {
+  const browsing = isListed({ query, words, examples });
   set({
     busy: false,
     message,
     words,
     edit: query || null,
-    browsing: isListed({ query, words, examples }),
+    browsing,
     original: isNew ? query || null : state.original,
     examples: results ? examples : [],
     filters,
     results: resultsOf(results) || null,
     pointed: null,
-    shown: isListed({ query, words, examples }) ? SHOWN_WHERE_BROWSED : state.controls.k,
+    shown: browsing ? SHOWN_WHERE_BROWSED : state.controls.k,
   });
 }
 
