@@ -9,7 +9,13 @@ const GRADIOS_OWN = "__theme";
 // An uploaded picture is in no link: it stays on this machine.
 export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
 
+/** @import { Shown } from "../types.js" */
+
 // Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
+/**
+ * @param {Shown} shown
+ * @param {string} [current]
+ */
 export function addressOf({ edit, words, browsing, examples, controls, filters, gallery }, current = location.search) {
   const parts = new URLSearchParams();
   const put = (name, value) => { if (value) parts.set(name, value); };
@@ -46,6 +52,7 @@ function putQuery(put, { edit, examples, gallery }) {
 // Return the query, filters and controls of an address; whatever makes no sense in it is left out.
 export function readAddress(address) {
   const parts = new URLSearchParams(address);
+  const sort = parts.get("sort") || "";
   return {
     gallery: parts.get("gallery"),
     query: readQuery(parts),
@@ -62,7 +69,7 @@ export function readAddress(address) {
       min_score: readNumber(parts, "min_score", 0, 1, readNumber(parts, "least", 0, 1, 0)),
       label: parts.get("label") || "",
       where: parts.getAll("where").filter(Boolean),
-      sort: SORTS.includes(parts.get("sort")) ? parts.get("sort") : "score",
+      sort: SORTS.includes(sort) ? sort : "score",
       hideDuplicates: parts.get("hide") === "1",
       words_weight: readNumber(parts, "words_weight", 0, 1, 0.5),
     },
@@ -76,7 +83,7 @@ function readNumber(parts, name, least, most, otherwise) {
 
 function readQuery(parts) {
   const edits = {
-    box: parts.has("box") ? parts.get("box").split(",").map(Number) : null,
+    box: parts.get("box")?.split(",").map(Number) ?? null,
     turns: readNumber(parts, "turns", 0, 3, 0),
     mirrored: parts.get("mirrored") === "1",
   };

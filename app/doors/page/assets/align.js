@@ -1,12 +1,19 @@
 // How a result's picture lies in the query's → the places of both in one frame.
 
+/** @import { Alignment, Match } from "../types.js" */
+
 const percent = (share) => `${100 * share}%`;
 
 // Return {ratio, reach, places} of a result with a match, see `Match` in app/values. The frame has
 // the query's shape; `ratio` is its width by its height, `reach` how often larger it must be, from
 // its middle, to hold the result's whole picture too; `places` are the styles of both.
+/**
+ * @param {{ match: Match, width: number, height: number }} hit
+ * @returns {Alignment}
+ */
 export function alignmentOf({ match, width, height }) {
   const [a, b, c, d, e, f] = match.matrix;
+  /** @param {number[]} corner */
   const moved = ([x, y]) => [a * x * width + b * y * height + c, d * x * width + e * y * height + f];
   const [wide, high] = querySize(match, moved, [width, height]);
   const scale = Math.sqrt(Math.abs(a * e - b * d));

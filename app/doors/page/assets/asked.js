@@ -5,6 +5,8 @@ import { currentKey, goToPast } from "./places.js";
 import * as session from "./session.js";
 import { shownSource } from "./turned.js";
 
+/** @import { Example, Past, Reference } from "../types.js" */
+
 const { state } = session;
 let latest = 0; // the number of the last call: turning a picture takes a moment, and may be overtaken
 
@@ -27,6 +29,11 @@ export async function showAsked(place) {
 }
 
 // The part that was searched with, turned and mirrored.
+/**
+ * @param {Reference} edit
+ * @param {string} look
+ * @param {string} alt
+ */
 export async function thumbnailOf(edit, look, alt) {
   return make("img", { class: look, src: await shownSource(edit, { cut: true }).catch(() => edit.src), alt });
 }
@@ -44,6 +51,7 @@ function chipOfWords(words, edit) {
   );
 }
 
+/** @param {Example} example */
 function chip({ id, wish, thumbnail_url, name }) {
   const words = wish === session.MORE ? "More like" : "Less like";
   return make(
@@ -53,6 +61,7 @@ function chip({ id, wish, thumbnail_url, name }) {
   );
 }
 
+/** @param {Past} past */
 async function earlier({ key, place: { edit, words, examples, gallery } }) {
   const away = gallery !== state.gallery?.name && `in ${gallery}`;
   if (!edit) {

@@ -50,7 +50,8 @@ function draw(box, sides) {
 }
 
 function followPointer(frame, box, held) {
-  let begun = null; // where a drag began, see `dragged`
+  /** @type {import("./rectangle.js").Drag | null} */
+  let begun = null; // where a drag began
   const at = ({ clientX, clientY }) => {
     const area = frame.getBoundingClientRect();
     return [within((clientX - area.left) / area.width), within((clientY - area.top) / area.height)];

@@ -1,5 +1,15 @@
 // Values → elements. Text is always inserted as text, never as HTML.
 
+/** @typedef {string | number | Node | null | undefined | false} Child */
+
+/**
+ * Return an element: `on…` are listeners, what is no text is a property, the rest are attributes.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Child | Child[] | Child[][])} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -11,11 +21,21 @@ export function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+/**
+ * @param {string} text
+ * @param {(event: any) => unknown} onclick
+ * @param {Record<string, any>} [attributes]
+ */
 export function button(text, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text);
 }
 
 // Browsers allow the clipboard only over https or from this machine: elsewhere the link is shown.
+/**
+ * @param {() => string} linkOf
+ * @param {() => string} [confirmation]
+ * @param {string} [words]
+ */
 export function copyButton(linkOf, confirmation = () => "Link copied", words = "Copy link") {
   return button(words, async ({ target }) => {
     const link = linkOf();
@@ -30,6 +50,10 @@ export function copyButton(linkOf, confirmation = () => "Link copied", words = "
 }
 
 // A panel of the gallery: one is open at a time, and Esc closes it.
+/**
+ * @param {string} words
+ * @param {...(Child | Child[])} content
+ */
 export function panel(words, ...content) {
   const summary = make("summary", {}, words);
   const made = make("details", { class: "panel", name: "gallery-panel" }, summary, make("div", { class: "sheet" }, content));

@@ -1,6 +1,9 @@
 // A rectangle on a picture, [left, top, right, bottom] as fractions of its sides → the same one
 // drawn, moved, resized, turned or mirrored.
 
+/** @import { Box } from "../types.js" */
+/** @typedef {{ side: string, from: number[], sides: Box | null }} Drag */
+
 export const LEAST = 0.02; // of a side: anything smaller is a click
 export const STEP = 0.01; // by an arrow key
 export const MIDDLE = [0.25, 0.25, 0.75, 0.75]; // where the keyboard begins
@@ -16,6 +19,11 @@ export const orNone = (sides) => (
 
 // Return the rectangle that a drag makes, by where it began: outside ("draw"), inside ("move") or
 // on the handle of a side or corner ("n", "nw", …).
+/**
+ * @param {Drag} drag
+ * @param {number[]} to
+ * @returns {Box}
+ */
 export function dragged({ side, from: [fromX, fromY], sides }, [x, y]) {
   if (side === "draw") return [Math.min(x, fromX), Math.min(y, fromY), Math.max(x, fromX), Math.max(y, fromY)];
   if (side === "move") return moved(sides, x - fromX, y - fromY);
@@ -29,6 +37,11 @@ export function dragged({ side, from: [fromX, fromY], sides }, [x, y]) {
 }
 
 // Return the rectangle moved by an arrow key, or with Shift resized; null for any other key.
+/**
+ * @param {Box} sides
+ * @param {{ key: string, shiftKey: boolean }} event
+ * @returns {Box | null}
+ */
 export function steered(sides, { key, shiftKey }) {
   if (!DIRECTIONS[key]) return null;
   const [dx, dy] = DIRECTIONS[key];
@@ -38,6 +51,12 @@ export function steered(sides, { key, shiftKey }) {
 }
 
 // Return the rectangle moved, as far as it stays on the picture.
+/**
+ * @param {Box} sides
+ * @param {number} dx
+ * @param {number} dy
+ * @returns {Box}
+ */
 export function moved([left, top, right, bottom], dx, dy) {
   const x = within(dx, -left, 1 - right);
   const y = within(dy, -top, 1 - bottom);
@@ -45,5 +64,7 @@ export function moved([left, top, right, bottom], dx, dy) {
 }
 
 // Return the same part of the picture after a quarter turn clockwise, and after mirroring.
+/** @type {(sides: Box) => Box} */
 export const turned = ([left, top, right, bottom]) => [1 - bottom, left, 1 - top, right];
+/** @type {(sides: Box) => Box} */
 export const mirrored = ([left, top, right, bottom]) => [1 - right, top, 1 - left, bottom];

@@ -4,11 +4,15 @@
 import { callsTo } from "./call.js";
 import { ofBrowser } from "./storage.js";
 
+/** @import { Ask, Example, Filters, GalleryImage, Hit, Place, Reference, Results, State } from "../types.js" */
+
 // Filters of the results; `min_score`, `label`, `where` and `words_weight` are parameters of a search.
+/** @type {Filters} */
 export const NO_FILTERS = {
   min_score: 0, label: "", where: [], sort: "score", hideDuplicates: false, words_weight: 0.5,
 };
 
+/** @type {State} */
 export const state = {
   galleries: [], // the facts of each, as REST gives them
   gallery: null, // those of the chosen one
@@ -40,10 +44,12 @@ const SHOWN_WHERE_BROWSED = 60;
 // The columns that a gallery is listed in the order of, by the filters' names for them.
 const COLUMNS = { score: "path", name: "name", taken: "-taken", bytes: "-bytes" };
 const changes = new EventTarget();
-let call = null;
+/** @type {Ask} */
+let call;
 let fillControls = () => {};
 let fillGalleryNames = () => {};
 let clearAddress = () => {};
+/** @type {Promise<unknown>} */
 let ready = Promise.resolve(); // queries wait until the galleries are known
 let latest = 0; // the number of the newest request: answers to earlier ones are dropped
 
