@@ -50,6 +50,12 @@ def test_every_answer_tells_the_browser_to_ask_nobody_else(
     assert sources <= {*("'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:")}
 
 
+def test_the_pages_own_files_come_compressed(client: httpx.Client) -> None:
+    script = client.get("/page/session.js")
+    assert script.headers["content-encoding"] == "gzip"
+    assert int(script.headers["content-length"]) < len(script.content) / 2
+
+
 @pytest.mark.parametrize(
     "path",
     [

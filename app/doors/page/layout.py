@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from gradio.routes import INTERNAL_ROUTES
 
@@ -45,6 +46,8 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="to-results" class="skip">Go to the results</button>
+<button type="button" data-action="ways" class="others" aria-label="Other pictures"
+  title="Other pictures">+</button>
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
@@ -88,7 +91,7 @@ def mount_page(
 
     With `show_file` its visitors can have a file shown in the file manager of this machine.
     """
-    application.mount("/page", StaticFiles(directory=_ASSETS))
+    application.mount("/page", GZipMiddleware(StaticFiles(directory=_ASSETS)))
     application.mount("/examples", StaticFiles(directory=EXAMPLES))
     pictures = Uploads(uploads, service)
     download_by(service.fetch, pictures)
@@ -234,6 +237,7 @@ def _asking() -> tuple[gr.Textbox, gr.Button]:
             arguments = f"upload, mostBytes: {MAX_PICTURE_BYTES}"
             _part("ways", _WAYS, "ways", arguments)
         _part("message", '<div class="place" role="alert"></div>')
+        _part("announcement", '<p class="unseen" role="status"></p>')
         with gr.Row(elem_id="windows"):
             _part("original", _ORIGINAL, "query_pane", 'which: "original"')
             _part("edit", _EDIT, "query_pane", 'which: "edit"')

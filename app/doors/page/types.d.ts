@@ -156,6 +156,7 @@ export interface State extends Omit<Shown, "gallery"> {
   results: Results | null;
   pointed: Hit | null;
   message: string;
+  failed: boolean;
   busy: boolean;
   searching: string;
   shown: number;

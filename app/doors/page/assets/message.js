@@ -1,7 +1,7 @@
 // The message beside the query, when something went wrong; announced to screen readers.
 
-import { make } from "./make.js";
-import { onChange, state } from "./session.js";
+import { button, make } from "./make.js";
+import { dismiss, onChange, state } from "./session.js";
 
 export function start({ element }) {
   const place = element.querySelector(".place");
@@ -9,7 +9,8 @@ export function start({ element }) {
   onChange(() => {
     if (state.message === shown) return;
     shown = state.message;
-    place.replaceChildren(...(shown ? [make("p", { class: "message" }, shown)] : []));
-    if (shown) place.scrollIntoView({ block: "nearest" });
+    place.replaceChildren(...(shown ? [
+      make("p", { class: "message" }, shown), button("✕", dismiss, { "aria-label": "Close the message" }),
+    ] : []));
   });
 }

@@ -25,7 +25,8 @@ export function start({ element }) {
   const place = element.querySelector(".results");
   const parts = {
     asked: make("div", { class: "asked" }),
-    verdict: make("p", { class: "verdict", role: "status" }),
+    heading: make("h2", { class: "unseen" }, "Results"),
+    verdict: make("p", { class: "verdict" }),
     notice: make("p", { class: "notice", role: "status" }),
     browse: makeBrowse(),
     toolbar: make("div", { class: "toolbar" }),
@@ -45,9 +46,8 @@ export function start({ element }) {
       shownQuery = query;
       showAsked(parts.asked);
     }
-    if (!state.results) {
+    if (!state.results || state.failed) {
       parts.verdict.textContent = "";
-      // It stays in place: only what changes in it is announced.
       place.replaceChildren(parts.asked, parts.verdict, parts.browse, ...waiting());
       shownResults = null;
       return;
@@ -94,7 +94,9 @@ function scrollToResults(place) {
 // What stands where results will be; nothing on a page that was just opened.
 function waiting() {
   if (!isSeeing()) return [];
-  return [state.busy ? skeleton() : make("p", { class: "empty" }, "There are no results: see the message above.")];
+  if (state.busy) return [skeleton()];
+  const why = make("p", { class: "empty" }, "There are no results: see the message above.");
+  return state.failed ? [why, button("Back to the results before", session.dismiss, { class: "back" })] : [why];
 }
 
 function skeleton() {

@@ -26,6 +26,7 @@ export const state = {
   results: null, // the answer to the query, see `resultsOf`
   pointed: null, // the hit whose card has the pointer or the keyboard
   message: "",
+  failed: false, // whether the last query failed: what was found before is not its answer
   busy: false,
   searching: "", // what it is busy with, if that is a search: "picture" or "words"
   shown: 10, // how many results are shown
@@ -90,6 +91,14 @@ export function say(message) {
   set({ message });
 }
 
+// Say why a query failed. What was found before does not stand under it.
+export function fail(message) {
+  set({ message: "" });
+  set({ message, failed: Boolean(state.results) });
+}
+
+export const dismiss = () => set({ message: "", failed: false });
+
 // Gradio's list of galleries refuses a name that it does not hold.
 export const controlValues = () => [
   state.galleries.some(({ name }) => name === state.gallery?.name) ? state.gallery.name : null,
@@ -117,7 +126,7 @@ export const isOfChosen = ({ gallery }) => state.gallery?.name === gallery;
 // Begin a request, which overtakes the one under way. Its number shows later whether it was
 // overtaken itself.
 export function begin() {
-  set({ busy: true, searching: "", message: "" });
+  set({ busy: true, searching: "", message: "", failed: false });
   latest += 1;
   return latest;
 }
@@ -155,7 +164,10 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
   const answer = await call("ask", requestFor(query, { examples, words }, filters()));
   if (!isLatest(number)) return false;
   if (query ? !answer.query : !answer.results) {
-    set({ busy: false, message: answer.message, ...(isEdit && { edit: before }) });
+    set({ busy: false, ...(isEdit && { edit: before }) });
+    // A refinement that failed leaves the query as it was, with its results.
+    if (isEdit && asked.words === undefined) set({ message: answer.message });
+    else fail(answer.message);
     return false;
   }
   show(answer, { words, examples, filters: filters(), isNew: !(isEdit && query) });

@@ -8,9 +8,9 @@ import * as session from "./session.js";
 export async function takeFiles([file, ...further], others, upload, mostBytes) {
   if (!file) return;
   const name = file.name || "The picture";
-  const say = (sentence) => session.say(others ? `${sentence} ${others}` : sentence);
+  const said = (sentence) => (others ? `${sentence} ${others}` : sentence);
   if (file.size > mostBytes) {
-    say(tooLarge(name, mostBytes));
+    session.fail(said(tooLarge(name, mostBytes)));
     return;
   }
   const number = session.begin();
@@ -21,11 +21,15 @@ export async function takeFiles([file, ...further], others, upload, mostBytes) {
     if (isFound && further.length) {
       const which = `${shortened(name)} and ${further.length} more`;
       await takeFurther(further, others && `Searched with ${which}; ${others}`, upload, mostBytes);
-    } else if (others && !session.state.busy) say(session.state.message || `Searched with ${shortened(name)};`);
+    } else if (others && !session.state.busy) {
+      const { message, failed } = session.state;
+      if (failed) session.fail(said(message));
+      else session.say(said(message || `Searched with ${shortened(name)};`));
+    }
   } catch {
     if (!session.isLatest(number)) return;
     session.set({ busy: false });
-    say(await notTaken(name));
+    session.fail(said(await notTaken(name)));
   }
 }
 

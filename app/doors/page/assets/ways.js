@@ -2,7 +2,7 @@
 
 import { takeFromAnywhere } from "./drop_and_paste.js";
 import { leftOut, MOST_PICTURES } from "./dropped.js";
-import { open } from "./panels.js";
+import { isOpen, onPanels, open, toggle } from "./panels.js";
 import * as session from "./session.js";
 import { takeFiles, takeFurther } from "./uploads.js";
 import { makeWebcam } from "./webcam.js";
@@ -22,6 +22,7 @@ export function start({ element, upload, mostBytes }) {
   const webcam = makeWebcam(stage, (file) => take([file]));
   const actions = {
     "to-results": () => document.querySelector(".hit .open")?.focus(),
+    ways: () => toggle("ways"),
     choose: () => choose(false),
     "choose-further": () => choose(true),
     webcam: () => {
@@ -44,7 +45,8 @@ export function start({ element, upload, mostBytes }) {
     input.value = "";
   });
   takeFromAnywhere(input.accept, take);
-  const [further, skip] = [".further", ".skip"].map((name) => element.querySelector(name));
+  const [further, skip, others] = [".further", ".skip", ".others"].map((name) => element.querySelector(name));
+  onPanels(() => others.setAttribute("aria-expanded", `${isOpen("ways")}`));
   session.onChange(() => {
     further.hidden = !session.isAsked() || state.browsing;
     skip.hidden = !state.results?.hits.length;

@@ -230,7 +230,7 @@ def visiting(server: Server, context_with: Contexts) -> Iterator[Callable[..., V
     already_logged = server.log.stat().st_size
 
     def visit(
-        *, at: str = "", ready: bool = True, panels: str = "editor options", **options: Any
+        *, at: str = "", ready: bool = True, panels: str = "editor options ways", **options: Any
     ) -> Visitor:
         context, url = context_with(options), urljoin(server.url, at)
         visitors.append(Visitor(context, url, ready=ready, panels=panels))

@@ -103,7 +103,7 @@ def test_what_has_the_keyboard_shows_it(visitor: Visitor) -> None:
     assert unseen == []
 
 
-@pytest.mark.parametrize("panels", ["", "editor options"])
+@pytest.mark.parametrize("panels", ["", "editor options ways"])
 def test_nothing_moves_while_the_results_come(
     new_visitor: Callable[..., Visitor], panels: str
 ) -> None:

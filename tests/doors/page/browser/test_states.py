@@ -1,0 +1,117 @@
+"""What follows an action: an error where it was, an announcement, results in view when enlarged."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.doors.page.browser.visitor import PHONE, Visitor
+
+Visit = Callable[..., Visitor]
+REFUSED = "http://127.0.0.1:1/cat.jpg"
+SIZES = {"desk": {}, "phone": PHONE}
+ENLARGED = {200: (720, 450), 400: (360, 225)}  # per cent: what is left of 1440 × 900
+
+
+def place_of(visitor: Visitor, selector: str) -> tuple[float, float]:
+    """Return the top and the bottom of an element in the window, in pixels."""
+    area = visitor.page.locator(selector).first.bounding_box()
+    assert area is not None
+    return area["y"], area["y"] + area["height"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_error_stands_under_the_bar_and_moves_nothing(new_visitor: Visit, size: str) -> None:
+    visitor = new_visitor(panels="", **SIZES[size])
+    before = place_of(visitor, "#original .stage"), place_of(visitor, "#examples")
+    visitor.ask_address(REFUSED)
+    assert (place_of(visitor, "#original .stage"), place_of(visitor, "#examples")) == before
+    _, bottom = place_of(visitor, "#bar")
+    top, _ = place_of(visitor, "#message .message")
+    assert bottom <= top < bottom + 40
+    visitor.button("Close the message").click()
+    expect(visitor.message).to_have_count(0)
+    expect(visitor.page.get_by_label("Words, or the address of a picture")).to_have_value(REFUSED)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_error_far_down_is_in_view_and_the_page_stays_where_it_was(
+    new_visitor: Visit, size: str
+) -> None:
+    visitor = new_visitor(panels="", **SIZES[size])
+    visitor.choose_photograph("coffee")
+    visitor.sees_every_result()
+    last = visitor.hits.last
+    last.evaluate("(each) => each.scrollIntoView({ block: 'end', behavior: 'instant' })")
+    before = visitor.page.evaluate("scrollY")
+    visitor.page.route(re.compile("/component_server/?$"), lambda route: route.fulfill(json=None))
+    with visitor.answer():
+        last.get_by_role("button", name="More like").click()
+    top, bottom = place_of(visitor, "#message .message")
+    assert 0 <= top < bottom <= visitor.page.evaluate("innerHeight")
+    assert visitor.page.evaluate("scrollY") == before
+    expect(last).to_be_in_viewport()
+
+
+def test_what_was_found_before_does_not_stand_under_a_query_that_failed(
+    new_visitor: Visit,
+) -> None:
+    visitor = new_visitor(panels="")
+    visitor.choose_photograph("coffee")
+    visitor.ask_address(REFUSED)
+    expect(visitor.hits).to_have_count(0)
+    visitor.button("Back to the results before").click()
+    assert visitor.labels()[0] == "coffee"
+    expect(visitor.message).to_have_count(0)
+
+
+def test_a_finished_search_is_announced_each_time_and_has_a_heading(new_visitor: Visit) -> None:
+    visitor = new_visitor(panels="")
+    announced = visitor.page.locator("#announcement [role=status]")
+    expect(announced).to_have_text("")
+    visitor.choose_photograph("coffee")
+    expect(announced).to_contain_text("10 are shown")
+    announced.evaluate("(each) => { each.textContent = 'heard' }")
+    with visitor.answer():
+        visitor.button("Search").click()
+    expect(announced).to_contain_text("10 are shown")
+    headings = visitor.page.get_by_role("heading").all_text_contents()
+    assert headings == ["Reverse image search", "Results"]
+
+
+@pytest.mark.parametrize("percent", ENLARGED)
+def test_an_enlarged_page_is_read_without_scrolling_sideways(
+    new_visitor: Visit, percent: int
+) -> None:
+    width, height = ENLARGED[percent]
+    visitor = new_visitor(
+        panels="",
+        viewport={"width": width, "height": height},
+        device_scale_factor=percent // 100,
+        reduced_motion="reduce",
+    )
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    visitor.choose_photograph("coffee")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    visitor.hits.last.evaluate("(each) => each.scrollIntoView({ block: 'center' })")
+    middle = visitor.page.evaluate(
+        "() => document.elementFromPoint(innerWidth / 4, 10)?.closest('#bar')?.id"
+    )
+    assert middle is None  # the bar does not lie over a window as low as this
+    visitor.hits.last.locator(".open").click()
+    assert visitor.detail.evaluate("(each) => each.scrollWidth - each.clientWidth") <= 0
+
+
+def test_under_a_phones_slim_bar_other_pictures_are_a_tap_away(new_visitor: Visit) -> None:
+    visitor = new_visitor(panels="", **PHONE)
+    expect(visitor.button("Choose a file")).to_be_visible()
+    visitor.choose_photograph("coffee")
+    top, bottom = place_of(visitor, "#bar")
+    assert bottom - top < 90
+    expect(visitor.button("Random")).to_be_hidden()
+    others = visitor.button("Other pictures")
+    others.tap()
+    expect(others).to_have_attribute("aria-expanded", "true")
+    with visitor.answer():
+        visitor.button("Random").tap()
