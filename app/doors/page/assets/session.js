@@ -343,7 +343,7 @@ export async function addPictures(files) {
     id: reference.path ?? "", reference, wish: MORE, thumbnail_url: reference.src, name: reference.name ?? "",
   }] : []));
   if (further.length) await ask(state.edit, { isEdit: true, examples: [...state.examples, ...further] });
-  return answers.map(({ message }) => message).filter(Boolean);
+  return answers.flatMap(({ message }) => message || []);
 }
 
 /** @param {Id} id */
