@@ -48,7 +48,7 @@ export function takeFromAnywhere(accepted, take) {
 function drop(event, own, takeAll) {
   const { dataTransfer } = event;
   if (own) {
-    if (!own.contains(closest(event, "*"))) session.ask(JSON.parse(`${own.dataset.image}`));
+    if (!own.contains(/** @type {Node} */ (event.target))) session.ask(JSON.parse(`${own.dataset.image}`));
     return;
   }
   if (!dataTransfer) return;
