@@ -19,7 +19,7 @@ export interface Place {
 export interface GalleryImage extends Place {
   image_url: string;
   thumbnail_url: string;
-  shown_url: string;
+  shown_url: string; // added by session.js
   width: number;
   height: number;
   bytes: number;
@@ -70,7 +70,7 @@ export interface Results {
   isRead?: boolean;
 }
 
-/** A gallery's status and facts; those of one that was just chosen are not known yet. */
+/** A gallery's status and facts. */
 export interface Gallery {
   name: string;
   refused: string;
@@ -90,6 +90,9 @@ export interface Gallery {
   notes: string[];
   summary: [fact: string, value: string][];
 }
+
+/** The chosen gallery; of one that was just chosen, or is gone, no more may be known. */
+export type ChosenGallery = Pick<Gallery, "name" | "refused"> & Partial<Gallery>;
 
 /** A query picture, see app/doors/page/references.py. */
 export interface Reference {
@@ -150,7 +153,7 @@ export interface Past {
 
 export interface State extends Omit<Shown, "gallery"> {
   galleries: Gallery[];
-  gallery: Gallery | null;
+  gallery: ChosenGallery | null;
   photographs: string[];
   drawn: GalleryImage[];
   results: Results | null;
@@ -185,10 +188,50 @@ export interface Alignment {
   places: Record<string, string>[];
 }
 
+/** What the images of a gallery differ in: `of` values, of which the most frequent are given. */
+export interface Facet {
+  column: string;
+  values: [value: string | number, images: number][];
+  of: number;
+}
+
+type AsAnswered<Image> = Omit<Image, "shown_url">;
+
+/** The answers of the page's functions, see functions.py. */
+interface Answers {
+  open: { galleries?: Gallery[]; photographs?: string[] };
+  gallery: { gallery?: Gallery; examples?: AsAnswered<GalleryImage>[] };
+  ask: { query?: Reference | null; results?: (Omit<Results, "hits"> & { hits: AsAnswered<Hit>[] }) | null };
+  cut: { query?: Reference };
+  original: { missing?: string };
+  facets: { facets?: Facet[] };
+}
+
 /** An answer of the server: what was asked for, or a message why there is none. */
 // biome-ignore lint/suspicious/noExplicitAny: each function's answer has a shape of its own
-export type Answer = { message?: string } & Record<string, any>;
-export type Ask = (name: string, request?: object) => Promise<Answer>;
+export type Answer<Name = string> = { message?: string } & (Name extends keyof Answers ? Answers[Name] : Record<string, any>);
+export type Ask = <Name extends string>(name: Name, request?: object) => Promise<Answer<Name>>;
+/** The functions of the server, as Gradio hands them to a part of the page. */
+export type Server = Record<string, (request: object) => unknown>;
+/** Gradio's parts: sets its controls from the session, reloads its list of galleries, empties its field for addresses. */
+export type Gradio = Record<"controls" | "galleryNames" | "noAddress", () => void>;
+/** Uploads a file into the server's folder, by Gradio. */
+export type Upload = (file: File) => Promise<{ path: string }>;
+
+/** What a part of the page is started with, see layout.py. */
+export interface Part {
+  element: HTMLElement;
+}
+
+/** What is inserted into an element. */
+export type Child = string | Node | null | undefined | false;
+type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement | HTMLButtonElement;
+/** An event at an element: at a field, or a button of words, it comes from nothing inside. */
+export type At<Made, Kind = Event> = Kind & { currentTarget: Made; target: Made extends Control ? Made : Element };
+/** Listeners by `on…`, properties and attributes of an element that is made. */
+export type Attributes<Made> = Record<string, unknown> & {
+  [Name in keyof HTMLElementEventMap as `on${Name}`]?: (event: At<Made, HTMLElementEventMap[Name]>) => unknown;
+};
 
 declare global {
   interface Window {

@@ -1,15 +1,22 @@
-"""The logic of the page's scripts, held by tests in JavaScript that node runs without a browser."""
+"""The page's scripts: their logic, by tests in JavaScript that node runs, and their types."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.conftest import ROOT
 
 FILES = sorted((Path(__file__).parent / "scripts").glob("*.test.js"))
+NOT_TYPED_YET = (
+    "compare confirm create create_form create_outcome create_progress create_upload detail "
+    "duplicate_groups duplicate_lists duplicate_tools duplicates facets facts filters job kinds "
+    "manage manage_forms manage_outcome removal results summary"
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +25,19 @@ def node() -> str:
     path = shutil.which("node")
     if path:
         return path
-    reason = "node was not found: install Node.js 20 or newer."
+    return _without("node was not found: install Node.js 20 or newer.")
+
+
+@pytest.fixture(scope="module")
+def tsc(node: str) -> list[str]:
+    """The command that checks types; without it as without node."""
+    script = ROOT / "node_modules" / "typescript" / "bin" / "tsc"
+    if not script.is_file():
+        _without("TypeScript was not found: run `npm ci`.")
+    return [node, str(script)]
+
+
+def _without(reason: str) -> NoReturn:
     if os.environ.get("REQUIRE_BROWSER") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -35,3 +54,16 @@ def test_the_scripts_do_what_their_tests_say(node: str, file: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "# pass 0" not in done.stdout
+
+
+def test_what_the_scripts_hand_one_another_is_of_the_types_that_they_say(tsc: list[str]) -> None:
+    done = subprocess.run(
+        [*tsc, "--project", str(ROOT), "--pretty", "false"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # A line of what is wrong in a script that is not typed yet is followed by indented ones.
+    wrong = re.findall(r"^\S.*/(\w+)\.js\(.*", done.stdout, re.MULTILINE)
+    assert set(wrong) <= set(NOT_TYPED_YET.split()), done.stdout
+    assert done.returncode == 0 or wrong, done.stdout + done.stderr

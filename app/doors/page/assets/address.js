@@ -6,19 +6,24 @@ import { LESS, MORE } from "./session.js";
 const PLACE = /^\s*(latitude|longitude)\b/i; // where pictures were taken stays out of links
 const GRADIOS_OWN = "__theme";
 
-// An uploaded picture is in no link: it stays on this machine.
+/** @import { Example, Reference, Shown } from "../types.js" */
+/** @typedef {(name: string, value?: string | number | null) => void} Put */
+
+/**
+ * An uploaded picture is in no link: it stays on this machine.
+ * @param {Reference | null} edit
+ * @returns {edit is Reference}
+ */
 export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
 
-/** @import { Shown } from "../types.js" */
-
-// Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
 /**
+ * Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
  * @param {Shown} shown
- * @param {string} [current]
  */
 export function addressOf({ edit, words, browsing, examples, controls, filters, gallery }, current = location.search) {
   const parts = new URLSearchParams();
-  const put = (name, value) => { if (value) parts.set(name, value); };
+  /** @type {Put} */
+  const put = (name, value) => { if (value) parts.set(name, `${value}`); };
   put("gallery", gallery);
   if (inLink(edit)) putQuery(put, { edit, examples, gallery });
   if (inLink(edit) || !edit) put("words", words); // those beside a picture that is in no link say little
@@ -36,6 +41,7 @@ export function addressOf({ edit, words, browsing, examples, controls, filters, 
   return `?${parts}`;
 }
 
+/** @param {Put} put @param {{ edit: Reference, examples: Example[], gallery?: string }} shown */
 function putQuery(put, { edit, examples, gallery }) {
   if (edit.kind === "image") put("image", `${edit.id}`);
   if (edit.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
@@ -45,11 +51,15 @@ function putQuery(put, { edit, examples, gallery }) {
   put("turns", edit.turns);
   put("mirrored", edit.mirrored ? "1" : "");
   // Ids are encoded, as those from a list of pictures may hold a comma.
+  /** @param {string} wish */
   const ids = (wish) => examples.filter((each) => each.wish === wish && !each.reference).map(({ id }) => encodeURIComponent(id)).join();
   for (const wish of [MORE, LESS]) put(wish, ids(wish));
 }
 
-// Return the query, filters and controls of an address; whatever makes no sense in it is left out.
+/**
+ * Return the query, filters and controls of an address; whatever makes no sense in it is left out.
+ * @param {string} address
+ */
 export function readAddress(address) {
   const parts = new URLSearchParams(address);
   const sort = parts.get("sort") || "";
@@ -76,27 +86,32 @@ export function readAddress(address) {
   };
 }
 
+/** @param {URLSearchParams} parts @param {string} name @param {number} least @param {number} most @param {number} otherwise */
 function readNumber(parts, name, least, most, otherwise) {
   const value = Number(parts.get(name) ?? NaN);
   return value >= least && value <= most ? value : otherwise;
 }
 
+/** @param {URLSearchParams} parts @returns {Reference | null} */
 function readQuery(parts) {
   const edits = {
     box: parts.get("box")?.split(",").map(Number) ?? null,
     turns: readNumber(parts, "turns", 0, 3, 0),
     mirrored: parts.get("mirrored") === "1",
   };
-  if (parts.has("image")) {
+  const [id, url, name] = ["image", "url", "photograph"].map((each) => parts.get(each));
+  if (id !== null) {
     const from = parts.get("from") || parts.get("gallery");
-    return { kind: "image", id: parts.get("image"), ...(from && { gallery: from }), ...edits };
+    return { kind: "image", id, ...(from && { gallery: from }), ...edits };
   }
-  if (parts.has("url")) return { kind: "url", url: parts.get("url"), ...edits };
-  if (parts.has("photograph")) return { kind: "photograph", name: parts.get("photograph"), ...edits };
+  if (url !== null) return { kind: "url", url, ...edits };
+  if (name !== null) return { kind: "photograph", name, ...edits };
   return null;
 }
 
+/** @param {URLSearchParams} parts */
 function readExamples(parts) {
+  /** @type {Map<string | number, string>} */
   const wishes = new Map(); // an image is an example once
   for (const wish of [MORE, LESS]) {
     for (const id of (parts.get(wish) || "").split(",").map(decoded)) {
@@ -106,6 +121,7 @@ function readExamples(parts) {
   return [...wishes].map(([id, wish]) => ({ id, wish }));
 }
 
+/** @param {string} text */
 function decoded(text) {
   try {
     return decodeURIComponent(text);

@@ -2,12 +2,13 @@
 
 /** @import { Alignment, Match } from "../types.js" */
 
+/** @param {number} share */
 const percent = (share) => `${100 * share}%`;
 
-// Return {ratio, reach, places} of a result with a match, see `Match` in app/values. The frame has
-// the query's shape; `ratio` is its width by its height, `reach` how often larger it must be, from
-// its middle, to hold the result's whole picture too; `places` are the styles of both.
 /**
+ * Return {ratio, reach, places} of a result with a match, see `Match` in app/values. The frame has
+ * the query's shape; `ratio` is its width by its height, `reach` how often larger it must be, from
+ * its middle, to hold the result's whole picture too; `places` are the styles of both.
  * @param {{ match: Match, width: number, height: number }} hit
  * @returns {Alignment}
  */
@@ -34,11 +35,17 @@ export function alignmentOf({ match, width, height }) {
   };
 }
 
-// The query is decoded at a size of its own. Both polygons are one region: what its edge at the
-// right and at the bottom is in pixels and as a fraction tells how many pixels the query has.
+/**
+ * The query is decoded at a size of its own. Both polygons are one region: what its edge at the
+ * right and at the bottom is in pixels and as a fraction tells how many pixels the query has.
+ * @param {Match} match
+ * @param {(corner: number[]) => number[]} moved
+ * @param {number[]} imageSize
+ */
 function querySize({ in_query, in_image }, moved, imageSize) {
   if (!in_query.length) return imageSize; // the same file
   const seen = in_image.map(moved);
+  /** @param {number[][]} points @param {number} axis */
   const furthest = (points, axis) => Math.max(...points.map((point) => point[axis]));
   return [0, 1].map((axis) => furthest(seen, axis) / furthest(in_query, axis));
 }

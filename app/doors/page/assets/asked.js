@@ -10,13 +10,13 @@ import { shownSource } from "./turned.js";
 const { state } = session;
 let latest = 0; // the number of the last call: turning a picture takes a moment, and may be overtaken
 
+/** @param {HTMLElement} place */
 export async function showAsked(place) {
   latest += 1;
   const number = latest;
   const { edit, words, examples, past } = state;
   const current = currentKey();
-  const isOfQuery = ({ place }) => place.edit || place.words;
-  const earlierOnes = edit || words ? past.filter((each) => each.key !== current && isOfQuery(each)) : [];
+  const earlierOnes = edit || words ? past.filter(({ key, place: of }) => key !== current && (of.edit || of.words)) : [];
   const strip = await Promise.all(earlierOnes.map(earlier));
   if (number !== latest) return;
   place.replaceChildren(
@@ -28,8 +28,8 @@ export async function showAsked(place) {
   );
 }
 
-// The part that was searched with, turned and mirrored.
 /**
+ * The part that was searched with, turned and mirrored.
  * @param {Reference} edit
  * @param {string} look
  * @param {string} alt
@@ -38,6 +38,7 @@ export async function thumbnailOf(edit, look, alt) {
   return make("img", { class: look, src: await shownSource(edit, { cut: true }).catch(() => edit.src), alt });
 }
 
+/** @param {string} words @param {Reference | null} edit */
 function chipOfWords(words, edit) {
   return make(
     "li", { class: "chip words" }, edit ? `and “${words}”` : `“${words}”`,

@@ -1,11 +1,16 @@
 // The rectangle in the edit window: drawn, moved, resized and cleared, by mouse, finger and keys.
 
-import { make } from "./make.js";
+import { closest, make } from "./make.js";
 import { MIDDLE, dragged, orNone, steered, within } from "./rectangle.js";
 
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const REST_MILLISECONDS = 400;
 
+/** @import { Box } from "../types.js" */
+/** @typedef {(sides: Box | null) => void} Take */
+/** @typedef {{ get: () => Box | null, set: Take, finish: Take }} Held */
+
+/** @param {HTMLElement} frame @param {Box | null} value @param {Take} onChange */
 export function makeBox(frame, value, onChange) {
   const box = make(
     "div", {
@@ -21,7 +26,7 @@ export function makeBox(frame, value, onChange) {
   let current = value;
   draw(box, current);
 
-  // `set` takes the rectangle over at once, and `finish` reports it too.
+  /** @type {Held} `set` takes the rectangle over at once, and `finish` reports it too. */
   const held = {
     get: () => current,
     set: (sides) => {
@@ -40,6 +45,7 @@ export function makeBox(frame, value, onChange) {
   followKeys(frame, box, held, () => onChange(current));
 }
 
+/** @param {HTMLElement} box @param {Box | null} sides */
 function draw(box, sides) {
   box.hidden = !sides;
   if (!sides) return;
@@ -49,17 +55,19 @@ function draw(box, sides) {
   });
 }
 
+/** @param {HTMLElement} frame @param {HTMLElement} box @param {Held} held */
 function followPointer(frame, box, held) {
   /** @type {import("./rectangle.js").Drag | null} */
   let begun = null; // where a drag began
+  /** @param {PointerEvent} event */
   const at = ({ clientX, clientY }) => {
     const area = frame.getBoundingClientRect();
     return [within((clientX - area.left) / area.width), within((clientY - area.top) / area.height)];
   };
   frame.addEventListener("pointerdown", (event) => {
     if (!event.isPrimary || event.button !== 0) return;
-    const inside = event.target.closest(".box");
-    const side = event.target.dataset.side || (inside ? "move" : "draw");
+    const inside = closest(event, ".box");
+    const side = closest(event, ".handle")?.dataset.side || (inside ? "move" : "draw");
     begun = { side, from: at(event), sides: held.get() };
     frame.setPointerCapture(event.pointerId);
     event.preventDefault();
@@ -80,6 +88,7 @@ function followPointer(frame, box, held) {
   });
 }
 
+/** @param {HTMLElement} frame @param {HTMLElement} box @param {Held} held @param {() => void} report */
 function followKeys(frame, box, held, report) {
   frame.addEventListener("keydown", (event) => {
     if (event.target !== frame || event.key !== "Enter") return;
@@ -89,7 +98,8 @@ function followKeys(frame, box, held, report) {
   let resting = 0; // a search begins once the keys rest, not at each step
   box.addEventListener("keydown", (event) => {
     const clears = event.key === "Delete" || event.key === "Backspace";
-    const sides = held.get() && steered(held.get(), event);
+    const before = held.get();
+    const sides = before && steered(before, event);
     if (!clears && !sides) return;
     event.preventDefault();
     clearTimeout(resting);

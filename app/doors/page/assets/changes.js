@@ -5,18 +5,27 @@ import { keyOf } from "./places.js";
 import { remember, renamedImage, renamedPlace } from "./renamed.js";
 import * as session from "./session.js";
 
+/** @import { Id, Reference } from "../types.js" */
+/** @import { Named } from "./renamed.js" */
+
 const { state } = session;
 
 export const galleriesChanged = () => session.readGalleriesAgain();
 
-// Other facts than before: read those of the list and of the chosen gallery again.
+/**
+ * Other facts than before: read those of the list and of the chosen gallery again.
+ * @param {string} name
+ */
 export async function factsChanged(name, { examples = false } = {}) {
   await galleriesChanged();
   if (state.gallery?.name.split(",").includes(name)) await session.readGalleryAgain({ examples });
 }
 
-// Other images than before: draw other examples, and search again. A query that was itself removed
-// is reported, and nothing of it stays.
+/**
+ * Other images than before: draw other examples, and search again. A query that was itself removed
+ * is reported, and nothing of it stays.
+ * @param {string} name
+ */
 export async function contentChanged(name) {
   await factsChanged(name, { examples: true });
   if (state.gallery?.name !== name || !session.isAsked() || state.gallery.refused) return;
@@ -29,9 +38,14 @@ export async function contentChanged(name) {
   session.set({ results: null, ...(state.edit.gallery === name && { original: null, edit: null }) });
 }
 
-// Images that were taken out vanish from results, examples and the row of example queries.
+/**
+ * Images that were taken out vanish from results, examples and the row of example queries.
+ * @param {string} gallery
+ * @param {Id[]} ids
+ */
 export async function imagesRemoved(gallery, ids) {
-  const stays = (each) => each.gallery !== gallery || !ids.includes(each.id);
+  /** @param {{ gallery?: string, id?: Id }} each */
+  const stays = (each) => each.gallery !== gallery || !ids.some((id) => id === each.id);
   const { results, drawn, examples, past } = state;
   session.set({
     results: results && { ...results, hits: results.hits.filter(stays) },
@@ -41,9 +55,14 @@ export async function imagesRemoved(gallery, ids) {
   await factsChanged(gallery);
 }
 
-// The chosen gallery, the query, the address bar and the ways back go on under the new name.
+/**
+ * The chosen gallery, the query, the address bar and the ways back go on under the new name.
+ * @param {string} from
+ * @param {string} to
+ */
 export async function renamed(from, to) {
   remember(from, to);
+  /** @template {Named | null} Image @param {Image} each */
   const image = (each) => renamedImage(each, from, to);
   const { galleries, gallery, original, edit, examples, drawn, results, past } = state;
   const here = gallery?.name === from;
@@ -63,8 +82,12 @@ export async function renamed(from, to) {
   await factsChanged(to);
 }
 
-// Another gallery is chosen, and searched with the query unless that was an image of the one deleted.
+/**
+ * Another gallery is chosen, and searched with the query unless that was an image of the one deleted.
+ * @param {string} name
+ */
 export async function deleted(name) {
+  /** @param {{ gallery?: string } | null} each */
   const isOfIt = (each) => each?.gallery === name;
   const gone = isOfIt(state.original) || isOfIt(state.edit);
   session.set({

@@ -1,15 +1,18 @@
 // A double click → a single one, where the first click changed what lies under the pointer.
 
-const controlOf = (target) => target.closest("button, a, summary, label, dialog") || target;
+import { closest } from "./make.js";
 
-const nameOf = (control) => {
-  const { key, id } = control.closest("[data-id]")?.dataset || {};
-  return [key || id, control.getAttribute("aria-label") || control.textContent].join(" ");
+/** @param {Event} event */
+const nameOf = (event) => {
+  const control = closest(event, "button, a, summary, label, dialog") || closest(event, "*");
+  /** @type {HTMLElement | null | undefined} */
+  const row = control?.closest("[data-id]");
+  return [row?.dataset.key || row?.dataset.id, control?.getAttribute("aria-label") || control?.textContent].join(" ");
 };
 
 let first = "";
 document.addEventListener("click", (event) => {
-  const name = nameOf(controlOf(event.target));
+  const name = nameOf(event);
   if (event.detail <= 1) first = name;
   else if (name !== first) {
     event.preventDefault();

@@ -1,10 +1,13 @@
 // The row of example queries: photographs that come with the page, then images of the gallery.
 
-import { make } from "./make.js";
+import { findIn, make } from "./make.js";
 import * as session from "./session.js";
 
+/** @import { Part, Reference } from "../types.js" */
+
+/** @param {Part} part */
 export function start({ element }) {
-  const row = element.querySelector(".examples");
+  const row = findIn(element, ".examples");
   let shown = "";
   session.onChange(() => {
     const { drawn, gallery } = session.state;
@@ -16,12 +19,13 @@ export function start({ element }) {
       ...photographs.map((name) => example({ kind: "photograph", name }, `examples/${name}.jpg`, name)),
       ...drawn.map((image) => example(
         { kind: "image", gallery: image.gallery, id: image.id }, image.thumbnail_url,
-        session.isText(image) ? image.metadata.text : session.nameOf(image), session.isText(image),
+        session.isText(image) ? `${image.metadata.text}` : session.nameOf(image), session.isText(image),
       )),
     );
   });
 }
 
+/** @param {Reference} query @param {string} source @param {string} name */
 function example(query, source, name, isText = false) {
   return make(
     "button",

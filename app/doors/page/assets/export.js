@@ -1,45 +1,65 @@
 // Results → files that the browser saves: JSON, CSV, and a contact sheet (PNG).
 
-import { nameOf } from "./session.js";
+import { makeCanvas, pngOf } from "./canvas.js";
+import { nameOf, say } from "./session.js";
 
-const COLUMNS = [
+/** @import { Hit, Place, Reference, Results } from "../types.js" */
+
+const COLUMNS = /** @type {const} */ ([
   "rank", "score", "kind", "reason", "gallery", "id", "path", "labels", "width", "height", "bytes", "places",
-];
+]);
 const SHEET = { side: 160, caption: 36, gap: 12, mostColumns: 8 }; // in pixels
 
+/** @param {Parameters<typeof jsonOf>} what */
 export function exportJson(...what) {
   const text = `${JSON.stringify(jsonOf(...what), null, 1)}\n`;
   save("results.json", new Blob([text], { type: "application/json" }));
 }
 
-// Return the document of some hits of an answer, in the gallery whose floor is `floor`.
+/**
+ * Return the document of some hits of an answer, in the gallery whose floor is `floor`.
+ * @param {Results} answer
+ * @param {number | null | undefined} floor
+ * @param {{ query: Reference | null, words: string }} asked
+ * @param {Hit[]} hits
+ */
 export function jsonOf({ gallery, verdict, exact, approximate, candidates, recall }, floor, { query, words }, hits) {
   return {
     gallery, query: { name: query?.name, url: query?.url, id: query?.id, box: query?.box, words: words || undefined },
     verdict, exact, approximate, candidates, recall, floor: approximate ? null : floor,
-    results: hits.map((hit) => Object.fromEntries(COLUMNS.map((name) => [name, valueIn(hit, name)]))),
+    results: hits.map((hit) => Object.fromEntries(valuesOf(hit).map((value, number) => [COLUMNS[number], value]))),
   };
 }
 
+/** @param {Hit[]} hits */
 export function exportCsv(hits) {
   save("results.csv", new Blob([csvOf(hits)], { type: "text/csv" }));
 }
 
-// Return the hits as CSV of RFC 4180.
+/**
+ * Return the hits as CSV of RFC 4180.
+ * @param {Hit[]} hits
+ */
 export function csvOf(hits) {
-  return tableOf([COLUMNS, ...hits.map((hit) => COLUMNS.map((name) => valueIn(hit, name)))]);
+  return tableOf([COLUMNS, ...hits.map(valuesOf)]);
 }
 
+/** @param {(readonly unknown[])[]} lines */
 export const tableOf = (lines) => lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 
-// The other places of a result are its other paths.
+/** @param {string} gallery @param {Place} each */
 const placeIn = (gallery, each) => (each.gallery && each.gallery !== gallery ? `${each.gallery}: ${each.path}` : each.path);
-const VALUES = {
-  places: (hit) => hit.places.map((each) => placeIn(hit.gallery, each)),
-  reason: (hit) => hit.match?.reason || "",
-};
-const valueIn = (hit, name) => (VALUES[name] ? VALUES[name](hit) : hit[name]);
 
+/**
+ * Return what the columns hold of a hit; its other places are its other paths.
+ * @param {Hit} hit
+ */
+function valuesOf(hit) {
+  const values = { ...hit, reason: hit.match?.reason || "", places: hit.places.map((each) => placeIn(hit.gallery, each)) };
+  return COLUMNS.map((name) => values[name]);
+}
+
+/** @param {unknown} value */
 function cell(value) {
   const text = Array.isArray(value) ? value.join("; ") : `${value}`;
   // Spreadsheets take text with one of these in front for a formula.
@@ -47,14 +67,12 @@ function cell(value) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
+/** @param {Hit[]} hits */
 export async function exportContactSheet(hits) {
   const { side, caption, gap, mostColumns } = SHEET;
   const columns = Math.min(mostColumns, hits.length) || 1;
   const rows = Math.ceil(hits.length / columns);
-  const canvas = document.createElement("canvas");
-  canvas.width = columns * (side + gap) + gap;
-  canvas.height = rows * (side + caption + gap) + gap;
-  const context = canvas.getContext("2d");
+  const { canvas, context } = makeCanvas(columns * (side + gap) + gap, rows * (side + caption + gap) + gap);
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.font = "13px system-ui, sans-serif";
@@ -64,9 +82,12 @@ export async function exportContactSheet(hits) {
     const y = gap + Math.floor(number / columns) * (side + caption + gap);
     drawCard(context, x, y, image, hits[number]);
   });
-  canvas.toBlob((blob) => save("results.png", blob), "image/png");
+  const blob = await pngOf(canvas).catch(() => null);
+  if (blob) save("results.png", blob);
+  else say(`${hits.length} results are too many for one contact sheet: narrow them down, or save them as CSV.`);
 }
 
+/** @param {Hit} hit */
 async function loaded({ thumbnail_url }) {
   const image = new Image();
   image.src = thumbnail_url;
@@ -74,6 +95,7 @@ async function loaded({ thumbnail_url }) {
   return image;
 }
 
+/** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {HTMLImageElement} image @param {Hit} hit */
 function drawCard(context, x, y, image, hit) {
   const { side } = SHEET;
   const scale = Math.min(side / image.naturalWidth, side / image.naturalHeight, 1);
@@ -85,6 +107,7 @@ function drawCard(context, x, y, image, hit) {
   context.fillText(nameOf(hit), x, y + side + 31, side);
 }
 
+/** @param {string} name @param {Blob} blob */
 export function save(name, blob) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

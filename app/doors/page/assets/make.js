@@ -1,37 +1,52 @@
 // Values → elements. Text is always inserted as text, never as HTML.
 
-/** @typedef {string | number | Node | null | undefined | false} Child */
+/** @import { At, Attributes, Child } from "../types.js" */
 
 /**
  * Return an element: `on…` are listeners, what is no text is a property, the rest are attributes.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Record<string, any>} [attributes]
- * @param {...(Child | Child[] | Child[][])} children
- * @returns {HTMLElementTagNameMap[Tag]}
+ * @param {Attributes<HTMLElementTagNameMap[Tag]>} [attributes]
+ * @param {...(Child | Child[])} children
  */
 export function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name in made && typeof value !== "string") made[name] = value;
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value);
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else if (name in made && typeof value !== "string") Object.assign(made, { [name]: value });
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, `${value}`);
   }
   made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 
 /**
+ * Return what a part of the page surely holds.
+ * @template {Element} [Kind=HTMLElement]
+ * @param {ParentNode} place
+ * @param {string} selector
+ */
+export const findIn = (place, selector) => /** @type {Kind} */ (place.querySelector(selector));
+
+/**
+ * Return the nearest element of a selector that an event came from, itself or around it.
+ * @param {Event} event
+ * @param {string} selector
+ * @returns {HTMLElement | null}
+ */
+export const closest = ({ target }, selector) => (target instanceof Element ? target.closest(selector) : null);
+
+/**
  * @param {string} text
- * @param {(event: any) => unknown} onclick
- * @param {Record<string, any>} [attributes]
+ * @param {(event: At<HTMLButtonElement, PointerEvent>) => unknown} onclick
+ * @param {Attributes<HTMLButtonElement>} [attributes]
  */
 export function button(text, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text);
 }
 
-// Browsers allow the clipboard only over https or from this machine: elsewhere the link is shown.
 /**
+ * Browsers allow the clipboard only over https or from this machine: elsewhere the link is shown.
  * @param {() => string} linkOf
  * @param {() => string} [confirmation]
  * @param {string} [words]
@@ -49,10 +64,10 @@ export function copyButton(linkOf, confirmation = () => "Link copied", words = "
   });
 }
 
-// A panel of the gallery: one is open at a time, and Esc closes it.
 /**
+ * A panel of the gallery: one is open at a time, and Esc closes it.
  * @param {string} words
- * @param {...(Child | Child[])} content
+ * @param {...Child} content
  */
 export function panel(words, ...content) {
   const summary = make("summary", {}, words);

@@ -1,10 +1,11 @@
 // The message beside the query, when something went wrong; announced to screen readers.
 
-import { button, make } from "./make.js";
+import { button, findIn, make } from "./make.js";
 import { dismiss, onChange, state } from "./session.js";
 
+/** @param {import("../types.js").Part} part */
 export function start({ element }) {
-  const place = element.querySelector(".place");
+  const place = findIn(element, ".place");
   let shown = "";
   onChange(() => {
     if (state.message === shown) return;

@@ -6,8 +6,10 @@ const KEY = "ris:panels";
 const opened = new Set((ofTab.get(KEY) || "").split(" ").filter(Boolean));
 const changes = new EventTarget();
 
+/** @param {string} name */
 export const isOpen = (name) => opened.has(name);
 
+/** @param {string} name */
 export function open(name, wanted = true) {
   if (wanted) opened.add(name);
   else opened.delete(name);
@@ -16,8 +18,10 @@ export function open(name, wanted = true) {
   changes.dispatchEvent(new Event("change"));
 }
 
+/** @param {string} name */
 export const toggle = (name) => open(name, !isOpen(name));
 
+/** @param {() => void} tell */
 export function onPanels(tell) {
   changes.addEventListener("change", tell);
   tell();

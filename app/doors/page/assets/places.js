@@ -5,6 +5,8 @@ import { addressOf, readAddress } from "./address.js";
 import { presentPlace } from "./renamed.js";
 import * as session from "./session.js";
 
+/** @import { Gradio, Past, Server, Shown } from "../types.js" */
+
 const { state } = session;
 const MOST_PAST = 20;
 const LIST_MILLISECONDS = 50;
@@ -14,8 +16,11 @@ function currentPlace() {
   return { original, edit, words, browsing, examples, controls, filters, gallery: gallery?.name };
 }
 
-// Return what distinguishes one query from another. Copies of one photograph, or of the picture at
-// one address, are the same query.
+/**
+ * Return what distinguishes one query from another. Copies of one photograph, or of the picture at
+ * one address, are the same query.
+ * @param {Shown} place
+ */
 export function keyOf({ edit, words, browsing, examples, gallery }) {
   const further = (examples || []).map((each) => [each.id, each.wish]);
   if (!edit) return JSON.stringify([gallery, ...(words ? [words] : []), ...(browsing ? [true] : []), ...further]);
@@ -28,14 +33,20 @@ export function keyOf({ edit, words, browsing, examples, gallery }) {
 
 export const currentKey = () => keyOf(currentPlace());
 
-// Return the earlier places, newest first, with `place` among them: on top where it is new,
-// otherwise as it has become, with its filters.
+/**
+ * Return the earlier places, newest first, with `place` among them: on top where it is new,
+ * otherwise as it has become, with its filters.
+ * @param {Past[]} past
+ * @param {Shown} place
+ * @param {boolean} isNew
+ */
 export function pastWith(past, place, isNew) {
   const entry = { place, key: keyOf(place) };
   if (!isNew) return past.map((each) => (each.key === entry.key ? entry : each));
   return [entry, ...past.filter(({ key }) => key !== entry.key)].slice(0, MOST_PAST);
 }
 
+/** @param {{ isNew: boolean }} how */
 function keep({ isNew }) {
   const place = currentPlace();
   const before = history.state?.place;
@@ -44,12 +55,19 @@ function keep({ isNew }) {
   history[another ? "pushState" : "replaceState"]({ place }, "", addressOf(place));
 }
 
-// Show the earlier query of this key again, as a new place.
+/**
+ * Show the earlier query of this key again, as a new place.
+ * @param {string} key
+ */
 export function goToPast(key) {
-  goTo(state.past.find((each) => each.key === key).place, { isNew: true });
+  const past = state.past.find((each) => each.key === key);
+  if (past) goTo(past.place, { isNew: true });
 }
 
-// Show a place again; it becomes a new one where it was chosen on the page.
+/**
+ * Show a place again; it becomes a new one where it was chosen on the page.
+ * @param {Shown} place
+ */
 async function goTo(place, { isNew = false } = {}) {
   const { gallery, original, edit, words = "", browsing = false, examples, controls, filters } = presentPlace(place, state.galleries);
   const number = session.begin();
@@ -64,22 +82,26 @@ async function goTo(place, { isNew = false } = {}) {
   session.askAgain({ keep: isNew });
 }
 
-// Read the galleries and choose one; searches that begin before that wait for it.
+/**
+ * Read the galleries and choose one; searches that begin before that wait for it.
+ * @param {number} number
+ */
 async function open(number) {
   const galleries = await session.readGalleries();
   if (!galleries) return null;
   const link = readAddress(location.search);
   const usable = galleries.filter(({ refused }) => !refused);
-  const known = galleries.some(({ name }) => name === link.gallery);
+  const known = galleries.find(({ name }) => name === link.gallery);
   const last = usable.find(({ name }) => name === session.lastGallery());
-  await session.chooseGallery(known ? link.gallery : (last || usable[0] || galleries[0]).name, { partOf: number });
+  await session.chooseGallery((known || last || usable[0] || galleries[0]).name, { partOf: number });
   session.set({ controls: link.controls, filters: link.filters, shown: link.controls.k });
   session.showControls();
   return { ...link, known };
 }
 
+/** @param {Awaited<ReturnType<typeof open>>} link @param {number} number */
 async function follow(link, number) {
-  if (!link || !session.isLatest(number)) return; // a picture came before the page was open
+  if (!link || !state.gallery || !session.isLatest(number)) return; // a picture came before the page was open
   session.set({ busy: false });
   const { place } = history.state || {};
   const gallery = state.gallery.name;
@@ -95,13 +117,19 @@ async function follow(link, number) {
   } else session.keepPlace(false);
 }
 
-// Gradio's open list breaks where names are taken off it: it draws those that were there before.
+/**
+ * Gradio's open list breaks where names are taken off it: it draws those that were there before.
+ * @param {() => void} fill
+ */
 function onceListIsClosed(fill) {
   if (document.querySelector("#gallery [role=listbox]")) setTimeout(() => onceListIsClosed(fill), LIST_MILLISECONDS);
   else fill();
 }
 
-// The events of Gradio's parts, in layout.py, call `window.session`.
+/**
+ * The events of Gradio's parts, in layout.py, call `window.session`.
+ * @param {Gradio & { server: Server }} part
+ */
 export function start({ server, ...gradio }) {
   session.connect(server, { ...gradio, galleryNames: () => onceListIsClosed(gradio.galleryNames) });
   session.onPlace(keep);

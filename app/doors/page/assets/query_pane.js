@@ -2,7 +2,7 @@
 // turned, mirrored, a rectangle drawn on it.
 
 import { makeBox } from "./box.js";
-import { make } from "./make.js";
+import { closest, findIn, make } from "./make.js";
 import { makeOutline, outlinedHit, regionInQuery } from "./outlines.js";
 import { mirrored, turned } from "./rectangle.js";
 import * as session from "./session.js";
@@ -10,25 +10,35 @@ import { shownSource } from "./turned.js";
 import { CHOOSE } from "./ways.js";
 import { REPLACED } from "./webcam.js";
 
+/** @import { Part, Reference } from "../types.js" */
+/** @typedef {"original" | "edit"} Which */
+
 const INVITATIONS = {
   original: "Drop a picture anywhere, paste one, or click to choose",
   edit: "The picture to search with appears here. Drag a rectangle on it to search with a part.",
 };
 
+/** @param {Part & { which: Which }} part */
 export function start({ element, which }) {
-  const stage = element.querySelector(".stage");
+  const stage = findIn(element, ".stage");
+  /** @type {Record<string, () => unknown>} */
   const actions = which === "original" ? { "copy-to-edit": session.copyToEdit } : actionsOfEdit();
   element.addEventListener("click", (event) => {
-    actions[event.target.closest("[data-action]")?.dataset.action]?.();
-    const isFree = which === "original" && !event.target.closest("button, video");
-    if (isFree && event.target.closest(".stage:not(.filled)")) document.dispatchEvent(new Event(CHOOSE));
+    actions[closest(event, "[data-action]")?.dataset.action ?? ""]?.();
+    const isFree = which === "original" && !closest(event, "button, video");
+    if (isFree && closest(event, ".stage:not(.filled)")) document.dispatchEvent(new Event(CHOOSE));
   });
   session.onChange(makeStage(stage, which));
   if (which === "edit") session.onChange(() => showOutline(stage));
 }
 
-// Return the function that shows the session's picture in a stage; REPLACED says so before.
+/**
+ * Return the function that shows the session's picture in a stage; REPLACED says so before.
+ * @param {HTMLElement} stage
+ * @param {Which} which
+ */
 function makeStage(stage, which) {
+  /** @type {string | null} */
   let shown = null;
   return async () => {
     const value = session.state[which];
@@ -47,12 +57,18 @@ function makeStage(stage, which) {
     const hadFocus = stage.contains(document.activeElement);
     stage.replaceChildren(frame);
     if (which === "edit") showOutline(stage);
-    if (hadFocus) [...frame.querySelectorAll(".box:not([hidden])"), frame][0].focus();
+    /** @type {HTMLElement} */
+    const next = frame.querySelector(".box:not([hidden])") ?? frame;
+    if (hadFocus) next.focus();
   };
 }
 
-// Show where the picture that was found lies in the query's.
+/**
+ * Show where the picture that was found lies in the query's.
+ * @param {HTMLElement} stage
+ */
 function showOutline(stage) {
+  /** @type {HTMLElement | null} */
   const frame = stage.querySelector(".frame");
   if (!frame) return;
   const corners = regionInQuery(outlinedHit(session.state)?.match, session.state.edit?.box);
@@ -60,9 +76,11 @@ function showOutline(stage) {
   if (frame.dataset.outlined === key) return;
   frame.dataset.outlined = key;
   frame.querySelector(".outline")?.remove();
-  frame.append(...[makeOutline(corners)].filter(Boolean));
+  const outline = makeOutline(corners);
+  if (outline) frame.append(outline);
 }
 
+/** @param {Reference} value @param {Which} which */
 async function makeFrame(value, which) {
   const src = await shownSource(which === "edit" ? value : { src: value.src });
   const image = make("img", { alt: value.name || "The query", draggable: false, src });
@@ -71,6 +89,7 @@ async function makeFrame(value, which) {
   return frame;
 }
 
+/** @param {Partial<Reference>} change */
 function edit(change) {
   const value = session.state.edit;
   if (value) session.ask({ ...value, ...change }, { isEdit: true });

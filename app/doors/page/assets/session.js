@@ -4,7 +4,9 @@
 import { callsTo } from "./call.js";
 import { ofBrowser } from "./storage.js";
 
-/** @import { Ask, Example, Filters, GalleryImage, Hit, Place, Reference, Results, State } from "../types.js" */
+/** @import { Answer, Ask, ChosenGallery, Example, Filters, GalleryImage, Gradio, Hit, Id, Place, Reference, Results, Server, State } from "../types.js" */
+
+/** @typedef {{ words: string, examples: Example[] }} Besides what is asked besides a picture */
 
 // Filters of the results; `min_score`, `label`, `where` and `words_weight` are parameters of a search.
 /** @type {Filters} */
@@ -43,6 +45,7 @@ const MOST_RESULTS_AT_FIRST = 100;
 const LAST = "ris:gallery"; // the one that was used last in this browser
 const SHOWN_WHERE_BROWSED = 60;
 // The columns that a gallery is listed in the order of, by the filters' names for them.
+/** @type {Record<string, string>} */
 const COLUMNS = { score: "path", name: "name", taken: "-taken", bytes: "-bytes" };
 const changes = new EventTarget();
 /** @type {Ask} */
@@ -54,8 +57,7 @@ let clearAddress = () => {};
 let ready = Promise.resolve(); // queries wait until the galleries are known
 let latest = 0; // the number of the newest request: answers to earlier ones are dropped
 
-// Connect Gradio's parts: `controls` sets its controls from the session, `galleryNames` reloads the
-// list of galleries, `noAddress` empties the address field.
+/** @param {Server} server @param {Gradio} gradio */
 export function connect(server, { controls, galleryNames, noAddress }) {
   call = callsTo(server);
   fillControls = controls;
@@ -63,45 +65,56 @@ export function connect(server, { controls, galleryNames, noAddress }) {
   clearAddress = noAddress;
 }
 
+/** @param {Promise<unknown>} opening */
 export function waitFor(opening) {
   ready = opening;
 }
 
+/** @param {() => unknown} show */
 export function onChange(show) {
   changes.addEventListener("change", show);
   show();
 }
 
-// Call `keep({ isNew })` when there is a new place to come back to, or the current one has changed.
+/**
+ * Call `keep` when there is a new place to come back to, or the current one has changed.
+ * @param {(place: { isNew: boolean }) => void} keep
+ */
 export function onPlace(keep) {
-  changes.addEventListener("place", ({ detail }) => keep(detail));
+  changes.addEventListener("place", (event) => keep(/** @type {CustomEvent} */ (event).detail));
 }
 
+/** @param {boolean} isNew */
 export function keepPlace(isNew) {
   changes.dispatchEvent(new CustomEvent("place", { detail: { isNew } }));
 }
 
+/** @param {Partial<State>} part */
 export function set(part) {
   Object.assign(state, part);
   changes.dispatchEvent(new Event("change"));
 }
 
-export function say(message) {
+/** @param {string} [message] */
+export function say(message = "") {
   set({ message: "" }); // so that a repeated sentence is announced again
   set({ message });
 }
 
-// Say why a query failed. What was found before does not stand under it.
-export function fail(message) {
-  set({ message: "" });
-  set({ message, failed: Boolean(state.results) });
+/**
+ * Say why a search failed. What was found before does not stand under another query.
+ * @param {string} [message]
+ */
+export function fail(message, isAnother = true) {
+  set({ failed: isAnother && Boolean(state.results) });
+  say(message);
 }
 
 export const dismiss = () => set({ message: "", failed: false });
 
 // Gradio's list of galleries refuses a name that it does not hold.
 export const controlValues = () => [
-  state.galleries.some(({ name }) => name === state.gallery?.name) ? state.gallery.name : null,
+  state.galleries.find(({ name }) => name === state.gallery?.name)?.name ?? null,
   state.controls.k, state.controls.exact, state.controls.leave_out_same_file,
 ];
 
@@ -110,15 +123,25 @@ export const showControls = () => fillControls();
 // Whether there is anything to search with, or a gallery is browsed.
 export const isAsked = () => Boolean(state.edit || state.words || state.browsing || state.examples.length);
 
+/** @param {{ labels: string[], path: string }} image */
 export const nameOf = (image) => image.labels.join(", ") || image.path;
 
-// Whether an image is a text, of a gallery of texts.
+/**
+ * Whether an image is a text, of a gallery of texts.
+ * @param {{ width: number, metadata?: GalleryImage["metadata"] }} image
+ */
 export const isText = ({ width, metadata }) => !width && metadata?.text !== undefined;
 
-// Return the text that tells an image from all others: in several galleries ids may be equal.
+/**
+ * Return the text that tells an image from all others: in several galleries ids may be equal.
+ * @param {{ gallery: string, id: Id }} image
+ */
 export const imageKey = ({ gallery, id }) => JSON.stringify([gallery, id]);
 
-// Whether an image is of the chosen gallery itself, and not of one of several.
+/**
+ * Whether an image is of the chosen gallery itself, and not of one of several.
+ * @param {{ gallery: string }} image
+ */
 export const isOfChosen = ({ gallery }) => state.gallery?.name === gallery;
 
 // --- searches ----------------------------------------------------------------------------------
@@ -131,27 +154,45 @@ export function begin() {
   return latest;
 }
 
+/** @param {number} number */
 export const isLatest = (number) => number === latest;
 
-// What is shown of an image is its original, or its thumbnail where that is not here.
+/**
+ * What is shown of an image is its original, or its thumbnail where that is not here.
+ * @template {{ image_url: string }} Image
+ * @param {Image[]} images
+ */
 const shownOf = (images) => images.map((image) => (
   { ...image, shown_url: `${image.image_url}?fallback=thumbnail` }
 ));
 
+/** @param {Answer<"ask">["results"]} results */
 const resultsOf = (results) => results && { ...results, hits: shownOf(results.hits) };
 
-// Examples of another gallery are left out: the same ids mean other images there.
+/**
+ * Examples of another gallery are left out: the same ids mean other images there.
+ * @param {Example[]} examples
+ * @param {string} wish
+ * @param {string} [gallery]
+ */
 const idsOf = (examples, wish, gallery) => (
   examples.filter((each) => each.wish === wish && (each.reference || each.gallery === gallery))
     .map(({ id, reference }) => reference || id)
 );
 
-// A score, a label and conditions are chosen for one query in one gallery; order and duplicates for all.
+/**
+ * A score, a label and conditions are chosen for one query in one gallery; order and duplicates for all.
+ * @param {Filters} filters
+ */
 const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hideDuplicates });
 
-// Search with `query`, null for words alone, or for none at all: then the gallery is browsed. A new
-// one becomes the original too, and drops words, further examples and filters; an edit of the current
-// one keeps them. Return whether there was such a picture, or an answer without one.
+/**
+ * Search with `query`, null for words alone, or for none at all: then the gallery is browsed. A new
+ * one becomes the original too, and drops words, further examples and filters; an edit of the current
+ * one keeps them. Return whether there was such a picture, or an answer without one.
+ * @param {Reference | null} query
+ * @param {{ isEdit?: boolean, keep?: boolean } & Partial<Besides>} [options]
+ */
 export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
   const number = begin();
   const before = state.edit;
@@ -166,8 +207,7 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
   if (query ? !answer.query : !answer.results) {
     set({ busy: false, ...(isEdit && { edit: before }) });
     // A refinement that failed leaves the query as it was, with its results.
-    if (isEdit && asked.words === undefined) set({ message: answer.message });
-    else fail(answer.message);
+    fail(answer.message, !(isEdit && asked.words === undefined));
     return false;
   }
   show(answer, { words, examples, filters: filters(), isNew: !(isEdit && query) });
@@ -176,6 +216,7 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
   return true;
 }
 
+/** @param {Answer<"ask">} answer @param {Besides & { filters: Filters, isNew: boolean }} asked */
 function show({ query, results, message = "" }, { words, examples, filters, isNew }) {
   const browsing = isListed({ query, words, examples });
   set({
@@ -193,8 +234,10 @@ function show({ query, results, message = "" }, { words, examples, filters, isNe
   });
 }
 
+/** @param {Besides & { query?: Reference | null }} asked */
 const isListed = ({ query, words, examples }) => !query && !words && !examples.length;
 
+/** @param {Reference | null} query @param {Besides} besides @param {Filters} filters */
 function requestFor(query, { examples, words }, { label, where, sort, words_weight }) {
   const { exact, leave_out_same_file } = state.controls;
   const gallery = state.gallery?.name;
@@ -206,7 +249,10 @@ function requestFor(query, { examples, words }, { label, where, sort, words_weig
   };
 }
 
-// Show the images of the gallery without a query, those alone that some conditions leave.
+/**
+ * Show the images of the gallery without a query, those alone that some conditions leave.
+ * @param {string[]} [where]
+ */
 export function browse(where = []) {
   if (!isAsked()) set({ filters: { ...state.filters, where } });
   return ask(null);
@@ -228,15 +274,22 @@ export async function readOn() {
   else set({});
 }
 
+/** @param {Parameters<typeof ask>[1]} [options] */
 export function askAgain(options = {}) {
   if (isAsked()) ask(state.edit, { isEdit: true, ...options });
 }
 
-// Whether a text is the address of a picture, and not words: with a scheme, www. or a path.
+/**
+ * Whether a text is the address of a picture, and not words: with a scheme, www. or a path.
+ * @param {string} text
+ */
 export const isAddress = (text) => /^[a-z][a-z0-9+.-]*:\/\/|^www\.|^[^\s/]+\.[a-z]{2,}\/\S*$/i.test(text);
 
-// Search with what was typed: the address of a picture, or words, which go with the picture that is
-// searched with.
+/**
+ * Search with what was typed: the address of a picture, or words, which go with the picture that is
+ * searched with.
+ * @param {string} [typed]
+ */
 export async function search(typed) {
   const text = typed?.trim();
   if (text && isAddress(text)) {
@@ -278,28 +331,36 @@ export async function copyToOriginal() {
   } else say(answer.message);
 }
 
-// Return why the original of an image is not shown; "" if it is.
+/**
+ * Return why the original of an image is not shown; "" if it is.
+ * @param {Place} image
+ */
 export async function whyNoOriginal({ gallery, id }) {
   return (await call("original", { gallery, id })).missing || "";
 }
 
 // --- further examples --------------------------------------------------------------------------
 
+/** @param {GalleryImage} image @param {string} wish */
 export function addExample({ gallery, id, thumbnail_url, ...hit }, wish) {
   const example = { gallery, id, wish, thumbnail_url, name: nameOf(hit) };
   askAgain({ examples: [...state.examples.filter((each) => `${each.id}` !== `${id}`), example] });
 }
 
-// Search with further uploaded files, too; return what is wrong with those that are no pictures.
+/**
+ * Search with further uploaded files, too; return what is wrong with those that are no pictures.
+ * @param {{ path: string, name: string }[]} files
+ */
 export async function addPictures(files) {
   const answers = await Promise.all(files.map(({ path, name }) => call("cut", { query: { kind: "upload", path, name } })));
-  const further = answers.map(({ query }) => query).filter(Boolean).map((reference) => ({
-    id: reference.path, reference, wish: MORE, thumbnail_url: reference.src, name: reference.name,
-  }));
+  const further = answers.flatMap(({ query: reference }) => (reference ? [{
+    id: reference.path ?? "", reference, wish: MORE, thumbnail_url: reference.src, name: reference.name ?? "",
+  }] : []));
   if (further.length) await ask(state.edit, { isEdit: true, examples: [...state.examples, ...further] });
-  return answers.map(({ message }) => message).filter(Boolean);
+  return answers.flatMap(({ message }) => message || []);
 }
 
+/** @param {Id} id */
 export function removeExample(id) {
   const examples = state.examples.filter((each) => each.id !== id);
   if (state.edit || state.words || examples.length) askAgain({ examples });
@@ -308,14 +369,18 @@ export function removeExample(id) {
 
 // --- pointing ----------------------------------------------------------------------------------
 
+/** @param {Hit | null} hit */
 export function point(hit) {
   if (state.pointed !== hit) set({ pointed: hit });
 }
 
 // --- filters -----------------------------------------------------------------------------------
 
-// Another label, or other conditions, are a search of their own, among all images that are so; the
-// rest needs no request.
+/**
+ * Another label, or other conditions, are a search of their own, among all images that are so; the
+ * rest needs no request.
+ * @param {Partial<Filters>} change
+ */
 export function filter(change) {
   const { label, where, sort, words_weight } = state.filters;
   set({ filters: { ...state.filters, ...change } });
@@ -325,7 +390,10 @@ export function filter(change) {
   if (!isSame) askAgain({ keep: false });
 }
 
-// Search among the images that are so; conditions that are refused leave what is shown.
+/**
+ * Search among the images that are so; conditions that are refused leave what is shown.
+ * @param {string[]} where
+ */
 export async function filterWhere(where) {
   const number = begin();
   const filters = { ...state.filters, where };
@@ -354,8 +422,12 @@ export async function readGalleries() {
   return galleries;
 }
 
-// Choose a gallery, and search it with the current query. An answer from the gallery before is
-// dropped. As a part of the request `partOf` it is not searched: that request goes on to do so.
+/**
+ * Choose a gallery, and search it with the current query. An answer from the gallery before is
+ * dropped. As a part of the request `partOf` it is not searched: that request goes on to do so.
+ * @param {string} name
+ * @param {{ partOf?: number }} [options]
+ */
 export async function chooseGallery(name, { partOf } = {}) {
   const number = partOf || begin();
   const known = state.galleries.find((each) => each.name === name);
@@ -365,7 +437,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   });
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
-  const { gallery = { name, refused: answer.message }, examples = [] } = answer;
+  const { gallery = unknown(name, answer), examples = [] } = answer;
   if (!gallery.refused) ofBrowser.set(LAST, name);
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
@@ -373,13 +445,17 @@ export async function chooseGallery(name, { partOf } = {}) {
   else keepPlace(false);
 }
 
+/** @type {(name: string, answer: { message?: string }) => ChosenGallery} */
+const unknown = (name, { message = "" }) => ({ name, refused: message });
+
 // Return the name of the gallery that was used last in this browser; null where there was none.
 export const lastGallery = () => ofBrowser.get(LAST);
 
 export async function readFacets() {
-  return (await call("facets", { gallery: state.gallery.name, where: state.filters.where })).facets || [];
+  return (await call("facets", { gallery: state.gallery?.name, where: state.filters.where })).facets || [];
 }
 
+/** @param {string} name */
 export async function whyNoGallery(name) {
   return (await call("gallery", { gallery: name })).message;
 }
@@ -391,7 +467,7 @@ async function noticeVanished() {
   const answer = await call("gallery", { gallery: name });
   if (answer.gallery || state.gallery?.name !== name) return;
   const galleries = state.galleries.filter((each) => each.name !== name);
-  set({ galleries, gallery: { name, refused: answer.message }, drawn: [], message: "" });
+  set({ galleries, gallery: unknown(name, answer), drawn: [], message: "" });
   fillGalleryNames();
 }
 
@@ -405,13 +481,15 @@ export async function readGalleriesAgain() {
 
 // Read the facts of the chosen gallery again, and other images of it as `examples`.
 export async function readGalleryAgain({ examples = true } = {}) {
+  if (!state.gallery) return;
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return;
-  const drawn = answer.gallery && examples ? shownOf(answer.examples) : state.drawn;
-  set({ gallery: answer.gallery || { name, refused: answer.message }, drawn });
+  const drawn = answer.examples && examples ? shownOf(answer.examples) : state.drawn;
+  set({ gallery: answer.gallery || unknown(name, answer), drawn });
 }
 
+/** @param {string} name */
 export async function searchIn(name) {
   await chooseGallery(name);
   showControls();
@@ -421,10 +499,16 @@ export async function drawExamples() {
   if (!state.gallery || state.gallery.refused) return;
   const { name } = state.gallery;
   const answer = await call("gallery", { gallery: name });
-  if (answer.gallery && state.gallery?.name === name) set({ drawn: shownOf(answer.examples) });
+  if (answer.examples && state.gallery?.name === name) set({ drawn: shownOf(answer.examples) });
 }
 
-// Take over the values of Gradio's controls.
+/**
+ * Take over the values of Gradio's controls.
+ * @param {string | null} gallery
+ * @param {number} number
+ * @param {boolean} exact
+ * @param {boolean} leave_out_same_file
+ */
 export function controlsChanged(gallery, number, exact, leave_out_same_file) {
   const before = state.controls;
   const k = Math.min(MOST_RESULTS_AT_FIRST, Math.max(1, Math.round(number) || before.k));

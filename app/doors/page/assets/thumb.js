@@ -2,14 +2,15 @@
 
 import { thumbnailOf } from "./asked.js";
 import { isSearching, isSeeing } from "./face.js";
-import { make } from "./make.js";
+import { findIn, make } from "./make.js";
 import { isOpen, onPanels, toggle } from "./panels.js";
 import * as session from "./session.js";
 
 const { state } = session;
 
+/** @param {import("../types.js").Part} part */
 export function start({ element }) {
-  const place = element.querySelector(".thumb");
+  const place = findIn(element, ".thumb");
   let shown = "";
   const showOpen = () => place.querySelector("button")?.setAttribute("aria-expanded", `${isOpen("editor")}`);
   onPanels(showOpen);

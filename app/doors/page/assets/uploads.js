@@ -4,10 +4,19 @@ import { NO_ANSWER, whyNoAnswer } from "./call.js";
 import { shortened } from "./dropped.js";
 import * as session from "./session.js";
 
-// Upload a file and search with it, and with those that came along; `others` is said of the rest.
+/** @import { Upload } from "../types.js" */
+
+/**
+ * Upload a file and search with it, and with those that came along; `others` is said of the rest.
+ * @param {File[]} files
+ * @param {string} others
+ * @param {Upload} upload
+ * @param {number} mostBytes
+ */
 export async function takeFiles([file, ...further], others, upload, mostBytes) {
   if (!file) return;
   const name = file.name || "The picture";
+  /** @param {string} sentence */
   const said = (sentence) => (others ? `${sentence} ${others}` : sentence);
   if (file.size > mostBytes) {
     session.fail(said(tooLarge(name, mostBytes)));
@@ -21,11 +30,7 @@ export async function takeFiles([file, ...further], others, upload, mostBytes) {
     if (isFound && further.length) {
       const which = `${shortened(name)} and ${further.length} more`;
       await takeFurther(further, others && `Searched with ${which}; ${others}`, upload, mostBytes);
-    } else if (others && !session.state.busy) {
-      const { message, failed } = session.state;
-      if (failed) session.fail(said(message));
-      else session.say(said(message || `Searched with ${shortened(name)};`));
-    }
+    } else if (others && !session.state.busy) session.say(said(session.state.message || `Searched with ${shortened(name)};`));
   } catch {
     if (!session.isLatest(number)) return;
     session.set({ busy: false });
@@ -33,13 +38,19 @@ export async function takeFiles([file, ...further], others, upload, mostBytes) {
   }
 }
 
-// Upload files that are searched with besides what is asked already.
+/**
+ * Upload files that are searched with besides what is asked already.
+ * @param {File[]} files
+ * @param {string} others
+ * @param {Upload} upload
+ * @param {number} mostBytes
+ */
 export async function takeFurther(files, others, upload, mostBytes) {
   const fitting = files.filter(({ size }) => size <= mostBytes);
   const wrong = files.filter((file) => !fitting.includes(file)).map(({ name }) => tooLarge(name, mostBytes));
   const number = session.begin();
   const uploaded = await Promise.all(fitting.map(async (file) => {
-    const { path } = await upload(file).catch(() => ({}));
+    const { path } = await upload(file).catch(() => ({ path: "" }));
     if (!path) wrong.push(await notTaken(file.name));
     return { path, name: file.name || "picture" };
   }));
@@ -50,8 +61,10 @@ export async function takeFurther(files, others, upload, mostBytes) {
   if (sentences.length) session.say(sentences.join(" "));
 }
 
+/** @param {string} name @param {number} mostBytes */
 const tooLarge = (name, mostBytes) => `${name} is larger than ${mostBytes / 1e6} MB: choose a smaller one.`;
 
+/** @param {string} name */
 async function notTaken(name) {
   const why = await whyNoAnswer();
   if (why === NO_ANSWER) return why;

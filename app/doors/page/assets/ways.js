@@ -2,6 +2,7 @@
 
 import { takeFromAnywhere } from "./drop_and_paste.js";
 import { leftOut, MOST_PICTURES } from "./dropped.js";
+import { closest, findIn } from "./make.js";
 import { isOpen, onPanels, open, toggle } from "./panels.js";
 import * as session from "./session.js";
 import { takeFiles, takeFurther } from "./uploads.js";
@@ -10,18 +11,24 @@ import { makeWebcam } from "./webcam.js";
 const { state } = session;
 export const CHOOSE = "ris:choose"; // asked for by who shows that a picture can be chosen
 
+/** @import { Part, Upload } from "../types.js" */
+
+/** @param {Part & { upload: Upload, mostBytes: number }} part */
 export function start({ element, upload, mostBytes }) {
-  const input = element.querySelector("input[type=file]");
+  /** @type {HTMLInputElement} */
+  const input = findIn(element, "input[type=file]");
+  /** @param {File[]} files */
   const take = (files, others = "") => takeFiles(files, others, upload, mostBytes);
   let isFurther = false; // whether the files that are chosen next are searched with, too
+  /** @param {boolean} further */
   const choose = (further) => {
     isFurther = further;
     input.click();
   };
-  const stage = () => document.querySelector("#original .stage");
-  const webcam = makeWebcam(stage, (file) => take([file]));
+  const webcam = makeWebcam(() => findIn(document, "#original .stage"), (file) => take([file]));
+  /** @type {Record<string, () => unknown>} */
   const actions = {
-    "to-results": () => document.querySelector(".hit .open")?.focus(),
+    "to-results": () => /** @type {HTMLElement | null} */ (document.querySelector(".hit .open"))?.focus(),
     ways: () => toggle("ways"),
     choose: () => choose(false),
     "choose-further": () => choose(true),
@@ -34,7 +41,7 @@ export function start({ element, upload, mostBytes }) {
     random: () => session.ask({ kind: "random" }),
   };
   document.addEventListener("click", (event) => {
-    actions[event.target.closest?.("[data-action]")?.dataset.action]?.();
+    actions[closest(event, "[data-action]")?.dataset.action ?? ""]?.();
   });
   document.addEventListener(CHOOSE, actions.choose);
   input.addEventListener("change", () => {
@@ -45,7 +52,7 @@ export function start({ element, upload, mostBytes }) {
     input.value = "";
   });
   takeFromAnywhere(input.accept, take);
-  const [further, skip, others] = [".further", ".skip", ".others"].map((name) => element.querySelector(name));
+  const [further, skip, others] = [".further", ".skip", ".others"].map((name) => findIn(element, name));
   onPanels(() => others.setAttribute("aria-expanded", `${isOpen("ways")}`));
   session.onChange(() => {
     further.hidden = !session.isAsked() || state.browsing;

@@ -1,14 +1,21 @@
 // A webcam → a picture's file, by a live view in a window's stage.
 
+import { makeCanvas, pngOf } from "./canvas.js";
 import { make } from "./make.js";
 import * as session from "./session.js";
 
 export const REPLACED = "ris:replaced"; // what a stage shows is replaced by another picture
 
-// `stageOf` returns the stage of the live view; `take` gets the file.
+/**
+ * `stageOf` returns the stage of the live view; `take` gets the file.
+ * @param {() => HTMLElement} stageOf
+ * @param {(file: File) => unknown} take
+ */
 export function makeWebcam(stageOf, take) {
+  /** @type {MediaStream | null} */
   let stream = null;
   let opening = false;
+  /** @type {Node[]} */
   let before = []; // what the stage held
 
   document.addEventListener(REPLACED, ({ target }) => {
@@ -26,7 +33,7 @@ export function makeWebcam(stageOf, take) {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
-      session.say(whyNoWebcam(error));
+      session.say(whyNoWebcam(/** @type {DOMException} */ (error)));
       return;
     } finally {
       opening = false;
@@ -41,23 +48,22 @@ export function makeWebcam(stageOf, take) {
     stageOf().replaceChildren(...before);
   }
 
-  function capture() {
+  async function capture() {
     const video = stageOf().querySelector("video");
     if (!video?.videoWidth) return;
-    const canvas = document.createElement("canvas");
-    canvas.width = video.videoWidth;
-    canvas.height = video.videoHeight;
-    canvas.getContext("2d").drawImage(video, 0, 0);
+    const { canvas, context } = makeCanvas(video.videoWidth, video.videoHeight);
+    context.drawImage(video, 0, 0);
     close();
-    canvas.toBlob((blob) => take(new File([blob], "webcam.png", { type: "image/png" })), "image/png");
+    take(new File([await pngOf(canvas)], "webcam.png", { type: "image/png" }));
   }
 
   return { open, close, capture };
 }
 
+/** @param {MediaStream} stream */
 function liveView(stream) {
-  const video = document.createElement("video");
-  Object.assign(video, { autoplay: true, muted: true, playsInline: true, srcObject: stream });
+  const video = make("video", { autoplay: true, muted: true, playsInline: true, srcObject: stream });
+  /** @param {string} name @param {string} text */
   const action = (name, text) => make("button", { type: "button", "data-action": name }, text);
   const buttons = make(
     "div", { class: "webcam-buttons" }, action("capture", "Take picture"), action("stop-webcam", "Cancel"),
@@ -65,6 +71,7 @@ function liveView(stream) {
   return [video, buttons];
 }
 
+/** @param {{ name: string }} error */
 export function whyNoWebcam({ name }) {
   if (!navigator.mediaDevices) {
     return "A webcam can only be used over https, or on the machine that serves this page: choose a file.";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { csvOf, jsonOf } from "../../../../app/doors/page/assets/export.js";
+import { csvOf, exportContactSheet, jsonOf } from "../../../../app/doors/page/assets/export.js";
+import { state } from "../../../../app/doors/page/assets/session.js";
 
 const HIT = {
   rank: 1, score: -0.25, kind: "edited copy", match: { reason: "mirrored" }, id: "a,b", path: "=cats/\"one\".jpg", labels: ["cat", "pet"],
@@ -42,4 +43,12 @@ test("a JSON says what was searched and how, and holds the results", () => {
 
 test("approximate scores are compared with no floor", () => {
   assert.equal(jsonOf({ ...ANSWER, approximate: true }, 0.7, {}, []).floor, null);
+});
+
+test("a contact sheet that is larger than the browser can hold is told", async () => {
+  const canvas = { width: 0, height: 0, append() {}, getContext: () => ({ fillRect() {} }), toBlob: (tell) => tell(null) };
+  globalThis.document = { createElement: () => canvas };
+  await exportContactSheet([]);
+  delete globalThis.document;
+  assert.match(state.message, /too many for one contact sheet/);
 });
