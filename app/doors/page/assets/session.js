@@ -45,6 +45,7 @@ let fillControls = () => {};
 let fillGalleryNames = () => {};
 let clearAddress = () => {};
 let ready = Promise.resolve(); // queries wait until the galleries are known
+const underWay = new WeakMap(); // a list → the promise of its next part
 let latest = 0; // the number of the newest request: answers to earlier ones are dropped
 
 // Connect Gradio's parts: `controls` sets its controls from the session, `galleryNames` reloads the
@@ -194,20 +195,28 @@ export function browse(where = []) {
   return ask(null);
 }
 
-// Read on in a list, of which the server gives a part at a time.
-export async function readOn() {
+/**
+ * Read on in a list, of which the server gives a part at a time.
+ * @returns {Promise<boolean>} whether there were further images
+ */
+export function readOn() {
   const { results } = state;
-  if (!results?.listed || results.isRead) return;
-  results.isRead = true; // until there is an answer
+  if (!results?.listed || results.isRead) return Promise.resolve(false);
+  if (!underWay.has(results)) underWay.set(results, readPart(results).finally(() => underWay.delete(results)));
+  return underWay.get(results);
+}
+
+async function readPart(results) {
   const request = requestFor(state.edit, state, state.filters);
   const answer = await call("ask", { ...request, offset: results.hits.length });
   const hits = shownOf(answer.results?.hits || []);
   results.hits.push(...hits);
   results.isRead = Boolean(answer.results) && !hits.length;
   if (results.isRead) results.candidates = results.hits.length; // what galleries share was counted twice
-  if (state.results !== results) return;
+  if (state.results !== results) return false;
   if (answer.message) say(answer.message);
   else set({});
+  return hits.length > 0;
 }
 
 export function askAgain(options = {}) {
