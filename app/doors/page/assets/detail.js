@@ -7,7 +7,7 @@ import { alignmentOf } from "./align.js";
 import { makeComparison } from "./compare.js";
 import { chosenHits, shownHits } from "./filters.js";
 import { wayToFolder } from "./folder.js";
-import { metadataRows, sizeInWords, wholePath } from "./image_facts.js";
+import { fileNameOf, metadataRows, sizeInWords, wholePath } from "./image_facts.js";
 import { makeLarge } from "./large.js";
 import { button, copyButton, make } from "./make.js";
 import { removalOf } from "./removal.js";
@@ -102,9 +102,9 @@ function show(hit) {
     download: make("a", { href: hit.image_url, download: "", role: "button" }, "Download"),
     folder: text ? null : wayToFolder(hit, "Open its folder", "Open its folder"),
   };
-  parts.name.textContent = `${session.nameOf(hit)}, `;
+  parts.name.textContent = `${titleOf(hit)}, `;
   showPlace();
-  fill(session.nameOf(hit), make("div", { class: "one" },
+  fill(titleOf(hit), make("div", { class: "one" },
     large.element,
     make("div", { class: "known" },
       changing.missing,
@@ -113,10 +113,13 @@ function show(hit) {
       changing.folder,
       removalOf(hit),
       make("p", { class: "keys" },
-        `Keys: ← → go on, + − 0 zoom, Enter searches, ${state.edit && !text ? "C compares, " : ""}Esc closes.`))));
+        `Keys: ← → previous and next, ${text ? "" : "+ − 0 zoom, "}Enter searches, ${state.edit && !text ? "C compares, " : ""}Esc closes.`))));
   dialog.scrollTop = 0;
   if (!text) showIfMissing(hit, changing);
 }
+
+// A file name alone may be that of many.
+const titleOf = (hit) => (hit.labels.length && !session.isText(hit) ? `${fileNameOf(hit)}, ${session.nameOf(hit)}` : session.nameOf(hit));
 
 function actsOf(hit, text, download) {
   return make("div", { class: "acts" },

@@ -1,9 +1,9 @@
 // Near duplicates → groups of cards, in portions, and decisions that some are none.
 
-import { afterDecision, differentIn, factsOf, fileNameOf, roleOf } from "./duplicate_lists.js";
+import { afterDecision, differentIn, factsOf, roleOf } from "./duplicate_lists.js";
 import { makeTools } from "./duplicate_tools.js";
 import { wayToFolder } from "./folder.js";
-import { wholePath } from "./image_facts.js";
+import { fileNameOf, wholePath } from "./image_facts.js";
 import { button, make } from "./make.js";
 import { state } from "./session.js";
 

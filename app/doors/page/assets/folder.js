@@ -26,5 +26,6 @@ export function wayToFolder({ gallery, id, path }, words = "Open folder", name =
   return make("div", { class: "way" }, button(words, async () => {
     const { message } = await ask("open_folder", { gallery, id });
     problem.replaceChildren(...(message ? [make("p", { class: "message", role: "alert" }, message)] : []));
+    problem.scrollIntoView({ block: "nearest" });
   }, { "aria-label": name, title: "Show this file in this computer's file manager" }), problem);
 }

@@ -22,11 +22,12 @@ const VALUES = {
 export function metadataRows(metadata) {
   const { latitude, longitude, ...others } = metadata;
   const isPlace = typeof latitude === "number" && typeof longitude === "number";
-  const known = Object.keys(NAMES).filter((name) => name in others);
-  const further = Object.keys(isPlace ? others : metadata).filter((name) => !(name in NAMES));
-  const rows = (names) => names.map((name) => ({ name: nameInWords(name), value: valueInWords(name, metadata[name]) }));
+  const rows = (names) => names.filter((name) => name in metadata)
+    .map((name) => ({ name: nameInWords(name), value: valueInWords(name, metadata[name]) }));
   const place = { name: "Place", value: degrees(latitude, longitude), copied: `${latitude}, ${longitude}` };
-  return [...rows(known), ...(isPlace ? [place] : []), ...rows(further)];
+  const further = Object.keys(isPlace ? others : metadata).filter((name) => !(name in NAMES));
+  const [when, ...how] = Object.keys(NAMES);
+  return [...rows([when]), ...(isPlace ? [place] : []), ...rows(how), ...rows(further)];
 }
 
 function nameInWords(name) {
@@ -79,3 +80,6 @@ export function wholePath({ source, path }, sources = []) {
   const mark = folder.includes("\\") && !folder.includes("/") ? "\\" : "/";
   return folder.endsWith(mark) ? folder + path : folder + mark + path;
 }
+
+/** @param {{ path: string }} image */
+export const fileNameOf = ({ path }) => path.split("/").at(-1);

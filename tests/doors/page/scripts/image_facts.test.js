@@ -13,9 +13,9 @@ test("what a camera has written is read in its order, with its units", () => {
     lens: "50mm f/1.8", camera: "NIKON D90", taken: "2021-05-03T14:07:09+02:00", shelf_mark: "A_7",
   });
   assert.deepEqual(rows.map(({ name, value }) => [name, value]), [
-    ["Taken", "3 May 2021, 14:07 (UTC+02:00)"], ["Camera", "NIKON D90"], ["Lens", "50mm f/1.8"], ["ISO", "200"],
+    ["Taken", "3 May 2021, 14:07 (UTC+02:00)"], ["Place", "33.8568° S, 151.2153° E"], ["Camera", "NIKON D90"], ["Lens", "50mm f/1.8"], ["ISO", "200"],
     ["Focal length", "50 mm"], ["Exposure", "1/250 s"], ["Aperture", "f/2.8"], ["Rating", "4 of 5"],
-    ["Place", "33.8568° S, 151.2153° E"], ["Shelf mark", "A_7"],
+    ["Shelf mark", "A_7"],
   ]);
   assert.equal(rows.find(({ name }) => name === "Place").copied, "-33.8568, 151.2153");
 });
