@@ -1,4 +1,4 @@
-// A result's picture or text in its frame, large: zoomed there, or wiped away to another one.
+// A result's picture or text in its frame, large: zoomed there, or swiped away to another one.
 
 import { button, make } from "./make.js";
 import { makeOutline, regionInImage } from "./outlines.js";

@@ -1,5 +1,6 @@
 // A picture in a frame → the same one zoomed and moved: by the wheel, two fingers, a double tap,
-// dragging and keys. Where it fits its frame, a finger that wipes over it goes on to another one.
+// dragging and keys. Where it fits its frame, a swipe goes on to another one.
+// (Components for this move an element of their own; here two aligned pictures follow one view.)
 
 const [MOST, STEP, TWICE] = [16, 1.25, 3];
 const MOVES = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };

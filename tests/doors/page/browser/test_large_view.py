@@ -66,7 +66,7 @@ def touch(visitor: Visitor, *frames: Sequence[Point]) -> None:
         )
 
 
-def wipe(visitor: Visitor, dx: float, dy: float = 0) -> None:
+def swipe(visitor: Visitor, dx: float, dy: float = 0) -> None:
     """Draw a finger over the picture."""
     left, top, width, height = area(visitor.detail.locator(".large"))
     x, y = left + width / 2 - dx / 2, top + height / 2 - dy / 2
@@ -74,11 +74,11 @@ def wipe(visitor: Visitor, dx: float, dy: float = 0) -> None:
 
 
 def pinch(visitor: Visitor, on: Locator, *, apart: float) -> None:
-    """Move two fingers apart, that lie beside one another."""
+    """Move two fingers apart, one above the other: the browser would scroll by them."""
     left, top, width, height = area(on)
     x, y = left + width / 2, top + height / 2
     steps = [30 + (apart - 30) * part / 5 for part in range(6)]
-    touch(visitor, *([(x - each, y), (x + each, y)] for each in steps))
+    touch(visitor, *([(x, y - each), (x, y + each)] for each in steps))
 
 
 def row(visitor: Visitor, name: str) -> Locator:
@@ -315,13 +315,13 @@ def test_a_double_click_zooms_in_and_out_and_a_drag_moves(visitor: Visitor) -> N
 def test_a_finger_goes_on_and_back_and_two_zoom(new_visitor: Visit) -> None:
     visitor = new_visitor(**PHONE | {"viewport": {"width": 390, "height": 640}})
     open_first(visitor)
-    wipe(visitor, -150)
+    swipe(visitor, -150)
     expect(place(visitor)).to_have_text("2 of 60")
-    wipe(visitor, 150)
+    swipe(visitor, 150)
     expect(place(visitor)).to_have_text("1 of 60")
-    wipe(visitor, 150)  # there is none before it
-    wipe(visitor, -20)
-    wipe(visitor, -40, -200)  # this scrolls
+    swipe(visitor, 150)  # there is none before it
+    swipe(visitor, -20)
+    swipe(visitor, -40, -200)  # this scrolls
     expect(place(visitor)).to_have_text("1 of 60")
     visitor.page.wait_for_function("document.querySelector('dialog.one-result').scrollTop > 50")
     visitor.detail.evaluate("(each) => each.scrollTo(0, 0)")
@@ -331,12 +331,12 @@ def test_a_finger_goes_on_and_back_and_two_zoom(new_visitor: Visit) -> None:
     pinch(visitor, visitor.detail.locator(".large"), apart=90)
     assert area(large)[2] == pytest.approx(3 * whole[2], rel=0.05)
     zoomed = area(large)
-    wipe(visitor, -150)
+    swipe(visitor, -150)
     assert area(large)[0] < zoomed[0] - 50
     expect(place(visitor)).to_have_text("1 of 60")
     pinch(visitor, visitor.detail.locator(".large"), apart=8)
     assert area(large) == pytest.approx(whole, abs=1)
-    wipe(visitor, -150)
+    swipe(visitor, -150)
     expect(place(visitor)).to_have_text("2 of 60")
 
 
