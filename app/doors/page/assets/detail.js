@@ -107,8 +107,8 @@ function show(hit) {
   fill(titleOf(hit), make("div", { class: "one" },
     large.element,
     make("div", { class: "known" },
-      changing.missing,
       actsOf(hit, text, changing.download),
+      changing.missing, // what comes late moves no button
       make("dl", {}, rows.flatMap(([term, ...value]) => [make("dt", {}, term), make("dd", {}, value)])),
       changing.folder,
       removalOf(hit),
@@ -119,7 +119,7 @@ function show(hit) {
 }
 
 // A file name alone may be that of many.
-const titleOf = (hit) => (hit.labels.length && !session.isText(hit) ? `${fileNameOf(hit)}, ${session.nameOf(hit)}` : session.nameOf(hit));
+const titleOf = (hit) => (hit.labels.length ? `${fileNameOf(hit)}, ${session.nameOf(hit)}` : session.nameOf(hit));
 
 function actsOf(hit, text, download) {
   return make("div", { class: "acts" },

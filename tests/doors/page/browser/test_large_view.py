@@ -247,6 +247,27 @@ def test_a_list_is_read_on_to_its_end(visitor: Visitor) -> None:
     assert last == shown_at(APPROXIMATE, visitor.hits.last.get_attribute("data-id") or "")
 
 
+def test_where_a_list_is_not_read_on_that_is_said_there(visitor: Visitor) -> None:
+    visitor.choose_gallery(APPROXIMATE)
+    with visitor.answer():
+        visitor.page.get_by_role("button", name="Browse all").click()
+    visitor.hits.first.locator(".open").click()
+    busy = {"message": "The gallery is being changed: try again."}
+    visitor.page.route("**/component_server**", lambda route: route.fulfill(json=busy))
+    read = 200  # those that came at once
+    visitor.button("Next").evaluate(
+        f"(next) => {{ for (let at = 1; at < {read}; at++) next.click(); }}"
+    )
+    expect(place(visitor)).to_have_text(f"{read} of 300")
+    visitor.button("Next").click()
+    expect(visitor.detail.get_by_role("alert")).to_have_text(busy["message"])
+    expect(place(visitor)).to_have_text(f"{read} of 300")
+    visitor.page.unroute("**/component_server**")
+    visitor.button("Next").click()
+    expect(place(visitor)).to_have_text(f"{read + 1} of 300")
+    expect(visitor.detail.get_by_role("alert")).to_have_text("")
+
+
 # --- zoomed --------------------------------------------------------------------------------------
 
 
