@@ -53,10 +53,12 @@ def area(of: Locator) -> tuple[float, float, float, float]:
 
 
 def touch(visitor: Visitor, *frames: Sequence[Point]) -> None:
-    """Put fingers down at the first places, move them through the others, and lift them."""
+    """Put fingers down, where they come to, move them, and lift them."""
     devtools = visitor.context.new_cdp_session(visitor.page)
-    for number, fingers in enumerate([*frames, ()]):
-        kind = "touchMove" if number else "touchStart"
+    down = 0
+    for fingers in (*frames, ()):
+        kind = "touchStart" if len(fingers) > down else "touchMove"
+        down = len(fingers)
         devtools.send(
             "Input.dispatchTouchEvent",
             {
@@ -78,7 +80,7 @@ def pinch(visitor: Visitor, on: Locator, *, apart: float) -> None:
     left, top, width, height = area(on)
     x, y = left + width / 2, top + height / 2
     steps = [30 + (apart - 30) * part / 5 for part in range(6)]
-    touch(visitor, *([(x, y - each), (x, y + each)] for each in steps))
+    touch(visitor, [(x, y - 30)], *([(x, y - each), (x, y + each)] for each in steps))
 
 
 def row(visitor: Visitor, name: str) -> Locator:
