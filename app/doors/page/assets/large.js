@@ -15,7 +15,7 @@ export function makeLarge(hit, swipe) {
   const picture = text ? null : make("img", {
     src: hit.shown_url, alt: nameOf(hit), width: hit.width || 160, height: hit.height || 120, draggable: false,
   });
-  const sheet = make("div", { class: "sheet" }, text ? make("blockquote", { class: "said" }, hit.metadata.text) : make(
+  const sheet = make("div", { class: "held" }, text ? make("blockquote", { class: "said" }, hit.metadata.text) : make(
     "div", { class: "outlined" }, picture, makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
   ));
   const frame = make("div", { class: text ? "large text" : "large" }, sheet);

@@ -111,7 +111,6 @@ export function makeZoom(stage, how) {
     key: (event) => byKey(zoom, event),
   };
   if (!isFixed) followWheel(stage, zoom, frameAt);
-  if (!isFixed) keepFromBrowser(stage);
   followFingers(stage, zoom, { frameAt, swipe, pull: (pixels) => show(view, pixels) });
   return zoom;
 }
@@ -179,14 +178,5 @@ function followFingers(stage, zoom, { frameAt, swipe, pull }) {
     const again = tap && time - tap.time < SECOND_TAP_WITHIN && distanceOf([tap.at, at]) < NEAR;
     tap = again ? null : { at, time };
     if (again) zoom.twice(inFrame(at, frame));
-  }
-}
-
-// Where one finger may scroll what the picture lies in, two must not.
-function keepFromBrowser(stage) {
-  for (const kind of ["touchstart", "touchmove"]) {
-    stage.addEventListener(kind, (event) => {
-      if (event.touches.length > 1 && event.cancelable) event.preventDefault();
-    }, { passive: false });
   }
 }
