@@ -416,7 +416,7 @@ def test_on_a_phone_the_picture_comes_first_and_a_thumb_reaches_what_is_done(
     assert serious_findings(visitor, within="dialog[open]") == []
 
 
-@pytest.mark.parametrize("size", [(390, 844), (720, 450), (360, 225)])
+@pytest.mark.parametrize("size", [(390, 844), (800, 600), (720, 450), (360, 225)])
 def test_nothing_is_cut_off_however_much_the_page_is_enlarged(
     visitor: Visitor, size: tuple[int, int]
 ) -> None:
@@ -435,6 +435,9 @@ def test_nothing_is_cut_off_however_much_the_page_is_enlarged(
         expect(visitor.detail.locator(shows)).to_be_visible()
         assert visitor.detail.evaluate("(each) => each.scrollWidth <= each.clientWidth")
         assert visitor.detail.evaluate(cut) == []
+        left, _, width, _ = area(visitor.detail)
+        assert left >= 0
+        assert left + width <= size[0]
         visitor.page.keyboard.press("c")
 
 
