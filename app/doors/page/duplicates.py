@@ -66,8 +66,7 @@ class DuplicateFunctions:
     def duplicates(self, request: Mapping[str, Any]) -> Answer:
         """Return what the last search has found, of the "kinds" chosen, all for none.
 
-        Each image also has `changed`, its file's date; `off` says why nothing can be decided, and
-        `opens` whether there is `open_folder`.
+        Each image also has `changed`, its file's date; `off` says why nothing can be decided.
         """
         name, kinds = _name(request), entry(request, "kinds") or []
         if not _are_texts(kinds):
@@ -80,7 +79,6 @@ class DuplicateFunctions:
             "duplicates": answer,
             "kinds": list(SOURCES),
             "off": self._maker.off,
-            "opens": self._show_file is not None,
         }
 
     def keep_apart(self, request: Mapping[str, Any]) -> Answer:

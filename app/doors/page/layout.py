@@ -72,7 +72,8 @@ _HELP = """<details class="panel help" name="gallery-panel"><summary>Help</summa
 <li>Several pictures that are dropped together are one search; “+” and “−” on a result find more
 like it, or less.</li>
 <li>Browse a gallery without a query, and narrow it down by what its images differ in.</li>
-<li>In the large view: ← → move, Enter searches, C compares, Esc closes.</li></ul>
+<li>In the large view: ← → previous and next, + − 0 zoom, Enter searches, C compares, Esc closes;
+swipe and pinch on a phone.</li></ul>
 <p><a href="docs" target="_blank">The API</a> answers programs at this address.</p></div>
 </details>"""
 

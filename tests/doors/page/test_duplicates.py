@@ -152,7 +152,6 @@ def test_where_nothing_can_be_changed_they_are_found_and_not_decided_on(
     assert set(off.functions) == NAMES - DECISIONS
     off.found()
     got = off.call("duplicates", MINE)
-    assert not got["opens"]
     assert got["duplicates"]["groups_found"] == 3
     assert is_one_sentence(got["off"])
     off.service.close()
@@ -181,7 +180,6 @@ def album(tmp_path: Path) -> Home:
 def test_the_file_manager_gets_the_path_of_the_image_and_no_other(album: Home) -> None:
     shown: list[Path] = []
     page = Page(album, shown.append, RIS_CREATE_GALLERIES="0")
-    assert page.call("duplicates", MINE)["opens"]
     images = [page.service.image("mine", row) for row in page.service.ids("mine")]
     assert {image.source for image in images} == {0, 1}
     for image in images:

@@ -1,32 +1,13 @@
 // Two pictures at the same zoom and place: side by side, or one over the other with a slider. A
 // result that shows the query's own picture is laid over it as it lies in it: mixed, in turns, or
-// parted by a line. The wheel and + − zoom, dragging and arrows move, 0 shows the whole.
+// parted by a line. They are zoomed and moved as one picture.
 
 import { button, make } from "./make.js";
+import { FITTING, makeZoom } from "./zoom.js";
 
-const [MOST, STEP] = [16, 1.25];
-const MOVES = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
 const MODES = { overlay: "Overlay", blink: "Blink", wipe: "Wipe", beside: "Side by side" };
 const KEYS = { o: "overlay", b: "blink", w: "wipe", s: "beside" };
 const BLINK_MILLISECONDS = 700;
-
-// A view is {zoom, x, y}: how often larger than the frame, and moved by which fractions of it.
-const FITTING = { zoom: 1, x: 0, y: 0 };
-
-// Return the view moved, as far as the picture fills the frame; `reach` is how often larger than the
-// frame the picture is by itself.
-export function movedView({ zoom, x, y }, dx, dy, reach = 1) {
-  const most = Math.max(0, (zoom * reach - 1) / 2);
-  const within = (value) => Math.min(most, Math.max(-most, value));
-  return { zoom, x: within(x + dx), y: within(y + dy) };
-}
-
-// Return the view zoomed so that what is at (x, y), in fractions from the frame's middle, stays.
-export function zoomedView(view, by, [x, y] = [0, 0], reach = 1) {
-  const zoom = Math.min(MOST, Math.max(1 / reach, view.zoom * by));
-  const ratio = zoom / view.zoom;
-  return movedView({ zoom, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio }, 0, 0, reach);
-}
 
 // Compare {src, name} of the query and of a result; `aligned` is the `alignmentOf` both, or null, and
 // `roles` what the two are called.
@@ -48,25 +29,22 @@ export function makeComparison(one, other, aligned = null, roles = ["Query", "Re
     stage.dataset.mode = state.mode;
     place();
   };
-  const set = (view) => {
-    state.view = view;
-    place();
-  };
-  const views = {
-    move: (dx, dy) => set(movedView(state.view, dx, dy, reach)),
-    zoom: (by, at) => set(zoomedView(state.view, by, at, reach)),
-    reset: () => set({ ...FITTING, zoom: 1 / reach }),
-  };
+  const zoom = makeZoom(stage, {
+    reach,
+    show: (view) => {
+      state.view = view;
+      place();
+    },
+    frameAt: (target) => (target.closest(".window") || stage.querySelector(".window")).getBoundingClientRect(),
+  });
   const modes = aligned ? modesOfAligned(state, slider, build, place, roles) : modesOfTwo(state, slider, build);
   const whole = make(
     "div", { class: "comparison", tabindex: "0", role: "group", "aria-label": "Comparison" },
     make("div", { class: "tools" },
-      button("Zoom in", () => views.zoom(STEP)), button("Zoom out", () => views.zoom(1 / STEP)),
-      button("Whole", views.reset), modes.tools),
+      button("Zoom in", zoom.larger), button("Zoom out", zoom.smaller), button("Whole", zoom.whole), modes.tools),
     stage,
   );
-  followPointer(stage, views.move, views.zoom);
-  followKeys(whole, slider, views, modes);
+  followKeys(whole, slider, zoom, modes);
   build();
   return whole;
 }
@@ -149,37 +127,11 @@ function modesOfAligned(state, slider, build, place, [first, second]) {
   return { tools: [...buttons.map(([, each]) => each), share], choose };
 }
 
-function followPointer(stage, move, zoom) {
-  stage.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    const frame = (event.target.closest(".window") || stage.querySelector(".window")).getBoundingClientRect();
-    zoom(event.deltaY < 0 ? STEP : 1 / STEP, [
-      (event.clientX - frame.left) / frame.width - 0.5, (event.clientY - frame.top) / frame.height - 0.5,
-    ]);
-  }, { passive: false });
-  let last = null; // where the pointer was, while it is down
-  stage.addEventListener("pointerdown", (event) => {
-    last = [event.clientX, event.clientY];
-    stage.setPointerCapture(event.pointerId);
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (!last) return;
-    const { width, height } = stage.querySelector(".window").getBoundingClientRect();
-    move((event.clientX - last[0]) / width, (event.clientY - last[1]) / height);
-    last = [event.clientX, event.clientY];
-  });
-  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { last = null; });
-}
-
-function followKeys(whole, slider, { move, zoom, reset }, { choose }) {
+function followKeys(whole, slider, zoom, { choose }) {
   whole.addEventListener("keydown", (event) => {
     if (event.target === slider || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "+" || event.key === "=") zoom(STEP);
-    else if (event.key === "-") zoom(1 / STEP);
-    else if (event.key === "0") reset();
-    else if (MOVES[event.key]) move(...MOVES[event.key]);
-    else if (KEYS[event.key.toLowerCase()]) choose(KEYS[event.key.toLowerCase()]);
-    else return;
+    if (KEYS[event.key.toLowerCase()]) choose(KEYS[event.key.toLowerCase()]);
+    else if (!zoom.key(event)) return;
     event.preventDefault();
   });
 }

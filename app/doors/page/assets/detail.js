@@ -1,133 +1,176 @@
 // One result, large, with its facts; from here to the next search or to comparing.
-// Keys: arrows move, Enter searches with it, C compares, Esc closes (first the comparison).
+// Keys: arrows go on, or move a picture that is zoomed; + − 0 zoom; Enter searches with it, C compares,
+// Esc closes (first the comparison).
 
 import { addressOf } from "./address.js";
 import { alignmentOf } from "./align.js";
 import { makeComparison } from "./compare.js";
-import { shownHits } from "./filters.js";
+import { chosenHits, shownHits } from "./filters.js";
+import { wayToFolder } from "./folder.js";
+import { fileNameOf, metadataRows, sizeInWords, wholePath } from "./image_facts.js";
+import { makeLarge } from "./large.js";
 import { button, copyButton, make } from "./make.js";
-import { makeOutline, regionInImage } from "./outlines.js";
 import { removalOf } from "./removal.js";
 import * as session from "./session.js";
 import { kindOf, overlapOf } from "./summary.js";
 import { shownSource } from "./turned.js";
 
+const { state } = session;
+const FURTHER = 50; // results that are shown in the grid, where one of them was gone on to
+const READ_AHEAD = 20;
+
 let dialog = null;
+let parts = null; // of the dialog, which stay while what it shows changes
 let current = null; // the hit that is shown
+let large = null; // its picture
 let comparing = false;
 let results = null; // those it belongs to: when new ones come, it closes
 const thumbnails = new WeakSet(); // the hits whose original is not here
 
 session.onChange(() => {
-  if (dialog?.open && session.state.results !== results) dialog.close();
+  if (!dialog?.open) return;
+  if (state.results !== results) dialog.close();
+  else showPlace();
 });
 window.addEventListener("popstate", () => dialog?.close());
 
 export function openDetail(hit) {
-  if (!dialog) {
-    dialog = make("dialog", { class: "detail", "aria-label": "A result", tabindex: "-1" });
-    dialog.addEventListener("keydown", onKey);
-    dialog.addEventListener("cancel", (event) => {
-      if (!comparing) return;
-      event.preventDefault();
-      show(current);
-    });
-    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-    dialog.addEventListener("close", () => {
-      const cards = [...document.querySelectorAll(".hit .open")];
-      const own = cards.find((each) => each.closest(".hit").dataset.key === session.imageKey(current));
-      (own || cards[Math.min(current.rank, cards.length) - 1])?.focus(); // the next one, if it was removed
-    });
-    document.body.append(dialog);
-  }
-  results = session.state.results;
+  if (!dialog) makeDialog();
+  results = state.results;
   show(hit);
   dialog.showModal();
   dialog.focus(); // not one of its buttons: Enter searches with the result
 }
 
-// Replace the content; the keyboard stays on the button with the same words, or in the dialog.
-function fill(...content) {
-  const focused = dialog.contains(document.activeElement) && document.activeElement.textContent;
-  dialog.replaceChildren(...content);
-  const again = [...dialog.querySelectorAll("button")].find(({ textContent }) => textContent === focused);
-  (again || dialog).focus();
+function makeDialog() {
+  parts = {
+    title: make("h2", { id: "detail-title" }),
+    previous: button("Previous", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" }),
+    // With the name, which a screen reader says too when another result is shown.
+    name: make("span", { class: "unseen" }),
+    place: make("span"),
+    next: button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
+    back: button("Back", () => show(current), { "aria-keyshortcuts": "Escape" }),
+    problem: make("div", { role: "alert" }),
+    body: make("div", { class: "body" }),
+  };
+  parts.turning = make("div", { class: "turning", role: "group", "aria-label": "Other results" },
+    parts.previous, make("span", { class: "place", "aria-live": "polite", "aria-atomic": "true" }, parts.name, parts.place), parts.next);
+  dialog = make(
+    "dialog", { class: "detail one-result", "aria-labelledby": "detail-title", tabindex: "-1" },
+    make("header", {}, parts.title, parts.turning, parts.back, button("Close", () => dialog.close())),
+    parts.problem, parts.body,
+  );
+  dialog.addEventListener("keydown", onKey);
+  dialog.addEventListener("cancel", (event) => {
+    if (!comparing) return;
+    event.preventDefault();
+    show(current);
+  });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("close", () => {
+    const cards = [...document.querySelectorAll(".hit .open")];
+    const own = cards.find((each) => each.closest(".hit").dataset.key === session.imageKey(current));
+    (own || cards[Math.min(current.rank, cards.length) - 1])?.focus(); // the next one, if it was removed
+  });
+  document.body.append(dialog);
 }
 
-// Imported vectors may have come without their pictures.
-function sizeOf(hit) {
-  if (!hit.width) return "not known: the picture is not here";
-  return `${hit.width} × ${hit.height} pixels, ${(hit.bytes / 1000).toFixed(1)} kB`;
+// Replace the content; the keyboard stays on the button with the same words, or in the dialog.
+function fill(title, ...content) {
+  const focused = dialog.contains(document.activeElement) && document.activeElement;
+  parts.title.textContent = title;
+  parts.turning.hidden = comparing;
+  parts.back.hidden = !comparing;
+  parts.problem.replaceChildren();
+  parts.body.replaceChildren(...content);
+  if (focused?.isConnected && focused.checkVisibility()) return;
+  const again = [...parts.body.querySelectorAll("button")].find(({ textContent }) => textContent === focused?.textContent);
+  (again || dialog).focus();
 }
 
 function show(hit) {
   current = hit;
   comparing = false;
-  const name = session.nameOf(hit);
   const text = session.isText(hit);
-  const facts = factsOf(hit, text);
-  const parts = {
-    picture: make("img", { src: hit.shown_url, alt: name, width: hit.width || 160, height: hit.height || 120 }),
+  large = makeLarge(hit, step);
+  const rows = factsOf(hit, text);
+  const changing = {
+    picture: large.picture,
     missing: make("p", { class: "notice", role: "status", hidden: true }),
     // Without a fallback: what is saved is the original or nothing.
     download: make("a", { href: hit.image_url, download: "", role: "button" }, "Download"),
+    folder: text ? null : wayToFolder(hit, "Open its folder", "Open its folder"),
   };
-  fill(
-    make("header", {},
-      make("h2", {}, name),
-      button("Previous", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" }),
-      button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
-      button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" })),
-    make("div", { class: "one" },
-      make("div", { class: "large" }, text ? make("blockquote", { class: "said" }, hit.metadata.text) : make(
-        "div", { class: "outlined" }, parts.picture,
-        makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
-      )),
-      make("div", {},
-        parts.missing,
-        make("dl", {}, facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
-        make("div", { class: "acts" },
-          button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
-          ...(session.state.edit && !text ? [button("Compare", compare, { "aria-keyshortcuts": "C" })] : []),
-          text ? copyButton(() => hit.metadata.text, () => "Text copied", "Copy the text") : parts.download,
-          copyButton(link),
-          // Examples are of one gallery: ids in another mean other images.
-          ...(!session.isOfChosen(hit) ? [] : [
-            button("More like this", () => more(session.MORE)),
-            button("Less like this", () => more(session.LESS)),
-          ])),
-        removalOf(hit),
-        make("p", { class: "keys" }, `Keys: ← → move, Enter searches, ${session.state.edit && !text ? "C compares, " : ""}Esc closes.`))),
-  );
-  if (!text) showIfMissing(hit, parts);
+  parts.name.textContent = `${titleOf(hit)}, `;
+  showPlace();
+  fill(titleOf(hit), make("div", { class: "one" },
+    large.element,
+    make("div", { class: "known" },
+      actsOf(hit, text, changing.download),
+      changing.missing, // what comes late moves no button
+      make("dl", {}, rows.flatMap(([term, ...value]) => [make("dt", {}, term), make("dd", {}, value)])),
+      changing.folder,
+      removalOf(hit),
+      make("p", { class: "keys" },
+        `Keys: ← → previous and next, ${text ? "" : "+ − 0 zoom, "}Enter searches, ${state.edit && !text ? "C compares, " : ""}Esc closes.`))));
+  dialog.scrollTop = 0;
+  if (!text) showIfMissing(hit, changing);
 }
 
+// A file name alone may be that of many.
+const titleOf = (hit) => (hit.labels.length ? `${fileNameOf(hit)}, ${session.nameOf(hit)}` : session.nameOf(hit));
+
+function actsOf(hit, text, download) {
+  return make("div", { class: "acts" },
+    button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
+    ...(state.edit && !text ? [button("Compare", compare, { "aria-keyshortcuts": "C" })] : []),
+    text ? copyButton(() => hit.metadata.text, () => "Text copied", "Copy the text") : download,
+    copyButton(link),
+    // Examples are of one gallery: ids in another mean other images.
+    ...(!session.isOfChosen(hit) ? [] : [
+      button("More like this", () => more(session.MORE)),
+      button("Less like this", () => more(session.LESS)),
+    ]));
+}
+
+// Return rows of a term and what is known of it.
 function factsOf(hit, text) {
-  const known = Object.entries(hit.metadata || {}).filter(([name]) => !text || name !== "text");
+  const { text: itself, ...others } = hit.metadata || {};
+  const known = metadataRows(text ? others : hit.metadata || {});
   return [
-    ["Score", `${hit.score.toFixed(4)}, no. ${hit.rank}`],
+    ["Score", !state.browsing && `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Kind", kindOf(hit)],
     ["Overlap", overlapOf(hit.match)],
-    ...(session.isOfChosen(hit) ? [] : [["Gallery", hit.gallery]]),
+    ["Gallery", !session.isOfChosen(hit) && hit.gallery],
     ["Labels", hit.labels.join(", ") || "none"],
-    ["File", !text && hit.path],
-    ["Size", !text && sizeOf(hit)],
+    ["File", ...(text ? [] : fileOf(hit))],
+    ["Size", !text && sizeInWords(hit)],
     ["Also at", hit.copies && placesOf(hit)],
-    ...known.map(([name, value]) => [name, `${value}`]),
+    ...known.map(({ name, value, copied }) => [
+      name, value, copied && copyButton(() => copied, () => "Copied", "Copy the coordinates"),
+    ]),
   ].filter(([, value]) => value);
 }
 
+// The folders of a gallery are among its facts, which everybody is told who may search it.
+function fileOf(hit) {
+  const gallery = state.galleries.find(({ name }) => name === hit.gallery) || state.gallery;
+  const path = wholePath(hit, gallery?.sources);
+  return [make("span", { class: "path" }, path), copyButton(() => path, () => "Path copied", "Copy the path")];
+}
+
 function placesOf({ copies, places, gallery }) {
-  const more = copies - places.length;
+  const left = copies - places.length;
   return make(
     "ul", { class: "places", tabindex: "0", "aria-label": "Other places of the same file" },
     places.map((each) => make("li", {}, each.gallery === gallery ? each.path : `${each.gallery}: ${each.path}`)),
-    more > 0 && make("li", {}, `and ${more.toLocaleString("en")} more`),
+    left > 0 && make("li", {}, `and ${left.toLocaleString("en")} more`),
   );
 }
 
 // Where the original is not here, its thumbnail is shown, and there is nothing to save.
-async function showIfMissing(hit, { picture, missing, download }) {
+async function showIfMissing(hit, { picture, missing, download, folder }) {
   const why = await session.whyNoOriginal(hit);
   if (!why) return;
   thumbnails.add(hit);
@@ -135,15 +178,51 @@ async function showIfMissing(hit, { picture, missing, download }) {
   const size = `${picture.naturalWidth} × ${picture.naturalHeight} pixels`;
   missing.textContent = `The original is not here: this is its thumbnail, ${size}. ${why}`;
   missing.hidden = false;
-  if (document.activeElement === download) dialog.focus();
+  const lost = [download, folder].some((each) => each?.contains(document.activeElement));
+  if (lost) dialog.focus();
   download.replaceWith(make("button", { type: "button", disabled: true, title: why }, "Download"));
+  folder?.remove();
 }
 
-function step(by) {
-  const hits = shownHits();
-  const next = hits[hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) + by];
-  if (next) show(next);
+// --- the results before and after it -----------------------------------------------------------
+
+// Return the hits to go through, and how many there are, of a list also those that are not read yet.
+// In an order that is not theirs only those that are shown: others would come between them.
+function sequence() {
+  const { browsing, filters: { sort } } = state;
+  const isWhole = browsing || sort === "score";
+  const hits = isWhole ? chosenHits() : shownHits();
+  const total = isWhole && results.listed ? Math.max(hits.length, results.candidates) : hits.length;
+  return { hits, total, at: hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) };
 }
+
+function showPlace() {
+  const { at, total } = sequence();
+  const words = `${(at + 1).toLocaleString("en")} of ${total.toLocaleString("en")}`;
+  if (parts.place.textContent !== words) parts.place.textContent = words;
+  // Not disabled: a button that is would lose the keyboard.
+  parts.previous.setAttribute("aria-disabled", at <= 0);
+  parts.next.setAttribute("aria-disabled", at >= total - 1);
+}
+
+async function step(by) {
+  const from = current;
+  const { at, total } = sequence();
+  const wanted = at + by;
+  if (wanted < 0 || wanted >= total) return;
+  while (wanted >= sequence().hits.length && await session.readOn());
+  if (!dialog.open || current !== from) return; // meanwhile something else was chosen
+  const { hits } = sequence();
+  if (!hits[wanted]) {
+    parts.problem.replaceChildren(...(state.message ? [make("p", { class: "message" }, state.message)] : []));
+    return;
+  }
+  show(hits[wanted]);
+  if (wanted >= state.shown) session.set({ shown: state.shown + FURTHER });
+  if (hits.length - wanted < READ_AHEAD) session.readOn();
+}
+
+// --- from here ---------------------------------------------------------------------------------
 
 const queryOf = (hit) => ({ kind: "image", gallery: hit.gallery, id: hit.id });
 
@@ -158,7 +237,7 @@ function more(wish) {
 }
 
 function link() {
-  const { controls, filters } = session.state;
+  const { controls, filters } = state;
   const address = addressOf({
     edit: queryOf(current), examples: [], controls, filters, gallery: current.gallery,
   });
@@ -166,19 +245,13 @@ function link() {
 }
 
 async function compare() {
-  const { edit } = session.state;
+  const { edit } = state;
   if (!edit || session.isText(current)) return;
   comparing = true;
   const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
   const name = session.nameOf(current);
   const result = { src: current.shown_url, name: thumbnails.has(current) ? `${name}, its thumbnail` : name };
-  fill(
-    make("header", {},
-      make("h2", {}, `Query and no. ${current.rank}`),
-      button("Back", () => show(current), { "aria-keyshortcuts": "Escape" }),
-      button("Close", () => dialog.close())),
-    makeComparison(query, result, current.match && alignmentOf(current)),
-  );
+  fill(`Query and no. ${current.rank}`, makeComparison(query, result, current.match && alignmentOf(current)));
   dialog.querySelector(".comparison").focus();
 }
 
@@ -187,6 +260,7 @@ function onKey(event) {
   const control = event.target.closest("button, a, input");
   if (comparing || event.target.closest(".places")) return; // their own keys
   if (event.key === "c" || event.key === "C") compare();
+  else if (!session.isText(current) && large.zoom.key(event)); // it has done so
   else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
   else if (event.key === "ArrowRight" || event.key === "ArrowDown") step(1);
   else if (event.key === "Enter" && !control) searchWithIt();

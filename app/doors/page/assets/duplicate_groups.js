@@ -1,7 +1,9 @@
 // Near duplicates → groups of cards, in portions, and decisions that some are none.
 
-import { afterDecision, differentIn, factsOf, fileNameOf, roleOf, wholePath } from "./duplicate_lists.js";
+import { afterDecision, differentIn, factsOf, roleOf } from "./duplicate_lists.js";
 import { makeTools } from "./duplicate_tools.js";
+import { wayToFolder } from "./folder.js";
+import { fileNameOf, wholePath } from "./image_facts.js";
 import { button, make } from "./make.js";
 import { state } from "./session.js";
 
@@ -12,7 +14,6 @@ const STEP = 20;
 export function makeGroups({ gallery, ask, read, show, compare }) {
   let entries = []; // groups, and {kept, ids, words} in place of those that were decided to be none
   let off = "";
-  let opens = false; // whether folders can be opened
   const chosen = new Set(); // ids, as text
   const problem = make("div", { role: "alert" });
   const list = makeList((entry, at) => itemOf(entry, at));
@@ -27,7 +28,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
 
   function take(answer) {
     if (!took(answer)) return;
-    ({ off, opens } = answer);
+    ({ off } = answer);
     refused.textContent = `Which of them are no duplicates cannot be decided here: ${off}`;
     refused.hidden = !off;
     tools.offer(answer.kinds);
@@ -69,10 +70,9 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
     showChosen();
   }
 
-  const open = (id) => ask("open_folder", { gallery, id });
   const itemOf = (entry, at) => (entry.kept
     ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
-    : groupItem(entry, at, { choose, compare, open: opens && open }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
+    : groupItem(entry, at, { choose, compare }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
 
   return { element, kinds: tools.kinds, take };
 }
@@ -123,7 +123,7 @@ function groupItem(group, at, acts, keep) {
   );
 }
 
-function card(image, group, { choose, compare, open }) {
+function card(image, group, { choose, compare }) {
   const role = roleOf(image, group);
   const whole = wholePath(image, state.gallery?.sources);
   return make(
@@ -135,17 +135,8 @@ function card(image, group, { choose, compare, open }) {
     make("span", { class: "folder", title: whole }, image.path.split("/").slice(0, -1).join("/")),
     make("span", { class: image === group.best ? "role best" : "role" }, role),
     make("span", { class: "facts" }, factsOf(image)),
-    open && wayToFolder(image, open),
+    wayToFolder(image),
   );
-}
-
-// The file manager shows itself; below the button stands why it does not.
-function wayToFolder({ id, path }, open) {
-  const problem = make("div");
-  return make("div", { class: "way" }, button("Open folder", async () => {
-    const { message } = await open(id);
-    problem.replaceChildren(...(message ? [make("p", { class: "message", role: "alert" }, message)] : []));
-  }, { "aria-label": `Open folder of ${path}`, title: "Show this file in this computer's file manager" }), problem);
 }
 
 // The best opens in a tab of its own, any other beside the one whose picture it shows.

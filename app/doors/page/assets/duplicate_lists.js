@@ -51,16 +51,6 @@ export function differentIn({ best, others }) {
   return [...contents.values()];
 }
 
-export const fileNameOf = ({ path }) => path.split("/").at(-1);
-
-// Return the path from the root on, where the image's folder is known.
-export function wholePath({ source, path }, sources = []) {
-  const folder = sources[source];
-  if (!folder) return path;
-  const mark = folder.includes("\\") && !folder.includes("/") ? "\\" : "/";
-  return folder.endsWith(mark) ? folder + path : folder + mark + path;
-}
-
 // Return the list after a decision on the group `decided`, whose place a line `kept` takes; a group
 // that is new, or what is left of that one, follows it. Without a line, the groups take its place.
 export function afterDecision(entries, groups, decided, kept) {

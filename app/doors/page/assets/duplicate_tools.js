@@ -1,7 +1,8 @@
 // The kinds of near duplicates that are shown; images chosen by their boxes → the clipboard, files.
 
-import { COLUMNS, rowsOf, wholePath } from "./duplicate_lists.js";
+import { COLUMNS, rowsOf } from "./duplicate_lists.js";
 import { save, tableOf } from "./export.js";
+import { wholePath } from "./image_facts.js";
 import { button, make } from "./make.js";
 import { state } from "./session.js";
 

@@ -6,7 +6,9 @@ import { callsTo } from "./call.js";
 import { makeComparison } from "./compare.js";
 import { watchBuild } from "./create_progress.js";
 import { makeGroups } from "./duplicate_groups.js";
-import { findingWords, foundWords, fileNameOf } from "./duplicate_lists.js";
+import { findingWords, foundWords } from "./duplicate_lists.js";
+import { allowFolders } from "./folder.js";
+import { fileNameOf } from "./image_facts.js";
 import { makeJob } from "./job.js";
 import { button, make } from "./make.js";
 import { onChange, state } from "./session.js";
@@ -14,6 +16,7 @@ import { onChange, state } from "./session.js";
 export function start({ element, server }) {
   const place = element.querySelector(".near");
   const ask = callsTo(server);
+  allowFolders(server);
   let opened = null;
   place.querySelector("button").addEventListener("click", () => {
     const { name } = state.gallery;

@@ -55,6 +55,7 @@ let fillGalleryNames = () => {};
 let clearAddress = () => {};
 /** @type {Promise<unknown>} */
 let ready = Promise.resolve(); // queries wait until the galleries are known
+const underWay = new WeakMap(); // a list → the promise of its next part
 let latest = 0; // the number of the newest request: answers to earlier ones are dropped
 
 /** @param {Server} server @param {Gradio} gradio */
@@ -258,20 +259,28 @@ export function browse(where = []) {
   return ask(null);
 }
 
-// Read on in a list, of which the server gives a part at a time.
-export async function readOn() {
+/**
+ * Read on in a list, of which the server gives a part at a time.
+ * @returns {Promise<boolean>} whether there were further images
+ */
+export function readOn() {
   const { results } = state;
-  if (!results?.listed || results.isRead) return;
-  results.isRead = true; // until there is an answer
+  if (!results?.listed || results.isRead) return Promise.resolve(false);
+  if (!underWay.has(results)) underWay.set(results, readPart(results).finally(() => underWay.delete(results)));
+  return underWay.get(results);
+}
+
+async function readPart(results) {
   const request = requestFor(state.edit, state, state.filters);
   const answer = await call("ask", { ...request, offset: results.hits.length });
   const hits = shownOf(answer.results?.hits || []);
   results.hits.push(...hits);
   results.isRead = Boolean(answer.results) && !hits.length;
   if (results.isRead) results.candidates = results.hits.length; // what galleries share was counted twice
-  if (state.results !== results) return;
+  if (state.results !== results) return false;
   if (answer.message) say(answer.message);
   else set({});
+  return hits.length > 0;
 }
 
 /** @param {Parameters<typeof ask>[1]} [options] */

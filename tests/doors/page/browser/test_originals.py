@@ -68,7 +68,7 @@ def look_at(
 
 
 def test_a_file_in_many_places_is_one_card_and_its_places_are_listed(
-    look_at: Callable[..., Visitor],
+    look_at: Callable[..., Visitor], album: Home
 ) -> None:
     visitor = look_at(COFFEE)
     first = visitor.hits.first
@@ -79,7 +79,8 @@ def test_a_file_in_many_places_is_one_card_and_its_places_are_listed(
     places = visitor.detail.get_by_role("list", name="Other places")
     expect(places.get_by_role("listitem")).to_have_count(LINKS)
     links = {f"{NAMELESS}, part {number % 3}/IMG_{number:04}.jpg" for number in range(LINKS)}
-    own = visitor.detail.locator("dt:text-is('File') + dd").inner_text()
+    whole = visitor.detail.locator(".path").inner_text()
+    own = str(Path(whole).relative_to(album.path / "pictures"))
     assert {own, *places.locator("li").all_inner_texts()} == links | {COFFEE}
     places.get_by_role("listitem").nth(2).click(click_count=3)
     selected = visitor.page.evaluate("getSelection().toString().trim()")
@@ -113,6 +114,7 @@ def test_a_missing_original_is_called_so_and_cannot_be_saved(
     expect(notice).to_contain_text("ris update album")
     download = visitor.detail.get_by_text("Download")
     expect(download).to_be_disabled()
+    expect(visitor.detail.get_by_role("button", name="Open its folder")).to_have_count(0)
     expect(download).to_have_attribute("title", notice.inner_text().split("pixels. ")[1])
     visitor.button("Compare").click()
     expect(visitor.detail.locator("figcaption").last).to_contain_text("its thumbnail")
@@ -120,6 +122,7 @@ def test_a_missing_original_is_called_so_and_cannot_be_saved(
     expect(notice).to_be_visible()
     visitor.button("Next").click()
     expect(visitor.detail.locator("a[role=button]", has_text="Download")).to_be_visible()
+    expect(visitor.detail.get_by_role("button", name="Open its folder")).to_be_visible()
     expect(notice).to_be_hidden()
 
 

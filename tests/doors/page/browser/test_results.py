@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.conftest import encoded
-from tests.doors.page.browser.conftest import ALBUM, COLOURS, PREBUILT
+from tests.doors.page.browser.conftest import ALBUM, PREBUILT
 from tests.doors.page.browser.pictures import seen_again
 from tests.doors.page.browser.visitor import PHONE, Visitor, payload, shown_at
 
@@ -128,102 +128,6 @@ def test_an_exact_search_marks_what_the_index_misses(caltech: Visitor):
             more.click()
     assert missed, "200 of 9,144 are more than the shortlist's candidates hold"
     expect(marks).to_have_count(int(missed[1]))
-
-
-# --- one result ----------------------------------------------------------------------------------
-
-
-def test_a_result_opens_with_all_that_is_known_of_it(visitor: Visitor):
-    visitor.upload(CAT)
-    first, second = visitor.results()[:2]
-
-    visitor.hits.first.locator(".open").click()
-
-    for part in ("no. 1", "Labels", first.label, "File", ".jpg", "pixels", "kB"):
-        expect(visitor.detail).to_contain_text(part)
-    score = re.search(r"[01]\.\d{4}", visitor.detail.inner_text())
-    assert float(score[0]) == pytest.approx(first.score, abs=0.0006)
-    large = visitor.detail.locator(".large img")
-    expect(large).to_have_attribute("src", shown_at(ALBUM, first.id))
-    assert large.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 160
-    visitor.button("Next").click()
-    expect(large).to_have_attribute("src", shown_at(ALBUM, second.id))
-    with visitor.page.expect_download() as download:
-        visitor.detail.get_by_role("button", name="Download").click()
-    with Image.open(download.value.path()) as picture:
-        assert picture.format == "JPEG"
-    visitor.button("Close").click()
-    expect(visitor.detail).to_be_hidden()
-
-
-def test_a_result_is_handled_by_keys_alone(visitor: Visitor):
-    visitor.upload(CAT)
-    found = visitor.results()
-    press = visitor.page.keyboard.press
-    visitor.hits.first.locator(".open").focus()
-    press("ArrowRight")
-    press("ArrowRight")
-    press("Enter")
-    large = visitor.detail.locator(".large img")
-    expect(large).to_have_attribute("src", shown_at(ALBUM, found[2].id))
-    press("ArrowRight")
-    expect(large).to_have_attribute("src", shown_at(ALBUM, found[3].id))
-    press("ArrowLeft")
-    visitor.button("Next").focus()
-    press("Enter")
-    press("Enter")  # the button has kept the focus
-    expect(large).to_have_attribute("src", shown_at(ALBUM, found[4].id))
-    press("ArrowLeft")
-    press("ArrowLeft")
-    press("c")
-    expect(visitor.detail.locator(".comparison")).to_be_visible()
-    press("Escape")
-    expect(large).to_have_attribute("src", shown_at(ALBUM, found[2].id))
-    press("Escape")
-    expect(visitor.detail).to_be_hidden()
-    assert visitor.page.evaluate("document.activeElement.closest('.hit').dataset.id") == str(
-        found[2].id
-    )
-    press("Enter")
-    expect(large).to_be_visible()
-    with visitor.answer():
-        press("Enter")
-    assert visitor.shown(visitor.edit)[0] == shown_at(ALBUM, found[2].id)
-    assert visitor.results()[0].id == found[2].id
-
-
-def test_query_and_result_are_compared_at_one_zoom(visitor: Visitor):
-    visitor.choose_gallery(COLOURS)  # it keeps nothing that copies would be found by
-    expect(visitor.facts).to_contain_text("40 images")
-    visitor.upload(CAT)
-    visitor.hits.first.locator(".open").click()
-    visitor.button("Compare").click()
-    pictures = visitor.detail.locator(".window img")
-    expect(pictures).to_have_count(2)
-    expect(pictures.first).to_have_attribute("alt", "Query")
-
-    def transforms() -> list[str]:
-        return pictures.evaluate_all("(all) => all.map((each) => each.style.transform)")
-
-    whole = transforms()
-    visitor.button("Zoom in").click()
-    one, other = transforms()
-    assert one == other != whole[0]
-    area = visitor.detail.locator(".stages").bounding_box()
-    x, y = area["x"] + area["width"] / 4, area["y"] + area["height"] / 2
-    visitor.page.mouse.move(x, y)
-    visitor.page.mouse.down()
-    visitor.page.mouse.move(x + 20, y + 10)
-    visitor.page.mouse.up()
-    assert transforms()[0] == transforms()[1] != one
-
-    visitor.button("Swap").click()
-    expect(pictures.last).to_have_attribute("alt", "Query")
-    visitor.button("One over the other").click()
-    slider = visitor.detail.get_by_label("How much of the query is shown")
-    slider.fill("20")
-    clip = visitor.detail.locator(".window").first.evaluate("(each) => each.style.clipPath")
-    assert "80%" in clip
 
 
 # --- refining ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  afterDecision, COLUMNS, differentIn, factsOf, findingWords, foundWords, roleOf, rowsOf, wholePath,
+  afterDecision, COLUMNS, differentIn, factsOf, findingWords, foundWords, roleOf, rowsOf,
 } from "../../../../app/doors/page/assets/duplicate_lists.js";
 import { tableOf } from "../../../../app/doors/page/assets/export.js";
 
@@ -52,12 +52,6 @@ test("each image says what it is to the best, and through which one it came to i
 test("a decision is on one image of each content", () => {
   const copies = group(1, other(2, 1, {}, { sha256: "sha1" }), other(3, 1), other(4, 1, {}, { sha256: "" }));
   assert.deepEqual(differentIn(copies), [1, 3, 4]);
-});
-
-test("a path is whole where its folder is known", () => {
-  const sources = ["/home/me/pictures", "C:\\pictures", "/"];
-  const at = (source) => wholePath({ source, path: "a.jpg" }, sources);
-  assert.deepEqual([0, 1, 2, -1, 7].map(at), ["/home/me/pictures/a.jpg", "C:\\pictures\\a.jpg", "/a.jpg", "a.jpg", "a.jpg"]);
 });
 
 test("a decision takes the place of its group, and undone the group takes it again", () => {

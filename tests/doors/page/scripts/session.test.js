@@ -290,12 +290,12 @@ test("a gallery is browsed in an order of its own, and read on part by part", as
   await new Promise(setImmediate);
   assert.equal(asked[1].sort, "-bytes");
   const reading = session.readOn();
-  await session.readOn(); // the answer to the first is still to come: it is not asked twice
-  await reading;
+  assert.equal(await session.readOn(), true); // the answer to the first is still to come: it is not asked twice
+  assert.equal(await reading, true);
   await session.readOn();
   assert.deepEqual(asked.slice(2).map(({ offset }) => offset), [1, 2]);
   assert.deepEqual(state.results.hits.map(({ id }) => id), [0, 1, 2]);
-  await session.readOn();
+  assert.equal(await session.readOn(), false);
   await session.readOn(); // it is at its end
   assert.equal(asked.length, 5);
 });

@@ -1,0 +1,31 @@
+// An image's file, shown in the file manager of the machine that the server runs on.
+
+import { callsTo } from "./call.js";
+import { button, make } from "./make.js";
+
+let ask = null;
+
+/**
+ * Let files be shown where the server has a function for it: where it is for its own machine alone.
+ * @param {object} server its functions
+ */
+export function allowFolders(server) {
+  if (server.open_folder) ask = callsTo(server);
+}
+
+/**
+ * Return a button that shows an image's file in its folder, or null where none may be shown.
+ * @param {{ gallery: string, id: string | number, path: string }} image
+ * @param {string} [words] on the button
+ * @param {string} [name] what the button is called where it stands among others
+ */
+export function wayToFolder({ gallery, id, path }, words = "Open folder", name = `${words} of ${path}`) {
+  if (!ask) return null;
+  // The file manager shows itself; below the button stands why it does not.
+  const problem = make("div");
+  return make("div", { class: "way" }, button(words, async () => {
+    const { message } = await ask("open_folder", { gallery, id });
+    problem.replaceChildren(...(message ? [make("p", { class: "message", role: "alert" }, message)] : []));
+    problem.scrollIntoView({ block: "nearest" });
+  }, { "aria-label": name, title: "Show this file in this computer's file manager" }), problem);
+}
