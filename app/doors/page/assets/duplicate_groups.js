@@ -1,9 +1,8 @@
 // Near duplicates → groups of cards, in portions, and decisions that some are none.
 
 import { afterDecision, differentIn, factsOf, fileNameOf, roleOf, wholePath } from "./duplicate_lists.js";
-import { makeTools } from "./duplicate_tools.js";
+import { makeTools, sourcesOf } from "./duplicate_tools.js";
 import { button, make } from "./make.js";
-import { state } from "./session.js";
 
 const STEP = 20;
 
@@ -17,6 +16,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   const problem = make("div", { role: "alert" });
   const list = makeList((entry, at) => itemOf(entry, at));
   const tools = makeTools({
+    gallery,
     groups: () => entries.filter(({ kept }) => !kept),
     chosen,
     changed: showChosen,
@@ -72,7 +72,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   const open = (id) => ask("open_folder", { gallery, id });
   const itemOf = (entry, at) => (entry.kept
     ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
-    : groupItem(entry, at, { choose, compare, open: opens && open }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
+    : groupItem(entry, at, { choose, compare, open: opens && open, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
 
   return { element, kinds: tools.kinds, take };
 }
@@ -123,9 +123,9 @@ function groupItem(group, at, acts, keep) {
   );
 }
 
-function card(image, group, { choose, compare, open }) {
+function card(image, group, { choose, compare, open, sources }) {
   const role = roleOf(image, group);
-  const whole = wholePath(image, state.gallery?.sources);
+  const whole = wholePath(image, sources);
   return make(
     "div", { class: "image" },
     pictureOf(image, group, compare),
