@@ -25,5 +25,5 @@ const sight = (gallery) => make(
 function details(gallery) {
   const remarks = remarksOf(gallery).map((remark) => make("p", { class: "remark" }, remark));
   const count = remarks.length ? `, ${remarks.length} remark${remarks.length === 1 ? "" : "s"}` : "";
-  return panel(`Details${count}`, remarks, detailsOf(gallery));
+  return panel(`Details${count}`, ...remarks, detailsOf(gallery));
 }

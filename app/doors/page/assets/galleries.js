@@ -79,6 +79,8 @@ function makePanel({ ask, manages }) {
       work.makeGallery(form.read());
     });
     making.append(form.element);
+    const { state: how, kind = "make" } = options.progress || {};
+    making.open = how === "running" && kind === "make";
     place.append(...work.elements);
     list.show();
   }
