@@ -194,7 +194,8 @@ def _top_row(
     with gr.Row(elem_id="top"):
         gr.HTML(
             f'<h1><img src="page/icon.svg" alt=""><span>{_TITLE}</span></h1>'
-            "<p>Searches your galleries, not the web. <span>Nothing leaves this machine.</span></p>",
+            "<p>Searches your galleries, not the web. "
+            "<span>Nothing leaves this machine.</span></p>",
             elem_id="title",
             apply_default_css=False,
         )
