@@ -24,7 +24,7 @@ export function makeList(acts, { isOpen, focusWhole }) {
     },
     // Return what gives the keyboard a place after the gallery has gone.
     deleted: (name) => {
-      const names = [...rows.keys()];
+      const names = state.galleries.map((each) => each.name);
       const next = names[names.indexOf(name) + 1];
       return () => { if (!rows.get(next)?.focus()) focusWhole(); };
     },
