@@ -88,12 +88,14 @@ SCREENSHOTS: list[tuple[str, str, Callable[[Page], None], dict[str, Any]]] = [
 
 def manage(page: Page) -> None:
     """Bring the gallery up to date with its folder, and look at what else can be changed."""
-    page.get_by_role("button", name="Update", exact=True).click()
-    page.locator("#manage .outcome p").wait_for()
-    page.get_by_text("Manage this gallery").click()
-    page.get_by_label("Title").fill("All kinds of things")
-    page.get_by_role("button", name="Save").click()
-    page.locator("#facts .title").wait_for()
+    page.get_by_role("button", name="Galleries", exact=True).click()
+    page.get_by_role("button", name=f"Update: {_MANAGED}", exact=True).click()
+    page.locator("dialog.galleries .outcome p").wait_for()
+    row = page.locator(f"dialog.galleries [data-gallery='{_MANAGED}']")
+    row.locator(".change > summary").click()
+    row.get_by_label("Title").fill("All kinds of things")
+    row.get_by_role("button", name="Save").click()
+    row.get_by_text("Saved.").wait_for()
 
 
 _PHOTOGRAPHS = Path(__file__).parents[1] / "app" / "doors" / "page" / "examples"

@@ -14,7 +14,7 @@ from app.build.build import BuildReport, BuildRequest
 from app.build.embedding import OnProgress
 from app.build.keeper import GalleryKeeper
 from app.build.update import UpdateReport
-from app.embed import MODELS, NEEDS_NO_DOWNLOAD, model_named
+from app.embed import MODELS, NEEDS_NO_DOWNLOAD, OFFERED, model_named
 from app.errors import AppError, NotFoundError, RemovalsError, StorageError, UsageError
 from app.gallery import Folders, check_name, discard_draft, gallery_names
 from app.images.formats import SUFFIXES
@@ -149,9 +149,9 @@ class GalleryMaker:
     def models(self) -> list[tuple[str, bool]]:
         """Return (name, whether it may need a download) of models of pictures that can run here.
 
-        The one that never needs any comes first.
+        The one that never needs any comes first; one for tests is not among them.
         """
-        known = [model for model in MODELS.values() if model.embeds("picture")]
+        known = [MODELS[name] for name in OFFERED if MODELS[name].embeds("picture")]
         known.sort(key=lambda model: model.name != NEEDS_NO_DOWNLOAD)
         return [
             (model.name, bool(model.weights and model.weights.url))

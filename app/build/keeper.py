@@ -13,6 +13,7 @@ from app.build.compact import choice, compact
 from app.build.embedding import OnProgress
 from app.build.joining import JoinReport, forget_table, join_again, join_table
 from app.build.layouts import can_be_looked_at_again, check_as_built
+from app.build.look import Waiting, waiting_in
 from app.build.update import UpdateReport
 from app.build.updates import BackgroundUpdates, UpdateProgress
 from app.embed import Embedder, LoadEmbedder
@@ -105,6 +106,11 @@ class GalleryKeeper:
         notes = (*report.notes, note) if note else report.notes
         self._tidy(name, manifest, on_progress)
         return replace(report, manifest=manifest, notes=notes)
+
+    def waiting(self, name: str) -> Waiting | None:
+        """Return what an update would find; None for a gallery that was not made of folders."""
+        self.check_on()
+        return waiting_in(self._gallery(name), datasets_dir=self._datasets_dir)
 
     def join_table(self, name: str, file: Path, **how: Any) -> JoinReport:
         """Give a gallery's images the facts of a table; see `joining.join_table`."""

@@ -5,14 +5,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 from app.build.build import check_readable, recipe_of_model
 from app.build.change import being_updated, commit_change, current_gallery
 from app.build.commit import check_room, load_for
 from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, notes_on, stamped
-from app.build.layouts import OpenList, followed_sources, layout_of
+from app.build.layouts import OpenList, layout_of
+from app.build.look import Look, look_at
 from app.build.material import Material
 from app.embed import LoadEmbedder
 from app.errors import GalleryError, RemovalsError
@@ -27,7 +27,7 @@ from app.gallery import (
     folders_of,
 )
 from app.index import Projection
-from app.sources.picture import Layout, Picture
+from app.sources.picture import Layout
 from app.values import Skipped
 from app.values.gallery import Manifest, StoredFile
 from app.values.names import text_of
@@ -94,7 +94,7 @@ def update_gallery(
         layout = layout_of(gallery.manifest, datasets_dir=datasets_dir, open_list=open_list)
         limit = gallery.manifest.request.get("limit")
         found = stamped(layout.pictures()[:limit], layout.folders)
-        looked = _look(gallery, list(found))
+        looked = look_at(gallery, list(found))
         _check_gone(name, looked, layout, accept_removals)
         update = _Update(gallery, layout, looked, load_embedder, workers, on_progress)
         report = update.run()
@@ -105,52 +105,7 @@ def update_gallery(
     )
 
 
-@dataclass
-class _Look:
-    """What a gallery knows of its files, and how it finds them now."""
-
-    known: dict[Place, Seen]
-    alive: frozenset[int]
-    pictures: dict[Place, Picture]
-    unreadable: frozenset[Place]
-    same: dict[Place, Seen] = field(default_factory=dict)
-    others: list[Picture] = field(default_factory=list)
-
-    @cached_property
-    def gone(self) -> dict[Place, int]:
-        """Return the images whose file is not there any more.
-
-        What lies in a folder that cannot be read now is not gone.
-        """
-        hidden = tuple((source, f"{path}/") for source, path in self.unreadable)
-        return {
-            place: seen.image
-            for place, seen in self.known.items()
-            if place not in self.pictures
-            and seen.image in self.alive
-            and place not in self.unreadable
-            and not any(place[0] == at and place[1].startswith(path) for at, path in hidden)
-        }
-
-
-def _look(gallery: Gallery, pictures: Sequence[Picture]) -> _Look:
-    followed = followed_sources(gallery.manifest)
-    known = {place: seen for place, seen in gallery.seen().items() if place[0] in followed}
-    there = {_place(each): each for each in pictures if not each.missing}
-    alive = frozenset(gallery.ids().tolist())
-    unreadable = frozenset(_place(each) for each in pictures if each.missing)
-    look = _Look(known, alive, there, unreadable)
-    for place, picture in there.items():
-        seen = known.get(place)
-        if seen is not None and seen.stamp == (picture.size, picture.mtime_ns):
-            look.same[place] = seen
-        else:
-            look.others.append(picture)
-    look.others += [each for each in pictures if each.missing]
-    return look
-
-
-def _check_gone(name: str, looked: _Look, layout: Layout, accept_removals: bool) -> None:
+def _check_gone(name: str, looked: Look, layout: Layout, accept_removals: bool) -> None:
     gone = looked.gone
     before = sum(seen.image in looked.alive for seen in looked.known.values())
     if accept_removals or len(gone) <= max(_FEW_GONE, before // 2):
@@ -170,7 +125,7 @@ class _Update:
         self,
         gallery: Gallery,
         layout: Layout,
-        looked: _Look,
+        looked: Look,
         load_embedder: LoadEmbedder,
         workers: int,
         on_progress: OnProgress,
@@ -290,7 +245,7 @@ class _SortedOut:
                 self.added, self.changed = self.added - 1, self.changed + 1
             removed |= held
 
-    def seen_after(self, looked: _Look, next_id: int) -> dict[Place, Seen]:
+    def seen_after(self, looked: Look, next_id: int) -> dict[Place, Seen]:
         """Return what is known of the files after the update; new images begin at `next_id`."""
         seen = dict(looked.same)
         for place, picture in looked.pictures.items():
@@ -312,7 +267,7 @@ class _SortedOut:
 
 
 def _sort_out(
-    gallery: Gallery, kept: Sequence[Kept], looked: _Look, gone: dict[Place, int]
+    gallery: Gallery, kept: Sequence[Kept], looked: Look, gone: dict[Place, int]
 ) -> _SortedOut:
     """Tell new, changed, moved and merely touched files from each other, by their content."""
     out = _SortedOut()
@@ -345,7 +300,7 @@ def _sort_out(
     return out
 
 
-def _relabelled(gallery: Gallery, looked: _Look) -> list[Kept]:
+def _relabelled(gallery: Gallery, looked: Look) -> list[Kept]:
     """Return the images of unchanged files whose labels or key the list has changed."""
     same = [place for place, seen in looked.same.items() if seen.image in looked.alive]
     listed = any(each.key for each in looked.pictures.values())
@@ -365,7 +320,3 @@ def _relabelled(gallery: Gallery, looked: _Look) -> list[Kept]:
 def _projection(gallery: Gallery) -> Projection | None:
     path = gallery.projection_path
     return Projection.read(path) if path else None
-
-
-def _place(picture: Picture) -> Place:
-    return picture.source, picture.path

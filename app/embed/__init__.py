@@ -7,6 +7,7 @@ from app.embed.model_file import find_model
 from app.embed.models import (
     MODELS,
     NEEDS_NO_DOWNLOAD,
+    OFFERED,
     Kind,
     Model,
     Preprocessing,
@@ -18,6 +19,7 @@ from app.embed.models import (
 __all__ = [
     "MODELS",
     "NEEDS_NO_DOWNLOAD",
+    "OFFERED",
     "Embedder",
     "Kind",
     "LoadEmbedder",

@@ -129,7 +129,8 @@ class Model:
     `pool` is how the network's last feature map becomes one vector; None if it does not end in one.
     `library` is a package that it needs besides those of requirements.txt. With `has_texts` it
     embeds texts: into the space of its pictures, unless its `kind` is "text". `unrelated` says how
-    near unrelated photographs come, where that was measured.
+    near unrelated photographs come, where that was measured. One that is `for_tests` is in no list
+    that people choose from; its name works.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Model:
     has_texts: bool = False
     unrelated: Unrelated | None = None
     file: ModelFile | None = None
+    for_tests: bool = False
 
     @property
     def entry(self) -> str:
@@ -169,7 +171,7 @@ class Model:
     def check_embeds(self, kind: Kind) -> None:
         """Raise UsageError, which names the models that can, unless it embeds that kind."""
         if not self.embeds(kind):
-            others = ", ".join(model.name for model in _ALL if model.embeds(kind))
+            others = ", ".join(name for name in OFFERED if MODELS[name].embeds(kind))
             raise UsageError(f"The model {self.name} cannot embed {kind}s: choose one of {others}.")
 
     def preprocessing_facts(self) -> dict[str, object]:
@@ -428,10 +430,12 @@ _ALL = (
         weights=None,
         licence="part of this application",
         paper="4 × 4 mean colours: no network at all, for tests and for trying the commands",
+        for_tests=True,
     ),
 )
 
 MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in _ALL})
+OFFERED = tuple(model.name for model in _ALL if not model.for_tests)
 NEEDS_NO_DOWNLOAD = "efficientnet_lite0"
 
 
@@ -446,7 +450,7 @@ def model_named(name: str) -> Model:
     for known in POOLS:
         if entry in MODELS and pool == known:
             return _pooled(MODELS[entry], known)
-    raise UsageError(f"There is no model {name!r}: choose one of {', '.join(MODELS)}.")
+    raise UsageError(f"There is no model {name!r}: choose one of {', '.join(OFFERED)}.")
 
 
 def pooled_name(name: str, pool: str) -> str:

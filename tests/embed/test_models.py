@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.embed import MODELS, Model, model_named
+from app.embed import MODELS, OFFERED, Model, model_named
 from app.errors import UsageError
 from tests.embed.pictures import PICTURES, pixels
 
@@ -66,7 +66,18 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as refused:
         model_named("resnet51")
     assert "resnet51" in str(refused.value)
-    assert all(name in str(refused.value) for name in MODELS)
+    assert all(name in str(refused.value) for name in MODELS if name != "mean_colour")
+
+
+def test_the_model_for_tests_works_and_is_in_no_list_to_choose_from() -> None:
+    assert model_named("mean_colour").dim == 48
+    assert set(MODELS) - set(OFFERED) == {"mean_colour"}
+    with pytest.raises(UsageError) as unknown:
+        model_named("resnet51")
+    with pytest.raises(UsageError) as of_texts:
+        model_named("all_minilm_l6_v2").check_embeds("picture")
+    for refused in (unknown, of_texts):
+        assert "mean_colour" not in str(refused.value)
 
 
 @pytest.mark.parametrize("model", ENTRIES)

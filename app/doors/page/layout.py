@@ -42,7 +42,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "detail", "create", "manage", "duplicates")
+    for name in ("page", "query", "results", "detail", "galleries", "duplicates")
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="to-results" class="skip">Go to the results</button>
@@ -194,11 +194,12 @@ def make_page(
 def _top_row(
     making: MakingFunctions, managing: ManagingFunctions, finding: DuplicateFunctions
 ) -> gr.Dropdown:
-    """Lay out the title and the gallery's column; return the choice of a gallery."""
+    """Lay out the title, the choice of a gallery, which is returned, and the galleries' panel."""
     with gr.Row(elem_id="top"):
         gr.HTML(
-            f"<h1>{_TITLE}</h1><p>Searches your galleries, not the web. "
-            f"Nothing leaves this machine.</p>{_HELP}",
+            f'<h1><img src="page/icon.svg" alt=""><span>{_TITLE}</span></h1>'
+            "<p>Searches your galleries, not the web. "
+            "<span>Nothing leaves this machine.</span></p>",
             elem_id="title",
             apply_default_css=False,
         )
@@ -206,18 +207,15 @@ def _top_row(
             _part("kinds", '<div class="kinds" role="group" aria-label="What to search"></div>')
             gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
             _part("facts", '<div class="gallery-facts"></div>')
-            way = '<div class="near"><button type="button">Near duplicates</button></div>'
-            _part("duplicates", way, "", "server", finding.all)
             off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
+            way = f'<button type="button" class="all">Galleries</button>{off}'
             arguments = (
-                f"server, upload, mostBytes: {_MOST_BYTES_OF_A_ZIP}, "
-                f"mostPictureBytes: {MAX_PICTURE_BYTES}"
+                f"server, upload, manages: {str(bool(managing.all)).lower()}, "
+                f"mostBytes: {_MOST_BYTES_OF_A_ZIP}, mostPictureBytes: {MAX_PICTURE_BYTES}"
             )
-            if managing.all:
-                _part("manage", '<div class="manage" hidden></div>')
-            # It sends the requests of both, as one job runs at a time.
-            functions = [*making.all, *managing.all]
-            _part("create", f'<div class="create">{off}</div>', "", arguments, functions)
+            functions = [*making.all, *managing.all, *finding.all]
+            _part("galleries", f'<div class="galleries">{way}</div>', "", arguments, functions)
+            gr.HTML(_HELP, elem_id="help", apply_default_css=False)
     return gallery
 
 

@@ -1,6 +1,7 @@
 """The page's requests to change a gallery → the keeper and the gallery maker."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -35,6 +36,7 @@ class ManagingFunctions:
         functions = (
             *(self.update_gallery, self.may_add, self.add_pictures, self.remove_images),
             *(self.set_title, self.rename_gallery, self.move_gallery, self.delete_gallery),
+            self.waiting,
         )
         return [answering(function) for function in functions]
 
@@ -43,6 +45,11 @@ class ManagingFunctions:
         accepted = entry(request, "accept_removals") is True
         self._maker.start_change(Update(self._keeper, _name(request), accepted))
         return {"progress": shown(self._maker.progress())}
+
+    def waiting(self, request: Mapping[str, Any]) -> Answer:
+        """Return what waits in a gallery's folders for an update; null if it has no folders."""
+        waiting = self._keeper.waiting(_name(request))
+        return {"waiting": waiting and asdict(waiting)}
 
     def may_add(self, request: Mapping[str, Any]) -> Answer:
         """Answer before an upload whether pictures could be added to a gallery at all."""

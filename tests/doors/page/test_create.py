@@ -13,7 +13,7 @@ import pytest
 from app.build.jobs import GalleryMaker
 from app.doors.page.create import MakingFunctions, folder_at
 from app.doors.page.references import Uploads
-from app.embed import MODELS
+from app.embed import MODELS, OFFERED
 from app.errors import UsageError
 from app.images.formats import SUFFIXES
 from app.settings import read_settings
@@ -32,7 +32,7 @@ NAMES = {
     "discard_making",
     "forget_uploads",
 }
-OF_PICTURES = {name: model for name, model in MODELS.items() if model.kind == "picture"}
+OF_PICTURES = {name: MODELS[name] for name in OFFERED if MODELS[name].kind == "picture"}
 NEW = {"name": "new", "model": "mean_colour"}
 WAIT_SECONDS = 60
 

@@ -21,6 +21,7 @@ from tests.doors.page.caller import Caller
 NAMES = {
     *("update_gallery", "may_add", "add_pictures", "remove_images"),
     *("set_title", "rename_gallery", "move_gallery", "delete_gallery"),
+    "waiting",
 }
 MINE = {"gallery": "mine"}
 WAIT_SECONDS = 60
@@ -107,6 +108,25 @@ def test_an_update_tells_in_numbers_what_has_changed_and_lists_what_it_skipped(
     assert "text file" in skipped[0]["reason"]
     assert {"600.jpg", "renamed.jpg"} <= set(page.paths())
     assert page.info().changed
+
+
+def test_what_waits_for_an_update_is_counted_and_nothing_is_changed_by_looking(
+    page: Page, pictures: Path
+) -> None:
+    assert page.call("waiting", MINE) == {"waiting": {"new": 0, "changed": 0, "gone": 0}}
+    (pictures / "600.jpg").write_bytes(encoded(picture(600)))
+    (pictures / "kind_1" / "00001.jpg").write_bytes(encoded(picture(700)))
+    (pictures / "kind_3" / "00003.jpg").unlink()
+    (pictures / "letter.jpg").write_bytes(TEXT)
+    before = page.paths()
+    assert page.call("waiting", MINE) == {"waiting": {"new": 2, "changed": 1, "gone": 1}}
+    assert page.paths() == before
+    page.updated()
+    assert page.call("waiting", MINE) == {"waiting": {"new": 0, "changed": 0, "gone": 0}}
+    pictures.rename(pictures.with_name("elsewhere"))
+    message = page.call("waiting", MINE)["message"]
+    assert str(pictures) in message
+    assert is_one_sentence(message)
 
 
 def test_where_most_pictures_are_gone_the_gallery_stays_until_that_is_accepted(

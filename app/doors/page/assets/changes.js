@@ -78,6 +78,7 @@ export async function renamed(from, to) {
       return { place: moved, key: keyOf(moved) };
     }),
   });
+  if (session.lastGallery() === from) session.keepLast(to);
   if (here) session.keepPlace(false);
   await factsChanged(to);
 }

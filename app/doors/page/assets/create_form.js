@@ -27,7 +27,7 @@ export function makeForm({ models = [], suffixes = [] }, onsubmit) {
   const fieldset = make(
     "fieldset", {},
     field("Name", name), field("Pictures from", kind), fields.map(([, each]) => each),
-    field("Model", model), make("button", { type: "submit" }, "Start"),
+    field("Model", model), make("button", { type: "submit", class: "primary" }, "Start"),
   );
 
   function showKind() {

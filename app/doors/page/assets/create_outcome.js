@@ -1,15 +1,18 @@
 // How a build ended → its report, or the ways to go on.
 
 import { button, make } from "./make.js";
+import { foundShare } from "./terms.js";
 
 // Return what is shown of a build that ended. `searchIn`, `resume` and `discard` are its buttons'.
 export function outcomeOf({ state, name, message, can_go_on, report }, { searchIn, resume, discard }) {
   if (state === "done") {
     return [
       make("p", {}, summaryOf(name, report)),
-      ...report.notes.map((note) => make("p", { class: "off" }, note)),
       button("Search in it", searchIn),
       ...(report.skipped ? [skippedFiles(report)] : []),
+      ...(report.notes.length ? [make(
+        "details", { class: "skipped" }, make("summary", {}, "Details"), report.notes.map((note) => make("p", { class: "off" }, note)),
+      )] : []),
     ];
   }
   return [
@@ -19,7 +22,7 @@ export function outcomeOf({ state, name, message, can_go_on, report }, { searchI
 }
 
 export const summaryOf = (name, { images, seconds, recall }) => (
-  `${name}: ${images.toLocaleString("en")} images in ${seconds} s, recall@10 ${recall.toFixed(2)}`
+  `${name}: ${images.toLocaleString("en")} images in ${seconds} s, ${foundShare(recall)}`
 );
 
 // Return what the list of skipped files says: its title, and one line a file.

@@ -52,10 +52,27 @@ export function wordsOf({ stage, done, total, rate, seconds_left, stopping }) {
     list: "Listing the pictures …",
     embed: `Embedding ${done} of ${total}, ${Math.round(rate)} images/s${left}`,
     train: "Training the index …",
-    measure: "Measuring its recall …",
+    measure: "Measuring how much it finds …",
     add: total ? `Adding ${done} of ${total}` : "Adding the pictures …",
   };
   return words[stage] || "";
+}
+
+const DOING = { make: "Making", update: "Updating", add: "Adding to" };
+
+/**
+ * Return what is done to which gallery, and how far it is, as in "Updating album: 120 of 900, 2 min left".
+ * @param {any} progress
+ * @param {{done: number, total: number} | null} [uploading] the files on their way, if any are
+ * @returns {string}
+ */
+export function lineOf(progress, uploading = null) {
+  if (uploading) return `Uploading ${uploading.done} of ${uploading.total}`;
+  const { kind = "make", name, stage, done, total, seconds_left: left } = progress;
+  const counted = stage === "embed" && !progress.stopping
+    ? `${done.toLocaleString("en")} of ${total.toLocaleString("en")}${left === null || left === undefined ? "" : `, ${duration(left)} left`}`
+    : wordsOf(progress);
+  return `${DOING[kind]} ${name}: ${counted.charAt(0).toLowerCase()}${counted.slice(1)}`;
 }
 
 export function duration(seconds) {

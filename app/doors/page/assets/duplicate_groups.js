@@ -1,11 +1,10 @@
 // Near duplicates → groups of cards, in portions, and decisions that some are none.
 
 import { afterDecision, differentIn, factsOf, roleOf } from "./duplicate_lists.js";
-import { makeTools } from "./duplicate_tools.js";
+import { makeTools, sourcesOf } from "./duplicate_tools.js";
 import { wayToFolder } from "./folder.js";
 import { fileNameOf, wholePath } from "./image_facts.js";
 import { button, make } from "./make.js";
-import { state } from "./session.js";
 
 const STEP = 20;
 
@@ -18,6 +17,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   const problem = make("div", { role: "alert" });
   const list = makeList((entry, at) => itemOf(entry, at));
   const tools = makeTools({
+    gallery,
     groups: () => entries.filter(({ kept }) => !kept),
     chosen,
     changed: showChosen,
@@ -72,7 +72,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
 
   const itemOf = (entry, at) => (entry.kept
     ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
-    : groupItem(entry, at, { choose, compare }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
+    : groupItem(entry, at, { choose, compare, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
 
   return { element, kinds: tools.kinds, take };
 }
@@ -123,9 +123,9 @@ function groupItem(group, at, acts, keep) {
   );
 }
 
-function card(image, group, { choose, compare }) {
+function card(image, group, { choose, compare, sources }) {
   const role = roleOf(image, group);
-  const whole = wholePath(image, state.gallery?.sources);
+  const whole = wholePath(image, sources);
   return make(
     "div", { class: "image" },
     pictureOf(image, group, compare),

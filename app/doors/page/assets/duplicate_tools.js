@@ -8,7 +8,7 @@ import { state } from "./session.js";
 
 // `groups` returns those that are listed, `chosen` holds ids, `changed` is called when this changed
 // them, and `again` when other kinds are to be shown.
-export function makeTools({ groups, chosen, changed, again }) {
+export function makeTools({ gallery, groups, chosen, changed, again }) {
   const kinds = makeKinds(again);
   const count = make("span", { role: "status" });
   const none = button("Choose none", () => {
@@ -24,9 +24,9 @@ export function makeTools({ groups, chosen, changed, again }) {
     "div", { class: "tools" }, kinds.element,
     make("div", { class: "line" }, all, none, count),
     make("div", { class: "line" },
-      copyPaths(rows),
+      copyPaths(rows, gallery),
       button("Save CSV", () => saved("csv", "text/csv", tableOf([COLUMNS, ...rows().map(Object.values)]))),
-      button("Save JSON", () => saved("json", "application/json", jsonOf(rows())))),
+      button("Save JSON", () => saved("json", "application/json", jsonOf(gallery, rows())))),
   );
 
   function show() {
@@ -59,9 +59,16 @@ function makeKinds(again) {
   return { element, offer, chosen };
 }
 
-function copyPaths(rows) {
+/**
+ * Return the folders of a gallery of this name.
+ * @param {string} gallery
+ * @returns {string[]}
+ */
+export const sourcesOf = (gallery) => state.galleries.find(({ name }) => name === gallery)?.sources || [];
+
+function copyPaths(rows, gallery) {
   return button("Copy paths", async ({ target }) => {
-    const paths = rows().map((row) => `${wholePath(row, state.gallery.sources)}\n`).join("");
+    const paths = rows().map((row) => `${wholePath(row, sourcesOf(gallery))}\n`).join("");
     try {
       await navigator.clipboard.writeText(paths);
       target.textContent = "Copied";
@@ -73,4 +80,4 @@ function copyPaths(rows) {
 }
 
 const saved = (suffix, type, text) => save(`duplicates.${suffix}`, new Blob([text], { type }));
-const jsonOf = (images) => `${JSON.stringify({ gallery: state.gallery.name, images }, null, 1)}\n`;
+const jsonOf = (gallery, images) => `${JSON.stringify({ gallery, images }, null, 1)}\n`;

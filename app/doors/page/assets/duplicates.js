@@ -1,40 +1,32 @@
-// Near duplicates of the chosen gallery, in a window of their own: found in the background, shown in
+// Near duplicates of a gallery, in a window of their own: found in the background, shown in
 // groups, the best first, decided on and saved. Nothing is deleted.
 
 import { alignmentOf } from "./align.js";
-import { callsTo } from "./call.js";
 import { makeComparison } from "./compare.js";
 import { watchBuild } from "./create_progress.js";
 import { makeGroups } from "./duplicate_groups.js";
 import { findingWords, foundWords } from "./duplicate_lists.js";
-import { allowFolders } from "./folder.js";
 import { fileNameOf } from "./image_facts.js";
 import { makeJob } from "./job.js";
 import { button, make } from "./make.js";
-import { onChange, state } from "./session.js";
 
-export function start({ element, server }) {
-  const place = element.querySelector(".near");
-  const ask = callsTo(server);
-  allowFolders(server);
-  let opened = null;
-  place.querySelector("button").addEventListener("click", () => {
-    const { name } = state.gallery;
-    if (opened?.gallery !== name) {
-      opened?.dialog.remove();
-      opened = makeWindow(ask, name);
-      document.body.append(opened.dialog);
-    }
-    opened.open();
-  });
-  onChange(() => {
-    const { gallery } = state;
-    // Several galleries are looked at one by one.
-    place.hidden = !gallery?.images || Boolean(gallery.refused) || gallery.name.includes(",");
-    if (opened?.gallery !== gallery?.name) opened?.dialog.close();
-  });
-  window.addEventListener("popstate", () => opened?.dialog.close());
+let opened = null;
+
+/**
+ * Show the window of a gallery's near duplicates.
+ * @param {any} ask sends requests to the server
+ * @param {string} name the gallery's
+ */
+export function openDuplicates(ask, name) {
+  if (opened?.gallery !== name) {
+    opened?.dialog.remove();
+    opened = makeWindow(ask, name);
+    document.body.append(opened.dialog);
+  }
+  opened.open();
 }
+
+export const closeDuplicates = () => opened?.dialog.close();
 
 function makeWindow(ask, gallery) {
   const parts = {
@@ -80,7 +72,7 @@ function makeWindow(ask, gallery) {
 
   const { dialog, compare } = windowOf(gallery, [
     parts.outdated, make("div", { class: "begin" }, parts.find, parts.found),
-    make("div", { class: "create" }, Object.values(job.elements)), groups.element,
+    make("div", { class: "job" }, Object.values(job.elements)), groups.element,
   ]);
   return {
     gallery, dialog,

@@ -1,10 +1,8 @@
 // The chosen gallery's facts: one line, and all of them on request.
 
 import { make, panel } from "./make.js";
-import { moment } from "./manage_outcome.js";
 import { onChange, state } from "./session.js";
-
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+import { detailsOf, remarksOf, sightOf } from "./terms.js";
 
 export function start({ element }) {
   const place = element.querySelector(".gallery-facts");
@@ -15,35 +13,17 @@ export function start({ element }) {
     if (wanted === shown) return;
     shown = wanted;
     const known = gallery && !gallery.refused && gallery.images !== undefined;
-    place.replaceChildren(...(known ? [summary(gallery), all(gallery)] : []));
+    place.replaceChildren(...(known ? [sight(gallery), details(gallery)] : []));
     if (gallery?.refused) place.append(make("p", { class: "message", role: "alert" }, gallery.refused));
   });
 }
 
-function summary(gallery) {
-  const remarks = [gallery.uploads_off];
-  if (gallery.approximate) {
-    remarks.push("Scores are approximate: the gallery's features folder is not here.");
-  }
-  return make(
-    "div", {},
-    gallery.title && make("p", { class: "title" }, gallery.title),
-    make("p", {}, `${gallery.images.toLocaleString("en")} ${gallery.holds === "text" ? "texts" : "images"}, ${gallery.model}`),
-    remarks.filter(Boolean).map((remark) => make("p", { class: "remark" }, remark)),
-    gallery.pictures_missing && make("p", { class: "remark missing" }, gallery.pictures_missing),
-  );
-}
+const sight = (gallery) => make(
+  "p", {}, gallery.title && make("strong", { class: "title" }, gallery.title), sightOf(gallery),
+);
 
-const inWords = ([name, value]) => [name, /^\d{4}-\d\d-\d\dT/.test(value) ? moment(value) : value];
-
-function all(gallery) {
-  const facts = [
-    ["name", gallery.name], ...(gallery.title ? [["title", gallery.title]] : []), ...gallery.summary.map(inWords), ["on disk", megabytes(gallery.disk_bytes)],
-    ...(gallery.pictures_missing ? [["originals", gallery.pictures_missing]] : []),
-    ["notes", gallery.notes.join("; ") || "none"],
-  ];
-  return panel(
-    "About this gallery",
-    make("dl", {}, facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
-  );
+function details(gallery) {
+  const remarks = remarksOf(gallery).map((remark) => make("p", { class: "remark" }, remark));
+  const count = remarks.length ? `, ${remarks.length} remark${remarks.length === 1 ? "" : "s"}` : "";
+  return panel(`Details${count}`, ...remarks, detailsOf(gallery));
 }

@@ -5,7 +5,8 @@ import { wordsOf } from "./create_progress.js";
 import { button, make } from "./make.js";
 
 // Return what shows and begins the work of one part. `isOwn` says whether a progress is shown there,
-// `outcomeOf` returns the elements for one that has ended, and `changed` is called at each change.
+// `outcomeOf` returns the elements for one that has ended, and `changed` is called at each change with
+// {progress, uploading}.
 // `cancel` sends the request to stop it.
 export function makeJob({
   ask, watch, isOwn, outcomeOf, changed, words = wordsOf, cancel = (send) => send("cancel_making"),
@@ -42,11 +43,11 @@ export function makeJob({
     const current = watch.current();
     const progress = isOwn(current) ? current : { state: "idle" };
     display.show({ progress, uploading, starting, text: words(progress), outcome: () => outcomeOf(progress) });
-    changed();
+    changed({ progress, uploading });
   }
 
   return {
-    elements: display.elements, say: display.say, once, change, show,
+    elements: display.elements, say: display.say, once, change, show, stop,
     isBusy: () => starting || watch.current().state === "running",
     startUpload: (total) => {
       uploading = { done: 0, total, cancelled: false };

@@ -3,51 +3,59 @@
 import { deleted, factsChanged, renamed } from "./changes.js";
 import { withConfirmation } from "./confirm.js";
 import { make } from "./make.js";
-import { state } from "./session.js";
 
 const TEXT = { type: "text", autocomplete: "off", spellcheck: "false" };
 let last = 0;
 
 const keyOf = ({ name, refused, sources }) => JSON.stringify([name, refused, sources]);
 
-// Return the forms; `show` gets the chosen gallery, and `add` the files to add to it.
-export function makeForms({ ask, suffixes = [], add }) {
+/**
+ * Return the forms that change a gallery: `show` gets its facts, `setBusy` whether a job is at work.
+ * @param {any} acts `current` returns the gallery, `ask` sends requests, `add` gets its name and files;
+ *   `renamed` and `deleted` are called before the page follows, `forget` after that
+ */
+export function makeForms({ ask, suffixes, add, current, renamed: isRenamed, deleted: isDeleted, forget }) {
   const element = make("div", { class: "forms" });
   let shown = "";
   let adding = null;
   let busy = false;
   let sending = false;
 
-  // Send a request about the chosen gallery, then take over its answer; return why it failed. The
-  // forms stay as they are meanwhile, and the keyboard where it is.
+  // Send a request about the gallery, then take over its answer; return why it failed. The forms
+  // stay as they are meanwhile, and the keyboard where it is.
   async function send(request, body, done) {
-    const { name } = state.gallery;
+    const { name } = current();
     sending = true;
     const answer = await ask(request, { gallery: name, ...body });
     if (!answer.message) await done(name, answer);
     sending = false;
-    if (state.gallery?.name === (answer.name || name)) shown = keyOf(state.gallery);
-    else if (state.gallery) show(state.gallery);
+    shown = keyOf(current());
     return answer.message;
   }
+
+  const rename = async (before, now) => {
+    isRenamed(before, now);
+    forget(before);
+    await renamed(before, now);
+  };
+  const remove = () => send("delete_gallery", {}, async (name) => {
+    const focusNext = isDeleted(name);
+    forget(name);
+    await deleted(name);
+    focusNext();
+  });
 
   function show(gallery) {
     const wanted = keyOf(gallery);
     if (sending || wanted === shown) return;
     shown = wanted;
-    adding = gallery.refused ? null : addition(suffixes, add);
+    adding = gallery.refused ? null : addition(suffixes, (files) => add(current().name, files));
     adding?.setBusy(busy);
     element.replaceChildren(
-      ...(adding ? [adding.element, titleForm(gallery, send), nameForm(gallery, send)] : []),
-      ...(adding ? gallery.sources.map((source, number) => folderForm(source, number, send)) : []),
-      deletion(send, close),
+      ...(adding ? [adding.element, titleForm(gallery, send), nameForm(gallery, send, rename)] : []),
+      ...(adding ? gallery.sources.map((source, number) => folderForm(source, number, send, current)) : []),
+      deletion(current, remove),
     );
-  }
-
-  function close() {
-    const details = element.closest("details");
-    details.open = false;
-    details.querySelector("summary").focus();
   }
 
   return {
@@ -64,37 +72,33 @@ const titleForm = ({ title }, send) => textForm({
   send: (value) => send("set_title", { title: value }, (name) => factsChanged(name)),
 });
 
-const nameForm = ({ name }, send) => textForm({
+const nameForm = ({ name }, send, rename) => textForm({
   label: "Name", value: name, words: "Rename", said: "Renamed.", most: 100,
   send: (value) => send("rename_gallery", { name: value }, (before, { name: now }) => (
-    before === now ? null : renamed(before, now)
+    before === now ? null : rename(before, now)
   )),
 });
 
 // The form of one of the gallery's folders, the one of this number.
-function folderForm(source, number, send) {
+function folderForm(source, number, send, now) {
   let current = source;
   return textForm({
     label: "Folder of the pictures, if it has moved", value: source, words: "Use this folder", said: "Found there.",
     send: (value) => send("move_gallery", { folder: value, before: current }, async (name) => {
       await factsChanged(name);
-      current = state.gallery?.sources?.[number] ?? current;
+      current = now().sources?.[number] ?? current;
     }),
   });
 }
 
-const deletion = (send, close) => withConfirmation("Delete this gallery", {
+const deletion = (current, remove) => withConfirmation("Delete this gallery", {
   question: () => {
-    const { name, images } = state.gallery;
+    const { name, images } = current();
     const count = images ? ` with its ${images.toLocaleString("en")} image${images === 1 ? "" : "s"}` : "";
     return `Delete ${name}${count}? The pictures themselves stay where they are.`;
   },
-  yes: () => `Delete ${state.gallery.name}`,
-  act: async () => {
-    const message = await send("delete_gallery", {}, (name) => deleted(name));
-    if (!message) close();
-    return message;
-  },
+  yes: () => `Delete ${current().name}`,
+  act: remove,
 });
 
 // Return a form with one field. `send` gets its value and returns why it failed, or nothing.

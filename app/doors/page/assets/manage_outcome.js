@@ -19,7 +19,7 @@ export function changesOf(report) {
 }
 
 // Return what is shown of an update or an addition that ended. The actions are its buttons'.
-export function managedOutcomeOf(progress, { resume, accept, hide }) {
+export function managedOutcomeOf(progress, { resume, accept }) {
   const { state, name, message, can_go_on: canGoOn, gone, report } = progress;
   if (state === "idle") return [];
   return [
@@ -28,9 +28,5 @@ export function managedOutcomeOf(progress, { resume, accept, hide }) {
     ...(report?.skipped ? [skippedFiles(report)] : []),
     ...(gone ? [button(`Remove ${plural(gone, "image")} from ${name}`, accept, { class: "danger" })] : []),
     ...(canGoOn ? [button("Resume", resume)] : []),
-    button("Hide", hide),
   ];
 }
-
-// Return a moment of a manifest in the visitor's own time, as in "27 Nov 2025, 14:03".
-export const moment = (text) => new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });

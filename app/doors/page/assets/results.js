@@ -11,7 +11,8 @@ import { chosenHits, showToolbar, shownHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
 import { isSource, makeOutline, regionInImage } from "./outlines.js";
 import * as session from "./session.js";
-import { kindOf, noticeOf, timingOf } from "./summary.js";
+import { kindOf, noticeOf } from "./summary.js";
+import { showTiming } from "./timing.js";
 
 const { state } = session;
 const STEP = 50;
@@ -32,7 +33,7 @@ export function start({ element }) {
     toolbar: make("div", { class: "toolbar" }),
     grid: make("ol", { class: "hits", "aria-label": "Results" }),
     more: make("div", { class: "more" }),
-    timing: make("p", { class: "timing" }),
+    timing: make("div", { class: "how" }),
     save: make("div", { class: "save" }),
   };
   reached.observe(parts.more);
@@ -56,7 +57,7 @@ export function start({ element }) {
       shownResults = state.results;
       showToolbar(parts.toolbar);
       showNotice(parts.notice);
-      parts.timing.textContent = timingOf(state.results);
+      showTiming(parts.timing, state.results);
       const focused = focusIn(parts.grid);
       const before = parts.grid;
       parts.grid = make("ol", { class: "hits", "aria-label": "Results", tabindex: "-1" });

@@ -447,7 +447,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = unknown(name, answer), examples = [] } = answer;
-  if (!gallery.refused) ofBrowser.set(LAST, name);
+  if (!gallery.refused) keepLast(name);
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
   if (isAsked() && !gallery.refused) askAgain();
@@ -459,6 +459,7 @@ const unknown = (name, { message = "" }) => ({ name, refused: message });
 
 // Return the name of the gallery that was used last in this browser; null where there was none.
 export const lastGallery = () => ofBrowser.get(LAST);
+export const keepLast = (name) => ofBrowser.set(LAST, name);
 
 export async function readFacets() {
   return (await call("facets", { gallery: state.gallery?.name, where: state.filters.where })).facets || [];

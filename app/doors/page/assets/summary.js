@@ -1,7 +1,4 @@
-// A search's answer → the sentence above the results and the one below them.
-
-const SHOWN = { shortlist: "shortlist and re-rank", rerank: "compare" };
-const STAGES = ["fetch", "decode", "embed", "shortlist", "rerank", "lookup"];
+// A search's answer → the sentence above its results, and what each of them is to the query.
 
 // Return what to know before looking at the results; "" where there is nothing. `floor` is the
 // score from which an image counts as similar there.
@@ -27,21 +24,3 @@ export function overlapOf(match) {
 }
 
 const share = (part) => (part >= 0.995 ? "all" : `${Math.max(1, Math.round(100 * part))} %`);
-
-// Return how long the search took, stage by stage, and how exact it is.
-export function timingOf({ hits, timing_ms, ...how }) {
-  if (hits[0]?.kind === "matching" || (how.words === "written" && !hits.length)) {
-    return `${hits.length} of ${how.candidates} images in ${timing_ms.total.toFixed(1)} ms; nothing was compared.`;
-  }
-  const stages = STAGES
-    .filter((stage) => timing_ms[stage])
-    .map((stage) => `${SHOWN[stage] ?? stage} ${timing_ms[stage].toFixed(1)} ms`);
-  return `${hits.length} results in ${timing_ms.total.toFixed(1)} ms (${stages.join(", ")}); ${exactness(hits, how)}.`;
-}
-
-function exactness(hits, { exact, approximate, candidates, recall }) {
-  if (approximate) return "approximate: the gallery's vectors (its features folder) are not here";
-  if (!exact) return `${candidates} candidates compared exactly; recall@10 of this index ${recall.toFixed(3)}`;
-  const missed = hits.filter((hit) => hit.missed).length;
-  return `exact search of all ${candidates} images${missed ? `; ${missed} of these the index misses` : ""}`;
-}

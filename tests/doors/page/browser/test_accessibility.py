@@ -6,6 +6,8 @@ from urllib.parse import urljoin
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.doors.page.browser.conftest import ALBUM
+from tests.doors.page.browser.panel import Panel
 from tests.doors.page.browser.visitor import PHONE, Visitor
 
 Visit = Callable[..., Visitor]
@@ -43,9 +45,12 @@ def test_axe_finds_nothing_serious_in_any_state_of_the_page(at: str, new_visitor
     with visitor.answer():
         visitor.hits.nth(1).get_by_role("button", name="More like").click()
     found["results"] = serious_findings(visitor)
-    visitor.page.get_by_text("About this gallery").click()
+    visitor.page.locator(".how summary").click()
+    found["how the search went"] = serious_findings(visitor)
+    panel = Panel(visitor, ALBUM)
+    panel.row.locator(".about summary").click()
     found["about the gallery"] = serious_findings(visitor)
-    visitor.page.get_by_text("About this gallery").click()
+    panel.close()
     visitor.hits.nth(2).locator(".open").click()
     found["one result"] = serious_findings(visitor)
     visitor.button("Compare").click()

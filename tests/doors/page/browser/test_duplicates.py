@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, expect
 from app.gallery import read_apart
 from tests.conftest import Home, fill
 from tests.doors.page.browser.conftest import Contexts, Server, serving, visiting
+from tests.doors.page.browser.panel import Panel
 from tests.doors.page.browser.test_accessibility import AT, serious_findings
 from tests.doors.page.browser.visitor import PHONE, Visitor
 from tests.search.test_duplicates import write_edits
@@ -40,12 +41,11 @@ def server(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 class Near:
     """The window of near duplicates in a visitor's page."""
 
-    def __init__(self, visitor: Visitor) -> None:
+    def __init__(self, visitor: Visitor, gallery: str = "mine") -> None:
         self.page = visitor.page
-        self.dialog = visitor.page.get_by_role("dialog")
-        # Once the gallery's own images are there, nothing moves under the pointer any more.
-        visitor.page.locator("""#examples [data-image*='"kind":"image"']""").first.wait_for()
-        visitor.button("Near duplicates").click()
+        self.dialog = visitor.page.locator("dialog.duplicates[open]")
+        self.panel = Panel(visitor, gallery)
+        self.panel.button("Near duplicates").click()
         self.dialog.wait_for()
 
     @property
@@ -92,7 +92,7 @@ def test_they_are_found_in_groups_the_best_first_with_the_reason_of_each(
 
     near.page.keyboard.press("Escape")
     expect(near.dialog).to_have_count(0)
-    expect(near.page.get_by_role("button", name="Near duplicates", exact=True)).to_be_focused()
+    expect(near.panel.button("Near duplicates")).to_be_focused()
 
 
 def test_an_image_is_compared_with_the_better_one_that_it_is_of(new_visitor: Visit):
@@ -173,10 +173,9 @@ def test_a_gallery_that_changed_is_searched_again(new_visitor: Visit, home: Home
     near.button("Search again").click()
     expect(near.dialog.locator(".notice")).to_be_hidden(timeout=LONG)
     near.button("Close").click()
-    visitor.choose_gallery("zz-other")
-    near = Near(visitor)
+    near = Near(visitor, "zz-other")  # which is not the one that is chosen
     near.button("Find near duplicates").hover()
-    assert serious_findings(visitor, within="dialog[open]") == []
+    assert serious_findings(visitor, within="dialog.duplicates") == []
     near.button("Find near duplicates").click()
     expect(near.found).to_have_text("No two of 12 images show one picture.", timeout=LONG)
 
@@ -224,7 +223,7 @@ def test_where_there_is_no_desktop_the_card_says_so(
         said = near.dialog.get_by_role("alert").filter(has_text="No file manager")
         expect(said).to_contain_text(str(home.path / "pictures" / name))
         expect(way).to_be_focused()
-        assert serious_findings(visitor, within="dialog[open]") == []
+        assert serious_findings(visitor, within="dialog.duplicates") == []
         card = near.groups.first.locator(".image").first.bounding_box()
         box = said.bounding_box()
         assert card["x"] <= box["x"]

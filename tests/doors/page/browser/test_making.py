@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from app.gallery import gallery_names
 from tests.conftest import Home, encoded, fill, is_one_sentence, picture
 from tests.doors.page.browser.conftest import Contexts, Server, serving
+from tests.doors.page.browser.panel import Panel
 from tests.doors.page.browser.pictures import seen_again, write_album
 from tests.doors.page.browser.visitor import PHONE, File, Visitor, payload
 
@@ -46,31 +47,18 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Form:
-    """The part of a visitor's page in which galleries are made."""
+class Form(Panel):
+    """The part of the panel in which galleries are made."""
 
-    def __init__(self, visitor: Visitor, *, open_panel: bool = True) -> None:
-        self.page = visitor.page
-        self.part = visitor.page.locator("#create")
-        if open_panel:
+    def __init__(self, visitor: Visitor, *, open_form: bool = True) -> None:
+        super().__init__(visitor)
+        self.part = self.dialog.locator(".make")
+        if open_form:
             self.part.get_by_text("Make a gallery", exact=True).click()
 
-    @property
-    def problem(self) -> Locator:
-        return self.part.get_by_role("alert").locator("p")
-
-    @property
-    def running(self) -> Locator:
-        return self.part.locator(".running")
-
-    @property
-    def outcome(self) -> Locator:
-        return self.part.get_by_role("status")
-
-    def button(self, name: str) -> Locator:
-        return self.part.get_by_role("button", name=name, exact=True)
-
-    def fill(self, name: str, *, model: str = "mean_colour", folder: str | None = None) -> None:
+    def fill(
+        self, name: str, *, model: str = "efficientnet_lite0", folder: str | None = None
+    ) -> None:
         self.part.get_by_label("Name").fill(name)
         self.part.get_by_label("Model").select_option(model)
         if folder is not None:
@@ -114,12 +102,12 @@ def test_a_folder_becomes_a_gallery_that_is_searched_at_once(
     form.button("Start").dblclick()
 
     expect(form.outcome).to_contain_text("of-a-folder: 60 images in", timeout=LONG)
-    expect(form.outcome).to_contain_text("recall@10 1.00")
+    expect(form.outcome).to_contain_text("all of the nearest found")
     expect(form.problem).to_have_count(0)
     expect(visitor.page.get_by_label("Gallery")).to_have_value(FIRST)
     form.button("Search in it").click()
     expect(visitor.page.get_by_label("Gallery")).to_have_value("of-a-folder")
-    expect(visitor.facts).to_contain_text("60 images, efficientnet_lite0")
+    expect(visitor.facts).to_contain_text("60 images, searched exactly")
     visitor.upload(CAT)
     assert visitor.labels()[:5] == ["chelsea"] * 5
     visitor.choose_gallery(FIRST)
@@ -132,8 +120,8 @@ def test_pictures_are_uploaded_and_a_file_of_the_same_content_twice(
     new_visitor: Callable[..., Visitor], home: Home
 ):
     visitor = new_visitor()
-    form = Form(visitor)
     visitor.upload(payload("a.jpg", encoded(picture(7))))
+    form = Form(visitor)
     same = [payload(name, encoded(picture(7))) for name in ("a.jpg", "b.jpg")]
     others = [payload(f"{n}.jpg", encoded(picture(n))) for n in range(10)]
     form.fill("of-files")
@@ -143,8 +131,10 @@ def test_pictures_are_uploaded_and_a_file_of_the_same_content_twice(
 
     expect(form.outcome).to_contain_text("of-files: 12 images in", timeout=LONG)
     assert [path for path, _ in images_of(home, "of-files")][-2:] == ["a.jpg", "b.jpg"]
+    form.close()
     visitor.search()  # the query of that name is still there
     expect(visitor.message).to_have_count(0)
+    form = Form(visitor, open_form=False)
     form.button("Search in it").click()
     expect(visitor.hits.first).to_contain_text("1.00")
     first = visitor.hits.first
@@ -202,7 +192,7 @@ def test_a_build_is_cancelled_and_resumed_and_every_page_shows_it(
 
     visitor.page.reload()
 
-    form = Form(visitor, open_panel=False)
+    form = Form(visitor, open_form=False)
     expect(form.running).to_contain_text(f" of {SLOW}, ")
     expect(form.running).to_contain_text("images/s")
     expect(form.button("Start")).to_be_disabled()
@@ -284,8 +274,9 @@ def test_the_form_fits_a_phone_and_is_filled_by_keyboard(
     form = Form(visitor)
     widest = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
     assert visitor.page.evaluate(widest) <= 390
+    assert form.dialog.evaluate("(each) => each.scrollWidth <= each.clientWidth")
     visitor.page.keyboard.press("Tab")
-    for words in ("by-keyboard", None, str(tmp_path / "pictures"), "mean"):
+    for words in ("by-keyboard", None, str(tmp_path / "pictures"), "eff"):
         if words:
             visitor.page.keyboard.type(words)
         visitor.page.keyboard.press("Tab")

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from app.gallery import gallery_names
 from tests.conftest import Home, encoded, fill, is_one_sentence, picture
 from tests.doors.page.browser.conftest import Contexts, Server, serving, visiting
+from tests.doors.page.browser.panel import Line, Managing, Panel
 from tests.doors.page.browser.test_accessibility import AT, serious_findings
 from tests.doors.page.browser.visitor import PHONE, Visitor, payload
 
@@ -42,45 +43,14 @@ def pictures(home: Home, tmp_path: Path) -> Path:
     return folder
 
 
-class Managing:
-    """The part of a visitor's page in which the chosen gallery is managed."""
-
-    def __init__(self, visitor: Visitor, *, open_panel: bool = True) -> None:
-        self.page = visitor.page
-        self.part = visitor.page.locator("#manage")
-        if open_panel:
-            self.part.get_by_text("Manage this gallery").click()
-
-    @property
-    def problem(self) -> Locator:
-        return self.part.get_by_role("alert").locator("p")
-
-    @property
-    def outcome(self) -> Locator:
-        return self.part.locator(".outcome")
-
-    def button(self, name: str) -> Locator:
-        return self.part.get_by_role("button", name=name, exact=True)
-
-    def field(self, label: str) -> Locator:
-        return self.part.get_by_label(label)
-
-    def change(self, label: str, value: str, button: str) -> None:
-        self.field(label).fill(value)
-        self.button(button).click()
-
-    def refuses(self, words: str) -> None:
-        expect(self.problem).to_contain_text(words)
-        assert is_one_sentence(self.problem.inner_text())
-
-
 def test_an_update_brings_examples_and_results_up_to_date_without_a_reload(
     new_visitor: Visit, pictures: Path
 ):
     visitor = new_visitor(at="?gallery=mine")
-    managing = Managing(visitor, open_panel=False)
     visitor.upload(payload("new.jpg", encoded(picture(600), quality=90)))
     assert not visitor.results()[0].same_file
+    managing = Managing(visitor, open_forms=False)
+    expect(managing.state).to_have_text("Up to date.")
     (pictures / "new.jpg").write_bytes(encoded(picture(600), quality=90))
     (pictures / "kind_1" / "00001.jpg").unlink()
     (pictures / "<b>letter.jpg").write_bytes(b"Dear Sir or Madam,\n")
@@ -93,7 +63,8 @@ def test_an_update_brings_examples_and_results_up_to_date_without_a_reload(
     )
     assert visitor.results()[0].same_file
     expect(visitor.facts).to_contain_text("60 images")
-    expect(managing.part.locator(".when")).to_contain_text("Changed")
+    expect(managing.row.locator(".facts")).to_contain_text("changed")
+    expect(managing.state).to_have_text("Up to date.")
     managing.outcome.get_by_text("1 file was skipped").click()
     expect(managing.outcome.get_by_role("listitem")).to_contain_text("<b>letter.jpg: This is a")
     managing.button("Hide").click()
@@ -107,7 +78,7 @@ def test_where_most_pictures_are_gone_a_second_step_lets_their_images_go(
     for path in sorted(pictures.rglob("*.jpg"))[1:41]:
         path.unlink()
     visitor = new_visitor(at="?gallery=mine")
-    managing = Managing(visitor, open_panel=False)
+    managing = Managing(visitor, open_forms=False)
     gone = visitor.page.locator("#examples [data-id='40']")
 
     managing.button("Update").click()
@@ -131,11 +102,13 @@ def test_a_query_that_an_update_removed_is_reported_in_one_sentence(
     assert path is not None
     (pictures / path).unlink()
 
-    Managing(visitor, open_panel=False).button("Update").click()
+    managing = Managing(visitor, open_forms=False)
+    managing.button("Update").click()
 
     expect(visitor.message).to_contain_text("has no image 10: it was removed", timeout=LONG)
     assert is_one_sentence(visitor.message.inner_text())
     expect(visitor.hits).to_have_count(0)
+    managing.close()
     visitor.examples.last.click()
     expect(visitor.hits).to_have_count(10)
 
@@ -153,6 +126,7 @@ def test_pictures_are_added_and_found(new_visitor: Visit, pictures: Path, home: 
     expect(managing.outcome).to_contain_text("mine: 2 added", timeout=LONG)
     expect(managing.problem).to_have_count(0)
     expect(visitor.facts).to_contain_text("62 images")
+    managing.close()
     visitor.upload(files[1])
     assert visitor.results()[0].same_file
     added = {path.name for path in (home.path / "datasets" / "added" / "mine").iterdir()}
@@ -168,15 +142,16 @@ def test_title_and_name_follow_and_what_is_wrong_is_said_by_the_field(
 
     managing.change("Title", "Holidays in Norway", "Save")
 
-    expect(managing.part.get_by_text("Saved.")).to_be_visible()
+    expect(managing.row.get_by_text("Saved.")).to_be_visible()
     expect(visitor.facts.locator(".title")).to_have_text("Holidays in Norway")
     managing.change("Name", OTHER, "Rename")
     managing.refuses("exists already")
     expect(managing.field("Name")).to_have_attribute("aria-invalid", "true")
 
     managing.change("Name", "yours", "Rename")
+    managing.name = "yours"
 
-    expect(managing.part.get_by_text("Renamed.")).to_be_visible()
+    expect(managing.row.get_by_text("Renamed.")).to_be_visible()
     expect(visitor.page.get_by_label("Gallery")).to_have_value("yours")
     expect(visitor.page).to_have_url(re.compile("gallery=yours&image=3"))
     expect(visitor.hits.first.locator("img")).to_have_attribute("src", re.compile("/yours/"))
@@ -187,7 +162,8 @@ def test_title_and_name_follow_and_what_is_wrong_is_said_by_the_field(
     visitor.page.go_back()
     expect(visitor.page).to_have_url(re.compile("gallery=yours&image=3"))
     expect(visitor.message).to_have_count(0)
-    Managing(visitor).button("Delete this gallery").click()
+    managing = Panel(visitor, "yours")
+    managing.button("Delete this gallery").click()
     managing.button("Delete yours").click()
     expect(visitor.page.get_by_label("Gallery")).to_have_value(OTHER)
 
@@ -204,13 +180,13 @@ def test_a_folder_that_has_moved_is_found_and_a_gallery_is_deleted_by_keyboard(
     managing.change("Folder of the pictures", str(moved / "kind_1"), "Use this folder")
     managing.refuses("None of the 50 pictures")
     managing.change("Folder of the pictures", str(moved), "Use this folder")
-    expect(managing.part.get_by_text("Found there.")).to_be_visible()
+    expect(managing.row.get_by_text("Found there.")).to_be_visible()
     expect(managing.problem).to_have_count(0)
 
     managing.button("Delete this gallery").focus()
     visitor.page.keyboard.press("Enter")
 
-    expect(managing.part).to_contain_text("Delete mine with its 60 images? The pictures themselves")
+    expect(managing.row).to_contain_text("Delete mine with its 60 images? The pictures themselves")
     expect(managing.button("Keep it")).to_be_focused()
     visitor.page.keyboard.press("Escape")
     expect(managing.button("Delete this gallery")).to_be_focused()
@@ -219,7 +195,7 @@ def test_a_folder_that_has_moved_is_found_and_a_gallery_is_deleted_by_keyboard(
         visitor.page.keyboard.press(key)
     expect(visitor.page.get_by_label("Gallery")).to_have_value(OTHER)
     expect(visitor.facts).to_contain_text("12 images")
-    expect(managing.part.locator("summary").first).to_be_focused()
+    expect(Panel(visitor, OTHER).button("Update")).to_be_focused()
     assert gallery_names(home.path / "indexes") == [OTHER]
     assert len(list(moved.rglob("*.jpg"))) == 60
     expect(visitor.message).to_have_count(0)
@@ -281,14 +257,19 @@ def test_axe_finds_nothing_serious_where_a_gallery_is_managed(
     managing.change("Name", "a/b", "Rename")
     expect(managing.problem).to_have_count(1)
     managing.button("Delete this gallery").click()
-    # Not what lies under the open panel, which covers some of it in part.
-    found = {"managing": serious_findings(visitor, within="#gallery-column")}
-    for _ in range(2):  # the question, then the panel
-        visitor.page.keyboard.press("Escape")
+    found = {"managing": serious_findings(visitor)}
+    visitor.page.keyboard.press("Escape")  # the question
+    managing.row.locator(".about > summary").click()
+    found["details"] = serious_findings(visitor)
+    managing.dialog.get_by_text("Make a gallery").click()
+    found["making"] = serious_findings(visitor)
     with visitor.answer():
         managing.button("Update").click()
     expect(managing.outcome).to_contain_text("60 unchanged", timeout=LONG)
     found["updated"] = serious_findings(visitor)
+    managing.close()
+    expect(Line(visitor).end).to_contain_text("60 unchanged")
+    found["the line"] = serious_findings(visitor)
     visitor.hits.nth(1).locator(".open").click()
     visitor.button("Remove from this gallery").click()
     found["removing"] = serious_findings(visitor)
@@ -303,4 +284,9 @@ def test_where_it_is_not_allowed_there_is_nothing_to_manage_with(
         visitor.hits.first.locator(".open").click()
         expect(visitor.button("Copy link").first).to_be_visible()
         expect(visitor.button("Remove from this gallery")).to_have_count(0)
-        expect(visitor.page.locator("#manage")).to_have_count(0)
+        visitor.button("Close").click()
+        panel = Panel(visitor, OTHER)
+        expect(panel.row).to_contain_text("12 images")
+        for name in ("Update", "Change", "Delete this gallery"):
+            expect(panel.button(name)).to_have_count(0)
+        expect(panel.row.locator(".change")).to_be_hidden()

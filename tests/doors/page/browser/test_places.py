@@ -172,7 +172,7 @@ def test_an_uploaded_picture_is_never_in_a_link_and_copying_it_says_so(new_visit
 
 def test_the_panels_of_a_gallery_close_on_escape(visitor: Visitor) -> None:
     facts = visitor.page.locator("#facts dl")
-    visitor.page.get_by_text("About this gallery").click()
+    visitor.facts.get_by_text("Details").click()
     expect(facts).to_be_visible()
     visitor.page.keyboard.press("Escape")
     expect(facts).to_be_hidden()

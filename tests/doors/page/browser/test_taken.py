@@ -38,7 +38,7 @@ def test_vectors_without_pictures_are_searched_by_id_and_shown_as_grey_cards(
     try:
         visitor.page.reload()
         visitor.choose_gallery(TAKEN)
-        expect(visitor.facts).to_contain_text("20 images, unknown")
+        expect(visitor.facts).to_contain_text("20 images")
         with visitor.answer():
             visitor.page.locator(f"#examples button:has(img[src*='/{TAKEN}/'])").first.click()
         expect(visitor.hits).to_have_count(10)

@@ -104,7 +104,7 @@ class Visitor:
 
     @property
     def timing(self) -> Locator:
-        return self.page.locator("#results .timing")
+        return self.page.locator("#results .how")
 
     @property
     def detail(self) -> Locator:

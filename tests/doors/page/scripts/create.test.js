@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { NO_ANSWER } from "../../../../app/doors/page/assets/call.js";
 import { skippedLines, summaryOf } from "../../../../app/doors/page/assets/create_outcome.js";
-import { duration, watchBuild, wordsOf } from "../../../../app/doors/page/assets/create_progress.js";
+import { duration, lineOf, watchBuild, wordsOf } from "../../../../app/doors/page/assets/create_progress.js";
+import { endOf } from "../../../../app/doors/page/assets/job_line.js";
 import { requestBuild, uploadAll } from "../../../../app/doors/page/assets/create_upload.js";
 
 const file = (name, size = 10) => Object.assign(new File(["x".repeat(size)], name), {});
@@ -161,6 +162,24 @@ test("each stage has its words", () => {
   assert.equal(wordsOf({ stage: "new" }), "");
 });
 
+test("a line says what is done to which gallery, and how far it is", () => {
+  const progress = { kind: "update", name: "album", stage: "embed", done: 120, total: 1900, rate: 9, seconds_left: 110 };
+  assert.equal(lineOf(progress), "Updating album: 120 of 1,900, 2 min left");
+  assert.equal(lineOf({ ...progress, kind: "add", seconds_left: null }), "Adding to album: 120 of 1,900");
+  assert.equal(lineOf({ name: "trip", stage: "list" }), "Making trip: listing the pictures …");
+  assert.equal(lineOf({ ...progress, stopping: true }), "Updating album: stopping …");
+  assert.equal(lineOf(progress, { done: 2, total: 7 }), "Uploading 2 of 7");
+});
+
+test("how a job ended is told in a line with the gallery's name", () => {
+  const report = { images: 60, seconds: 2, recall: 1 };
+  assert.equal(endOf({ state: "done", kind: "make", name: "trip", report }), "trip: 60 images in 2 s, all of the nearest found");
+  assert.equal(endOf({ state: "done", kind: "update", name: "trip", report: { added: 2, unchanged: 3 } }), "trip: 2 added, 3 unchanged");
+  assert.equal(endOf({ state: "stopped", kind: "update", name: "trip", message: "Stopped." }), "trip: Stopped.");
+  assert.equal(endOf({ state: "failed", name: "trip", message: "No image." }), "No image.");
+  assert.equal(endOf({ state: "idle" }), "");
+});
+
 test("times are whole seconds, minutes or hours", () => {
   assert.deepEqual([0.2, 99, 100, 5999, 6000, 7201].map(duration), ["1 s", "99 s", "2 min", "100 min", "2 h", "3 h"]);
 });
@@ -169,7 +188,7 @@ test("times are whole seconds, minutes or hours", () => {
 
 test("a gallery's report says how many images, how fast and how well", () => {
   const report = { images: 1234, seconds: 5.6, recall: 0.9876 };
-  assert.equal(summaryOf("trip", report), "trip: 1,234 images in 5.6 s, recall@10 0.99");
+  assert.equal(summaryOf("trip", report), "trip: 1,234 images in 5.6 s, 99 % of the nearest found");
 });
 
 test("skipped files are listed, and how many more there are", () => {

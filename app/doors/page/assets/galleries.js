@@ -1,0 +1,105 @@
+// All galleries in one panel: searched, made, brought up to date, changed, deleted; and the line beside
+// its button that says what is done to one.
+
+import { callsTo } from "./call.js";
+import { contentChanged, galleriesChanged } from "./changes.js";
+import { makeForm } from "./create_form.js";
+import { closeDuplicates, openDuplicates } from "./duplicates.js";
+import { allowFolders } from "./folder.js";
+import { makeList } from "./gallery_list.js";
+import { button, make } from "./make.js";
+import { allowRemoval } from "./removal.js";
+import { onChange, searchIn } from "./session.js";
+import { makeWork } from "./work.js";
+
+export async function start({ element, server, upload, manages, ...limits }) {
+  const place = element.querySelector(".galleries");
+  const ask = callsTo(server);
+  allowFolders(server);
+  const off = place.querySelector(".off");
+  const panel = makePanel({ ask, manages });
+  const opener = place.querySelector(".all");
+  opener.addEventListener("click", panel.open);
+  document.body.append(panel.dialog);
+  window.addEventListener("popstate", () => {
+    closeDuplicates();
+    panel.dialog.close();
+  });
+  if (off) panel.offer(off);
+  else {
+    const options = await ask("making"); // {models, suffixes, progress} or {message}
+    const work = makeWork({
+      ask, upload, options, ...limits, open: panel.open, use: panel.use, busy: panel.setBusy,
+      focus: (name) => panel.focus(name) || opener.focus(),
+      changed: async ({ kind = "make", name }) => {
+        await (kind === "make" ? galleriesChanged() : contentChanged(name));
+        panel.check(name);
+      },
+    });
+    panel.allow(work, options);
+    place.append(work.line);
+    if (manages) allowRemoval(ask);
+    work.start();
+  }
+}
+
+// Return the dialog; `offer` puts in what makes a gallery, `allow` what changes them, too.
+function makePanel({ ask, manages }) {
+  const making = make("details", { class: "make" }, make("summary", {}, "Make a gallery"));
+  const place = make("div", { class: "job" });
+  let work = null;
+  let form = null;
+  let suffixes = [];
+  const list = makeList({
+    ask, use, near: (name) => openDuplicates(ask, name), manages: () => manages && Boolean(work), suffixes: () => suffixes,
+    update: (name) => work.update(name), add: (name, files) => work.add(name, files), forget: (name) => work.forget(name),
+  }, { isOpen: () => dialog.open, focusWhole: () => dialog.focus() });
+  const dialog = make(
+    "dialog", { class: "detail galleries", "aria-labelledby": "galleries-title", tabindex: "-1" },
+    make("header", {}, make("h2", { id: "galleries-title" }, "Galleries"), button("Close", () => dialog.close())),
+    making, place, list.element,
+  );
+
+  async function open() {
+    if (dialog.open) return;
+    dialog.showModal();
+    dialog.focus();
+    await galleriesChanged(); // another program may have made or changed one
+    list.checkAll();
+  }
+
+  function use(name) {
+    dialog.close();
+    return searchIn(name);
+  }
+
+  function allow(given, options) {
+    work = given;
+    suffixes = options.suffixes || [];
+    form = makeForm(options, (event) => {
+      event.preventDefault();
+      work.makeGallery(form.read());
+    });
+    making.append(form.element);
+    const { state: how, kind = "make" } = options.progress || {};
+    making.open = how === "running" && kind === "make";
+    place.append(...work.elements);
+    list.show();
+  }
+
+  onChange(list.show);
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  return {
+    dialog, open, use, allow,
+    offer: (element) => making.append(element),
+    setBusy: (isBusy) => {
+      form.disable(isBusy);
+      list.setBusy(isBusy);
+    },
+    check: (name) => { if (dialog.open) list.check(name); },
+    focus: (name) => {
+      if (dialog.open && !list.focus(name)) dialog.focus();
+      return dialog.open;
+    },
+  };
+}
