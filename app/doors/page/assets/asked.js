@@ -15,15 +15,19 @@ export async function showAsked(place) {
   const current = currentKey();
   const isOfQuery = ({ place }) => place.edit || place.words;
   const earlierOnes = edit || words ? past.filter((each) => each.key !== current && isOfQuery(each)) : [];
-  const strip = await Promise.all(earlierOnes.map(earlier));
-  if (number !== latest) return;
+  const earlierQueries = make("ul", { class: "past", "aria-label": "Earlier queries" });
+  // At once: the page scrolls to what it is over.
   place.replaceChildren(
     make(
       "ul", { class: "chips", "aria-label": "Words and further examples" },
       words && chipOfWords(words, edit), examples.map(chip),
     ),
-    make("ul", { class: "past", "aria-label": "Earlier queries" }, strip.map((each) => make("li", {}, each))),
+    place.querySelector(".past") || earlierQueries,
   );
+  const strip = await Promise.all(earlierOnes.map(earlier));
+  if (number !== latest) return;
+  earlierQueries.append(...strip.map((each) => make("li", {}, each)));
+  place.lastElementChild.replaceWith(earlierQueries);
 }
 
 // The part that was searched with, turned and mirrored.

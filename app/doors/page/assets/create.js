@@ -10,6 +10,7 @@ import { requestBuild } from "./create_upload.js";
 import { makeJob } from "./job.js";
 import { panel } from "./make.js";
 import { makeManaging } from "./manage.js";
+import { allowGathering } from "./selected_gallery.js";
 import { searchIn } from "./session.js";
 
 export function start({ element, server, ...limits }) {
@@ -26,7 +27,9 @@ async function startParts(place, tools) {
     say: (message) => partOf(watch.current()).say(message),
     done: () => partOf(watch.current()).done(watch.current()),
   });
-  const parts = [makeMaking(place, { ...tools, options, watch }), makeManaging({ ...tools, options, watch })];
+  const parts = [
+    makeMaking(place, { ...tools, options, watch }), makeManaging({ ...tools, options, watch }), allowGathering({ ...tools, watch }),
+  ];
   const partOf = (progress) => parts.find((part) => part.isOwn(progress)) || parts[0];
   parts[0].say(options.message);
   if (options.progress) watch.take(options.progress);
