@@ -73,4 +73,4 @@ export function makeChips(removed) {
   }
 }
 
-const currentCard = () => document.querySelector(".hit[data-current] .open, .hits");
+const currentCard = () => document.querySelector(".hit[data-current] .open") || document.querySelector(".hits");

@@ -7,6 +7,7 @@ import { shownHits } from "./filters.js";
 import { make } from "./make.js";
 import { extend, isSelected, onSelection, selectAll, selectedCount, toggle } from "./selection.js";
 import { imageKey } from "./session.js";
+import { placeFrom } from "./walk.js";
 
 const LONG_PRESS = 500; // milliseconds
 const STILL = 10; // pixels that a finger at rest may move
@@ -95,25 +96,6 @@ function cardFrom(card, key) {
   const { top } = cards[0].getBoundingClientRect();
   const found = cards.findIndex((each) => each.getBoundingClientRect().top !== top);
   return cards[placeFrom(at, key, cards.length, found < 0 ? cards.length : found)];
-}
-
-/**
- * Return the place that a key leads to from another in a grid; undefined where it leads nowhere.
- * @param {number} at
- * @param {string} key
- * @param {number} count how many places there are
- * @param {number} columns
- * @returns {number | undefined}
- */
-export function placeFrom(at, key, count, columns) {
-  const row = Math.floor(at / columns);
-  const isLastRow = row === Math.floor((count - 1) / columns);
-  const place = {
-    ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns,
-    ArrowDown: isLastRow ? count : Math.min(at + columns, count - 1), // the last row may be short
-    Home: 0, End: count - 1,
-  }[key];
-  return place >= 0 && place < count ? place : undefined;
 }
 
 // --- selecting ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import { makeGrid, showCards } from "./grid.js";
 import { button, copyButton, make } from "./make.js";
 import { isSource } from "./outlines.js";
 import { currentKey } from "./places.js";
-import { goToCard, goToResults, measureBar } from "./scroll.js";
+import { goToCard, goToResults } from "./scroll.js";
 import { makeSelectionBar } from "./selection_bar.js";
 import * as session from "./session.js";
 import { noticeOf, timingOf } from "./summary.js";
@@ -44,7 +44,6 @@ export function start({ element }) {
   let shownResults = null;
   let shownQuery = "";
   let shownKey = "";
-  measureBar();
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
     place.setAttribute("aria-busy", state.busy);
@@ -76,7 +75,8 @@ export function start({ element }) {
       showHits(parts);
       if (focused) focusAgain(focused, parts.grid);
       const key = currentKey();
-      goToResults(place, parts.verdict, { isNew: key !== shownKey, isEdited: state.original !== state.edit });
+      const change = { isNew: key !== shownKey, isEdited: state.original !== state.edit };
+      queueMicrotask(() => goToResults(place, parts.verdict, change)); // once all of the page follows
       shownKey = key;
       return;
     }
@@ -140,7 +140,7 @@ function showHits(parts) {
     parts.grid.dataset.keys = keys;
     if (isMoreAsked && first) {
       isMoreAsked = false;
-      queueMicrotask(() => goToCard(first)); // once all of the page follows
+      queueMicrotask(() => goToCard(first));
     }
   }
   const { listed, candidates } = state.results;

@@ -3,13 +3,11 @@
 const root = document.documentElement;
 const FAR_DOWN = 0.6; // of the window
 
-/** Let the styles know how high the bar is that sticks to the top of the window. */
-export function measureBar() {
-  const bar = document.querySelector("#bar");
-  if (!bar) return;
-  new ResizeObserver(() => {
-    root.style.setProperty("--bar-height", `${Math.ceil(bar.getBoundingClientRect().height)}px`);
-  }).observe(bar);
+const bar = document.querySelector("#bar"); // it sticks to the top of the window
+new ResizeObserver(measure).observe(bar);
+
+function measure() {
+  root.style.setProperty("--bar-height", `${Math.ceil(bar.getBoundingClientRect().height)}px`);
 }
 
 const padding = (side) => parseFloat(getComputedStyle(root)[`scrollPadding${side}`]) || 0;
@@ -21,6 +19,7 @@ const padding = (side) => parseFloat(getComputedStyle(root)[`scrollPadding${side
  * @param {{isNew: boolean, isEdited: boolean}} query one that is being edited stays in view
  */
 export function goToResults(place, verdict, { isNew, isEdited }) {
+  measure(); // what is in it has just changed, too
   const { top } = place.getBoundingClientRect();
   const isAbove = isNew && top < padding("Top") - 1;
   const isBelow = !isEdited && top > FAR_DOWN * window.innerHeight;

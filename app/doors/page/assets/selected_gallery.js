@@ -22,7 +22,7 @@ export function allowGathering(given) {
 /**
  * Return the button, and what it opens, for a gallery of the images that `picked` returns.
  * @param {() => object[]} picked
- * @returns {{button: HTMLElement, element: HTMLElement, close: () => void}}
+ * @returns {{button: HTMLElement, element: HTMLElement, close: () => void, say: (message: string) => void}}
  */
 export function makeGathering(picked) {
   const form = makeForm(begin, close);
@@ -37,7 +37,7 @@ export function makeGathering(picked) {
   let isShown = false; // whether the progress is that of a gallery begun here
   parts.add(show);
   show();
-  return { button: opening, element, close };
+  return { button: opening, element, close, say };
 
   function say(message) {
     alert.replaceChildren(...(message ? [make("p", { class: "message" }, message)] : []));
@@ -91,11 +91,11 @@ export function makeGathering(picked) {
 function makeForm(begin, close) {
   let starting = false;
   const name = make("input", {
-    type: "text", autocomplete: "off", spellcheck: "false", maxlength: "100", "aria-label": "Name of the new gallery", placeholder: "Name",
+    type: "text", autocomplete: "off", spellcheck: "false", maxlength: "100", "aria-label": "What to call it", placeholder: "Name",
   });
   const start = make("button", { type: "submit", class: "primary" }, "Make it");
   const element = make(
-    "form", { novalidate: true, hidden: true, onsubmit: submit }, "A gallery of them, called ", name, start, button("Cancel", close),
+    "form", { novalidate: true, hidden: true, onsubmit: submit }, make("span", {}, "A gallery of them, called"), name, start, button("Cancel", close),
   );
 
   async function submit(event) {

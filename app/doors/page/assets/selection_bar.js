@@ -9,7 +9,7 @@ import { clearSelection, inShownOrder, onSelection, selectAll, selectedCount, se
 import * as session from "./session.js";
 
 const { state } = session;
-const OF_ONE = "Images of several galleries cannot be examples together: choose those of the gallery that is searched.";
+const MOST_EXAMPLES = 100; // they are in the search's link
 
 /**
  * Return how many are selected, in words.
@@ -36,12 +36,22 @@ export function pathsOf(hits, galleries) {
   return hits.map((hit) => `${wholePath(hit, sourcesOf.get(hit.gallery))}\n`).join("");
 }
 
+// Return why images cannot be examples of a search; "" if they can.
+function whyNoExamples(hits) {
+  if (!hits.every(session.isOfChosen)) return "Examples are of one gallery: search in that one alone first.";
+  return hits.length > MOST_EXAMPLES ? `A search takes at most ${MOST_EXAMPLES} examples: select fewer.` : "";
+}
+
 const picked = () => inShownOrder(selectedHits(), shownHits());
 
 /** Return the bar. */
 export function makeSelectionBar() {
   const status = make("p", { class: "count", role: "status" });
-  const more = button("More like these", () => session.addExamples(picked(), session.MORE));
+  const more = button("More like these", () => {
+    const problem = whyNoExamples(picked());
+    gathering.say(problem);
+    if (!problem) session.addExamples(picked(), session.MORE);
+  });
   const gathering = makeGathering(picked);
   const tools = make(
     "div", { class: "tools", role: "group", "aria-label": "With what is selected" },
@@ -50,12 +60,20 @@ export function makeSelectionBar() {
     copyButton(() => pathsOf(picked(), state.galleries), () => "Paths copied", "Copy paths"),
     button("Contact sheet", () => exportContactSheet(picked())),
     more, gathering.button,
-    button("Select all", () => selectAll(shownHits())),
-    button("Clear", clear, { "aria-keyshortcuts": "Escape" }),
   );
-  const bar = make("section", { class: "selection", "aria-label": "Selected images" }, status, gathering.element, tools);
+  const ends = make(
+    "div", { class: "ends" },
+    button("Select all", () => selectAll(shownHits())), button("Clear", clear, { "aria-keyshortcuts": "Escape" }),
+  );
+  const bar = make("section", { class: "selection", "aria-label": "Selected images" }, gathering.element, status, ends, tools);
   let had = 0;
-  onSelection(show);
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--selection-height", `${Math.ceil(bar.getBoundingClientRect().height)}px`);
+  }).observe(bar);
+  onSelection(() => {
+    gathering.say("");
+    show();
+  });
   session.onChange(show);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !selectedCount() || document.querySelector("dialog[open]")) return;
@@ -68,10 +86,9 @@ export function makeSelectionBar() {
     const words = countOf(hits, shownHits());
     if (status.textContent !== words) status.textContent = words;
     tools.hidden = !hits.length;
+    ends.hidden = !hits.length;
     if (had && !hits.length) gathering.close();
     had = hits.length;
-    more.disabled = !hits.every(session.isOfChosen);
-    more.title = more.disabled ? OF_ONE : "";
   }
 
   function clear() {
