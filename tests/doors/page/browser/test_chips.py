@@ -29,7 +29,7 @@ def words(visitor: Visitor) -> list[str]:
 def test_all_that_narrows_the_results_down_is_seen_and_removed_with_the_panels_closed(
     new_visitor: Visit, options: dict[str, object]
 ) -> None:
-    visitor = new_visitor(at=NARROWED, panels="", **options)
+    visitor = new_visitor(at=NARROWED, panels="", ready=False, **options)
     expect(chips(visitor)).to_have_count(5)
     assert words(visitor) == WORDS
     with visitor.answer():
@@ -66,7 +66,7 @@ def test_the_controls_follow_a_chip_that_is_removed(new_visitor: Visit) -> None:
 def test_chips_are_removed_by_keys_and_the_keyboard_goes_on_at_the_next(
     new_visitor: Visit,
 ) -> None:
-    visitor = new_visitor(at=NARROWED, panels="")
+    visitor = new_visitor(at=NARROWED, panels="", ready=False)
     expect(chips(visitor)).to_have_count(5)
     visitor.button("Remove: Score ≥ 0.10").focus()
     visitor.page.keyboard.press("Delete")
@@ -98,7 +98,8 @@ def test_what_a_facet_leaves_is_a_chip_and_goes_with_a_new_query(new_visitor: Vi
     expect(value).to_have_attribute("aria-pressed", "false")
     with visitor.answer():
         value.click()
-    visitor.choose_photograph("coffee")
+    with visitor.answer():
+        visitor.button("Random").click()
     expect(chips(visitor)).to_have_count(0)
 
 
