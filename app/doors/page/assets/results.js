@@ -70,7 +70,11 @@ export function start({ element }) {
       parts.grid = makeGrid();
       showSave(parts.save);
       if (before.isConnected) before.replaceWith(parts.grid); // the rest keeps the keyboard
-      else place.replaceChildren(...Object.values(parts));
+      else {
+        const held = document.activeElement;
+        place.replaceChildren(...Object.values(parts));
+        if (place.contains(held)) held.focus({ preventScroll: true }); // a chip, which was moved
+      }
       showVerdict(parts.verdict);
       showHits(parts);
       if (focused) focusAgain(focused, parts.grid);
