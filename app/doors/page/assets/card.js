@@ -3,7 +3,7 @@
 import { openDetail } from "./detail.js";
 import { button, make } from "./make.js";
 import { makeOutline, regionInImage } from "./outlines.js";
-import { isSelected, toggle } from "./selection.js";
+import { toggle } from "./selection.js";
 import * as session from "./session.js";
 import { kindOf } from "./summary.js";
 
@@ -37,7 +37,7 @@ export function makeCard(hit) {
       makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
     ),
     button("✓", () => toggle(hit), {
-      class: "check", title: "Select", "aria-label": `Select ${name}, no. ${hit.rank}`, "aria-pressed": `${isSelected(hit)}`,
+      class: "check", title: "Select", "aria-label": `Select ${name}, no. ${hit.rank}`,
     }),
     captionOf(hit, name, kind),
     make(

@@ -52,6 +52,7 @@ export function showCards(place, visible) {
 function cardOf(hit) {
   const card = makeCard(hit);
   hits.set(card, hit);
+  showSelected(card);
   setTabStops(card, false);
   return card;
 }
@@ -102,13 +103,15 @@ function cardFrom(card, key) {
 
 onSelection(() => {
   document.documentElement.toggleAttribute("data-selecting", selectedCount() > 0);
-  for (const card of grid?.children || []) {
-    const is = isSelected(hits.get(card));
-    card.classList.toggle("selected", is);
-    card.querySelector(".check").setAttribute("aria-pressed", `${is}`);
-  }
+  for (const card of grid?.children || []) showSelected(card);
   if (!selectedCount()) hold(null);
 });
+
+function showSelected(card) {
+  const is = isSelected(hits.get(card));
+  card.classList.toggle("selected", is);
+  card.querySelector(".check").setAttribute("aria-pressed", `${is}`);
+}
 
 let pointer = ""; // what touched the grid last: "mouse", "touch" …
 let isHeld = false; // whether this touch has been a long one: its click is none

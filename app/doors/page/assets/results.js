@@ -55,7 +55,7 @@ export function start({ element }) {
     if (!state.results) {
       parts.verdict.textContent = "";
       // It stays in place: only what changes in it is announced.
-      place.replaceChildren(parts.asked, parts.verdict, parts.browse, parts.chips, ...waiting());
+      fill(place, [parts.asked, parts.verdict, parts.browse, parts.chips, ...waiting()]);
       shownResults = null;
       return;
     }
@@ -70,11 +70,7 @@ export function start({ element }) {
       parts.grid = makeGrid();
       showSave(parts.save);
       if (before.isConnected) before.replaceWith(parts.grid); // the rest keeps the keyboard
-      else {
-        const held = document.activeElement;
-        place.replaceChildren(...Object.values(parts));
-        if (place.contains(held)) held.focus({ preventScroll: true }); // a chip, which was moved
-      }
+      else fill(place, Object.values(parts));
       showVerdict(parts.verdict);
       showHits(parts);
       if (focused) focusAgain(focused, parts.grid);
@@ -86,6 +82,13 @@ export function start({ element }) {
     }
     showHits(parts);
   });
+}
+
+// What has the keyboard, such as a chip, keeps it where it is moved.
+function fill(place, children) {
+  const held = document.activeElement;
+  place.replaceChildren(...children);
+  if (place.contains(held)) held.focus({ preventScroll: true });
 }
 
 // The keyboard stays at the same button of the same result, or at least in the results.

@@ -247,6 +247,20 @@ def test_what_is_selected_stays_with_more_results_and_another_order_until_anothe
     assert selected(visitor) == []
 
 
+def test_what_is_selected_in_a_list_stays_where_that_is_asked_for_in_another_order(
+    new_visitor: Visit,
+) -> None:
+    visitor = new_visitor(panels="")
+    with visitor.answer():
+        visitor.page.get_by_role("button", name="Browse all").click()
+    check(visitor, 0)
+    key = visitor.hits.first.get_attribute("data-key")
+    with visitor.answer():
+        visitor.page.get_by_label("Sort by").select_option("bytes")
+    says(visitor, "1 selected")
+    expect(visitor.page.locator(".hit.selected")).to_have_attribute("data-key", key or "")
+
+
 # --- what is done with it ------------------------------------------------------------------------
 
 
