@@ -69,8 +69,9 @@ _HELP = """<details class="panel help" name="gallery-panel"><summary>Help</summa
 <li>Several pictures that are dropped together are one search; “+” and “−” on a result find more
 like it, or less.</li>
 <li>Browse a gallery without a query, and narrow it down by what its images differ in.</li>
-<li>Among the results: arrows move, Enter opens, Tab goes on to what can be done with one. Space
-selects, Shift with an arrow or a click up to there, Ctrl+A all, Esc none; on a phone press long.</li>
+<li>Among the results: arrows move, Enter opens, Tab goes on to what can be done with one.</li>
+<li>Space selects, Shift with an arrow or a click up to there, Ctrl+A all, Esc none; on a phone
+press long.</li>
 <li>In the large view: ← → move, Enter searches, C compares, Esc closes.</li></ul>
 <p><a href="docs" target="_blank">The API</a> answers programs at this address.</p></div>
 </details>"""
