@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from app.build.additions import AddReport, NewImage, together
+from app.build.build import BuildReport
 from app.build.embedding import OnProgress
 from app.build.jobs import Kind
 from app.build.keeper import GalleryKeeper
@@ -65,6 +66,23 @@ class Addition:
             for path, _ in self.files:
                 path.unlink(missing_ok=True)
         return together(reports)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Makes a gallery of some images of another, by their public ids; see `select_images`."""
+
+    keeper: GalleryKeeper
+    name: str
+    gallery: str
+    ids: tuple[str, ...]
+    kind: ClassVar[Kind] = "make"
+    stopped: ClassVar[str] = "Stopped: nothing was made."
+    can_go_on: ClassVar[bool] = False
+
+    def run(self, on_progress: OnProgress) -> BuildReport:
+        """Do it; nothing stays of it if it is stopped."""
+        return self.keeper.select(self.name, self.gallery, self.ids, on_progress)
 
 
 def _parts(files: Sequence[File]) -> Iterator[list[File]]:

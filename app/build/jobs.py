@@ -59,7 +59,7 @@ class MakeRequest:
 
 
 class Job(Protocol):
-    """A change of a gallery that takes its time.
+    """A change of a gallery that takes its time, or a new one made of another.
 
     `stopped` is the sentence for one that was cancelled, `can_go_on` whether that can be resumed.
     """
@@ -80,7 +80,7 @@ class Job(Protocol):
     def can_go_on(self) -> bool:
         """Whether it can be resumed."""
 
-    def run(self, on_progress: OnProgress) -> UpdateReport | AddReport:
+    def run(self, on_progress: OnProgress) -> BuildReport | UpdateReport | AddReport:
         """Do it; what `on_progress` raises ends it."""
 
 
@@ -167,15 +167,7 @@ class GalleryMaker:
         ModelError if a package that the model needs is not installed; StorageError if so many bytes
         of pictures do not fit where they arrive or where they stay.
         """
-        if self.off:
-            raise UsageError(self.off)
-        if not name:
-            raise UsageError("Give the gallery a name.")
-        check_name(name)
-        if len(name) > _MOST_CHARACTERS:
-            raise UsageError(f"Choose a name of at most {_MOST_CHARACTERS} characters.")
-        if name in gallery_names(self._indexes_dir):
-            raise UsageError(f"There is a gallery {name} already: choose another name.")
+        self._check_new(name)
         self._check_model(model)
         self._check_room(needed_bytes, arriving_in)
 
@@ -216,6 +208,14 @@ class GalleryMaker:
         """
         self.check_change(job.name)
         self._begin(job, Progress("running", job.name, job.kind, stage="list"))
+
+    def start_selection(self, job: Job) -> None:
+        """Begin to make a gallery of another's images; `progress` reports the rest.
+
+        UsageError for a bad name, or while another gallery is being made or changed.
+        """
+        self._check_new(job.name)
+        self._begin(job, Progress("running", job.name, job.kind, stage="prepare"))
 
     def go_on(self) -> None:
         """Resume what was stopped; UsageError if nothing was."""
@@ -270,6 +270,17 @@ class GalleryMaker:
         """Wait until nothing runs, at most so long."""
         if self._thread is not None:
             self._thread.join(timeout_seconds)
+
+    def _check_new(self, name: str) -> None:
+        if self.off:
+            raise UsageError(self.off)
+        if not name:
+            raise UsageError("Give the gallery a name.")
+        check_name(name)
+        if len(name) > _MOST_CHARACTERS:
+            raise UsageError(f"Choose a name of at most {_MOST_CHARACTERS} characters.")
+        if name in gallery_names(self._indexes_dir):
+            raise UsageError(f"There is a gallery {name} already: choose another name.")
 
     def _can_run(self, model: str) -> bool:
         try:

@@ -9,11 +9,13 @@ from typing import Any
 
 from app.build import manage
 from app.build.additions import AddReport, NewImage, add_images, remove_images
+from app.build.build import BuildReport
 from app.build.compact import choice, compact
 from app.build.embedding import OnProgress
 from app.build.joining import JoinReport, forget_table, join_again, join_table
 from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.look import Waiting, waiting_in
+from app.build.selecting import select_images
 from app.build.update import UpdateReport
 from app.build.updates import BackgroundUpdates, UpdateProgress
 from app.embed import Embedder, LoadEmbedder
@@ -169,6 +171,18 @@ class GalleryKeeper:
         )
         self._tidy(into, merged[0])
         return merged
+
+    def select(
+        self, name: str, gallery: str, public_ids: Sequence[str], on_progress: OnProgress
+    ) -> BuildReport:
+        """Make a gallery called `name` of some images of another; see `select_images`."""
+        self.check_on()
+        chosen = self._gallery(gallery)
+        ids = [chosen.id_of(each) for each in public_ids]
+        into = self._folders(name)
+        return select_images(
+            chosen, ids, into, datasets_dir=self._datasets_dir, on_progress=on_progress
+        )
 
     def set_title(self, name: str, title: str) -> Manifest:
         """Give a gallery a title, '' for none."""

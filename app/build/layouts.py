@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.errors import DatasetError, UsageError
+from app.errors import AppError, DatasetError, UsageError
 from app.gallery import moving_command
 from app.sources.datasets.register import ALIASES, open_data_set
 from app.sources.listing import is_folder
@@ -90,6 +90,18 @@ def _check_there(manifest: Manifest, named: Sequence[str]) -> None:
                 f"The folder {folder} of the gallery {manifest.name} does not exist: bring it "
                 f"back, or say where its pictures are now with {moving_command(manifest, folder)}."
             )
+
+
+def sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
+    """Return the folders of a gallery's pictures, at last that of those added one by one."""
+    sources = manifest.sources
+    if not sources:
+        try:
+            sources = (text_of(open_data_set(manifest.data, datasets_dir).folder.resolve()),)
+        except AppError:  # the pictures are not here, and so nobody looks for them
+            sources = (str((datasets_dir / manifest.data).resolve()),)
+    added = datasets_dir / "added" / (manifest.added or manifest.name)
+    return (*sources, str(added.resolve())) if manifest.added else sources
 
 
 def can_be_looked_at_again(manifest: Manifest) -> bool:

@@ -11,9 +11,9 @@ import numpy as np
 
 from app.build.change import being_updated, commit_change, current_gallery
 from app.build.embedding import Kept
-from app.build.layouts import followed_sources
+from app.build.layouts import followed_sources, sources_of
 from app.build.material import Material
-from app.errors import AppError, DatasetError, NotFoundError, UsageError
+from app.errors import DatasetError, NotFoundError, UsageError
 from app.gallery import (
     DRAFT,
     MANIFEST,
@@ -32,7 +32,6 @@ from app.gallery import (
     sync,
     writing_to,
 )
-from app.sources.datasets.register import open_data_set
 from app.values import ImageRecord
 from app.values.gallery import Manifest
 from app.values.names import path_of, text_of
@@ -184,7 +183,7 @@ class _Merge:
         self._giving = giving
         sources = list(current.manifest.sources or ("",))
         self._numbers: list[int] = []
-        for each in _sources_of(giving.manifest, datasets_dir):
+        for each in sources_of(giving.manifest, datasets_dir):
             if each not in sources:
                 sources.append(each)
             self._numbers.append(sources.index(each))
@@ -242,18 +241,6 @@ def _check_mergeable(gallery: Gallery, giving: Gallery) -> None:
         )
     if gallery.approximate or giving.approximate:
         raise UsageError("The vectors of both galleries must be on this machine: copy them first.")
-
-
-def _sources_of(manifest: Manifest, datasets_dir: Path) -> tuple[str, ...]:
-    """Return the folders of a gallery's pictures, at last that of those added one by one."""
-    sources = manifest.sources
-    if not sources:
-        try:
-            sources = (text_of(open_data_set(manifest.data, datasets_dir).folder.resolve()),)
-        except AppError:  # the pictures are not here, and so nobody looks for them
-            sources = (str((datasets_dir / manifest.data).resolve()),)
-    added = datasets_dir / "added" / (manifest.added or manifest.name)
-    return (*sources, str(added.resolve())) if manifest.added else sources
 
 
 def _check_precisions(gallery: Gallery, giving: Gallery) -> None:

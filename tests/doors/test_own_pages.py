@@ -73,7 +73,10 @@ def test_the_page_of_another_site_can_store_and_change_nothing(
     assert is_refused(call(served.client, "open", {}, headers))
     folder = {"kind": "folder", "folder": str(fill(tmp_path / "pictures", 3))}
     new = {"name": "new", "model": "mean_colour", "pictures": folder}
-    for name in ("making", "may_make", "make_gallery", "go_on", "cancel_making", "forget_uploads"):
+    for name in (
+        *("making", "may_make", "make_gallery", "make_selection", "go_on"),
+        *("cancel_making", "forget_uploads"),
+    ):
         assert is_refused(call(served.client, name, new, headers, part="create"))
     making = call(served.client, "making", {}, part="create").json()
     assert making["progress"]["state"] == "idle"

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 from app.build.additions import AddReport
 from app.build.build import BuildReport
+from app.build.changing import Selection
 from app.build.jobs import Archive, GalleryMaker, MakeRequest, Progress, Uploaded
 from app.build.update import UpdateReport
 from app.doors.page.functions import Answer, answering
@@ -37,7 +39,7 @@ class MakingFunctions:
         if self._maker.off:
             return []
         functions = (
-            *(self.making, self.may_make, self.make_gallery),
+            *(self.making, self.may_make, self.make_gallery, self.make_selection),
             *(self.go_on, self.cancel_making, self.discard_making, self.forget_uploads),
         )
         return [answering(function) for function in functions]
@@ -66,6 +68,16 @@ class MakingFunctions:
         name, model = _named(request)
         pictures = self._pictures(entry(request, "pictures") or {})
         self._maker.start(MakeRequest(name, model, pictures))
+        return {"progress": shown(self._maker.progress())}
+
+    def make_selection(self, request: Mapping[str, Any]) -> Answer:
+        """Start to make a gallery of images that were chosen in another."""
+        keeper = self._maker.keeper
+        if keeper is None:
+            raise UsageError("No gallery can be made of others here.")
+        name, gallery = _named(request)[0], str(entry(request, "gallery") or "")
+        ids = ids_of(request, "The chosen images")
+        self._maker.start_selection(Selection(keeper, name, gallery, ids))
         return {"progress": shown(self._maker.progress())}
 
     def go_on(self, request: Mapping[str, Any]) -> Answer:
@@ -110,6 +122,15 @@ class MakingFunctions:
 
 def _named(request: Mapping[str, Any]) -> tuple[str, str]:
     return str(entry(request, "name") or "").strip(), str(entry(request, "model") or "")
+
+
+def ids_of(request: Mapping[str, Any], what: str) -> tuple[str, ...]:
+    """Return the ids of a request's images; UsageError, which names `what` they are, for others."""
+    ids = entry(request, "ids")
+    known = isinstance(ids, list) and all(isinstance(each, str | int) for each in ids)
+    if not known or not ids:
+        raise UsageError(f"{what} are a list of ids, not {shortened(ids)}.")
+    return tuple(map(str, ids))
 
 
 def folder_at(typed: object) -> Path:

@@ -42,7 +42,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "detail", "galleries", "duplicates")
+    for name in ("page", "query", "results", "select", "detail", "galleries", "duplicates")
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="to-results" class="skip">Go to the results</button>
@@ -72,6 +72,9 @@ _HELP = """<details class="panel help" name="gallery-panel"><summary>Help</summa
 <li>Several pictures that are dropped together are one search; “+” and “−” on a result find more
 like it, or less.</li>
 <li>Browse a gallery without a query, and narrow it down by what its images differ in.</li>
+<li>Among the results: arrows move, Enter opens, Tab goes on to what can be done with one.</li>
+<li>Space selects, Shift with an arrow or a click up to there, Ctrl+A all, Esc none; on a phone
+press long.</li>
 <li>In the large view: ← → previous and next, + − 0 zoom, Enter searches, C compares, Esc closes;
 swipe and pinch on a phone.</li></ul>
 <p><a href="docs" target="_blank">The API</a> answers programs at this address.</p></div>

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from reprlib import repr as shortened
 from typing import Any
 
 from app.build.changing import Addition, Update
 from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
-from app.doors.page.create import UPLOADS_GONE, folder_at, shown
+from app.doors.page.create import UPLOADS_GONE, folder_at, ids_of, shown
 from app.doors.page.functions import Answer, answering
 from app.doors.page.references import Uploads, entry, whole_number
 from app.errors import UsageError
@@ -71,12 +70,9 @@ class ManagingFunctions:
 
     def remove_images(self, request: Mapping[str, Any]) -> Answer:
         """Take images out of a gallery; their files stay."""
-        ids = entry(request, "ids")
-        known = isinstance(ids, list) and all(isinstance(each, str | int) for each in ids)
-        if not known or not ids:
-            raise UsageError(f"The images to remove are a list of ids, not {shortened(ids)}.")
+        ids = ids_of(request, "The images to remove")
         self._maker.check_change(_name(request))
-        self._keeper.remove(_name(request), [str(each) for each in ids])
+        self._keeper.remove(_name(request), ids)
         return {}
 
     def set_title(self, request: Mapping[str, Any]) -> Answer:

@@ -27,6 +27,7 @@ NAMES = {
     "making",
     "may_make",
     "make_gallery",
+    "make_selection",
     "go_on",
     "cancel_making",
     "discard_making",
@@ -277,3 +278,37 @@ def test_half_of_a_character_is_in_no_folders_path() -> None:
         folder_at("half \ud83d")
     assert "ud83d" in str(error.value)
     assert is_one_sentence(str(error.value))
+
+
+# --- of images of another gallery ----------------------------------------------------------------
+
+
+def test_a_gallery_is_made_of_images_that_were_chosen_in_another(page: Page, home: Home) -> None:
+    home.build(fill(home.path / "pictures", 12))
+    chosen = {"name": "few", "gallery": "mine", "ids": [3, "5"]}
+
+    page.call("make_selection", chosen)
+
+    ended = page.ended()
+    assert (ended["state"], ended["kind"], ended["name"]) == ("done", "make", "few")
+    assert ended["report"]["images"] == 2
+    assert [each.path for each in (home.service().image("few", row) for row in (0, 1))] == [
+        home.service().image("mine", row).path for row in (3, 5)
+    ]
+    assert "few already" in page.message("make_selection", chosen)
+
+
+@pytest.mark.parametrize("ids", [None, [], "3", [None], [[3]]])
+def test_chosen_images_are_a_list_of_ids(page: Page, home: Home, ids: Any) -> None:
+    home.build(fill(home.path / "pictures", 12))
+    request = {"name": "few", "gallery": "mine", "ids": ids}
+    assert "list of ids" in page.message("make_selection", request)
+
+
+def test_an_image_that_is_gone_is_named_when_the_gallery_is_made(page: Page, home: Home) -> None:
+    home.build(fill(home.path / "pictures", 12))
+    page.call("make_selection", {"name": "few", "gallery": "mine", "ids": [3, 500]})
+    ended = page.ended()
+    assert (ended["state"], ended["can_go_on"]) == ("failed", False)
+    assert "500" in ended["message"]
+    assert is_one_sentence(ended["message"])

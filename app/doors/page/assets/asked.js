@@ -17,15 +17,19 @@ export async function showAsked(place) {
   const { edit, words, examples, past } = state;
   const current = currentKey();
   const earlierOnes = edit || words ? past.filter(({ key, place: of }) => key !== current && (of.edit || of.words)) : [];
-  const strip = await Promise.all(earlierOnes.map(earlier));
-  if (number !== latest) return;
+  const earlierQueries = make("ul", { class: "past", "aria-label": "Earlier queries" });
+  // At once: the page scrolls to what it is over.
   place.replaceChildren(
     make(
       "ul", { class: "chips", "aria-label": "Words and further examples" },
       words && chipOfWords(words, edit), examples.map(chip),
     ),
-    make("ul", { class: "past", "aria-label": "Earlier queries" }, strip.map((each) => make("li", {}, each))),
+    place.querySelector(".past") || earlierQueries,
   );
+  const strip = await Promise.all(earlierOnes.map(earlier));
+  if (number !== latest) return;
+  earlierQueries.append(...strip.map((each) => make("li", {}, each)));
+  place.lastElementChild.replaceWith(earlierQueries);
 }
 
 /**

@@ -3,6 +3,7 @@
 import { isUnanswered } from "./call.js";
 import { keyOf } from "./places.js";
 import { remember, renamedImage, renamedPlace } from "./renamed.js";
+import { dropSelected } from "./selection.js";
 import * as session from "./session.js";
 
 /** @import { Id, Reference } from "../types.js" */
@@ -47,6 +48,7 @@ export async function imagesRemoved(gallery, ids) {
   /** @param {{ gallery?: string, id?: Id }} each */
   const stays = (each) => each.gallery !== gallery || !ids.some((id) => id === each.id);
   const { results, drawn, examples, past } = state;
+  dropSelected(gallery, ids);
   session.set({
     results: results && { ...results, hits: results.hits.filter(stays) },
     drawn: drawn.filter(stays), examples: examples.filter(stays),

@@ -7,7 +7,7 @@ import { ofBrowser } from "./storage.js";
 const { state } = session;
 export const SORTS = ["score", "name", "taken", "bytes"];
 const SORT_WORDS = { taken: "date, newest first", bytes: "size, largest first" };
-const sortWords = (sort, browsing) => (browsing && sort === "score" ? "path" : SORT_WORDS[sort] ?? sort);
+export const sortWords = (sort, browsing) => (browsing && sort === "score" ? "path" : SORT_WORDS[sort] ?? sort);
 const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
 // Return the hits that the filters leave.
@@ -68,10 +68,6 @@ export function showToolbar(place) {
     )),
     make("label", {}, "Only where ", conditionField()),
     make("label", {}, "Size ", sizeField()),
-    ...filters.where.map((condition) => make("span", { class: "chip" }, condition, make("button", {
-      type: "button", "aria-label": `Remove: ${condition}`,
-      onclick: () => session.filterWhere(filters.where.filter((each) => each !== condition)),
-    }, "✕"))),
     ...(browsing ? [] : [make("label", {}, make("input", {
       type: "checkbox", checked: filters.hideDuplicates,
       onchange: ({ target }) => session.filter({ hideDuplicates: target.checked }),

@@ -9,6 +9,7 @@ import { allowFolders } from "./folder.js";
 import { makeList } from "./gallery_list.js";
 import { button, make } from "./make.js";
 import { allowRemoval } from "./removal.js";
+import { allowGathering } from "./selected_gallery.js";
 import { onChange, searchIn } from "./session.js";
 import { makeWork } from "./work.js";
 
@@ -39,6 +40,7 @@ export async function start({ element, server, upload, manages, ...limits }) {
     panel.allow(work, options);
     place.append(work.line);
     if (manages) allowRemoval(ask);
+    allowGathering(work.gather);
     work.start();
   }
 }

@@ -3,15 +3,19 @@
 import "./double_click.js";
 import { showAsked } from "./asked.js";
 import { inLink } from "./address.js";
-import { openDetail } from "./detail.js";
+import { makeChips } from "./chips.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
 import { isSeeing } from "./face.js";
 import { makeBrowse } from "./facets.js";
 import { chosenHits, showToolbar, shownHits } from "./filters.js";
+import { makeGrid, showCards } from "./grid.js";
 import { button, copyButton, make } from "./make.js";
-import { isSource, makeOutline, regionInImage } from "./outlines.js";
+import { isSource } from "./outlines.js";
+import { currentKey } from "./places.js";
+import { goToCard, goToResults } from "./scroll.js";
+import { makeSelectionBar } from "./selection_bar.js";
 import * as session from "./session.js";
-import { kindOf, noticeOf } from "./summary.js";
+import { noticeOf } from "./summary.js";
 import { showTiming } from "./timing.js";
 
 const { state } = session;
@@ -31,7 +35,9 @@ export function start({ element }) {
     notice: make("p", { class: "notice", role: "status" }),
     browse: makeBrowse(),
     toolbar: make("div", { class: "toolbar" }),
-    grid: make("ol", { class: "hits", "aria-label": "Results" }),
+    chips: makeChips(() => { if (state.results) showToolbar(parts.toolbar); }),
+    grid: makeGrid(),
+    selection: makeSelectionBar(),
     more: make("div", { class: "more" }),
     timing: make("div", { class: "how" }),
     save: make("div", { class: "save" }),
@@ -39,6 +45,7 @@ export function start({ element }) {
   reached.observe(parts.more);
   let shownResults = null;
   let shownQuery = "";
+  let shownKey = "";
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
     place.setAttribute("aria-busy", state.busy);
@@ -49,28 +56,40 @@ export function start({ element }) {
     }
     if (!state.results || state.failed) {
       parts.verdict.textContent = "";
-      place.replaceChildren(parts.asked, parts.verdict, parts.browse, ...waiting());
+      fill(place, [parts.asked, parts.verdict, parts.browse, parts.chips, ...waiting()]);
       shownResults = null;
       return;
     }
     if (shownResults !== state.results) {
       shownResults = state.results;
+      isMoreAsked = false;
       showToolbar(parts.toolbar);
       showNotice(parts.notice);
       showTiming(parts.timing, state.results);
       const focused = focusIn(parts.grid);
       const before = parts.grid;
-      parts.grid = make("ol", { class: "hits", "aria-label": "Results", tabindex: "-1" });
+      parts.grid = makeGrid();
       showSave(parts.save);
       if (before.isConnected) before.replaceWith(parts.grid); // the rest keeps the keyboard
-      else place.replaceChildren(...Object.values(parts));
+      else fill(place, Object.values(parts));
       showVerdict(parts.verdict);
       showHits(parts);
       if (focused) focusAgain(focused, parts.grid);
-      scrollToResults(place);
+      const key = currentKey();
+      const change = { isNew: key !== shownKey, isEdited: state.original !== state.edit };
+      queueMicrotask(() => goToResults(place, parts.verdict, change)); // once all of the page follows
+      shownKey = key;
+      return;
     }
     showHits(parts);
   });
+}
+
+// What has the keyboard, such as a chip, keeps it where it is moved.
+function fill(place, children) {
+  const held = document.activeElement;
+  place.replaceChildren(...children);
+  if (place.contains(held)) held.focus({ preventScroll: true });
 }
 
 // The keyboard stays at the same button of the same result, or at least in the results.
@@ -84,12 +103,6 @@ function focusAgain({ key, what }, grid) {
   const controls = [...(card?.querySelectorAll("button") || [])];
   const same = controls.find((each) => (each.className || each.textContent) === what);
   (same || grid).focus({ preventScroll: true });
-}
-
-// On a phone the results of a new picture lie below the window; while one edits it, it stays in view.
-function scrollToResults(place) {
-  const below = place.getBoundingClientRect().top > 0.6 * window.innerHeight;
-  if (below && state.original === state.edit) place.scrollIntoView();
 }
 
 // What stands where results will be; nothing on a page that was just opened.
@@ -133,9 +146,12 @@ function showHits(parts) {
   const visible = shownHits();
   const keys = visible.map(session.imageKey).join();
   if (parts.grid.dataset.keys !== keys) {
-    const cards = new Map([...parts.grid.children].map((each) => [each.dataset.key, each]));
-    parts.grid.replaceChildren(...visible.map((hit) => cards.get(session.imageKey(hit)) || card(hit)));
+    const first = showCards(parts.grid, visible);
     parts.grid.dataset.keys = keys;
+    if (isMoreAsked && first) {
+      isMoreAsked = false;
+      queueMicrotask(() => goToCard(first));
+    }
   }
   const { listed, candidates } = state.results;
   const left = (listed ? Math.max(hits.length, candidates) : hits.length) - visible.length;
@@ -150,9 +166,14 @@ function showHits(parts) {
         showToolbar(parts.toolbar);
       }),
     ]),
-    ...(left > 0 ? [button(`Show ${Math.min(stepOf(), left)} more`, showMore, { class: "show-more" })] : []),
+    ...(left > 0 ? [button(`Show ${Math.min(stepOf(), left)} more`, () => {
+      isMoreAsked = true;
+      showMore();
+    }, { class: "show-more" })] : []),
   );
 }
+
+let isMoreAsked = false; // by a visitor, and not by the end of the grid that comes near
 
 function showMore() {
   session.set({ shown: state.shown + stepOf() });
@@ -176,75 +197,6 @@ function isFiltered(asShown = true) {
   const { results, filters } = state;
   return (asShown && results.hits.length > 0) || Boolean(filters.label) || filters.where.length > 0;
 }
-
-function card(hit) {
-  const name = session.nameOf(hit);
-  const query = { kind: "image", gallery: hit.gallery, id: hit.id };
-  const kind = kindOf(hit);
-  const point = () => session.point(hit);
-  // Later: a card that is taken off the page leaves while the page changes.
-  const leave = () => queueMicrotask(() => { if (state.pointed === hit) session.point(null); });
-  return make(
-    "li", {
-      class: "hit", "data-id": hit.id, "data-key": session.imageKey(hit), "data-image": JSON.stringify(query),
-      onpointerenter: point, onfocusin: point, onpointerleave: leave, onfocusout: leave,
-    },
-    make(
-      "button", {
-        type: "button", class: "open", onclick: () => openDetail(hit),
-        "aria-label": `Open ${name}${state.browsing ? "" : `, score ${hit.score.toFixed(3)}`}${kind && `, ${kind}`}`,
-      },
-      session.isText(hit) ? make("span", { class: "said" }, hit.metadata.text) : make("img", {
-        src: hit.thumbnail_url, alt: name, loading: "lazy", width: hit.width || 160, height: hit.height || 120,
-      }),
-      makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
-    ),
-    make(
-      "div", { class: "caption" },
-      !state.browsing && make("span", {
-        class: "score", title: hit.kind === "matching" ? "share of the words" : "cosine similarity",
-      }, hit.score.toFixed(3)),
-      marksOf(hit, kind),
-      !session.isOfChosen(hit) && make("span", { class: "label of" }, hit.gallery),
-      hit.labels.length > 0 && make("span", { class: "file" }, hit.path.split("/").at(-1)),
-      make("span", { class: "label", title: hit.path }, name),
-      hit.match?.reason && make("span", { class: "why", title: kind }, hit.match.reason),
-    ),
-    make(
-      "div", { class: "acts" },
-      button("Search with this", () => session.ask(query), { class: "reuse" }),
-      // Examples are of one gallery: ids in another mean other images.
-      ...(!session.isOfChosen(hit) ? [] : [button("+", () => session.addExample(hit, session.MORE), {
-        title: "More like this", "aria-label": `More like ${name}, no. ${hit.rank}`,
-      }),
-      button("−", () => session.addExample(hit, session.LESS), {
-        title: "Less like this", "aria-label": `Less like ${name}, no. ${hit.rank}`,
-      })]),
-    ),
-  );
-}
-
-function marksOf({ kind, remarks }, title) {
-  const told = !title || remarks.includes(kind); // "same file" is a remark too
-  return [
-    !told && make("span", { class: "mark kind", "data-kind": kind, title }, title.split(":")[0]),
-    // The first word chooses the colour, in results.css.
-    remarks.map((remark) => make("span", { class: `mark ${remark.split(" ")[0]}` }, remark)),
-  ].flat();
-}
-
-// Arrow keys walk through the grid as they do through the cards on screen.
-document.addEventListener("keydown", (event) => {
-  const open = event.target.closest?.(".hit .open");
-  const steps = { ArrowLeft: -1, ArrowRight: 1 };
-  if (!open) return;
-  const cards = [...document.querySelectorAll(".hit .open")];
-  const columns = cards.filter((each) => each.getBoundingClientRect().top === cards[0].getBoundingClientRect().top).length;
-  const step = steps[event.key] ?? { ArrowUp: -columns, ArrowDown: columns }[event.key];
-  if (!step) return;
-  cards[cards.indexOf(open) + step]?.focus();
-  event.preventDefault();
-});
 
 // --- below the grid ----------------------------------------------------------------------------
 

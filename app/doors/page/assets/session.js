@@ -182,12 +182,6 @@ const idsOf = (examples, wish, gallery) => (
 );
 
 /**
- * A score, a label and conditions are chosen for one query in one gallery; order and duplicates for all.
- * @param {Filters} filters
- */
-const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hideDuplicates });
-
-/**
  * Search with `query`, null for words alone, or for none at all: then the gallery is browsed. A new
  * one becomes the original too, and drops words, further examples and filters; an edit of the current
  * one keeps them. Return whether there was such a picture, or an answer without one.
@@ -200,8 +194,8 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
   set({ searching: query ? "picture" : "words", ...(isEdit && { edit: query }) });
   await ready;
   if (!isLatest(number)) return false;
-  // The first query of all keeps the filters that a link brought.
-  const filters = () => (isEdit || !(before || state.words || state.browsing) ? state.filters : filtersOfNext(state.filters));
+  // Filters and order are those of one query; the first of all keeps those that a link brought.
+  const filters = () => (isEdit || !(before || state.words || state.browsing) ? state.filters : NO_FILTERS);
   const { examples, words } = { ...(isEdit ? state : { examples: [], words: "" }), ...asked };
   const answer = await call("ask", requestFor(query, { examples, words }, filters()));
   if (!isLatest(number)) return false;
@@ -351,9 +345,17 @@ export async function whyNoOriginal({ gallery, id }) {
 // --- further examples --------------------------------------------------------------------------
 
 /** @param {GalleryImage} image @param {string} wish */
-export function addExample({ gallery, id, thumbnail_url, ...hit }, wish) {
-  const example = { gallery, id, wish, thumbnail_url, name: nameOf(hit) };
-  askAgain({ examples: [...state.examples.filter((each) => `${each.id}` !== `${id}`), example] });
+export const addExample = (image, wish) => addExamples([image], wish);
+
+/**
+ * Search with some images as further examples, at once.
+ * @param {GalleryImage[]} images
+ * @param {string} wish
+ */
+export function addExamples(images, wish) {
+  const added = images.map(({ gallery, id, thumbnail_url, ...hit }) => ({ gallery, id, wish, thumbnail_url, name: nameOf(hit) }));
+  const ids = new Set(added.map(({ id }) => `${id}`));
+  askAgain({ examples: [...state.examples.filter(({ id }) => !ids.has(`${id}`)), ...added] });
 }
 
 /**
@@ -441,7 +443,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const number = partOf || begin();
   const known = state.galleries.find((each) => each.name === name);
   set({
-    gallery: known || { name, refused: "" }, filters: filtersOfNext(state.filters),
+    gallery: known || { name, refused: "" }, filters: NO_FILTERS,
     results: null, examples: state.examples.filter(({ reference }) => reference), drawn: [], busy: Boolean(partOf),
   });
   const answer = await call("gallery", { gallery: name });

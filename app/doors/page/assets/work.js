@@ -67,6 +67,18 @@ export function makeWork({ ask, options, open, use, changed, busy, focus, ...lim
     job.show();
   }
 
+  // Begin a gallery of images of another one; return why not.
+  async function gather(request) {
+    const { message, progress } = await ask("make_selection", request);
+    if (progress) {
+      news.begin();
+      watch.began(progress);
+      job.say("");
+      job.show();
+    }
+    return message || "";
+  }
+
   function hide() {
     putAway();
     focus(watch.current().name);
@@ -88,7 +100,7 @@ export function makeWork({ ask, options, open, use, changed, busy, focus, ...lim
   }
 
   return {
-    elements: Object.values(job.elements), line: line.element, start, makeGallery,
+    elements: Object.values(job.elements), line: line.element, start, makeGallery, gather,
     update: (gallery) => begin("update_gallery", { gallery }),
     add: (gallery, files) => send((tools) => requestAddition({ gallery, files }, tools), limits.mostPictureBytes),
     // A gallery that was renamed or deleted: what was done to it before says nothing any more.

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.doors.page.browser.conftest import ALBUM
 from tests.doors.page.browser.panel import Panel
-from tests.doors.page.browser.visitor import PHONE, Visitor
+from tests.doors.page.browser.visitor import PHONE, Finger, Visitor
 
 Visit = Callable[..., Visitor]
 
@@ -42,6 +42,9 @@ def test_axe_finds_nothing_serious_in_any_state_of_the_page(at: str, new_visitor
     found["a message"] = serious_findings(visitor)
     with visitor.answer():
         visitor.examples.first.click()
+    if "phone" in at:
+        Finger(visitor).press_long(visitor.hits.nth(1))
+        found["a selection"] = serious_findings(visitor)
     with visitor.answer():
         visitor.hits.nth(1).get_by_role("button", name="More like").click()
     found["results"] = serious_findings(visitor)

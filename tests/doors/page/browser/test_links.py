@@ -47,7 +47,7 @@ def test_a_link_shows_the_same_results(
         visitor.hits.nth(3).get_by_role("button", name="More like").click()
     visitor.choose_how_many(7)
     with visitor.answer():
-        visitor.page.get_by_label("Label").select_option("chelsea")
+        visitor.page.get_by_label("Label", exact=True).select_option("chelsea")
     expect(visitor.hits).to_have_count(7)
     found = visitor.results()
     assert f"gallery={ALBUM}" in visitor.page.url
@@ -56,10 +56,10 @@ def test_a_link_shows_the_same_results(
 
     expect(other.hits).to_have_count(7)
     assert other.results() == found
-    expect(other.page.get_by_label("Label")).to_have_value("chelsea")
+    expect(other.page.get_by_label("Label", exact=True)).to_have_value("chelsea")
 
     with visitor.answer():
-        visitor.page.get_by_label("Label").select_option("")
+        visitor.page.get_by_label("Label", exact=True).select_option("")
     visitor.ask_address(site.put("/cat.jpg", encoded(seen_again("chelsea"))))
     with visitor.answer():
         visitor.drag((0.2, 0.2), (0.7, 0.8))
@@ -129,7 +129,7 @@ def test_the_label_in_a_link_is_text(new_visitor: Callable[..., Visitor]):
     visitor = new_visitor(at=f"?gallery={ALBUM}&photograph=coffee&label={quote(label)}")
 
     expect(visitor.page.locator(".more")).to_contain_text("The filters leave no result.")
-    expect(visitor.page.get_by_label("Label")).to_have_value(label)
+    expect(visitor.page.get_by_label("Label", exact=True)).to_have_value(label)
     with visitor.answer():
-        visitor.page.get_by_label("Label").select_option("")
+        visitor.page.get_by_label("Label", exact=True).select_option("")
     assert visitor.labels()[:5] == ["coffee"] * 5

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, expect
 from tests.conftest import encoded
 from tests.doors.page.browser.conftest import ALBUM, PREBUILT
 from tests.doors.page.browser.pictures import seen_again
-from tests.doors.page.browser.visitor import PHONE, Visitor, payload, shown_at
+from tests.doors.page.browser.visitor import PHONE, Finger, Visitor, payload, shown_at
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def test_more_results_are_shown_in_steps_up_to_two_hundred(caltech: Visitor):
 
 def test_results_are_filtered_by_score_label_and_copies_and_sorted_by_name(caltech: Visitor):
     best = caltech.results()
-    label = caltech.page.get_by_label("Label")
+    label = caltech.page.get_by_label("Label", exact=True)
     option = label.locator("option", has_text="cougar_face")
     count = int(re.search(r"\((\d+)\)", option.inner_text())[1])
 
@@ -83,8 +83,11 @@ def test_results_are_filtered_by_score_label_and_copies_and_sorted_by_name(calte
     assert caltech.labels() == sorted(caltech.labels(), key=str.lower)
 
 
-def test_a_label_and_a_least_score_are_those_of_one_query_in_one_gallery(caltech: Visitor):
-    label, least = caltech.page.get_by_label("Label"), caltech.page.get_by_label("Least score")
+def test_filters_and_order_are_those_of_one_query_in_one_gallery(caltech: Visitor):
+    label, least = (
+        caltech.page.get_by_label("Label", exact=True),
+        caltech.page.get_by_label("Least score"),
+    )
     notice = caltech.page.locator(".notice")
 
     def choose(name: str) -> None:
@@ -96,12 +99,17 @@ def test_a_label_and_a_least_score_are_those_of_one_query_in_one_gallery(caltech
     expect(notice).to_be_hidden()  # other labels hold what is similar
     least.fill("0.1")
     least.dispatch_event("change")
+    order, hiding = caltech.page.get_by_label("Sort by"), caltech.page.get_by_label("Hide near")
+    order.select_option("name")
+    hiding.check()
     chosen = caltech.results()
 
     caltech.choose_photograph("rocket")
 
     expect(label).to_have_value("")
     expect(least).to_have_value("0")
+    expect(order).to_have_value("score")
+    expect(hiding).not_to_be_checked()
     expect(notice).to_contain_text("Nothing in this gallery is really similar")
     expect(caltech.hits).to_have_count(10)
 
@@ -109,6 +117,8 @@ def test_a_label_and_a_least_score_are_those_of_one_query_in_one_gallery(caltech
         caltech.page.go_back()
     expect(label).to_have_value(far or "")
     expect(least).to_have_value("0.1")
+    expect(order).to_have_value("name")
+    expect(hiding).to_be_checked()
     assert caltech.results() == chosen
     with caltech.answer():
         caltech.choose_gallery(ALBUM)
@@ -211,6 +221,8 @@ def test_a_phone_opens_compares_refines_and_goes_back_by_touch(
     assert visitor.page.evaluate(widest) <= 390
     visitor.button("Zoom in").tap()
     visitor.button("Close").tap()
+    finger = Finger(visitor)
+    finger.press_long(visitor.hits.nth(1))
     with visitor.answer():
         visitor.hits.nth(1).get_by_role("button", name="More like").tap()
     with visitor.answer():
@@ -218,6 +230,8 @@ def test_a_phone_opens_compares_refines_and_goes_back_by_touch(
     expect(visitor.page.locator(".chip")).to_have_count(0)
     visitor.page.get_by_role("button", name=re.compile("Show [0-9]+ more")).tap()
     expect(visitor.hits).to_have_count(60)
+    visitor.hits.nth(3).scroll_into_view_if_needed()
+    finger.press_long(visitor.hits.nth(3))
     with visitor.answer():
         visitor.hits.nth(3).get_by_role("button", name="Search with this").tap()
     assert visitor.results()[0].id == found[3].id
@@ -249,9 +263,9 @@ def test_a_search_is_done_and_refined_by_keys_alone(visitor: Visitor):
     expect(visitor.page.locator(".more")).to_contain_text("leave no result")
     press("Home")
     expect(visitor.hits).to_have_count(10)
-    visitor.page.get_by_label("Label").focus()
+    visitor.page.get_by_label("Label", exact=True).focus()
     press("ArrowDown")
-    expect(visitor.page.get_by_label("Label")).not_to_have_value("")
+    expect(visitor.page.get_by_label("Label", exact=True)).not_to_have_value("")
     press("ArrowUp")
     copies = visitor.hits.locator(".nearly")
     expect(copies).not_to_have_count(0)  # the album has each photograph in twelve parts

@@ -15,6 +15,7 @@ from playwright.sync_api import (
     Locator,
     Request,
     Route,
+    expect,
 )
 
 File = Path | FilePayload
@@ -308,6 +309,36 @@ class Visitor:
         self.hosts.add(parts.netloc)
         if parts.netloc != self._host:
             self._problems.append(f"another host was asked: {request.url}")
+
+
+class Finger:
+    """A finger on a phone's screen."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
+        self._devtools = visitor.context.new_cdp_session(visitor.page)
+
+    def put_on(self, card: Locator, x: float = 40, y: float = 40) -> None:
+        area = card.bounding_box()
+        assert area is not None
+        self._touch("touchStart", area["x"] + x, area["y"] + y)
+
+    def move(self, card: Locator, x: float, y: float) -> None:
+        area = card.bounding_box()
+        assert area is not None
+        self._touch("touchMove", area["x"] + x, area["y"] + y)
+
+    def lift(self) -> None:
+        self._devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def press_long(self, card: Locator) -> None:
+        self.put_on(card)
+        expect(card).to_have_attribute("data-held", "")
+        self.lift()
+
+    def _touch(self, kind: str, x: float, y: float) -> None:
+        points = [{"x": x, "y": y}]
+        self._devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 def payload(name: str, data: bytes, kind: str = "image/jpeg") -> Any:

@@ -11,7 +11,6 @@ const FACTS = { name: "album", images: 60, refused: "" };
 const IMAGE = { id: 7, gallery: "album", path: "a.jpg", labels: ["cat"], image_url: "i", thumbnail_url: "t", score: 0.9, rank: 1 };
 const SHOWN = { ...IMAGE, shown_url: "i?fallback=thumbnail" };
 const CHOSEN = { min_score: 0.5, label: "cat", where: ["width>9"], sort: "name", hideDuplicates: true, words_weight: 0.5 };
-const KEPT = { min_score: 0, label: "", where: [], sort: "name", hideDuplicates: true, words_weight: 0.5 };
 
 let asked = []; // the requests of `ask`
 let answer = null; // to the next of them
@@ -145,12 +144,12 @@ test("whether an original is here is asked by gallery and id", async () => {
   assert.equal(await session.whyNoOriginal({ ...SHOWN, id: 8 }), "8 of album is gone.");
 });
 
-test("a new picture drops the label and the least score that were chosen for the one before", async () => {
+test("a new picture drops the filters and the order that were chosen for the one before", async () => {
   await session.ask({ kind: "random" });
   session.set({ filters: CHOSEN });
   await session.ask({ kind: "random" });
   assert.equal(asked[1].label, "");
-  assert.deepEqual(state.filters, KEPT);
+  assert.deepEqual(state.filters, session.NO_FILTERS);
 });
 
 test("the first picture of all keeps the filters of a link", async () => {
@@ -183,13 +182,13 @@ test("a picture that is not there changes nothing but the message", async () => 
   );
 });
 
-test("another gallery drops the label and the least score, and is searched with the same picture", async () => {
+test("another gallery drops filters and order, and is searched with the same picture", async () => {
   await session.ask({ kind: "random" });
   session.set({ filters: CHOSEN });
   await session.chooseGallery("other");
   await new Promise(setImmediate);
   assert.deepEqual([asked[1].gallery, asked[1].label, asked[1].query], ["other", "", state.edit]);
-  assert.deepEqual(state.filters, KEPT);
+  assert.deepEqual(state.filters, session.NO_FILTERS);
   assert.equal(state.results.gallery, "other");
 });
 
