@@ -41,7 +41,10 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "detail", "create", "manage", "duplicates")
+    for name in (
+        *("page", "query", "results", "side_by_side", "detail"),
+        *("create", "manage", "duplicates"),
+    )
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="to-results" class="skip">Go to the results</button>
@@ -201,6 +204,7 @@ def _top_row(
         with gr.Column(elem_id="gallery-column", min_width=280):
             _part("kinds", '<div class="kinds" role="group" aria-label="What to search"></div>')
             gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
+            _part("several", '<div class="several"></div>')
             _part("facts", '<div class="gallery-facts"></div>')
             way = '<div class="near"><button type="button">Near duplicates</button></div>'
             _part("duplicates", way, "", "server", finding.all)

@@ -10,10 +10,11 @@ const GRADIOS_OWN = "__theme";
 export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.photograph || edit.url));
 
 // Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
-export function addressOf({ edit, words, browsing, examples, controls, filters, gallery }, current = location.search) {
+export function addressOf({ edit, words, browsing, examples, controls, filters, gallery, beside }, current = location.search) {
   const parts = new URLSearchParams();
   const put = (name, value) => { if (value) parts.set(name, value); };
   put("gallery", gallery);
+  put("beside", beside);
   if (inLink(edit)) putQuery(put, { edit, examples, gallery });
   if (inLink(edit) || !edit) put("words", words); // those beside a picture that is in no link say little
   put("browse", browsing ? "1" : "");
@@ -48,6 +49,7 @@ export function readAddress(address) {
   const parts = new URLSearchParams(address);
   return {
     gallery: parts.get("gallery"),
+    beside: parts.get("beside") || "",
     query: readQuery(parts),
     words: parts.get("words") || "",
     browsing: parts.get("browse") === "1",

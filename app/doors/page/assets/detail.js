@@ -14,6 +14,7 @@ import { shownSource } from "./turned.js";
 
 let dialog = null;
 let current = null; // the hit that is shown
+let among = shownHits; // those that one goes on through
 let comparing = false;
 let results = null; // those it belongs to: when new ones come, it closes
 const thumbnails = new WeakSet(); // the hits whose original is not here
@@ -23,7 +24,13 @@ session.onChange(() => {
 });
 window.addEventListener("popstate", () => dialog?.close());
 
-export function openDetail(hit) {
+/**
+ * Show a result large.
+ * @param {object} hit
+ * @param {() => object[]} hits those that one goes on through from it
+ */
+export function openDetail(hit, hits = shownHits) {
+  among = hits;
   if (!dialog) {
     dialog = make("dialog", { class: "detail", "aria-label": "A result", tabindex: "-1" });
     dialog.addEventListener("keydown", onKey);
@@ -140,7 +147,7 @@ async function showIfMissing(hit, { picture, missing, download }) {
 }
 
 function step(by) {
-  const hits = shownHits();
+  const hits = among();
   const next = hits[hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) + by];
   if (next) show(next);
 }

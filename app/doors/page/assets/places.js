@@ -10,8 +10,8 @@ const MOST_PAST = 20;
 const LIST_MILLISECONDS = 50;
 
 function currentPlace() {
-  const { original, edit, words, browsing, examples, controls, filters, gallery } = state;
-  return { original, edit, words, browsing, examples, controls, filters, gallery: gallery?.name };
+  const { original, edit, words, browsing, examples, controls, filters, gallery, beside } = state;
+  return { original, edit, words, browsing, examples, controls, filters, gallery: gallery?.name, beside };
 }
 
 // Return what distinguishes one query from another. Copies of one photograph, or of the picture at
@@ -40,23 +40,25 @@ function keep({ isNew }) {
   const place = currentPlace();
   const before = history.state?.place;
   session.set({ past: pastWith(state.past, place, isNew) });
-  const another = isNew && before && keyOf(before) !== keyOf(place);
+  const another = isNew && before && (keyOf(before) !== keyOf(place) || (before.beside || "") !== place.beside);
   history[another ? "pushState" : "replaceState"]({ place }, "", addressOf(place));
 }
 
 // Show the earlier query of this key again, as a new place.
 export function goToPast(key) {
-  goTo(state.past.find((each) => each.key === key).place, { isNew: true });
+  const { place } = state.past.find((each) => each.key === key);
+  const stays = place.gallery === state.gallery?.name; // and what is beside it, too
+  goTo(stays ? { ...place, beside: state.beside } : place, { isNew: true });
 }
 
 // Show a place again; it becomes a new one where it was chosen on the page.
 async function goTo(place, { isNew = false } = {}) {
-  const { gallery, original, edit, words = "", browsing = false, examples, controls, filters } = presentPlace(place, state.galleries);
+  const { gallery, original, edit, words = "", browsing = false, examples, controls, filters, beside = "" } = presentPlace(place, state.galleries);
   const number = session.begin();
   if (gallery && gallery !== state.gallery?.name) await session.chooseGallery(gallery, { partOf: number });
   if (!session.isLatest(number)) return;
   session.set({
-    original, edit, words, browsing, examples, busy: false, ...(!edit && { results: null }),
+    original, edit, words, browsing, examples, beside, busy: false, ...(!edit && { results: null }),
     // The browser may still hold a place of an earlier version of this page, with other names.
     controls: { ...state.controls, ...controls }, filters: { ...session.NO_FILTERS, ...filters },
   });
@@ -70,10 +72,12 @@ async function open(number) {
   if (!galleries) return null;
   const link = readAddress(location.search);
   const usable = galleries.filter(({ refused }) => !refused);
-  const known = galleries.some(({ name }) => name === link.gallery);
-  const last = usable.find(({ name }) => name === session.lastGallery());
-  await session.chooseGallery(known ? link.gallery : (last || usable[0] || galleries[0]).name, { partOf: number });
-  session.set({ controls: link.controls, filters: link.filters, shown: link.controls.k });
+  const known = session.isKnown(link.gallery);
+  const wasLast = session.lastGallery();
+  const isUsable = wasLast?.split(",").every((each) => usable.some(({ name }) => name === each));
+  const last = isUsable ? wasLast : "";
+  await session.chooseGallery(known ? link.gallery : last || (usable[0] || galleries[0]).name, { partOf: number });
+  session.set({ beside: link.beside, controls: link.controls, filters: link.filters, shown: link.controls.k });
   session.showControls();
   return { ...link, known };
 }

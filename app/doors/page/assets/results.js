@@ -11,6 +11,7 @@ import { chosenHits, showToolbar, shownHits } from "./filters.js";
 import { button, copyButton, make } from "./make.js";
 import { isSource, makeOutline, regionInImage } from "./outlines.js";
 import * as session from "./session.js";
+import { makeSides } from "./side_by_side.js";
 import { kindOf, noticeOf, timingOf } from "./summary.js";
 
 const { state } = session;
@@ -29,6 +30,7 @@ export function start({ element }) {
     notice: make("p", { class: "notice", role: "status" }),
     browse: makeBrowse(),
     toolbar: make("div", { class: "toolbar" }),
+    sides: makeSides(),
     grid: make("ol", { class: "hits", "aria-label": "Results" }),
     more: make("div", { class: "more" }),
     timing: make("p", { class: "timing" }),
@@ -48,7 +50,7 @@ export function start({ element }) {
     if (!state.results) {
       parts.verdict.textContent = "";
       // It stays in place: only what changes in it is announced.
-      place.replaceChildren(parts.asked, parts.verdict, parts.browse, ...waiting());
+      place.replaceChildren(parts.asked, parts.verdict, parts.browse, parts.sides, ...waiting());
       shownResults = null;
       return;
     }

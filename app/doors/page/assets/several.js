@@ -1,0 +1,78 @@
+// Several galleries at once: more of the chosen one's model, ticked; and why others are not possible.
+
+import { putBeside } from "./beside.js";
+import { button, make, panel } from "./make.js";
+import * as session from "./session.js";
+
+const { state } = session;
+const isSeveral = (name) => name.includes(",");
+
+/**
+ * Return what can be searched beside a gallery, and what cannot.
+ * @param {object[]} galleries all there are, and those that are searched together: all of each model
+ * @param {object} chosen the gallery, or several as one
+ * @returns {{together: object[], apart: object[]}} single galleries, the chosen ones among the first
+ */
+export function mates(galleries, chosen) {
+  const [first] = chosen.name.split(",");
+  const group = galleries.find(({ name }) => isSeveral(name) && name.split(",").includes(first));
+  const names = group ? group.name.split(",") : [first];
+  const single = galleries.filter(({ name, holds, refused }) => !isSeveral(name) && holds === chosen.holds && !refused);
+  return {
+    together: single.filter(({ name }) => names.includes(name)),
+    apart: single.filter(({ name }) => !names.includes(name)),
+  };
+}
+
+/**
+ * Return the name of several galleries as one, after one was ticked or unticked: the first stays the
+ * first, and all of a model are called as the list calls them.
+ * @param {object[]} galleries
+ * @param {string} chosen the name of those chosen
+ * @param {string} name
+ */
+export function toggled(galleries, chosen, name) {
+  const before = chosen.split(",");
+  const names = before.includes(name) ? before.filter((each) => each !== name) : [...before, name];
+  const isSame = (each) => each.length === names.length && each.every((one) => names.includes(one));
+  return galleries.find((each) => isSame(each.name.split(",")))?.name || names.join();
+}
+
+export function start({ element }) {
+  const place = element.querySelector(".several");
+  const fields = make("div", { class: "fields" });
+  const made = panel("Search more galleries too", fields);
+  const summary = made.querySelector("summary");
+  let shown = "";
+  session.onChange(() => {
+    const { gallery, galleries, beside } = state;
+    const { together, apart } = gallery?.images && !gallery.refused ? mates(galleries, gallery) : { together: [], apart: [] };
+    const chosen = gallery?.name.split(",") || [];
+    const wanted = JSON.stringify([together, apart, chosen, beside].map((each) => (Array.isArray(each) ? each.map(({ name, images, model } = {}) => [name, images, model]) : each)).concat(chosen));
+    if (wanted === shown) return;
+    shown = wanted;
+    const { activeElement } = document;
+    const focused = fields.contains(activeElement) && activeElement.value;
+    place.replaceChildren(...(together.length + apart.length > 1 ? [made] : []));
+    summary.textContent = chosen.length > 1 ? `${chosen.length} galleries are searched: ${chosen.join(", ")}` : "Search more galleries too";
+    fields.replaceChildren(
+      ...together.map((each) => choice(each, chosen)),
+      ...(apart.length ? [make("p", {}, `Scores of another model, or of other components, mean something else than those of ${chosen[0]}: these can be shown beside it.`)] : []),
+      ...apart.map(apartOf),
+    );
+    if (focused) [...fields.querySelectorAll("input, button")].find(({ value }) => value === focused)?.focus();
+  });
+}
+
+function choice({ name, images }, chosen) {
+  const isOn = chosen.includes(name);
+  return make("label", {}, make("input", {
+    type: "checkbox", value: name, checked: isOn, disabled: isOn && chosen.length === 1,
+    onchange: () => session.searchIn(toggled(state.galleries, state.gallery.name, name)),
+  }), ` ${name}, ${images.toLocaleString("en")}`);
+}
+
+function apartOf({ name, model }) {
+  return make("div", { class: "apart" }, make("label", {}, make("input", { type: "checkbox", disabled: true }), ` ${name}, ${model}`),
+    button("Side by side", () => putBeside(name), { value: name, "aria-label": `Side by side with ${name}`, "aria-pressed": `${state.beside === name}` }));
+}
