@@ -94,24 +94,27 @@ export const placeThere = (hit, there) => (there.has(fileOf(hit)) ? `no. ${there
 
 // --- what can be compared with ------------------------------------------------------------------
 
-// Folders tell it where there are some, the name of a published data set where there are none.
-const isOfSameData = (one, other) => (
+// Return whether two galleries are of the same pictures: folders tell it, or the name of a data set.
+const isOfSame = (one, other) => (
   one.sources?.length ? `${one.sources}` === `${other.sources}` : Boolean(one.data) && one.data === other.data
 );
 
 /**
- * Return [name, words] of what the chosen gallery can be compared with, those of the same images first.
+ * Return [name, words] of what the chosen gallery can be compared with, those of the same pictures first.
  * @param {object[]} galleries all there are
  * @param {object} chosen
  * @param {boolean} isExact whether every search is exact already
  */
 export function comparable(galleries, chosen, isExact) {
   const others = galleries.filter(({ name, holds, refused }) => name !== chosen.name && holds === chosen.holds && !refused);
-  const same = others.filter((each) => isOfSameData(chosen, each));
-  const words = (each, what) => [each.name, `${each.title || each.name}: ${[each.name.includes(",") ? "" : each.model, what].filter(Boolean).join(", ")}`];
+  const same = others.filter((each) => isOfSame(chosen, each));
+  const folder = chosen.sources?.length ? "folder" : "data set";
+  const words = ({ name, title, model, images }, where) => [
+    name, `${title || `${name}: ${model}`}, ${where}, ${images.toLocaleString("en")} ${chosen.holds === "text" ? "texts" : "images"}`,
+  ];
   return [
-    ...same.map((each) => words(each, each.images === chosen.images ? "the same images" : `${each.images} of the same images`)),
-    ...(isExact ? [] : [[chosen.name, `${chosen.name}: exact search`]]),
-    ...others.filter((each) => !same.includes(each)).map((each) => words(each, "other images")),
+    ...same.map((each) => words(each, `same ${folder}`)),
+    ...(isExact ? [] : [[chosen.name, "This one, by exact search"]]),
+    ...others.filter((each) => !same.includes(each)).map((each) => words(each, "other source")),
   ];
 }

@@ -58,7 +58,7 @@ async function goTo(place, { isNew = false } = {}) {
   if (gallery && gallery !== state.gallery?.name) await session.chooseGallery(gallery, { partOf: number });
   if (!session.isLatest(number)) return;
   session.set({
-    original, edit, words, browsing, examples, beside, busy: false, ...(!edit && { results: null }),
+    original, edit, words, browsing, examples, beside, ...(beside !== state.beside && { other: null }), busy: false, ...(!edit && { results: null }),
     // The browser may still hold a place of an earlier version of this page, with other names.
     controls: { ...state.controls, ...controls }, filters: { ...session.NO_FILTERS, ...filters },
   });

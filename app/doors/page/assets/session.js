@@ -154,7 +154,7 @@ const filtersOfNext = ({ sort, hideDuplicates }) => ({ ...NO_FILTERS, sort, hide
 export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
   const number = begin();
   const before = state.edit;
-  set({ searching: query ? "picture" : "words", ...(isEdit && { edit: query }) });
+  set({ searching: query ? "picture" : "words", failed: "", ...(isEdit && { edit: query }) });
   await ready;
   if (!isLatest(number)) return false;
   // The first query of all keeps the filters that a link brought.
@@ -176,7 +176,7 @@ function show({ query, results, message = "" }, { words, examples, filters, isNe
   const browsing = isListed({ query, words, examples });
   set({
     busy: false,
-    message: state.beside ? "" : message, // else it stands in its column
+    message: state.beside && !browsing ? "" : message, // else it stands in its column
     failed: message,
     words,
     edit: query || null,
@@ -364,7 +364,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const number = partOf || begin();
   const known = state.galleries.find((each) => each.name === name);
   set({
-    beside: besideNext(name), other: null,
+    beside: besideNext(name), other: null, failed: "",
     gallery: known || { name, refused: "" }, filters: filtersOfNext(state.filters),
     results: null, examples: state.examples.filter(({ reference }) => reference), drawn: [], busy: Boolean(partOf),
   });

@@ -10,14 +10,15 @@ const isSeveral = (name) => name.includes(",");
 /**
  * Return what can be searched beside a gallery, and what cannot.
  * @param {object[]} galleries all there are, and those that are searched together: all of each model
- * @param {object} chosen the gallery, or several as one
+ * @param {string} chosen its name, or those of several with commas between them
  * @returns {{together: object[], apart: object[]}} single galleries, the chosen ones among the first
  */
 export function mates(galleries, chosen) {
-  const [first] = chosen.name.split(",");
+  const [first] = chosen.split(",");
   const group = galleries.find(({ name }) => isSeveral(name) && name.split(",").includes(first));
   const names = group ? group.name.split(",") : [first];
-  const single = galleries.filter(({ name, holds, refused }) => !isSeveral(name) && holds === chosen.holds && !refused);
+  const what = galleries.find(({ name }) => name === first)?.holds;
+  const single = galleries.filter(({ name, holds, refused }) => !isSeveral(name) && holds === what && !refused);
   return {
     together: single.filter(({ name }) => names.includes(name)),
     apart: single.filter(({ name }) => !names.includes(name)),
@@ -32,8 +33,9 @@ export function mates(galleries, chosen) {
  * @param {string} name
  */
 export function toggled(galleries, chosen, name) {
-  const before = chosen.split(",");
-  const names = before.includes(name) ? before.filter((each) => each !== name) : [...before, name];
+  const { together } = mates(galleries, chosen);
+  const before = chosen.split(",").filter((each) => together.some((one) => one.name === each)); // a link may name others
+  const names = before.includes(name) && before.length > 1 ? before.filter((each) => each !== name) : [...new Set([...before, name])];
   const isSame = (each) => each.length === names.length && each.every((one) => names.includes(one));
   return galleries.find((each) => isSame(each.name.split(",")))?.name || names.join();
 }
@@ -46,9 +48,10 @@ export function start({ element }) {
   let shown = "";
   session.onChange(() => {
     const { gallery, galleries, beside } = state;
-    const { together, apart } = gallery?.images && !gallery.refused ? mates(galleries, gallery) : { together: [], apart: [] };
-    const chosen = gallery?.name.split(",") || [];
-    const wanted = JSON.stringify([together, apart, chosen, beside].map((each) => (Array.isArray(each) ? each.map(({ name, images, model } = {}) => [name, images, model]) : each)).concat(chosen));
+    if (!gallery || (!gallery.refused && gallery.images === undefined)) return; // its facts are on their way
+    const { together, apart } = mates(galleries, gallery.name);
+    const chosen = gallery.name.split(",");
+    const wanted = JSON.stringify([chosen, beside, ...[together, apart].map((some) => some.map(({ name, images }) => [name, images]))]);
     if (wanted === shown) return;
     shown = wanted;
     const { activeElement } = document;
@@ -74,5 +77,5 @@ function choice({ name, images }, chosen) {
 
 function apartOf({ name, model }) {
   return make("div", { class: "apart" }, make("label", {}, make("input", { type: "checkbox", disabled: true }), ` ${name}, ${model}`),
-    button("Side by side", () => putBeside(name), { value: name, "aria-label": `Side by side with ${name}`, "aria-pressed": `${state.beside === name}` }));
+    button("Side by side", () => putBeside(state.beside === name ? "" : name), { value: name, "aria-label": `Side by side with ${name}`, "aria-pressed": `${state.beside === name}` }));
 }

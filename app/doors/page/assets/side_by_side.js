@@ -34,7 +34,7 @@ export function makeCompareWith() {
 
 /** Return the two columns, which are shown in the place of the results where there is a second gallery. */
 export function makeSides() {
-  const both = make("p", { class: "both", role: "status" });
+  const both = make("p", { class: "in-both", role: "status" });
   const only = button("", () => {
     putBeside("");
     document.querySelector(".compare-with select")?.focus();
@@ -50,7 +50,7 @@ export function makeSides() {
     const sides = sidesOf(state);
     const isWhole = !state.busy && sides.every(({ results, isAwaited }) => results && !isAwaited);
     show(both, isWhole ? inBoth(...sides.map(({ shown }) => shown)) : "");
-    show(only, `Only ${state.gallery.name}`);
+    show(only, `Only ${state.gallery.name.split(",").join(", ")}`);
     const ranks = sides.map(({ results }) => (isWhole ? ranksOf(results.hits) : null));
     for (const at of [0, 1]) showSide(columns[at], sides[at], ranks[1 - at], sides[1 - at]);
     const left = Math.max(...sides.map(({ hits }) => hits.length)) - state.shown;
@@ -118,11 +118,12 @@ function showSide(column, side, there, away) {
   const isShownThere = new Set(away.shown.map(fileOf));
   column.cards.replaceChildren(...shown.map((hit, at) => card(hit, {
     words: words(hit), isBoth: isShownThere.has(fileOf(hit)), away: away.gallery.name, isFirst: at === 0, hits: () => shown,
+    of: hit.gallery === gallery.name ? "" : hit.gallery,
   })));
   if (focused) (cardsOf(column.cards).find((each) => each.parentElement.dataset.file === focused) || column.cards.querySelector("button"))?.focus({ preventScroll: true });
 }
 
-function card(hit, { words, isBoth, away, isFirst, hits }) {
+function card(hit, { words, isBoth, away, isFirst, hits, of }) {
   const name = session.nameOf(hit);
   const kind = kindOf(hit);
   const isThere = words.startsWith("no. ");
@@ -140,6 +141,7 @@ function card(hit, { words, isBoth, away, isFirst, hits }) {
     ),
     make("p", {}, make("b", {}, `${hit.rank}`), make("span", { class: "score" }, hit.score.toFixed(3)),
       words && make("span", { class: `place ${isBoth ? "both" : isThere ? "" : "only"}`, title: isThere ? `${away} has it, too` : `not among what ${away} found` }, words)),
+    of && make("p", { class: "label of" }, of),
     make("p", { class: "label", title: hit.path }, name),
   );
 }
@@ -154,7 +156,7 @@ function pointAt(hit) {
 
 const cardsOf = (list) => [...list.querySelectorAll("li > button")];
 
-// One Tab stop a column; arrow keys go on in it, sideways to the other one from its edge.
+// One Tab stop a column; arrow keys go on in it.
 function walk(event) {
   const cards = cardsOf(event.currentTarget);
   const top = (each) => each.getBoundingClientRect().top;
