@@ -43,7 +43,7 @@ def test_some_galleries_of_a_model_are_not_called_all_of_them(page, shop):
 
 def test_galleries_of_two_models_are_refused_in_one_sentence(page, shop):
     images = fill(shop.path / "components", 12)
-    shop.build(images, name="components", options=VectorOptions(pca=4))
+    shop.build(images, name="components", options=VectorOptions(pca=8))
     answer = page.call("gallery", {"gallery": "mine,components"})
     assert set(answer) == {"message"}
     assert "mine and components" in answer["message"]
