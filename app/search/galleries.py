@@ -142,11 +142,11 @@ def searchable(stored: Gallery) -> SearchableGallery:
     return SearchableGallery(stored, projection, expansion)
 
 
-def _together(infos: Sequence[GalleryInfo]) -> GalleryInfo:
+def _together(infos: Sequence[GalleryInfo], *, all_of_model: bool = False) -> GalleryInfo:
     """Return the facts of several galleries that are searched as one."""
     manifests = [info.manifest for info in infos if info.manifest]
     floors = [each.floor for each in manifests if each.floor is not None]
-    title = f"All {len(infos)} galleries of {manifests[0].model}"
+    title = f"{'All ' if all_of_model else ''}{len(infos)} galleries of {manifests[0].model}"
     first = replace(
         manifests[0],
         title=title,
@@ -212,7 +212,9 @@ class Galleries:
         Of several, with commas between their names, what they have in common.
         """
         if "," in name or (name == _ALL and _ALL not in self.names()):
-            return _together([self._info(each) for each in self.asked(name)])
+            galleries = self.asked(name)
+            all_of_model = len(galleries) == len(self._alike(galleries[0]))
+            return _together([self._info(each) for each in galleries], all_of_model=all_of_model)
         try:
             gallery = self.open(name)
         except GalleryError as exc:
@@ -228,7 +230,11 @@ class Galleries:
                 groups.append([gallery])
             else:
                 group.append(gallery)
-        return [_together([self._info(each) for each in group]) for group in groups if group[1:]]
+        return [
+            _together([self._info(each) for each in group], all_of_model=True)
+            for group in groups
+            if group[1:]
+        ]
 
     def _info(self, gallery: SearchableGallery) -> GalleryInfo:
         manifest = gallery.stored.manifest
@@ -269,9 +275,7 @@ class Galleries:
             return [self.open(self.default())]
         if gallery == _ALL and gallery not in self.names():
             first = self.open(self.default())
-            others = [self._open_or_none(name) for name in self.names()]
-            alike = [each for each in others if each and each.is_like(first)]
-            return sorted(alike, key=lambda each: each is not first)
+            return sorted(self._alike(first), key=lambda each: each is not first)
         galleries = [self.open(name.strip()) for name in dict.fromkeys(gallery.split(","))]
         for each in galleries[1:]:
             if not each.is_like(galleries[0]):
@@ -280,6 +284,11 @@ class Galleries:
                     "components: search in galleries of one model together."
                 )
         return galleries
+
+    def _alike(self, first: SearchableGallery) -> list[SearchableGallery]:
+        """Return the galleries that can be searched together with one, and that one."""
+        others = map(self._open_or_none, self.names())
+        return [each for each in others if each and each.is_like(first)]
 
     def _open_or_none(self, name: str) -> SearchableGallery | None:
         try:

@@ -42,7 +42,10 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
-    for name in ("page", "query", "results", "select", "detail", "galleries", "duplicates")
+    for name in (
+        *("page", "query", "results", "side_by_side", "select"),
+        *("detail", "galleries", "duplicates"),
+    )
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="to-results" class="skip">Go to the results</button>

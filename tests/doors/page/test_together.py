@@ -1,6 +1,8 @@
 """Galleries of one model are searched together in the page, as one more choice."""
 
 from app.search.question import MAX_K
+from app.values import VectorOptions
+from tests.conftest import fill
 
 
 def test_galleries_of_one_model_are_one_more_choice(page, service):
@@ -29,3 +31,19 @@ def test_a_random_picture_is_of_one_of_them(page):
     answer = page.call("ask", {"gallery": "mine,other", "query": {"kind": "random"}})
     assert answer["query"]["gallery"] in ("mine", "other")
     assert answer["results"]["hits"][0]["same_file"]
+
+
+def test_some_galleries_of_a_model_are_not_called_all_of_them(page, shop):
+    shop.build(fill(shop.path / "third", 5), name="third")
+    some = page.call("gallery", {"gallery": "mine,other"})["gallery"]
+    assert some["title"] == "2 galleries of mean_colour"
+    every = page.call("gallery", {"gallery": "mine,third,other"})["gallery"]
+    assert every["title"] == "All 3 galleries of mean_colour"
+
+
+def test_galleries_of_two_models_are_refused_in_one_sentence(page, shop):
+    images = fill(shop.path / "components", 12)
+    shop.build(images, name="components", options=VectorOptions(pca=8))
+    answer = page.call("gallery", {"gallery": "mine,components"})
+    assert set(answer) == {"message"}
+    assert "mine and components" in answer["message"]

@@ -20,11 +20,12 @@ export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.p
  * Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
  * @param {Shown} shown
  */
-export function addressOf({ edit, words, browsing, examples, controls, filters, gallery }, current = location.search) {
+export function addressOf({ edit, words, browsing, examples, controls, filters, gallery, beside }, current = location.search) {
   const parts = new URLSearchParams();
   /** @type {Put} */
   const put = (name, value) => { if (value) parts.set(name, `${value}`); };
   put("gallery", gallery);
+  put("beside", beside);
   if (inLink(edit)) putQuery(put, { edit, examples, gallery });
   if (inLink(edit) || !edit) put("words", words); // those beside a picture that is in no link say little
   put("browse", browsing ? "1" : "");
@@ -65,6 +66,7 @@ export function readAddress(address) {
   const sort = parts.get("sort") || "";
   return {
     gallery: parts.get("gallery"),
+    beside: parts.get("beside") || "",
     query: readQuery(parts),
     words: parts.get("words") || "",
     browsing: parts.get("browse") === "1",

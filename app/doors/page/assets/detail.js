@@ -23,6 +23,8 @@ let dialog = null;
 let parts = null; // of the dialog, which stay while what it shows changes
 let current = null; // the hit that is shown
 let large = null; // its picture
+/** @type {(() => import("../types.js").Hit[]) | null} */
+let among = null; // those that one goes on through, where they are not the grid's
 let comparing = false;
 let results = null; // those it belongs to: when new ones come, it closes
 const thumbnails = new WeakSet(); // the hits whose original is not here
@@ -34,7 +36,13 @@ session.onChange(() => {
 });
 window.addEventListener("popstate", () => dialog?.close());
 
-export function openDetail(hit) {
+/**
+ * Show a result large.
+ * @param {import("../types.js").Hit} hit
+ * @param {() => import("../types.js").Hit[]} [hits] those that one goes on through from it, where it is not in the grid
+ */
+export function openDetail(hit, hits) {
+  among = hits || null;
   if (!dialog) makeDialog();
   results = state.results;
   show(hit);
@@ -190,8 +198,8 @@ async function showIfMissing(hit, { picture, missing, download, folder }) {
 // In an order that is not theirs only those that are shown: others would come between them.
 function sequence() {
   const { browsing, filters: { sort } } = state;
-  const isWhole = browsing || sort === "score";
-  const hits = isWhole ? chosenHits() : shownHits();
+  const isWhole = !among && (browsing || sort === "score");
+  const hits = among?.() || (isWhole ? chosenHits() : shownHits());
   const total = isWhole && results.listed ? Math.max(hits.length, results.candidates) : hits.length;
   return { hits, total, at: hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) };
 }

@@ -3,6 +3,7 @@
 import { button, make } from "./make.js";
 import { isOpen, onPanels, toggle } from "./panels.js";
 import * as session from "./session.js";
+import { makeCompareWith } from "./side_by_side.js";
 
 const { state } = session;
 const SHOWN = 8; // values of a column, the rest in a list
@@ -15,7 +16,7 @@ export function makeBrowse() {
   facets.addEventListener("toggle", () => show(true));
   const options = button("Options", () => toggle("options"), { class: "options", "aria-controls": "how" });
   onPanels(() => options.setAttribute("aria-expanded", `${isOpen("options")}`));
-  place.append(all, options, facets);
+  place.append(all, options, makeCompareWith(), facets);
   session.onChange(() => {
     const { gallery, browsing } = state;
     const isUsable = Boolean(gallery && !gallery.refused && gallery.images);

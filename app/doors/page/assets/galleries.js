@@ -10,7 +10,8 @@ import { makeList } from "./gallery_list.js";
 import { button, make } from "./make.js";
 import { allowRemoval } from "./removal.js";
 import { allowGathering } from "./selected_gallery.js";
-import { onChange, searchIn } from "./session.js";
+import { makeSeveral } from "./several.js";
+import { onChange, searchIn, state } from "./session.js";
 import { makeWork } from "./work.js";
 
 export async function start({ element, server, upload, manages, ...limits }) {
@@ -21,6 +22,10 @@ export async function start({ element, server, upload, manages, ...limits }) {
   const panel = makePanel({ ask, manages });
   const opener = place.querySelector(".all");
   opener.addEventListener("click", panel.open);
+  onChange(() => {
+    const several = state.gallery?.name.split(",").length || 1;
+    opener.textContent = several > 1 ? `${several} galleries` : "Galleries";
+  });
   document.body.append(panel.dialog);
   window.addEventListener("popstate", () => {
     closeDuplicates();
@@ -59,7 +64,7 @@ function makePanel({ ask, manages }) {
   const dialog = make(
     "dialog", { class: "detail galleries", "aria-labelledby": "galleries-title", tabindex: "-1" },
     make("header", {}, make("h2", { id: "galleries-title" }, "Galleries"), button("Close", () => dialog.close())),
-    making, place, list.element,
+    makeSeveral(), making, place, list.element,
   );
 
   async function open() {

@@ -12,8 +12,8 @@ const MOST_PAST = 20;
 const LIST_MILLISECONDS = 50;
 
 function currentPlace() {
-  const { original, edit, words, browsing, examples, controls, filters, gallery } = state;
-  return { original, edit, words, browsing, examples, controls, filters, gallery: gallery?.name };
+  const { original, edit, words, browsing, examples, controls, filters, gallery, beside } = state;
+  return { original, edit, words, browsing, examples, controls, filters, gallery: gallery?.name, beside };
 }
 
 /**
@@ -51,7 +51,7 @@ function keep({ isNew }) {
   const place = currentPlace();
   const before = history.state?.place;
   session.set({ past: pastWith(state.past, place, isNew) });
-  const another = isNew && before && keyOf(before) !== keyOf(place);
+  const another = isNew && before && (keyOf(before) !== keyOf(place) || (before.beside || "") !== place.beside);
   history[another ? "pushState" : "replaceState"]({ place }, "", addressOf(place));
 }
 
@@ -61,7 +61,9 @@ function keep({ isNew }) {
  */
 export function goToPast(key) {
   const past = state.past.find((each) => each.key === key);
-  if (past) goTo(past.place, { isNew: true });
+  if (!past) return;
+  const stays = past.place.gallery === state.gallery?.name; // and what is beside it, too
+  goTo(stays ? { ...past.place, beside: state.beside } : past.place, { isNew: true });
 }
 
 /**
@@ -69,12 +71,12 @@ export function goToPast(key) {
  * @param {Shown} place
  */
 async function goTo(place, { isNew = false } = {}) {
-  const { gallery, original, edit, words = "", browsing = false, examples, controls, filters } = presentPlace(place, state.galleries);
+  const { gallery, original, edit, words = "", browsing = false, examples, controls, filters, beside = "" } = presentPlace(place, state.galleries);
   const number = session.begin();
   if (gallery && gallery !== state.gallery?.name) await session.chooseGallery(gallery, { partOf: number });
   if (!session.isLatest(number)) return;
   session.set({
-    original, edit, words, browsing, examples, busy: false, ...(!edit && { results: null }),
+    original, edit, words, browsing, examples, beside, ...(beside !== state.beside && { other: null }), busy: false, ...(!edit && { results: null }),
     // The browser may still hold a place of an earlier version of this page, with other names.
     controls: { ...state.controls, ...controls }, filters: { ...session.NO_FILTERS, ...filters },
   });
@@ -91,10 +93,12 @@ async function open(number) {
   if (!galleries) return null;
   const link = readAddress(location.search);
   const usable = galleries.filter(({ refused }) => !refused);
-  const known = galleries.find(({ name }) => name === link.gallery);
-  const last = usable.find(({ name }) => name === session.lastGallery());
-  await session.chooseGallery((known || last || usable[0] || galleries[0]).name, { partOf: number });
-  session.set({ controls: link.controls, filters: link.filters, shown: link.controls.k });
+  const known = session.isKnown(link.gallery);
+  const wasLast = session.lastGallery() || "";
+  const isUsable = wasLast.split(",").every((each) => usable.some(({ name }) => name === each));
+  const first = (isUsable && wasLast) || (usable[0] || galleries[0]).name;
+  await session.chooseGallery((known && link.gallery) || first, { partOf: number });
+  session.set({ beside: link.beside, controls: link.controls, filters: link.filters, shown: link.controls.k });
   session.showControls();
   return { ...link, known };
 }

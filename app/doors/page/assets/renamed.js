@@ -23,11 +23,20 @@ export function renamedImage(image, from, to) {
   return moved;
 }
 
+/**
+ * Of several, with commas between their names, one may be meant.
+ * @param {string | undefined} name
+ * @param {string} from
+ * @param {string} to
+ */
+const renamedName = (name, from, to) => name?.split(",").map((each) => (each === from ? to : each)).join();
+
 /** @param {Shown} place @param {string} from @param {string} to @returns {Shown} */
 export function renamedPlace(place, from, to) {
   return {
     ...place,
-    gallery: place.gallery === from ? to : place.gallery,
+    gallery: renamedName(place.gallery, from, to),
+    beside: renamedName(place.beside, from, to),
     original: renamedImage(place.original, from, to),
     edit: renamedImage(place.edit, from, to),
     examples: (place.examples || []).map((each) => renamedImage(each, from, to)),

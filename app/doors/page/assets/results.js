@@ -15,6 +15,7 @@ import { currentKey } from "./places.js";
 import { goToCard, goToResults } from "./scroll.js";
 import { makeSelectionBar } from "./selection_bar.js";
 import * as session from "./session.js";
+import { makeSides } from "./side_by_side.js";
 import { noticeOf } from "./summary.js";
 import { showTiming } from "./timing.js";
 
@@ -36,6 +37,7 @@ export function start({ element }) {
     browse: makeBrowse(),
     toolbar: make("div", { class: "toolbar" }),
     chips: makeChips(() => { if (state.results) showToolbar(parts.toolbar); }),
+    sides: makeSides(),
     grid: makeGrid(),
     selection: makeSelectionBar(),
     more: make("div", { class: "more" }),
@@ -56,7 +58,7 @@ export function start({ element }) {
     }
     if (!state.results || state.failed) {
       parts.verdict.textContent = "";
-      fill(place, [parts.asked, parts.verdict, parts.browse, parts.chips, ...waiting()]);
+      fill(place, [parts.asked, parts.verdict, parts.browse, parts.chips, parts.sides, ...waiting()]);
       shownResults = null;
       return;
     }

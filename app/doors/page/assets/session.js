@@ -27,6 +27,10 @@ export const state = {
   examples: [], // [{gallery, id, wish, thumbnail_url, name}], of an upload with its `reference`
   results: null, // the answer to the query, see `resultsOf`
   pointed: null, // the hit whose card has the pointer or the keyboard
+  beside: "", // the gallery that is shown beside the chosen one; its own name for its exact search
+  other: null, // the answer of that one, or its {message}
+  isOtherAwaited: false,
+  whyNone: "", // why the search found nothing here
   message: "",
   failed: false, // whether the last query failed: what was found before is not its answer
   busy: false,
@@ -113,9 +117,20 @@ export function fail(message, isAnother = true) {
 
 export const dismiss = () => set({ message: "", failed: false });
 
-// Gradio's list of galleries refuses a name that it does not hold.
+/** @param {string | null} [wanted] */
+const isListedName = (wanted) => state.galleries.some(({ name }) => name === wanted);
+
+/**
+ * Whether there is a gallery of this name, or one of each of several with commas between them.
+ * @param {string | null} [name]
+ */
+export const isKnown = (name) => isListedName(name) || Boolean(name?.includes(",") && name.split(",").every(isListedName));
+
+// Gradio's list of galleries refuses a name that it does not hold: of several the first is shown.
+const nameInList = () => [state.gallery?.name, state.gallery?.name.split(",")[0]].find(isListedName) ?? null;
+
 export const controlValues = () => [
-  state.galleries.find(({ name }) => name === state.gallery?.name)?.name ?? null,
+  nameInList(),
   state.controls.k, state.controls.exact, state.controls.leave_out_same_file,
 ];
 
@@ -147,6 +162,9 @@ export const isOfChosen = ({ gallery }) => state.gallery?.name === gallery;
 
 // --- searches ----------------------------------------------------------------------------------
 
+// Send a request of another part of the page, in no order with those below.
+export const send = (name, request) => call(name, request);
+
 // Begin a request, which overtakes the one under way. Its number shows later whether it was
 // overtaken itself.
 export function begin() {
@@ -168,7 +186,7 @@ const shownOf = (images) => images.map((image) => (
 ));
 
 /** @param {Answer<"ask">["results"]} results */
-const resultsOf = (results) => results && { ...results, hits: shownOf(results.hits) };
+export const resultsOf = (results) => results && { ...results, hits: shownOf(results.hits) };
 
 /**
  * Examples of another gallery are left out: the same ids mean other images there.
@@ -191,7 +209,7 @@ const idsOf = (examples, wish, gallery) => (
 export async function ask(query, { isEdit = false, keep = true, ...asked } = {}) {
   const number = begin();
   const before = state.edit;
-  set({ searching: query ? "picture" : "words", ...(isEdit && { edit: query }) });
+  set({ searching: query ? "picture" : "words", whyNone: "", ...(isEdit && { edit: query }) });
   await ready;
   if (!isLatest(number)) return false;
   // Filters and order are those of one query; the first of all keeps those that a link brought.
@@ -216,7 +234,8 @@ function show({ query, results, message = "" }, { words, examples, filters, isNe
   const browsing = isListed({ query, words, examples });
   set({
     busy: false,
-    message,
+    message: state.beside && !browsing ? "" : message, // else it stands in its column
+    whyNone: message,
     words,
     edit: query || null,
     browsing,
@@ -233,7 +252,7 @@ function show({ query, results, message = "" }, { words, examples, filters, isNe
 const isListed = ({ query, words, examples }) => !query && !words && !examples.length;
 
 /** @param {Reference | null} query @param {Besides} besides @param {Filters} filters */
-function requestFor(query, { examples, words }, { label, where, sort, words_weight }) {
+export function requestFor(query, { examples, words }, { label, where, sort, words_weight }) {
   const { exact, leave_out_same_file } = state.controls;
   const gallery = state.gallery?.name;
   return {
@@ -434,6 +453,16 @@ export async function readGalleries() {
 }
 
 /**
+ * One that was beside the chosen one, and is chosen now, changes places with it.
+ * @param {string} name
+ */
+function besideNext(name) {
+  const { beside, gallery } = state;
+  if (beside === gallery?.name) return beside && name; // the exact search goes along
+  return beside === name && gallery ? gallery.name : beside;
+}
+
+/**
  * Choose a gallery, and search it with the current query. An answer from the gallery before is
  * dropped. As a part of the request `partOf` it is not searched: that request goes on to do so.
  * @param {string} name
@@ -443,6 +472,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   const number = partOf || begin();
   const known = state.galleries.find((each) => each.name === name);
   set({
+    beside: besideNext(name), other: null, whyNone: "",
     gallery: known || { name, refused: "" }, filters: NO_FILTERS,
     results: null, examples: state.examples.filter(({ reference }) => reference), drawn: [], busy: Boolean(partOf),
   });
@@ -526,7 +556,7 @@ export function controlsChanged(gallery, number, exact, leave_out_same_file) {
   const k = Math.min(MOST_RESULTS_AT_FIRST, Math.max(1, Math.round(number) || before.k));
   state.controls = { k, exact, leave_out_same_file };
   if (Number.isFinite(number) && number !== k) fillControls(); // what was typed is not what is shown
-  if (gallery && gallery !== state.gallery?.name) chooseGallery(gallery);
+  if (gallery && gallery !== nameInList()) chooseGallery(gallery);
   else if (exact !== before.exact || leave_out_same_file !== before.leave_out_same_file) askAgain();
   else if (k !== before.k) {
     set({ shown: k });

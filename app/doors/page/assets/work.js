@@ -67,18 +67,6 @@ export function makeWork({ ask, options, open, use, changed, busy, focus, ...lim
     job.show();
   }
 
-  // Begin a gallery of images of another one; return why not.
-  async function gather(request) {
-    const { message, progress } = await ask("make_selection", request);
-    if (progress) {
-      news.begin();
-      watch.began(progress);
-      job.say("");
-      job.show();
-    }
-    return message || "";
-  }
-
   function hide() {
     putAway();
     focus(watch.current().name);
@@ -100,13 +88,25 @@ export function makeWork({ ask, options, open, use, changed, busy, focus, ...lim
   }
 
   return {
-    elements: Object.values(job.elements), line: line.element, start, makeGallery, gather,
+    elements: Object.values(job.elements), line: line.element, start, makeGallery, gather: gathering(ask, watch, job, news),
     update: (gallery) => begin("update_gallery", { gallery }),
     add: (gallery, files) => send((tools) => requestAddition({ gallery, files }, tools), limits.mostPictureBytes),
     // A gallery that was renamed or deleted: what was done to it before says nothing any more.
     forget: (name) => { if (!job.isBusy() && watch.current().name === name) putAway(); },
   };
 }
+
+// Return what begins a gallery of images of another one, and returns why not.
+const gathering = (ask, watch, job, news) => async (request) => {
+  const { message, progress } = await ask("make_selection", request);
+  if (progress) {
+    news.begin();
+    watch.began(progress);
+    job.say("");
+    job.show();
+  }
+  return message || "";
+};
 
 // Send a request that may upload; why that came to nothing is told beside the panel, too.
 async function uploading(request, tools, job, news) {

@@ -15,7 +15,7 @@ const link = (change) => addressOf({ ...PLACE, ...change }, "");
 
 test("a link holds the query, its edits, its examples and all that was chosen", () => {
   const place = {
-    words: "red car & snow", browsing: false,
+    words: "red car & snow", browsing: false, beside: "album-clip",
     edit: { ...IMAGE, gallery: "other", box: [0.12345, 0, 0.5, 1], turns: 3, mirrored: true },
     examples: [{ id: 3, wish: MORE }, { id: "a,b", wish: MORE }, { id: 9, wish: LESS }],
     controls: { k: 25, exact: true, leave_out_same_file: true },
@@ -23,12 +23,12 @@ test("a link holds the query, its edits, its examples and all that was chosen", 
   };
   assert.deepEqual(new URLSearchParams(link(place)).getAll("where"), ["width>=8", "a=b,c"]);
   assert.deepEqual(Object.fromEntries(new URLSearchParams(link(place))), {
-    gallery: "album", words: "red car & snow", image: "7", from: "other", box: "0.1235,0,0.5,1", turns: "3", mirrored: "1",
+    gallery: "album", beside: "album-clip", words: "red car & snow", image: "7", from: "other", box: "0.1235,0,0.5,1", turns: "3", mirrored: "1",
     more: "3,a%2Cb", less: "9", k: "25", exact: "1", leave_out_same_file: "1",
     min_score: "0.25", label: "<b>&cats", where: "a=b,c", sort: "name", hide: "1", words_weight: "0.7",
   });
   assert.deepEqual(readAddress(link(place)), {
-    gallery: "album",
+    gallery: "album", beside: "album-clip",
     query: { kind: "image", gallery: "other", id: "7", box: [0.1235, 0, 0.5, 1], turns: 3, mirrored: true },
     words: place.words, browsing: false,
     examples: place.examples,
@@ -77,7 +77,7 @@ test("Gradio's own theme stays in the address", () => {
 test("a link without an answer to it leaves everything as it is", () => {
   for (const address of ["", "?", "?a=b&&%%%&=", "?turns=2&box=0,0,1,1"]) {
     assert.deepEqual(readAddress(address), {
-      gallery: null, query: null, words: "", browsing: false, examples: [], controls: CONTROLS, filters: NO_FILTERS,
+      gallery: null, query: null, words: "", browsing: false, beside: "", examples: [], controls: CONTROLS, filters: NO_FILTERS,
     });
   }
 });
