@@ -39,6 +39,14 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 <meta name="description" content="Find the images of a gallery that look like yours.">
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
+<script>
+// Before anything is drawn: a page that is opened by a link, or come back to, has an answer to show.
+{
+  const { edit, words, browsing } = history.state?.place || {};
+  const isAsked = /[?&](image|photograph|url|words|browse)=/.test(location.search);
+  if (isAsked || edit || words || browsing) document.documentElement.dataset.face = "see";
+}
+</script>
 """ + "".join(
     # Linked: Gradio would rewrite the selectors of a style that is handed to it.
     f'<link rel="stylesheet" href="page/{name}.css">'
@@ -54,7 +62,7 @@ _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="choose">Choose a file</button>
 <button type="button" data-action="webcam">Webcam</button>
 <button type="button" data-action="random" title="A random picture of this gallery">Random</button>
-<button type="button" data-action="choose-further" class="further"
+<button type="button" data-action="choose-further" class="further" hidden
   title="Search with several pictures at once">Add a picture</button>
 <input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden multiple
   aria-label="Picture file"></div>"""

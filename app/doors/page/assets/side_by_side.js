@@ -42,11 +42,14 @@ export function makeSides() {
   });
   const more = make("div", { class: "more" });
   const columns = [makeColumn(), makeColumn()];
-  const place = make("div", { class: "sides", hidden: true },
-    make("div", { class: "of-both" }, both, only), make("div", { class: "columns" }, columns.map(({ section }) => section)), more);
+  const place = make("div", { class: "sides", hidden: true });
+  const content = [
+    make("div", { class: "of-both" }, both, only), make("div", { class: "columns" }, columns.map(({ section }) => section)), more,
+  ];
   session.onChange(() => {
     document.documentElement.toggleAttribute("data-beside", isBeside());
     place.hidden = !isBeside();
+    if (place.hidden !== !place.hasChildNodes()) place.replaceChildren(...(place.hidden ? [] : content));
     if (place.hidden) return;
     const sides = sidesOf(state);
     const isWhole = !state.busy && sides.every(({ results, isAwaited }) => results && !isAwaited);
@@ -92,7 +95,7 @@ function makeColumn() {
     notice: make("p", { class: "notice", role: "status" }),
     message: make("p", { class: "message", role: "alert" }),
     cards: make("ol", { class: "found-here", onkeydown: walk }),
-    timing: make("div", { class: "how" }),
+    timing: make("div", { class: "spent" }),
   };
   const { name, how, verdict, notice, message, cards, timing } = parts;
   const section = make("section", {}, make("header", {}, name, how), make("div", {}, verdict, notice, message), cards, timing);

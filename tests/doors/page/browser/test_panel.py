@@ -169,6 +169,7 @@ def test_where_the_gallery_used_last_was_renamed_or_deleted_the_page_opens_with_
     visitor = new_visitor()
     chosen = visitor.page.get_by_label("Gallery")
     visitor.choose_gallery(OTHER)
+    visitor.page.wait_for_load_state("networkidle")
     managing = Managing(visitor, OTHER)
     managing.change("Name", "yours", "Rename")
     expect(chosen).to_have_value("yours")
@@ -177,6 +178,7 @@ def test_where_the_gallery_used_last_was_renamed_or_deleted_the_page_opens_with_
     visitor.page.goto(visitor.page.url.partition("?")[0])
     expect(chosen).to_have_value("yours")
 
+    visitor.page.wait_for_load_state("networkidle")
     home.keeper().delete("yours")
     visitor.page.evaluate("history.replaceState(null, '', '?')")
     visitor.page.goto(visitor.page.url.partition("?")[0])
