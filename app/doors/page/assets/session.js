@@ -162,7 +162,10 @@ export const isOfChosen = ({ gallery }) => state.gallery?.name === gallery;
 
 // --- searches ----------------------------------------------------------------------------------
 
-// Send a request of another part of the page, in no order with those below.
+/**
+ * Send a request of another part of the page, in no order with those below.
+ * @type {Ask}
+ */
 export const send = (name, request) => call(name, request);
 
 // Begin a request, which overtakes the one under way. Its number shows later whether it was
@@ -283,6 +286,7 @@ export function readOn() {
   return underWay.get(results);
 }
 
+/** @param {Results} results */
 async function readPart(results) {
   const request = requestFor(state.edit, state, state.filters);
   const answer = await call("ask", { ...request, offset: results.hits.length });
@@ -491,6 +495,7 @@ const unknown = (name, { message = "" }) => ({ name, refused: message });
 
 // Return the name of the gallery that was used last in this browser; null where there was none.
 export const lastGallery = () => ofBrowser.get(LAST);
+/** @param {string} name */
 export const keepLast = (name) => ofBrowser.set(LAST, name);
 
 export async function readFacets() {
