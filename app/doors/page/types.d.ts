@@ -223,6 +223,16 @@ export interface Duplicate extends GalleryImage {
 export interface Group {
   best: GalleryImage & { changed?: number };
   others: Duplicate[];
+  kept?: undefined;
+}
+
+/** What stands in the place of a group that was decided to be none. */
+export interface KeptApart {
+  kept: true;
+  ids: Id[];
+  words: string;
+  best?: undefined;
+  others?: undefined;
 }
 
 export interface Duplicates {

@@ -1,7 +1,7 @@
 // What narrows the results down, or orders them, as chips over them that can be removed.
 
 import { sortWords } from "./filters.js";
-import { button, make } from "./make.js";
+import { button, focusedIn, make } from "./make.js";
 import * as session from "./session.js";
 
 /** @import { Filters } from "../types.js" */
@@ -39,7 +39,7 @@ export function makeChips(removed) {
     const wanted = JSON.stringify(chips);
     if (wanted === shown) return;
     shown = wanted;
-    const at = buttons().findIndex((each) => each === document.activeElement);
+    const at = buttons().findIndex((each) => focusedIn(each));
     list.replaceChildren(
       ...chips.map(({ words, change }) => make("li", { class: "chip" }, words, removal(words, change))),
       ...(chips.length > 1 ? [make("li", {}, button("Clear all", clear))] : []),

@@ -4,21 +4,37 @@ import { afterDecision, differentIn, factsOf, roleOf } from "./duplicate_lists.j
 import { makeTools, sourcesOf } from "./duplicate_tools.js";
 import { wayToFolder } from "./folder.js";
 import { fileNameOf, wholePath } from "./image_facts.js";
-import { button, make } from "./make.js";
+import { allIn, button, make } from "./make.js";
+
+/** @import { Answer, Ask, Duplicate, Duplicates, Group, Id, KeptApart } from "../types.js" */
+/** @typedef {Group | KeptApart} Entry */
+/** @typedef {Group["best"] | Duplicate} Image */
+/** @typedef {(image: Duplicate, better: Image) => void} Compare */
+/** @typedef {{ choose: (event: Event) => void, compare: Compare, sources: string[] }} Acts */
 
 const STEP = 20;
 
-// Return the list of groups. `read` gets the kinds to show and returns the server's answer, `show`
-// takes what that found, and whether not all kinds were asked for; `compare` gets two images.
+/**
+ * Return the list of groups.
+ * @param {object} how
+ * @param {string} how.gallery
+ * @param {Ask} how.ask
+ * @param {(kinds: string[]) => Promise<Answer>} how.read gets the kinds to show
+ * @param {(duplicates: Duplicates, some: boolean) => void} how.show takes what that found, and whether
+ *   not all kinds were asked for
+ * @param {Compare} how.compare gets two images
+ */
 export function makeGroups({ gallery, ask, read, show, compare }) {
-  let entries = []; // groups, and {kept, ids, words} in place of those that were decided to be none
+  /** @type {Entry[]} */
+  let entries = [];
   let off = "";
+  /** @type {Set<string>} */
   const chosen = new Set(); // ids, as text
   const problem = make("div", { role: "alert" });
   const list = makeList((entry, at) => itemOf(entry, at));
   const tools = makeTools({
     gallery,
-    groups: () => entries.filter(({ kept }) => !kept),
+    groups: () => entries.filter((entry) => !entry.kept),
     chosen,
     changed: showChosen,
     again: async () => take(await read(tools.kinds())),
@@ -26,6 +42,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   const refused = make("p", { class: "lead", hidden: true });
   const element = make("div", { hidden: true }, tools.element, problem, list.elements, refused);
 
+  /** @param {Answer} answer */
   function take(answer) {
     if (!took(answer)) return;
     ({ off } = answer);
@@ -38,7 +55,10 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
     showChosen();
   }
 
-  // Show what was found as a whole, or why nothing was.
+  /**
+   * Show what was found as a whole, or why nothing was.
+   * @param {Answer} answer
+   */
   function took({ message, duplicates }) {
     problem.replaceChildren(...(message ? [make("p", { class: "message" }, message)] : []));
     if (duplicates) show(duplicates, tools.kinds().length > 0);
@@ -54,15 +74,24 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
     tools.show();
   }
 
+  /** @param {Event} event */
   function choose({ target }) {
+    if (!(target instanceof HTMLInputElement)) return;
     if (target.checked) chosen.add(target.value);
     else chosen.delete(target.value);
     tools.show();
   }
 
-  // Send a decision, and read the groups again: others may have come of it.
+  /**
+   * Send a decision, and read the groups again: others may have come of it.
+   * @param {string} request
+   * @param {Entry} entry
+   * @param {Id[]} ids
+   * @param {KeptApart} [kept]
+   */
   async function decide(request, entry, ids, kept) {
     const { message } = await ask(request, { gallery, ids });
+    /** @type {Answer} */
     const answer = message ? { message } : await read(tools.kinds());
     if (!took(answer)) return;
     entries = afterDecision(entries, answer.duplicates.groups, entry, kept);
@@ -70,6 +99,7 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
     showChosen();
   }
 
+  /** @type {(entry: Entry, at: number) => HTMLElement} */
   const itemOf = (entry, at) => (entry.kept
     ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
     : groupItem(entry, at, { choose, compare, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
@@ -77,20 +107,25 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   return { element, kinds: tools.kinds, take };
 }
 
-// Return a list that shows its first entries, and more on request; `itemOf` returns an entry's element.
+/**
+ * Return a list that shows its first entries, and more on request; `itemOf` returns an entry's element.
+ * @param {(entry: Entry, at: number) => HTMLElement} itemOf
+ */
 function makeList(itemOf) {
   let shown = STEP;
   const list = make("ol", { class: "groups", "aria-label": "Groups", tabindex: "-1" });
   const more = make("div", { class: "more" });
 
+  /** @param {Entry[]} entries @param {{ fromStart?: boolean, focused?: Entry }} [how] */
   function show(entries, { fromStart = false, focused } = {}) {
     if (fromStart) shown = STEP;
     list.replaceChildren(...entries.slice(0, shown).map(itemOf));
     offerMore(entries);
     if (fromStart) return;
-    (list.children[entries.indexOf(focused)]?.querySelector("button") || list).focus({ preventScroll: true });
+    (list.children[entries.findIndex((entry) => entry === focused)]?.querySelector("button") || list).focus({ preventScroll: true });
   }
 
+  /** @param {Entry[]} entries */
   function offerMore(entries) {
     const left = entries.length - shown;
     more.replaceChildren(...(left > 0 ? [button(`Show ${Math.min(STEP, left)} more`, () => {
@@ -98,21 +133,29 @@ function makeList(itemOf) {
       shown += STEP;
       list.append(...entries.slice(first, shown).map((entry, at) => itemOf(entry, first + at)));
       offerMore(entries);
-      list.children[first].focus();
+      allIn(list, ":scope > *")[first].focus();
     })] : []));
   }
 
   return { elements: [list, more], show, boxes: () => list.querySelectorAll("input") };
 }
 
+/** @param {KeptApart} entry @param {() => void} undo */
 function keptItem({ words }, undo) {
   return make("li", { class: "kept", tabindex: "-1" }, `${words} `, button("Undo", undo));
 }
 
-// Without `keep`, which gets one image of each content and what to show instead, nothing is decided.
+/**
+ * Without `keep`, which gets one image of each content and what to show instead, nothing is decided.
+ * @param {Group} group
+ * @param {number} at
+ * @param {Acts} acts
+ * @param {((ids: Id[], kept: KeptApart) => void) | null} keep
+ */
 function groupItem(group, at, acts, keep) {
   const ids = differentIn(group);
   const images = [group.best, ...group.others];
+  /** @type {KeptApart} */
   const kept = { kept: true, ids, words: `No duplicates: ${images.map(({ path }) => path).join(", ")}.` };
   return make(
     "li", { class: "group", tabindex: "-1", "aria-label": `Group ${at + 1}` },
@@ -123,6 +166,7 @@ function groupItem(group, at, acts, keep) {
   );
 }
 
+/** @param {Image} image @param {Group} group @param {Acts} acts */
 function card(image, group, { choose, compare, sources }) {
   const role = roleOf(image, group);
   const whole = wholePath(image, sources);
@@ -139,10 +183,15 @@ function card(image, group, { choose, compare, sources }) {
   );
 }
 
-// The best opens in a tab of its own, any other beside the one whose picture it shows.
+/**
+ * The best opens in a tab of its own, any other beside the one whose picture it shows.
+ * @param {Image} image
+ * @param {Group} group
+ * @param {Compare} compare
+ */
 function pictureOf(image, { best, others }, compare) {
   const picture = make("img", { src: image.thumbnail_url, alt: "", loading: "lazy", width: 160, height: 120 });
-  if (image === best) {
+  if (image === best || !("of" in image)) {
     const link = { href: `${image.image_url}?fallback=thumbnail`, target: "_blank", "aria-label": `Open ${image.path}` };
     return make("a", link, picture);
   }
