@@ -97,7 +97,7 @@ function makePanel({ ask, manages }) {
   function allow(given, options) {
     work = given;
     suffixes = options.suffixes || [];
-    const filled = makeForm(options, (event) => {
+    const filled = makeForm({ models: options.models, suffixes }, (event) => {
       event.preventDefault();
       given.makeGallery(filled.read());
     });
