@@ -4,7 +4,8 @@
 import { isUnanswered } from "./call.js";
 
 /** @import { Answer, Ask, Progress } from "../types.js" */
-/** @typedef {ReturnType<typeof watchBuild>} Watch */
+/** @typedef {(progress: Progress) => void} Take */
+/** @typedef {{ take: Take, began: Take, current: () => Progress }} Watch */
 
 const POLL_MILLISECONDS = 500;
 
@@ -14,6 +15,7 @@ const POLL_MILLISECONDS = 500;
  * a gallery was made or changed. `look` asks for the progress.
  * @param {Ask} ask
  * @param {{ show: () => void, say: (message?: string) => void, done: () => unknown, look?: () => Promise<Answer> }} tell
+ * @returns {Watch}
  */
 export function watchBuild(ask, { show, say, done, look = () => ask("making") }) {
   /** @type {Progress} */

@@ -10,7 +10,8 @@ import { allIn, button, make } from "./make.js";
 /** @typedef {Group | KeptApart} Entry */
 /** @typedef {Group["best"] | Duplicate} Image */
 /** @typedef {(image: Duplicate, better: Image) => void} Compare */
-/** @typedef {{ choose: (event: Event) => void, compare: Compare, sources: string[] }} Acts */
+/** @typedef {import("../types.js").At<HTMLInputElement>} Chosen */
+/** @typedef {{ choose: (event: Chosen) => void, compare: Compare, sources: string[] }} Acts */
 
 const STEP = 20;
 
@@ -31,12 +32,13 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   /** @type {Set<string>} */
   const chosen = new Set(); // ids, as text
   const problem = make("div", { role: "alert" });
-  const list = makeList((entry, at) => itemOf(entry, at));
+  const list = makeList((entry, at) => (entry.kept
+    ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
+    : groupItem(entry, at, { choose, compare, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept))));
   const tools = makeTools({
     gallery,
     groups: () => entries.filter((entry) => !entry.kept),
-    chosen,
-    changed: showChosen,
+    chosen, changed: showChosen,
     again: async () => take(await read(tools.kinds())),
   });
   const refused = make("p", { class: "lead", hidden: true });
@@ -44,12 +46,13 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
 
   /** @param {Answer} answer */
   function take(answer) {
-    if (!took(answer)) return;
+    const duplicates = took(answer);
+    if (!duplicates) return;
     ({ off } = answer);
     refused.textContent = `Which of them are no duplicates cannot be decided here: ${off}`;
     refused.hidden = !off;
     tools.offer(answer.kinds);
-    entries = answer.duplicates.groups;
+    entries = duplicates.groups;
     element.hidden = false;
     list.show(entries, { fromStart: true });
     showChosen();
@@ -58,11 +61,12 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
   /**
    * Show what was found as a whole, or why nothing was.
    * @param {Answer} answer
+   * @returns {Duplicates | undefined}
    */
   function took({ message, duplicates }) {
     problem.replaceChildren(...(message ? [make("p", { class: "message" }, message)] : []));
     if (duplicates) show(duplicates, tools.kinds().length > 0);
-    return Boolean(duplicates);
+    return duplicates;
   }
 
   // What is not listed any more is not chosen either.
@@ -74,9 +78,8 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
     tools.show();
   }
 
-  /** @param {Event} event */
+  /** @param {Chosen} event */
   function choose({ target }) {
-    if (!(target instanceof HTMLInputElement)) return;
     if (target.checked) chosen.add(target.value);
     else chosen.delete(target.value);
     tools.show();
@@ -84,25 +87,16 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
 
   /**
    * Send a decision, and read the groups again: others may have come of it.
-   * @param {string} request
-   * @param {Entry} entry
-   * @param {Id[]} ids
-   * @param {KeptApart} [kept]
+   * @type {(request: string, entry: Entry, ids: Id[], kept?: KeptApart) => Promise<void>}
    */
   async function decide(request, entry, ids, kept) {
     const { message } = await ask(request, { gallery, ids });
-    /** @type {Answer} */
-    const answer = message ? { message } : await read(tools.kinds());
-    if (!took(answer)) return;
-    entries = afterDecision(entries, answer.duplicates.groups, entry, kept);
+    const duplicates = took(message ? { message } : await read(tools.kinds()));
+    if (!duplicates) return;
+    entries = afterDecision(entries, duplicates.groups, entry, kept);
     list.show(entries, { focused: kept });
     showChosen();
   }
-
-  /** @type {(entry: Entry, at: number) => HTMLElement} */
-  const itemOf = (entry, at) => (entry.kept
-    ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
-    : groupItem(entry, at, { choose, compare, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
 
   return { element, kinds: tools.kinds, take };
 }
@@ -122,7 +116,7 @@ function makeList(itemOf) {
     list.replaceChildren(...entries.slice(0, shown).map(itemOf));
     offerMore(entries);
     if (fromStart) return;
-    (list.children[entries.findIndex((entry) => entry === focused)]?.querySelector("button") || list).focus({ preventScroll: true });
+    (focused && list.children[entries.indexOf(focused)]?.querySelector("button") || list).focus({ preventScroll: true });
   }
 
   /** @param {Entry[]} entries */

@@ -11,9 +11,7 @@ import { makeJob } from "./job.js";
 import { button, findIn, focusedIn, make } from "./make.js";
 
 /** @import { Ask, Duplicate, Duplicates } from "../types.js" */
-/** @import { Watch } from "./create_progress.js" */
 /** @import { Compare, Image } from "./duplicate_groups.js" */
-/** @import { Job } from "./job.js" */
 
 /** @type {ReturnType<typeof makeWindow> | null} */
 let opened = null;
@@ -44,12 +42,10 @@ function makeWindow(ask, gallery) {
   const groups = makeGroups({
     gallery, ask, show, read: (kinds) => ask("duplicates", { gallery, kinds }), compare: (image, better) => compare(image, better),
   });
-  /** @type {Watch} */
   const watch = watchBuild(ask, {
     show: () => job.show(), say: (message) => job.say(message), done: load,
     look: () => ask("finding", { gallery }),
   });
-  /** @type {Job} */
   const job = makeJob({
     ask, watch, words: findingWords, isOwn: () => true,
     changed: () => { parts.find.disabled = job.isBusy(); },

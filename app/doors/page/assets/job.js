@@ -6,10 +6,20 @@ import { button, make } from "./make.js";
 
 /** @import { Ask, Progress, Uploading } from "../types.js" */
 /** @import { Watch } from "./create_progress.js" */
-/** @typedef {ReturnType<typeof makeJob>} Job */
 /** @typedef {(request: string, body?: object, take?: (progress: Progress) => void) => Promise<void>} Change */
 /** @typedef {{ progress: Progress, uploading: Uploading | null }} Shown */
 /** @typedef {(Node | string)[]} Content */
+/**
+ * @typedef {object} Job
+ * @property {{ alert: HTMLElement, running: HTMLElement, outcome: HTMLElement }} elements
+ * @property {(message?: string) => void} say
+ * @property {(request: () => Promise<void>) => Promise<void>} once
+ * @property {Change} change
+ * @property {() => void} show
+ * @property {() => Promise<void>} stop
+ * @property {() => boolean} isBusy
+ * @property {(files: number) => Uploading} startUpload
+ */
 
 /**
  * Return what shows and begins the work of one part.
@@ -21,6 +31,7 @@ import { button, make } from "./make.js";
  * @param {(shown: Shown) => void} work.changed is called at each change
  * @param {(progress: Progress) => string} [work.words]
  * @param {(send: Change) => Promise<void>} [work.cancel] sends the request to stop it
+ * @returns {Job}
  */
 export function makeJob({
   ask, watch, isOwn, outcomeOf, changed, words = wordsOf, cancel = (send) => send("cancel_making"),
@@ -70,7 +81,6 @@ export function makeJob({
   return {
     elements: display.elements, say: display.say, once, change, show, stop,
     isBusy: () => starting || watch.current().state === "running",
-    /** @param {number} total */
     startUpload: (total) => {
       const begun = { done: 0, total, cancelled: false };
       uploading = begun;

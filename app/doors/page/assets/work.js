@@ -16,7 +16,17 @@ import { ofBrowser } from "./storage.js";
 /** @import { Tools } from "./create_upload.js" */
 /** @import { Job } from "./job.js" */
 /** @typedef {ReturnType<typeof makeNews>} News */
-/** @typedef {ReturnType<typeof makeWork>} Work */
+/**
+ * @typedef {object} Work
+ * @property {HTMLElement[]} elements for the panel
+ * @property {HTMLElement} line for the page
+ * @property {() => void} start
+ * @property {(form: Filled) => Promise<void>} makeGallery
+ * @property {(request: object) => Promise<string>} gather
+ * @property {(gallery: string) => unknown} update
+ * @property {(gallery: string, files: File[]) => Promise<string | undefined>} add
+ * @property {(name: string) => void} forget
+ */
 /** @typedef {(tools: Tools) => Promise<string | undefined>} Uploads a request that may upload */
 /** @typedef {(request: string, body?: object) => unknown} Begin */
 
@@ -28,8 +38,7 @@ const isUnfinished = (progress) => isMaking(progress) && Boolean(progress.can_go
 const wordsWithName = (progress) => (isMaking(progress) ? wordsOf(progress) : `${progress.name}: ${wordsOf(progress)}`);
 
 /**
- * Return what runs jobs: `elements` for the panel, `line` for the page, and functions that begin
- * them, which return why one did not.
+ * Return what runs jobs: its elements, and functions that begin them, which return why one did not.
  * @param {object} tools
  * @param {Ask} tools.ask
  * @param {Upload} tools.upload
@@ -42,15 +51,12 @@ const wordsWithName = (progress) => (isMaking(progress) ? wordsOf(progress) : `$
  * @param {(isBusy: boolean) => void} tools.busy is called when a job begins or ends
  * @param {(name?: string) => unknown} tools.focus gives the keyboard a place when the end of a
  *   gallery's job is put away
+ * @returns {Work}
  */
 export function makeWork({ ask, options, open, use, changed, busy, focus, ...limits }) {
   const news = makeNews();
-  /** @type {Watch} */
-  const watch = watchBuild(ask, {
-    show: () => job.show(), say: (message) => job.say(message), done: () => changed(watch.current()),
-  });
+  const watch = watchBuild(ask, { show: () => job.show(), say: (message) => job.say(message), done: () => changed(watch.current()) });
   const line = makeLine({ open, hide, cancel: () => job.stop() });
-  /** @type {Job} */
   const job = makeJob({
     ask, watch, words: wordsWithName,
     isOwn: (progress) => news.isNews() || progress.state === "running" || isUnfinished(progress),
@@ -84,20 +90,10 @@ export function makeWork({ ask, options, open, use, changed, busy, focus, ...lim
    * @param {number} mostBytes
    */
   async function send(request, mostBytes) {
-    /** @type {string | undefined} */
     let problem = "";
     const tools = { ...limits, ask, mostBytes, suffixes: options.suffixes, show: job.show, began: watch.began };
-    await once(async () => { problem = await uploading(request, tools, job, news); });
+    await once(async () => { problem = await uploading(request, tools, job, news) || ""; });
     return problem;
-  }
-
-  /** @param {Filled} form */
-  async function makeGallery(form) {
-    const problem = await send((tools) => requestBuild(form, tools), limits.mostBytes);
-    if (problem) job.say(problem);
-    const progress = problem && (await ask("making")).progress; // perhaps another build runs
-    if (progress?.state === "running") watch.take(progress);
-    job.show();
   }
 
   function hide() {
@@ -121,15 +117,17 @@ export function makeWork({ ask, options, open, use, changed, busy, focus, ...lim
   }
 
   return {
-    elements: Object.values(job.elements), line: line.element, start, makeGallery, gather: gathering(ask, watch, job, news),
-    /** @param {string} gallery */
+    elements: Object.values(job.elements), line: line.element, start, gather: gathering(ask, watch, job, news),
+    makeGallery: async (form) => {
+      const problem = await send((tools) => requestBuild(form, tools), limits.mostBytes);
+      if (problem) job.say(problem);
+      const progress = problem && (await ask("making")).progress; // perhaps another build runs
+      if (progress?.state === "running") watch.take(progress);
+      job.show();
+    },
     update: (gallery) => begin("update_gallery", { gallery }),
-    /** @param {string} gallery @param {File[]} files */
     add: (gallery, files) => send((tools) => requestAddition({ gallery, files }, tools), limits.mostPictureBytes),
-    /**
-     * A gallery that was renamed or deleted: what was done to it before says nothing any more.
-     * @param {string} name
-     */
+    // A gallery that was renamed or deleted: what was done to it before says nothing any more.
     forget: (name) => { if (!job.isBusy() && watch.current().name === name) putAway(); },
   };
 }
