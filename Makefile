@@ -86,6 +86,7 @@ check: $(DEV_READY) $(NODE_READY) ## check style, types, imports, the page's scr
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	node_modules/.bin/biome lint --error-on-warnings
+	node_modules/.bin/tsc --project .
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 format: $(DEV_READY) ## put the code into its one format

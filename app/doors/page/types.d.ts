@@ -70,6 +70,9 @@ export interface Results {
   isRead?: boolean;
 }
 
+/** The answer of the gallery that is shown beside the chosen one, or a message why there is none. */
+export type OtherResults = (Results & { message?: undefined }) | { hits: Hit[]; message?: string };
+
 /** A gallery's status and facts. */
 export interface Gallery {
   name: string;
@@ -82,7 +85,10 @@ export interface Gallery {
   holds: string;
   title: string;
   sources: string[];
+  data?: string;
   model: string;
+  index: string;
+  recall_reranked: number;
   floor: number | null;
   copies?: boolean;
   created: string;
@@ -144,6 +150,7 @@ export interface Shown {
   controls: Controls;
   filters: Filters;
   gallery?: string;
+  beside?: string;
 }
 
 export interface Past {
@@ -151,13 +158,17 @@ export interface Past {
   place: Shown;
 }
 
-export interface State extends Omit<Shown, "gallery"> {
+export interface State extends Omit<Shown, "gallery" | "beside"> {
   galleries: Gallery[];
   gallery: ChosenGallery | null;
   photographs: string[];
   drawn: GalleryImage[];
   results: Results | null;
   pointed: Hit | null;
+  beside: string;
+  other: OtherResults | null;
+  isOtherAwaited: boolean;
+  whyNone: string;
   message: string;
   failed: boolean;
   busy: boolean;
@@ -178,7 +189,60 @@ export interface Progress {
   seconds_left?: number | null;
   stopping?: boolean;
   message?: string;
-  [fact: string]: unknown;
+  can_go_on?: boolean;
+  gone?: number;
+  report?: Report;
+}
+
+/** What a build, an update or an addition did. */
+export interface Report {
+  images: number;
+  seconds: number;
+  recall: number;
+  notes: string[];
+  skipped: number;
+  skipped_files: { path: string; reason: string }[];
+  added?: number;
+  changed?: number;
+  moved?: number;
+  removed?: number;
+  replaced?: number;
+  unchanged?: number;
+  known?: number;
+}
+
+/** An image that shows the picture of a better one, the one of the id `of`. */
+export interface Duplicate extends GalleryImage {
+  changed?: number;
+  kind: string;
+  match: Match;
+  of: Id;
+}
+
+/** Images that show one picture; the best has no more than its own facts. */
+export interface Group {
+  best: GalleryImage & { changed?: number };
+  others: Duplicate[];
+  kept?: undefined;
+}
+
+/** What stands in the place of a group that was decided to be none. */
+export interface KeptApart {
+  kept: true;
+  ids: Id[];
+  words: string;
+  best?: undefined;
+  others?: undefined;
+}
+
+export interface Duplicates {
+  images: number;
+  apart: number;
+  outdated: boolean;
+  groups_found: number;
+  others_found: number;
+  others_bytes: number;
+  groups: Group[];
 }
 
 /** Where two pictures lie in one frame, see align.js. */
@@ -221,6 +285,13 @@ export type Upload = (file: File) => Promise<{ path: string }>;
 /** What a part of the page is started with, see layout.py. */
 export interface Part {
   element: HTMLElement;
+}
+
+/** The files of an upload that are sent, of how many, and whether the rest is not to be. */
+export interface Uploading {
+  done: number;
+  total: number;
+  cancelled: boolean;
 }
 
 /** What is inserted into an element. */

@@ -18,7 +18,7 @@ export const inLink = (edit) => Boolean(edit && (edit.kind === "image" || edit.p
 
 /**
  * Return the link to what is shown; `current` is the address bar's text, whose theme is kept.
- * @param {Shown} shown
+ * @param {Omit<Shown, "original" | "words" | "browsing"> & Partial<Shown>} shown
  */
 export function addressOf({ edit, words, browsing, examples, controls, filters, gallery, beside }, current = location.search) {
   const parts = new URLSearchParams();

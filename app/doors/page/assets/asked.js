@@ -29,7 +29,7 @@ export async function showAsked(place) {
   const strip = await Promise.all(earlierOnes.map(earlier));
   if (number !== latest) return;
   earlierQueries.append(...strip.map((each) => make("li", {}, each)));
-  place.lastElementChild.replaceWith(earlierQueries);
+  place.lastElementChild?.replaceWith(earlierQueries);
 }
 
 /**

@@ -2,6 +2,8 @@
 
 import * as session from "./session.js";
 
+/** @import { ChosenGallery, Gallery, Hit, OtherResults, Results, State } from "../types.js" */
+
 const { state } = session;
 
 /** Return whether two galleries are shown beside each other: for a query, and not for browsing. */
@@ -9,10 +11,10 @@ export const isBeside = () => Boolean(state.beside && state.gallery && session.i
 
 /**
  * Return the request of the second side: the first one's in another gallery, or the same one's exact search.
- * @param {typeof state} shown the page's state
+ * @param {Pick<State, "edit" | "words" | "examples" | "filters" | "controls" | "gallery" | "beside">} shown the page's state
  */
 export function requestBeside({ edit, words, examples, filters, controls, gallery, beside }) {
-  const isSame = beside === gallery.name;
+  const isSame = beside === gallery?.name;
   // An id means another image there: further examples are handed over as pictures.
   const pictures = examples.map(({ reference, ...each }) => (
     { ...each, reference: reference || { kind: "image", gallery: each.gallery, id: each.id } }
@@ -32,6 +34,7 @@ export function putBeside(name) {
 }
 
 let asked = ""; // the request that was sent last
+/** @type {Results | null} */
 let askedWith = null; // the results that the first side had then
 let latest = 0;
 
@@ -55,7 +58,9 @@ async function follow() {
   session.set({ isOtherAwaited: true });
   const answer = await session.send("ask", request);
   if (number !== latest || !asked) return;
-  session.set({ other: session.resultsOf(answer.results) || { hits: [], message: answer.message }, isOtherAwaited: false });
+  /** @type {OtherResults} */
+  const other = session.resultsOf(answer.results) || { hits: [], message: answer.message };
+  session.set({ other, isOtherAwaited: false });
 }
 
 // --- what both have found ----------------------------------------------------------------------
@@ -68,15 +73,14 @@ export const fileOf = ({ sha256, path }) => sha256 || path;
 
 /**
  * Return the ranks of some results by their files, the best of each.
- * @param {object[]} hits best first
- * @returns {Map<string, number>}
+ * @param {Hit[]} hits best first
  */
 export const ranksOf = (hits) => new Map(hits.toReversed().map((hit) => [fileOf(hit), hit.rank]));
 
 /**
  * Return in a sentence how many results both sides show.
- * @param {object[]} one those that one side shows
- * @param {object[]} other those of the other
+ * @param {Hit[]} one those that one side shows
+ * @param {Hit[]} other those of the other
  */
 export function inBoth(one, other) {
   const there = ranksOf(other);
@@ -87,34 +91,42 @@ export function inBoth(one, other) {
 
 /**
  * Return in words where the other side has a result; "only here" where it does not.
- * @param {object} hit
+ * @param {Hit} hit
  * @param {Map<string, number>} there the other side's ranks
  */
 export const placeThere = (hit, there) => (there.has(fileOf(hit)) ? `no. ${there.get(fileOf(hit))} there` : "only here");
 
 // --- what can be compared with ------------------------------------------------------------------
 
-// Return whether two galleries are of the same pictures: folders tell it, or the name of a data set.
+/**
+ * Whether two galleries are of the same pictures: folders tell it, or the name of a data set.
+ * @param {ChosenGallery} one
+ * @param {Gallery} other
+ */
 const isOfSame = (one, other) => (
   one.sources?.length ? `${one.sources}` === `${other.sources}` : Boolean(one.data) && one.data === other.data
 );
 
 /**
  * Return [name, words] of what the chosen gallery can be compared with, those of the same pictures first.
- * @param {object[]} galleries all there are
- * @param {object} chosen
+ * @param {Gallery[]} galleries all there are
+ * @param {ChosenGallery} chosen
  * @param {boolean} isExact whether every search is exact already
+ * @returns {[name: string, words: string][]}
  */
 export function comparable(galleries, chosen, isExact) {
   const others = galleries.filter(({ name, holds, refused }) => name !== chosen.name && holds === chosen.holds && !refused);
   const same = others.filter((each) => isOfSame(chosen, each));
   const folder = chosen.sources?.length ? "folder" : "data set";
+  /** @type {(gallery: Gallery, where: string) => [name: string, words: string]} */
   const words = ({ name, title, model, images }, where) => [
     name, `${title || `${name}: ${model}`}, ${where}, ${images.toLocaleString("en")} ${chosen.holds === "text" ? "texts" : "images"}`,
   ];
+  /** @type {[name: string, words: string][]} */
+  const itself = isExact ? [] : [[chosen.name, "This one, by exact search"]];
   return [
     ...same.map((each) => words(each, `same ${folder}`)),
-    ...(isExact ? [] : [[chosen.name, "This one, by exact search"]]),
+    ...itself,
     ...others.filter((each) => !same.includes(each)).map((each) => words(each, "other source")),
   ];
 }

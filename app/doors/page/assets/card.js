@@ -7,12 +7,13 @@ import { toggle } from "./selection.js";
 import * as session from "./session.js";
 import { kindOf } from "./summary.js";
 
+/** @import { Hit } from "../types.js" */
+
 const { state } = session;
 
 /**
  * Return the card of a result.
- * @param {object} hit
- * @returns {HTMLElement}
+ * @param {Hit} hit
  */
 export function makeCard(hit) {
   const name = session.nameOf(hit);
@@ -31,7 +32,7 @@ export function makeCard(hit) {
         type: "button", class: "open", onclick: () => openDetail(hit),
         "aria-label": `Open ${name}${state.browsing ? "" : `, score ${hit.score.toFixed(3)}`}${kind && `, ${kind}`}`,
       },
-      session.isText(hit) ? make("span", { class: "said" }, hit.metadata.text) : make("img", {
+      session.isText(hit) ? make("span", { class: "said" }, `${hit.metadata.text}`) : make("img", {
         src: hit.thumbnail_url, alt: name, loading: "lazy", draggable: "false", width: hit.width || 160, height: hit.height || 120,
       }),
       makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
@@ -54,6 +55,7 @@ export function makeCard(hit) {
   );
 }
 
+/** @param {Hit} hit @param {string} name @param {string} kind */
 function captionOf(hit, name, kind) {
   return make(
     "div", { class: "caption" },
@@ -68,6 +70,7 @@ function captionOf(hit, name, kind) {
   );
 }
 
+/** @param {Hit} hit @param {string} title */
 function marksOf({ kind, remarks }, title) {
   const told = !title || remarks.includes(kind); // "same file" is a remark too
   return [

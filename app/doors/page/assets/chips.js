@@ -1,19 +1,22 @@
 // What narrows the results down, or orders them, as chips over them that can be removed.
 
 import { sortWords } from "./filters.js";
-import { button, make } from "./make.js";
+import { button, focusedIn, make } from "./make.js";
 import * as session from "./session.js";
+
+/** @import { Filters } from "../types.js" */
 
 const { state, NO_FILTERS } = session;
 
 /**
  * Return the words of each filter that is set, and the change that takes it away.
- * @param {object} filters as in the session's state
+ * @param {Filters} filters as in the session's state
  * @param {boolean} browsing whether a gallery is shown without a query
- * @returns {{words: string, change: object}[]}
+ * @returns {{ words: string, change: Partial<Filters> }[]}
  */
 export function chipsOf({ min_score, label, where, sort, hideDuplicates }, browsing) {
-  const asUsual = ({ ...names }) => Object.fromEntries(Object.keys(names).map((each) => [each, NO_FILTERS[each]]));
+  /** @param {Partial<Filters>} names */
+  const asUsual = ({ ...names }) => Object.fromEntries(Object.entries(NO_FILTERS).filter(([each]) => each in names));
   return [
     ...(label ? [{ words: `Label: ${label}`, change: asUsual({ label }) }] : []),
     ...where.map((each) => ({ words: each, change: { where: where.filter((other) => other !== each) } })),
@@ -27,7 +30,6 @@ export function chipsOf({ min_score, label, where, sort, hideDuplicates }, brows
 /**
  * Return the list of chips, which follows the session; `removed` is called after one was removed.
  * @param {() => void} removed
- * @returns {HTMLElement}
  */
 export function makeChips(removed) {
   const list = make("ul", { class: "chips filters", "aria-label": "Filters and order" });
@@ -37,7 +39,7 @@ export function makeChips(removed) {
     const wanted = JSON.stringify(chips);
     if (wanted === shown) return;
     shown = wanted;
-    const at = buttons().indexOf(document.activeElement);
+    const at = buttons().findIndex((each) => focusedIn(each));
     list.replaceChildren(
       ...chips.map(({ words, change }) => make("li", { class: "chip" }, words, removal(words, change))),
       ...(chips.length > 1 ? [make("li", {}, button("Clear all", clear))] : []),
@@ -51,6 +53,7 @@ export function makeChips(removed) {
     return [...list.querySelectorAll("button")];
   }
 
+  /** @param {string} words @param {Partial<Filters>} change */
   function removal(words, change) {
     const remove = () => take(change);
     return button("✕", remove, {
@@ -67,10 +70,12 @@ export function makeChips(removed) {
     take({ ...NO_FILTERS, words_weight: state.filters.words_weight });
   }
 
+  /** @param {Partial<Filters>} change */
   function take(change) {
     session.filter(change);
     removed();
   }
 }
 
+/** @returns {HTMLElement | null} */
 const currentCard = () => document.querySelector(".hit[data-current] .open") || document.querySelector(".hits");

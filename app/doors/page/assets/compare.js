@@ -2,27 +2,41 @@
 // result that shows the query's own picture is laid over it as it lies in it: mixed, in turns, or
 // parted by a line. They are zoomed and moved as one picture.
 
-import { button, make } from "./make.js";
+import { allIn, button, findIn, make } from "./make.js";
 import { FITTING, makeZoom } from "./zoom.js";
 
+/** @import { Alignment } from "../types.js" */
+/** @import { View, Zoom } from "./zoom.js" */
+/** @typedef {{ src?: string, name: string, place?: Record<string, string> }} Picture */
+/** @typedef {{ pair: Picture[], ratio?: number, mode: string, view: View, turn: number }} Compared */
+/** @typedef {{ tools: Node[], choose: (mode: string) => void }} Modes */
+
 const MODES = { overlay: "Overlay", blink: "Blink", wipe: "Wipe", beside: "Side by side" };
+/** @type {Record<string, string>} */
 const KEYS = { o: "overlay", b: "blink", w: "wipe", s: "beside" };
 const BLINK_MILLISECONDS = 700;
 
-// Compare {src, name} of the query and of a result; `aligned` is the `alignmentOf` both, or null, and
-// `roles` what the two are called.
+/**
+ * Compare the query and a result.
+ * @param {Picture} one
+ * @param {Picture} other
+ * @param {Alignment | null} [aligned] the `alignmentOf` both
+ * @param {string[]} [roles] what the two are called
+ */
 export function makeComparison(one, other, aligned = null, roles = ["Query", "Result"]) {
   const reach = aligned?.reach ?? 1;
+  /** @type {Compared} */
   const state = {
     pair: aligned ? [one, other].map((each, i) => ({ ...each, place: aligned.places[i] })) : [one, other],
     ratio: aligned?.ratio, mode: aligned ? "overlay" : "beside", view: FITTING, turn: 0,
   };
   const stage = make("div", { class: "stages" });
+  /** @type {HTMLInputElement} */
   const slider = make("input", {
     type: "range", min: "0", max: "100", value: "50", "aria-label": `How much of the ${roles[0].toLowerCase()} is shown`,
     oninput: () => place(),
   });
-  const place = () => placeSheets(stage, state, slider.value);
+  const place = () => placeSheets(stage, state, Number(slider.value));
   const build = () => {
     stage.replaceChildren(...sheets(state));
     stage.classList.toggle("over", state.mode !== "beside");
@@ -35,7 +49,7 @@ export function makeComparison(one, other, aligned = null, roles = ["Query", "Re
       state.view = view;
       place();
     },
-    frameAt: (target) => (target.closest(".window") || stage.querySelector(".window")).getBoundingClientRect(),
+    frameAt: (target) => (target.closest(".window") || findIn(stage, ".window")).getBoundingClientRect(),
   });
   const modes = aligned ? modesOfAligned(state, slider, build, place, roles) : modesOfTwo(state, slider, build);
   const whole = make(
@@ -49,12 +63,13 @@ export function makeComparison(one, other, aligned = null, roles = ["Query", "Re
   return whole;
 }
 
+/** @param {Compared} state */
 function sheets({ pair, mode, ratio }) {
   const figures = pair.map(({ src, name, place }) => {
     const image = make("img", { src, alt: name, draggable: false });
     Object.assign(image.style, place);
     const world = place && make("div", { class: "world" }, image);
-    world?.style.setProperty("--ratio", ratio);
+    world?.style.setProperty("--ratio", `${ratio}`);
     const sheet = world ? make("div", { class: "layer" }, world) : image;
     return make(
       "figure", {}, make("div", { class: "window" }, sheet), make("figcaption", {}, name),
@@ -63,23 +78,35 @@ function sheets({ pair, mode, ratio }) {
   return mode === "wipe" && ratio ? [...figures, make("div", { class: "line" })] : figures;
 }
 
-// Move both pictures as the view is, and show as much of each as the mode and the slider want.
+/**
+ * Move both pictures as the view is, and show as much of each as the mode and the slider want.
+ * @param {HTMLElement} stage
+ * @param {Compared} state
+ * @param {number} percent
+ */
 function placeSheets(stage, { mode, ratio, view, turn }, percent) {
-  for (const sheet of stage.querySelectorAll(".window > *")) {
+  for (const sheet of allIn(stage, ".window > *")) {
     sheet.style.transform = `translate(${100 * view.x}%, ${100 * view.y}%) scale(${view.zoom})`;
   }
-  const [first, second] = stage.querySelectorAll(".window");
+  const [first, second] = allIn(stage, ".window");
+  const [figure, over] = allIn(stage, "figure");
   const wiped = mode === "wipe";
   first.style.clipPath = wiped ? `inset(0 ${100 - percent}% 0 0)` : "";
   second.style.clipPath = wiped && ratio ? `inset(0 0 0 ${percent}%)` : "";
   const [top, bottom] = { overlay: [percent / 100, 1], blink: [1 - turn, turn] }[mode] ?? [1, 1];
-  first.parentElement.style.opacity = top;
-  second.parentElement.style.opacity = bottom;
-  const line = stage.querySelector(".line");
+  figure.style.opacity = `${top}`;
+  over.style.opacity = `${bottom}`;
+  const line = findIn(stage, ".line");
   if (line) line.style.left = `calc(${percent}% - 1px)`;
 }
 
-// The tools of two pictures that only lie beside or over one another.
+/**
+ * The tools of two pictures that only lie beside or over one another.
+ * @param {Compared} state
+ * @param {HTMLInputElement} slider
+ * @param {() => void} build
+ * @returns {Modes}
+ */
 function modesOfTwo(state, slider, build) {
   const layout = button("One over the other", () => {
     state.mode = state.mode === "wipe" ? "beside" : "wipe";
@@ -95,17 +122,26 @@ function modesOfTwo(state, slider, build) {
   return { tools: [swap, layout, slider], choose: () => {} };
 }
 
-// The tools of two aligned ones. While they blink, "Blink" shows the other one at once.
+/**
+ * The tools of two aligned ones. While they blink, "Blink" shows the other one at once.
+ * @param {Compared} state
+ * @param {HTMLInputElement} slider
+ * @param {() => void} build
+ * @param {() => void} place
+ * @param {string[]} roles
+ * @returns {Modes}
+ */
 function modesOfAligned(state, slider, build, place, [first, second]) {
   const share = make("span", { class: "share" }, `${second} `, slider, ` ${first}`);
   const show = () => {
     share.hidden = state.mode === "blink" || state.mode === "beside";
     for (const [mode, each] of buttons) {
-      each.setAttribute("aria-pressed", mode === state.mode);
+      each.setAttribute("aria-pressed", `${mode === state.mode}`);
       each.classList.toggle("pressed", mode === state.mode);
     }
   };
   let timer = 0;
+  /** @param {string} mode */
   const choose = (mode) => {
     state.turn = state.mode === "blink" && mode === "blink" ? 1 - state.turn : 0;
     state.mode = mode;
@@ -120,6 +156,7 @@ function modesOfAligned(state, slider, build, place, [first, second]) {
       }, BLINK_MILLISECONDS);
     }
   };
+  /** @type {[mode: string, HTMLButtonElement][]} */
   const buttons = Object.entries(MODES).map(([mode, words]) => [
     mode, button(words, () => choose(mode), { "aria-keyshortcuts": words[0] }),
   ]);
@@ -127,6 +164,7 @@ function modesOfAligned(state, slider, build, place, [first, second]) {
   return { tools: [...buttons.map(([, each]) => each), share], choose };
 }
 
+/** @param {HTMLElement} whole @param {HTMLElement} slider @param {Zoom} zoom @param {Modes} modes */
 function followKeys(whole, slider, zoom, { choose }) {
   whole.addEventListener("keydown", (event) => {
     if (event.target === slider || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -4,8 +4,12 @@ import { button, make } from "./make.js";
 
 let last = 0;
 
-// Return the button `words`. `question` and `yes` are the words of the second step; `act` does it and
-// returns a message why not, or nothing.
+/**
+ * Return the button `words`. `question` and `yes` are the words of the second step; `act` does it and
+ * returns a message why not, or nothing.
+ * @param {string} words
+ * @param {{ question: () => string, yes: () => string, act: () => Promise<string | undefined> }} step
+ */
 export function withConfirmation(words, { question, yes, act }) {
   last += 1;
   const id = `question-${last}`;
@@ -21,6 +25,7 @@ export function withConfirmation(words, { question, yes, act }) {
 
   function ask() {
     const no = button("Keep it", keep);
+    /** @type {HTMLButtonElement} */
     const really = button(yes(), () => go(really), { class: "danger" });
     problem.replaceChildren();
     whole.replaceChildren(
@@ -35,6 +40,7 @@ export function withConfirmation(words, { question, yes, act }) {
     first.focus();
   }
 
+  /** @param {HTMLButtonElement} really */
   async function go(really) {
     Object.assign(really, { disabled: true });
     const message = await act();

@@ -2,9 +2,16 @@
 
 import { make } from "./make.js";
 
+/** @import { Attributes } from "../types.js" */
+/** @typedef {{ name: string, model: string, kind: string, folder: string, files: File[] }} Filled what was filled in */
+/** @typedef {[words: string, label: string, attributes: Attributes<HTMLInputElement>]} Source */
+
 const TEXT = { type: "text", autocomplete: "off", spellcheck: "false" };
 
-// Every kind of source: its name, the label of its field, and the field.
+/**
+ * Every kind of source: its name, the label of its field, and the field.
+ * @type {(suffixes: string[]) => Record<string, Source>}
+ */
 const sourcesOf = (suffixes) => ({
   folder: ["Folder on this machine", "Path of the folder", { ...TEXT, placeholder: "/home/me/Pictures" }],
   files: ["Picture files", "Files", { type: "file", multiple: true, accept: suffixes.join() }],
@@ -12,7 +19,11 @@ const sourcesOf = (suffixes) => ({
   zip: ["ZIP archive", "Archive", { type: "file", accept: ".zip" }],
 });
 
-// Return the form, and `read` for what it holds: {name, model, kind, folder, files}.
+/**
+ * Return the form, and `read` for what it holds.
+ * @param {{ models?: { name: string, downloads: boolean }[], suffixes?: string[] }} options
+ * @param {(event: Event) => void} onsubmit
+ */
 export function makeForm({ models = [], suffixes = [] }, onsubmit) {
   const sources = Object.entries(sourcesOf(suffixes));
   const name = make("input", { ...TEXT, maxlength: "100" });
@@ -23,6 +34,7 @@ export function makeForm({ models = [], suffixes = [] }, onsubmit) {
     ([value, [words]]) => make("option", { value }, words),
   ));
   const inputs = Object.fromEntries(sources.map(([value, [, , attributes]]) => [value, make("input", attributes)]));
+  /** @type {[kind: string, HTMLElement][]} */
   const fields = sources.map(([value, [, label]]) => [value, field(label, inputs[value])]);
   const fieldset = make(
     "fieldset", {},
@@ -37,7 +49,9 @@ export function makeForm({ models = [], suffixes = [] }, onsubmit) {
   showKind();
   return {
     element: make("form", { novalidate: true, onsubmit }, fieldset),
+    /** @param {boolean} busy */
     disable: (busy) => { fieldset.disabled = busy; },
+    /** @returns {Filled} */
     read: () => ({
       name: name.value, model: model.value, kind: kind.value,
       folder: inputs.folder.value, files: [...(inputs[kind.value].files || [])],
@@ -45,4 +59,5 @@ export function makeForm({ models = [], suffixes = [] }, onsubmit) {
   };
 }
 
+/** @param {string} label @param {HTMLElement} control */
 const field = (label, control) => make("label", {}, make("span", {}, label), control);

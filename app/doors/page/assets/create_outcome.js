@@ -3,9 +3,15 @@
 import { button, make } from "./make.js";
 import { foundShare } from "./terms.js";
 
-// Return what is shown of a build that ended. `searchIn`, `resume` and `discard` are its buttons'.
-export function outcomeOf({ state, name, message, can_go_on, report }, { searchIn, resume, discard }) {
-  if (state === "done") {
+/** @import { Progress, Report } from "../types.js" */
+
+/**
+ * Return what is shown of a build that ended. `searchIn`, `resume` and `discard` are its buttons'.
+ * @param {Progress} progress
+ * @param {Record<"searchIn" | "resume" | "discard", () => unknown>} acts
+ */
+export function outcomeOf({ state, name = "", message, can_go_on, report }, { searchIn, resume, discard }) {
+  if (state === "done" && report) {
     return [
       make("p", {}, summaryOf(name, report)),
       button("Search in it", searchIn),
@@ -21,11 +27,15 @@ export function outcomeOf({ state, name, message, can_go_on, report }, { searchI
   ];
 }
 
+/** @param {string} name @param {Pick<Report, "images" | "seconds" | "recall">} report */
 export const summaryOf = (name, { images, seconds, recall }) => (
   `${name}: ${images.toLocaleString("en")} images in ${seconds} s, ${foundShare(recall)}`
 );
 
-// Return what the list of skipped files says: its title, and one line a file.
+/**
+ * Return what the list of skipped files says: its title, and one line a file.
+ * @param {Pick<Report, "skipped" | "skipped_files">} report
+ */
 export function skippedLines({ skipped, skipped_files: files }) {
   const more = skipped - files.length;
   return [
@@ -35,6 +45,7 @@ export function skippedLines({ skipped, skipped_files: files }) {
   ];
 }
 
+/** @param {Report} report */
 export function skippedFiles(report) {
   const [title, ...lines] = skippedLines(report);
   return make(

@@ -1,18 +1,36 @@
 // A filled-in form → uploads, a few at once, and the request to build a gallery of them, or to add
 // them to one.
 
+/** @import { Ask, Progress, Upload, Uploading } from "../types.js" */
+/** @import { Filled } from "./create_form.js" */
+/** @typedef {{ path: string, name: string }} Sent a file that was uploaded, and what it was called */
+/**
+ * @typedef {object} Tools
+ * @property {Ask} ask
+ * @property {Upload} upload
+ * @property {string[]} suffixes of pictures
+ * @property {number} mostBytes of a file
+ * @property {(files: number) => Uploading} startUpload
+ * @property {() => void} show is called after each file
+ * @property {(progress: Progress) => void} began is called with the progress of a job that began
+ */
+
 const AT_ONCE = 3;
 
-// Ask for a build. `began` is called with the progress of one that began; otherwise the message is
-// returned why none did. `startUpload` returns an upload's {done, total, cancelled} for a number of
-// files, and `show` is called after each.
+/**
+ * Ask for a build; return why none began.
+ * @param {Filled} form
+ * @param {Tools} tools
+ * @returns {Promise<string | undefined>}
+ */
 export async function requestBuild(form, { ask, upload, suffixes, mostBytes, startUpload, show, began }) {
   const { name, model, kind, folder } = form;
-  const { files, problem } = filesToUpload(form, suffixes, mostBytes);
+  const { files = [], problem } = filesToUpload(form, suffixes, mostBytes);
   if (problem) return problem;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const refused = (await ask("may_make", { name, model, bytes })).message;
   if (refused) return refused;
+  /** @param {object} pictures */
   const build = async (pictures) => {
     const { progress, message } = await ask("make_gallery", { name, model, pictures });
     if (progress) began(progress);
@@ -25,7 +43,12 @@ export async function requestBuild(form, { ask, upload, suffixes, mostBytes, sta
   });
 }
 
-// Ask for files to be added to a gallery; see `requestBuild`.
+/**
+ * Ask for files to be added to a gallery; return why they are not.
+ * @param {{ gallery: string, files: File[] }} addition
+ * @param {Tools} tools
+ * @returns {Promise<string | undefined>}
+ */
 export async function requestAddition({ gallery, files }, { mostBytes, began, ...tools }) {
   const { ask } = tools;
   if (!files.length) return "Choose the pictures first.";
@@ -41,7 +64,12 @@ export async function requestAddition({ gallery, files }, { mostBytes, began, ..
   }, tools);
 }
 
-// Upload files and hand them to `use`; return why they were not used, in which case they are deleted.
+/**
+ * Upload files and hand them to `use`; return why they were not used, in which case they are deleted.
+ * @param {File[]} files
+ * @param {(sent: Sent[]) => Promise<string | undefined>} use
+ * @param {Pick<Tools, "ask" | "upload" | "startUpload" | "show">} tools
+ */
 async function sendAll(files, use, { ask, upload, startUpload, show }) {
   const { sent, problem } = await uploadAll(files, upload, startUpload(files.length), show);
   const reason = problem || await use(sent);
@@ -49,8 +77,13 @@ async function sendAll(files, use, { ask, upload, startUpload, show }) {
   return reason;
 }
 
-// Return {files} to upload of those chosen, or {problem}: why they cannot be.
+/**
+ * Return {files} to upload of those chosen, or {problem}: why they cannot be.
+ * @param {Pick<Filled, "kind" | "files">} form
+ * @param {string[]} [suffixes]
+ */
 export function filesToUpload({ kind, files }, suffixes = [], mostBytes = Infinity) {
+  /** @param {File} file */
   const isPicture = ({ name }) => suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
   const chosen = kind === "directory" ? files.filter(isPicture) : files;
   if (files.length && !chosen.length) return { problem: "That folder holds no picture: choose another one." };
@@ -59,13 +92,20 @@ export function filesToUpload({ kind, files }, suffixes = [], mostBytes = Infini
   return { files: chosen };
 }
 
+/** @param {number} bytes */
 const sizeOf = (bytes) => (bytes < 1e9 ? `${bytes / 1e6} MB` : `${bytes / 1e9} GB`);
 
-// Return {sent, problem}: the path and name of each file that was uploaded, and why not all were.
-// `uploading` is {done, total, cancelled}: it is kept up to date, and cancels when `cancelled` is set.
+/**
+ * Return what was uploaded, and why not all was.
+ * @param {File[]} files
+ * @param {Upload} upload
+ * @param {Uploading} uploading is kept up to date, and cancels when `cancelled` is set
+ * @param {() => void} show
+ */
 export async function uploadAll(files, upload, uploading, show) {
   // Each file gets a unique name: otherwise equal pictures, or one that is a query too, would share one.
   const token = Math.random().toString(36).slice(2);
+  /** @type {Sent[]} */
   const sent = [];
   let next = 0;
   let problem = "";

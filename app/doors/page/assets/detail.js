@@ -9,23 +9,30 @@ import { chosenHits, shownHits } from "./filters.js";
 import { wayToFolder } from "./folder.js";
 import { fileNameOf, metadataRows, sizeInWords, wholePath } from "./image_facts.js";
 import { makeLarge } from "./large.js";
-import { button, copyButton, make } from "./make.js";
+import { allIn, button, closest, copyButton, findIn, focusedIn, make } from "./make.js";
 import { removalOf } from "./removal.js";
 import * as session from "./session.js";
 import { kindOf, overlapOf } from "./summary.js";
 import { shownSource } from "./turned.js";
 
+/** @import { Child, Hit, Reference, Results } from "../types.js" */
+
 const { state } = session;
 const FURTHER = 50; // results that are shown in the grid, where one of them was gone on to
 const READ_AHEAD = 20;
 
-let dialog = null;
-let parts = null; // of the dialog, which stay while what it shows changes
-let current = null; // the hit that is shown
-let large = null; // its picture
-/** @type {(() => import("../types.js").Hit[]) | null} */
+/** @type {HTMLDialogElement} */
+let dialog;
+/** @type {ReturnType<typeof makeParts>} */
+let parts; // of the dialog, which stay while what it shows changes
+/** @type {Hit} */
+let current; // the hit that is shown
+/** @type {ReturnType<typeof makeLarge>} */
+let large; // its picture
+/** @type {(() => Hit[]) | null} */
 let among = null; // those that one goes on through, where they are not the grid's
 let comparing = false;
+/** @type {Results | null} */
 let results = null; // those it belongs to: when new ones come, it closes
 const thumbnails = new WeakSet(); // the hits whose original is not here
 
@@ -38,8 +45,8 @@ window.addEventListener("popstate", () => dialog?.close());
 
 /**
  * Show a result large.
- * @param {import("../types.js").Hit} hit
- * @param {() => import("../types.js").Hit[]} [hits] those that one goes on through from it, where it is not in the grid
+ * @param {Hit} hit
+ * @param {() => Hit[]} [hits] those that one goes on through from it, where it is not in the grid
  */
 export function openDetail(hit, hits) {
   among = hits || null;
@@ -50,20 +57,28 @@ export function openDetail(hit, hits) {
   dialog.focus(); // not one of its buttons: Enter searches with the result
 }
 
-function makeDialog() {
-  parts = {
-    title: make("h2", { id: "detail-title" }),
+function makeParts() {
+  const turning = {
     previous: button("Previous", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" }),
     // With the name, which a screen reader says too when another result is shown.
     name: make("span", { class: "unseen" }),
     place: make("span"),
     next: button("Next", () => step(1), { "aria-keyshortcuts": "ArrowRight" }),
+  };
+  const { previous, name, place, next } = turning;
+  return {
+    ...turning,
+    title: make("h2", { id: "detail-title" }),
+    turning: make("div", { class: "turning", role: "group", "aria-label": "Other results" },
+      previous, make("span", { class: "place", "aria-live": "polite", "aria-atomic": "true" }, name, place), next),
     back: button("Back", () => show(current), { "aria-keyshortcuts": "Escape" }),
     problem: make("div", { role: "alert" }),
     body: make("div", { class: "body" }),
   };
-  parts.turning = make("div", { class: "turning", role: "group", "aria-label": "Other results" },
-    parts.previous, make("span", { class: "place", "aria-live": "polite", "aria-atomic": "true" }, parts.name, parts.place), parts.next);
+}
+
+function makeDialog() {
+  parts = makeParts();
   dialog = make(
     "dialog", { class: "detail one-result", "aria-labelledby": "detail-title", tabindex: "-1" },
     make("header", {}, parts.title, parts.turning, parts.back, button("Close", () => dialog.close())),
@@ -77,16 +92,21 @@ function makeDialog() {
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => {
-    const cards = [...document.querySelectorAll(".hit .open")];
-    const own = cards.find((each) => each.closest(".hit").dataset.key === session.imageKey(current));
+    const cards = allIn(document, ".hit .open");
+    const key = session.imageKey(current);
+    const own = cards.find((each) => /** @type {HTMLElement | null} */ (each.closest(".hit"))?.dataset.key === key);
     (own || cards[Math.min(current.rank, cards.length) - 1])?.focus(); // the next one, if it was removed
   });
   document.body.append(dialog);
 }
 
-// Replace the content; the keyboard stays on the button with the same words, or in the dialog.
+/**
+ * Replace the content; the keyboard stays on the button with the same words, or in the dialog.
+ * @param {string} title
+ * @param {...Node} content
+ */
 function fill(title, ...content) {
-  const focused = dialog.contains(document.activeElement) && document.activeElement;
+  const focused = focusedIn(dialog);
   parts.title.textContent = title;
   parts.turning.hidden = comparing;
   parts.back.hidden = !comparing;
@@ -97,6 +117,7 @@ function fill(title, ...content) {
   (again || dialog).focus();
 }
 
+/** @param {Hit} hit */
 function show(hit) {
   current = hit;
   comparing = false;
@@ -104,7 +125,6 @@ function show(hit) {
   large = makeLarge(hit, step);
   const rows = factsOf(hit, text);
   const changing = {
-    picture: large.picture,
     missing: make("p", { class: "notice", role: "status", hidden: true }),
     // Without a fallback: what is saved is the original or nothing.
     download: make("a", { href: hit.image_url, download: "", role: "button" }, "Download"),
@@ -123,17 +143,21 @@ function show(hit) {
       make("p", { class: "keys" },
         `Keys: ← → previous and next, ${text ? "" : "+ − 0 zoom, "}Enter searches, ${state.edit && !text ? "C compares, " : ""}Esc closes.`))));
   dialog.scrollTop = 0;
-  if (!text) showIfMissing(hit, changing);
+  if (large.picture) showIfMissing(hit, { ...changing, picture: large.picture });
 }
 
-// A file name alone may be that of many.
+/**
+ * A file name alone may be that of many.
+ * @param {Hit} hit
+ */
 const titleOf = (hit) => (hit.labels.length ? `${fileNameOf(hit)}, ${session.nameOf(hit)}` : session.nameOf(hit));
 
+/** @param {Hit} hit @param {boolean} text @param {Node} download */
 function actsOf(hit, text, download) {
   return make("div", { class: "acts" },
     button("Search with this", searchWithIt, { class: "primary", "aria-keyshortcuts": "Enter" }),
     ...(state.edit && !text ? [button("Compare", compare, { "aria-keyshortcuts": "C" })] : []),
-    text ? copyButton(() => hit.metadata.text, () => "Text copied", "Copy the text") : download,
+    text ? copyButton(() => `${hit.metadata.text}`, () => "Text copied", "Copy the text") : download,
     copyButton(link),
     // Examples are of one gallery: ids in another mean other images.
     ...(!session.isOfChosen(hit) ? [] : [
@@ -142,11 +166,17 @@ function actsOf(hit, text, download) {
     ]));
 }
 
-// Return rows of a term and what is known of it.
+/**
+ * Return rows of a term and what is known of it.
+ * @param {Hit} hit
+ * @param {boolean} text
+ * @returns {[term: string, ...value: Child[]][]}
+ */
 function factsOf(hit, text) {
   const { text: itself, ...others } = hit.metadata || {};
   const known = metadataRows(text ? others : hit.metadata || {});
-  return [
+  /** @type {ReturnType<typeof factsOf>} */
+  const rows = [
     ["Score", !state.browsing && `${hit.score.toFixed(4)}, no. ${hit.rank}`],
     ["Kind", kindOf(hit)],
     ["Overlap", overlapOf(hit.match)],
@@ -154,20 +184,25 @@ function factsOf(hit, text) {
     ["Labels", hit.labels.join(", ") || "none"],
     ["File", ...(text ? [] : fileOf(hit))],
     ["Size", !text && sizeInWords(hit)],
-    ["Also at", hit.copies && placesOf(hit)],
-    ...known.map(({ name, value, copied }) => [
-      name, value, copied && copyButton(() => copied, () => "Copied", "Copy the coordinates"),
-    ]),
-  ].filter(([, value]) => value);
+    ["Also at", hit.copies > 0 && placesOf(hit)],
+  ];
+  for (const { name, value, copied } of known) {
+    rows.push([name, value, copied && copyButton(() => copied, () => "Copied", "Copy the coordinates")]);
+  }
+  return rows.filter(([, value]) => value);
 }
 
-// The folders of a gallery are among its facts, which everybody is told who may search it.
+/**
+ * The folders of a gallery are among its facts, which everybody is told who may search it.
+ * @param {Hit} hit
+ */
 function fileOf(hit) {
   const gallery = state.galleries.find(({ name }) => name === hit.gallery) || state.gallery;
   const path = wholePath(hit, gallery?.sources);
   return [make("span", { class: "path" }, path), copyButton(() => path, () => "Path copied", "Copy the path")];
 }
 
+/** @param {Hit} hit */
 function placesOf({ copies, places, gallery }) {
   const left = copies - places.length;
   return make(
@@ -177,7 +212,11 @@ function placesOf({ copies, places, gallery }) {
   );
 }
 
-// Where the original is not here, its thumbnail is shown, and there is nothing to save.
+/**
+ * Where the original is not here, its thumbnail is shown, and there is nothing to save.
+ * @param {Hit} hit
+ * @param {{ picture: HTMLImageElement, missing: HTMLElement, download: HTMLElement, folder: HTMLElement | null }} shown
+ */
 async function showIfMissing(hit, { picture, missing, download, folder }) {
   const why = await session.whyNoOriginal(hit);
   if (!why) return;
@@ -200,7 +239,7 @@ function sequence() {
   const { browsing, filters: { sort } } = state;
   const isWhole = !among && (browsing || sort === "score");
   const hits = among?.() || (isWhole ? chosenHits() : shownHits());
-  const total = isWhole && results.listed ? Math.max(hits.length, results.candidates) : hits.length;
+  const total = isWhole && results?.listed ? Math.max(hits.length, results.candidates) : hits.length;
   return { hits, total, at: hits.findIndex((each) => session.imageKey(each) === session.imageKey(current)) };
 }
 
@@ -209,10 +248,11 @@ function showPlace() {
   const words = `${(at + 1).toLocaleString("en")} of ${total.toLocaleString("en")}`;
   if (parts.place.textContent !== words) parts.place.textContent = words;
   // Not disabled: a button that is would lose the keyboard.
-  parts.previous.setAttribute("aria-disabled", at <= 0);
-  parts.next.setAttribute("aria-disabled", at >= total - 1);
+  parts.previous.setAttribute("aria-disabled", `${at <= 0}`);
+  parts.next.setAttribute("aria-disabled", `${at >= total - 1}`);
 }
 
+/** @param {number} by */
 async function step(by) {
   const from = current;
   const { at, total } = sequence();
@@ -232,6 +272,7 @@ async function step(by) {
 
 // --- from here ---------------------------------------------------------------------------------
 
+/** @type {(hit: Hit) => Reference} */
 const queryOf = (hit) => ({ kind: "image", gallery: hit.gallery, id: hit.id });
 
 function searchWithIt() {
@@ -239,6 +280,7 @@ function searchWithIt() {
   session.ask(queryOf(current));
 }
 
+/** @param {string} wish */
 function more(wish) {
   dialog.close();
   session.addExample(current, wish);
@@ -259,17 +301,19 @@ async function compare() {
   const query = { src: await shownSource(edit, { cut: true }), name: "Query" };
   const name = session.nameOf(current);
   const result = { src: current.shown_url, name: thumbnails.has(current) ? `${name}, its thumbnail` : name };
-  fill(`Query and no. ${current.rank}`, makeComparison(query, result, current.match && alignmentOf(current)));
-  dialog.querySelector(".comparison").focus();
+  fill(`Query and no. ${current.rank}`, makeComparison(query, result, current.match && alignmentOf({ ...current, match: current.match })));
+  findIn(dialog, ".comparison").focus();
 }
 
+/** @param {KeyboardEvent} event */
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const control = event.target.closest("button, a, input");
-  if (comparing || event.target.closest(".places")) return; // their own keys
+  const control = closest(event, "button, a, input");
+  if (comparing || closest(event, ".places")) return; // their own keys
   if (event.key === "c" || event.key === "C") compare();
-  else if (!session.isText(current) && large.zoom.key(event)); // it has done so
-  else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
+  else if (!session.isText(current) && large.zoom.key(event)) {
+    // it has done so
+  } else if (event.key === "ArrowLeft" || event.key === "ArrowUp") step(-1);
   else if (event.key === "ArrowRight" || event.key === "ArrowDown") step(1);
   else if (event.key === "Enter" && !control) searchWithIt();
   else return;

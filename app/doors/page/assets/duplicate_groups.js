@@ -4,45 +4,69 @@ import { afterDecision, differentIn, factsOf, roleOf } from "./duplicate_lists.j
 import { makeTools, sourcesOf } from "./duplicate_tools.js";
 import { wayToFolder } from "./folder.js";
 import { fileNameOf, wholePath } from "./image_facts.js";
-import { button, make } from "./make.js";
+import { allIn, button, make } from "./make.js";
+
+/** @import { Answer, Ask, Duplicate, Duplicates, Group, Id, KeptApart } from "../types.js" */
+/** @typedef {Group | KeptApart} Entry */
+/** @typedef {Group["best"] | Duplicate} Image */
+/** @typedef {(image: Duplicate, better: Image) => void} Compare */
+/** @typedef {import("../types.js").At<HTMLInputElement>} Chosen */
+/** @typedef {{ choose: (event: Chosen) => void, compare: Compare, sources: string[] }} Acts */
 
 const STEP = 20;
 
-// Return the list of groups. `read` gets the kinds to show and returns the server's answer, `show`
-// takes what that found, and whether not all kinds were asked for; `compare` gets two images.
+/**
+ * Return the list of groups.
+ * @param {object} how
+ * @param {string} how.gallery
+ * @param {Ask} how.ask
+ * @param {(kinds: string[]) => Promise<Answer>} how.read gets the kinds to show
+ * @param {(duplicates: Duplicates, some: boolean) => void} how.show takes what that found, and whether
+ *   not all kinds were asked for
+ * @param {Compare} how.compare gets two images
+ */
 export function makeGroups({ gallery, ask, read, show, compare }) {
-  let entries = []; // groups, and {kept, ids, words} in place of those that were decided to be none
+  /** @type {Entry[]} */
+  let entries = [];
   let off = "";
+  /** @type {Set<string>} */
   const chosen = new Set(); // ids, as text
   const problem = make("div", { role: "alert" });
-  const list = makeList((entry, at) => itemOf(entry, at));
+  const list = makeList((entry, at) => (entry.kept
+    ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
+    : groupItem(entry, at, { choose, compare, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept))));
   const tools = makeTools({
     gallery,
-    groups: () => entries.filter(({ kept }) => !kept),
-    chosen,
-    changed: showChosen,
+    groups: () => entries.filter((entry) => !entry.kept),
+    chosen, changed: showChosen,
     again: async () => take(await read(tools.kinds())),
   });
   const refused = make("p", { class: "lead", hidden: true });
   const element = make("div", { hidden: true }, tools.element, problem, list.elements, refused);
 
+  /** @param {Answer} answer */
   function take(answer) {
-    if (!took(answer)) return;
+    const duplicates = took(answer);
+    if (!duplicates) return;
     ({ off } = answer);
     refused.textContent = `Which of them are no duplicates cannot be decided here: ${off}`;
     refused.hidden = !off;
     tools.offer(answer.kinds);
-    entries = answer.duplicates.groups;
+    entries = duplicates.groups;
     element.hidden = false;
     list.show(entries, { fromStart: true });
     showChosen();
   }
 
-  // Show what was found as a whole, or why nothing was.
+  /**
+   * Show what was found as a whole, or why nothing was.
+   * @param {Answer} answer
+   * @returns {Duplicates | undefined}
+   */
   function took({ message, duplicates }) {
     problem.replaceChildren(...(message ? [make("p", { class: "message" }, message)] : []));
     if (duplicates) show(duplicates, tools.kinds().length > 0);
-    return Boolean(duplicates);
+    return duplicates;
   }
 
   // What is not listed any more is not chosen either.
@@ -54,43 +78,48 @@ export function makeGroups({ gallery, ask, read, show, compare }) {
     tools.show();
   }
 
+  /** @param {Chosen} event */
   function choose({ target }) {
     if (target.checked) chosen.add(target.value);
     else chosen.delete(target.value);
     tools.show();
   }
 
-  // Send a decision, and read the groups again: others may have come of it.
+  /**
+   * Send a decision, and read the groups again: others may have come of it.
+   * @type {(request: string, entry: Entry, ids: Id[], kept?: KeptApart) => Promise<void>}
+   */
   async function decide(request, entry, ids, kept) {
     const { message } = await ask(request, { gallery, ids });
-    const answer = message ? { message } : await read(tools.kinds());
-    if (!took(answer)) return;
-    entries = afterDecision(entries, answer.duplicates.groups, entry, kept);
+    const duplicates = took(message ? { message } : await read(tools.kinds()));
+    if (!duplicates) return;
+    entries = afterDecision(entries, duplicates.groups, entry, kept);
     list.show(entries, { focused: kept });
     showChosen();
   }
 
-  const itemOf = (entry, at) => (entry.kept
-    ? keptItem(entry, () => decide("forget_apart", entry, entry.ids))
-    : groupItem(entry, at, { choose, compare, sources: sourcesOf(gallery) }, off ? null : (ids, kept) => decide("keep_apart", entry, ids, kept)));
-
   return { element, kinds: tools.kinds, take };
 }
 
-// Return a list that shows its first entries, and more on request; `itemOf` returns an entry's element.
+/**
+ * Return a list that shows its first entries, and more on request; `itemOf` returns an entry's element.
+ * @param {(entry: Entry, at: number) => HTMLElement} itemOf
+ */
 function makeList(itemOf) {
   let shown = STEP;
   const list = make("ol", { class: "groups", "aria-label": "Groups", tabindex: "-1" });
   const more = make("div", { class: "more" });
 
+  /** @param {Entry[]} entries @param {{ fromStart?: boolean, focused?: Entry }} [how] */
   function show(entries, { fromStart = false, focused } = {}) {
     if (fromStart) shown = STEP;
     list.replaceChildren(...entries.slice(0, shown).map(itemOf));
     offerMore(entries);
     if (fromStart) return;
-    (list.children[entries.indexOf(focused)]?.querySelector("button") || list).focus({ preventScroll: true });
+    (focused && list.children[entries.indexOf(focused)]?.querySelector("button") || list).focus({ preventScroll: true });
   }
 
+  /** @param {Entry[]} entries */
   function offerMore(entries) {
     const left = entries.length - shown;
     more.replaceChildren(...(left > 0 ? [button(`Show ${Math.min(STEP, left)} more`, () => {
@@ -98,21 +127,29 @@ function makeList(itemOf) {
       shown += STEP;
       list.append(...entries.slice(first, shown).map((entry, at) => itemOf(entry, first + at)));
       offerMore(entries);
-      list.children[first].focus();
+      allIn(list, ":scope > *")[first].focus();
     })] : []));
   }
 
   return { elements: [list, more], show, boxes: () => list.querySelectorAll("input") };
 }
 
+/** @param {KeptApart} entry @param {() => void} undo */
 function keptItem({ words }, undo) {
   return make("li", { class: "kept", tabindex: "-1" }, `${words} `, button("Undo", undo));
 }
 
-// Without `keep`, which gets one image of each content and what to show instead, nothing is decided.
+/**
+ * Without `keep`, which gets one image of each content and what to show instead, nothing is decided.
+ * @param {Group} group
+ * @param {number} at
+ * @param {Acts} acts
+ * @param {((ids: Id[], kept: KeptApart) => void) | null} keep
+ */
 function groupItem(group, at, acts, keep) {
   const ids = differentIn(group);
   const images = [group.best, ...group.others];
+  /** @type {KeptApart} */
   const kept = { kept: true, ids, words: `No duplicates: ${images.map(({ path }) => path).join(", ")}.` };
   return make(
     "li", { class: "group", tabindex: "-1", "aria-label": `Group ${at + 1}` },
@@ -123,6 +160,7 @@ function groupItem(group, at, acts, keep) {
   );
 }
 
+/** @param {Image} image @param {Group} group @param {Acts} acts */
 function card(image, group, { choose, compare, sources }) {
   const role = roleOf(image, group);
   const whole = wholePath(image, sources);
@@ -139,10 +177,15 @@ function card(image, group, { choose, compare, sources }) {
   );
 }
 
-// The best opens in a tab of its own, any other beside the one whose picture it shows.
+/**
+ * The best opens in a tab of its own, any other beside the one whose picture it shows.
+ * @param {Image} image
+ * @param {Group} group
+ * @param {Compare} compare
+ */
 function pictureOf(image, { best, others }, compare) {
   const picture = make("img", { src: image.thumbnail_url, alt: "", loading: "lazy", width: 160, height: 120 });
-  if (image === best) {
+  if (image === best || !("of" in image)) {
     const link = { href: `${image.image_url}?fallback=thumbnail`, target: "_blank", "aria-label": `Open ${image.path}` };
     return make("a", link, picture);
   }

@@ -6,8 +6,18 @@ import { wholePath } from "./image_facts.js";
 import { button, make } from "./make.js";
 import { state } from "./session.js";
 
-// `groups` returns those that are listed, `chosen` holds ids, `changed` is called when this changed
-// them, and `again` when other kinds are to be shown.
+/** @import { Group } from "../types.js" */
+/** @import { Row } from "./duplicate_lists.js" */
+
+/**
+ * Return the tools of a list of groups.
+ * @param {object} list
+ * @param {string} list.gallery
+ * @param {() => Group[]} list.groups returns those that are listed
+ * @param {Set<string>} list.chosen ids
+ * @param {() => void} list.changed is called when this changed them
+ * @param {() => void} list.again is called when other kinds are to be shown
+ */
 export function makeTools({ gallery, groups, chosen, changed, again }) {
   const kinds = makeKinds(again);
   const count = make("span", { role: "status" });
@@ -37,16 +47,20 @@ export function makeTools({ gallery, groups, chosen, changed, again }) {
   return { element, kinds: kinds.chosen, offer: kinds.offer, show };
 }
 
+/** @param {() => void} again */
 function makeKinds(again) {
   const element = make("fieldset", {}, make("legend", {}, "Show"));
   const boxes = () => [...element.querySelectorAll("input")];
+  /** @param {HTMLInputElement[]} each */
   const names = (each) => each.filter(({ checked }) => checked).map(({ value }) => value);
 
+  /** @param {Event} event */
   function changed({ target }) {
     if (names(boxes()).length) again();
-    else Object.assign(target, { checked: true }); // one at least
+    else Object.assign(target || {}, { checked: true }); // one at least
   }
 
+  /** @param {string[]} kinds */
   function offer(kinds) {
     if (boxes().length) return;
     element.append(...kinds.map((value) => make(
@@ -66,6 +80,7 @@ function makeKinds(again) {
  */
 export const sourcesOf = (gallery) => state.galleries.find(({ name }) => name === gallery)?.sources || [];
 
+/** @param {() => Row[]} rows @param {string} gallery */
 function copyPaths(rows, gallery) {
   return button("Copy paths", async ({ target }) => {
     const paths = rows().map((row) => `${wholePath(row, sourcesOf(gallery))}\n`).join("");
@@ -79,5 +94,7 @@ function copyPaths(rows, gallery) {
   });
 }
 
+/** @type {(suffix: string, type: string, text: string) => void} */
 const saved = (suffix, type, text) => save(`duplicates.${suffix}`, new Blob([text], { type }));
+/** @param {string} gallery @param {Row[]} images */
 const jsonOf = (gallery, images) => `${JSON.stringify({ gallery, images }, null, 1)}\n`;

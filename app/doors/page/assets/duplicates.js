@@ -8,13 +8,17 @@ import { makeGroups } from "./duplicate_groups.js";
 import { findingWords, foundWords } from "./duplicate_lists.js";
 import { fileNameOf } from "./image_facts.js";
 import { makeJob } from "./job.js";
-import { button, make } from "./make.js";
+import { button, findIn, focusedIn, make } from "./make.js";
 
+/** @import { Ask, Duplicate, Duplicates } from "../types.js" */
+/** @import { Compare, Image } from "./duplicate_groups.js" */
+
+/** @type {ReturnType<typeof makeWindow> | null} */
 let opened = null;
 
 /**
  * Show the window of a gallery's near duplicates.
- * @param {any} ask sends requests to the server
+ * @param {Ask} ask sends requests to the server
  * @param {string} name the gallery's
  */
 export function openDuplicates(ask, name) {
@@ -28,6 +32,7 @@ export function openDuplicates(ask, name) {
 
 export const closeDuplicates = () => opened?.dialog.close();
 
+/** @param {Ask} ask @param {string} gallery */
 function makeWindow(ask, gallery) {
   const parts = {
     found: make("p", { class: "found", role: "status" }),
@@ -35,7 +40,7 @@ function makeWindow(ask, gallery) {
     outdated: make("p", { class: "notice", hidden: true }, "The gallery has changed since this search."),
   };
   const groups = makeGroups({
-    gallery, ask, show, read: (kinds) => ask("duplicates", { gallery, kinds }), compare: (...two) => compare(...two),
+    gallery, ask, show, read: (kinds) => ask("duplicates", { gallery, kinds }), compare: (image, better) => compare(image, better),
   });
   const watch = watchBuild(ask, {
     show: () => job.show(), say: (message) => job.say(message), done: load,
@@ -63,6 +68,7 @@ function makeWindow(ask, gallery) {
     groups.take(answer);
   }
 
+  /** @param {Duplicates | undefined} duplicates @param {boolean} some */
   function show(duplicates, some) {
     parts.found.textContent = duplicates ? foundWords(duplicates, some) : "";
     parts.outdated.hidden = !duplicates?.outdated;
@@ -84,7 +90,11 @@ function makeWindow(ask, gallery) {
   };
 }
 
-// Return a dialog, and what shows two pictures in it instead of the content. Esc leads back first.
+/**
+ * Return a dialog, and what shows two pictures in it instead of the content. Esc leads back first.
+ * @param {string} gallery
+ * @param {HTMLElement[]} content
+ */
 function windowOf(gallery, content) {
   const title = make("h2", { id: "duplicates-title" });
   const back = button("Back", () => leave(), { "aria-keyshortcuts": "Escape", hidden: true });
@@ -93,12 +103,15 @@ function windowOf(gallery, content) {
     "Images that show one picture, the best first: the most pixels, then the most bytes, then the oldest file. "
     + "Comparing them takes minutes where there are thousands. Nothing is deleted."), content);
   const two = make("div", {});
+  /** @type {HTMLDialogElement} */
   const dialog = make(
     "dialog", { class: "detail duplicates", "aria-labelledby": "duplicates-title", tabindex: "-1" },
     make("header", {}, title, back, close), whole, two,
   );
+  /** @type {[HTMLElement | null, number] | null} */
   let before = null; // what had the keyboard, and how far was scrolled
 
+  /** @param {string} words @param {HTMLElement} [comparison] */
   function show(words, comparison) {
     title.textContent = words;
     two.replaceChildren(...(comparison ? [comparison] : []));
@@ -106,19 +119,20 @@ function windowOf(gallery, content) {
     back.hidden = !comparison;
   }
 
+  /** @type {Compare} */
   function compare(image, better) {
-    before = [document.activeElement, dialog.scrollTop];
+    before = [focusedIn(document.body), dialog.scrollTop];
     const [one, other] = [image, better].map(({ path, image_url }) => ({ src: `${image_url}?fallback=thumbnail`, name: path }));
     const aligned = alignmentOf({ ...better, match: image.match });
     show(`${fileNameOf(image)} and ${fileNameOf(better)}`, makeComparison(one, other, aligned, ["Copy", "Better one"]));
-    dialog.querySelector(".comparison").focus();
+    findIn(dialog, ".comparison").focus();
     dialog.scrollTop = 0;
   }
 
   function leave() {
     show(`Near duplicates in ${gallery}`);
     if (!before) return;
-    before[0].focus();
+    before[0]?.focus();
     dialog.scrollTop = before[1];
     before = null;
   }

@@ -1,7 +1,7 @@
 // Results → files that the browser saves: JSON, CSV, and a contact sheet (PNG).
 
 import { makeCanvas, pngOf } from "./canvas.js";
-import { nameOf, say } from "./session.js";
+import { nameOf, say, state } from "./session.js";
 
 /** @import { Hit, Place, Reference, Results } from "../types.js" */
 
@@ -10,9 +10,11 @@ const COLUMNS = /** @type {const} */ ([
 ]);
 const SHEET = { side: 160, caption: 36, gap: 12, mostColumns: 8 }; // in pixels
 
-/** @param {Parameters<typeof jsonOf>} what */
-export function exportJson(...what) {
-  const text = `${JSON.stringify(jsonOf(...what), null, 1)}\n`;
+/** @param {Hit[]} hits of the answer that is shown */
+export function exportJson(hits) {
+  const { results, gallery, edit: query, words } = state;
+  if (!results) return;
+  const text = `${JSON.stringify(jsonOf(results, gallery?.floor, { query, words }, hits), null, 1)}\n`;
   save("results.json", new Blob([text], { type: "application/json" }));
 }
 

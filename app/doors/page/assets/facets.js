@@ -5,12 +5,15 @@ import { isOpen, onPanels, toggle } from "./panels.js";
 import * as session from "./session.js";
 import { makeCompareWith } from "./side_by_side.js";
 
+/** @import { Facet } from "../types.js" */
+
 const { state } = session;
 const SHOWN = 8; // values of a column, the rest in a list
 
 export function makeBrowse() {
   const place = make("div", { class: "browse" });
-  const facets = make("details", { class: "facets" }, make("summary", {}, "Narrow down"), make("div", { class: "values" }));
+  const sheet = make("div", { class: "values" });
+  const facets = make("details", { class: "facets" }, make("summary", {}, "Narrow down"), sheet);
   const all = button("", () => session.browse(), { class: "all" });
   let shown = "";
   facets.addEventListener("toggle", () => show(true));
@@ -28,18 +31,20 @@ export function makeBrowse() {
   });
   return place;
 
+  /** @param {boolean} isToggled */
   async function show(isToggled) {
     if (!facets.open || facets.hidden) return;
-    const wanted = JSON.stringify([state.gallery.name, state.gallery.changed, state.filters.where]);
+    const wanted = JSON.stringify([state.gallery?.name, state.gallery?.changed, state.filters.where]);
     if (wanted === shown && !isToggled) return;
     shown = wanted;
     const found = await session.readFacets();
     if (shown !== wanted) return;
     const groups = found.map(group);
-    facets.lastElementChild.replaceChildren(...(groups.length ? groups : [make("p", {}, "Its images differ in nothing that is known of them.")]));
+    sheet.replaceChildren(...(groups.length ? groups : [make("p", {}, "Its images differ in nothing that is known of them.")]));
   }
 }
 
+/** @param {Facet} facet */
 function group({ column, values, of }) {
   const chosen = state.filters.where.find((each) => each.startsWith(`${column}=`));
   const rest = values.slice(SHOWN);
@@ -58,7 +63,11 @@ function group({ column, values, of }) {
   );
 }
 
-// Show the images alone that have this value; all again where it is chosen already.
+/**
+ * Show the images alone that have this value; all again where it is chosen already.
+ * @param {string} column
+ * @param {string | number} value
+ */
 function choose(column, value) {
   const condition = `${column}=${value}`;
   const { where } = state.filters;

@@ -1,29 +1,42 @@
 // Which of the results are shown, in which order: chosen by a visitor.
 
-import { make } from "./make.js";
+import { allIn, focusedIn, make } from "./make.js";
 import * as session from "./session.js";
 import { ofBrowser } from "./storage.js";
 
+/** @import { Filters, Hit, Results } from "../types.js" */
+
 const { state } = session;
 export const SORTS = ["score", "name", "taken", "bytes"];
+/** @type {Record<string, string>} */
 const SORT_WORDS = { taken: "date, newest first", bytes: "size, largest first" };
+/** @param {string} sort @param {boolean} browsing */
 export const sortWords = (sort, browsing) => (browsing && sort === "score" ? "path" : SORT_WORDS[sort] ?? sort);
 const ROUNDING = 1e-6; // of a cosine that is calculated with 32 bits
 
-// Return the hits that the filters leave.
+/**
+ * Return the hits that the filters leave.
+ * @param {Hit[]} hits
+ * @param {Pick<Filters, "min_score" | "hideDuplicates">} filters
+ */
 export function filtered(hits, { min_score, hideDuplicates }) {
   const reaching = hits.filter(({ score }) => !min_score || score >= min_score - ROUNDING);
   const ranks = new Set(reaching.map(({ rank }) => rank));
   // One whose better result is not shown stands for the picture.
-  return hideDuplicates ? reaching.filter((hit) => !ranks.has(hit.duplicate_of)) : reaching;
+  return hideDuplicates ? reaching.filter((hit) => !hit.duplicate_of || !ranks.has(hit.duplicate_of)) : reaching;
 }
 
-// Return hits in another order than that of their ranks.
+/**
+ * Return hits in another order than that of their ranks.
+ * @param {Hit[]} hits
+ * @param {string} sort
+ */
 export function inOrder(hits, sort) {
   const order = ORDERS[sort];
   return order ? hits.toSorted((one, other) => order(one, other) || one.rank - other.rank) : hits;
 }
 
+/** @type {Record<string, (one: Hit, other: Hit) => number>} */
 const ORDERS = {
   name: (one, other) => session.nameOf(one).localeCompare(session.nameOf(other)),
   taken: (one, other) => `${other.metadata?.taken ?? ""}`.localeCompare(`${one.metadata?.taken ?? ""}`),
@@ -43,18 +56,28 @@ export function shownHits() {
   return state.browsing ? hits : inOrder(hits, state.filters.sort);
 }
 
-// Return the labels to choose from, [value, text]: those found, and the chosen one in any case.
+/**
+ * Return the labels to choose from: those found, and the chosen one in any case.
+ * @param {Results["nearest"]} nearest
+ * @param {string} chosen
+ * @returns {[value: string, text: string][]}
+ */
 export function labelOptions({ images, labels }, chosen) {
   const known = labels.some(([label]) => label === chosen);
+  /** @type {typeof labels} */
   const all = chosen && !known ? [...labels, [chosen, 0]] : labels;
-  return [["", `all (${images})`], ...all.map(([label, count]) => [label, `${label} (${count})`])];
+  /** @type {[string, string][]} */
+  const options = all.map(([label, count]) => [label, `${label} (${count})`]);
+  return [["", `all (${images})`], ...options];
 }
 
+/** @param {HTMLElement} place */
 export function showToolbar(place) {
+  if (!state.results) return;
   const { hits, nearest } = state.results;
   const { filters, browsing } = state;
-  const controls = () => [...place.querySelectorAll("input, select")];
-  const focused = controls().indexOf(document.activeElement);
+  const controls = () => allIn(place, "input, select");
+  const focused = controls().findIndex((each) => focusedIn(each));
   const copies = hits.filter((hit) => hit.duplicate_of).length;
   place.replaceChildren(
     ...(browsing ? [] : [
@@ -105,6 +128,7 @@ function conditionField() {
   });
 }
 
+/** @param {number} value */
 function leastScore(value) {
   const output = make("output", {}, value.toFixed(2));
   const slider = make("input", {
@@ -118,7 +142,14 @@ function leastScore(value) {
   return [slider, output];
 }
 
+/**
+ * @param {string} name
+ * @param {[value: string, text: string][]} options
+ * @param {string} value
+ * @param {(value: string) => void} onChange
+ */
 function select(name, options, value, onChange) {
+  /** @type {HTMLSelectElement} */
   const made = make(
     "select", { "aria-label": name, onchange: () => onChange(made.value) },
     options.map(([each, text]) => make("option", { value: each, selected: each === value }, text)),

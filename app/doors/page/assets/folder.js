@@ -3,11 +3,14 @@
 import { callsTo } from "./call.js";
 import { button, make } from "./make.js";
 
+/** @import { Ask, Server } from "../types.js" */
+
+/** @type {Ask | null} */
 let ask = null;
 
 /**
  * Let files be shown where the server has a function for it: where it is for its own machine alone.
- * @param {object} server its functions
+ * @param {Server} server its functions
  */
 export function allowFolders(server) {
   if (server.open_folder) ask = callsTo(server);
@@ -21,10 +24,11 @@ export function allowFolders(server) {
  */
 export function wayToFolder({ gallery, id, path }, words = "Open folder", name = `${words} of ${path}`) {
   if (!ask) return null;
+  const send = ask;
   // The file manager shows itself; below the button stands why it does not.
   const problem = make("div");
   return make("div", { class: "way" }, button(words, async () => {
-    const { message } = await ask("open_folder", { gallery, id });
+    const { message } = await send("open_folder", { gallery, id });
     problem.replaceChildren(...(message ? [make("p", { class: "message", role: "alert" }, message)] : []));
     problem.scrollIntoView({ block: "nearest" });
   }, { "aria-label": name, title: "Show this file in this computer's file manager" }), problem);

@@ -4,22 +4,26 @@ import { makeRow } from "./gallery_row.js";
 import { make } from "./make.js";
 import { state } from "./session.js";
 
+/** @import { Acts, Row } from "./gallery_row.js" */
+
 /**
  * Return the list: its `element`, `show` for the galleries of the page's state, `check` to look for
  * changes in the folders of one or of all, `setBusy` while a job is at work, and `focus` on one.
- * @param {any} acts what its rows do, see `makeRow`
+ * @param {Omit<Acts, "renamed" | "deleted">} acts what its rows do
  * @param {{isOpen: () => boolean, focusWhole: () => void}} panel
  */
 export function makeList(acts, { isOpen, focusWhole }) {
   const element = make("ul", { class: "all-galleries" });
+  /** @type {Map<string, Row>} */
   const rows = new Map(); // a gallery's name → its row
   let isBusy = false;
   let round = 0; // of looking for changes: the last one counts
+  /** @type {Acts} */
   const ofRows = {
     ...acts,
     // Its row stays, with the keyboard in it, before the list is shown anew.
     renamed: (before, now) => {
-      rows.set(now, rows.get(before));
+      rows.set(now, rowOf(before));
       rows.delete(before);
     },
     // Return what gives the keyboard a place after the gallery has gone.
@@ -39,9 +43,11 @@ export function makeList(acts, { isOpen, focusWhole }) {
     }
   }
 
+  /** @param {string} name */
   function rowOf(name) {
-    if (!rows.has(name)) rows.set(name, makeRow(ofRows));
-    return rows.get(name);
+    const row = rows.get(name) || makeRow(ofRows);
+    rows.set(name, row);
+    return row;
   }
 
   function show() {
@@ -57,8 +63,11 @@ export function makeList(acts, { isOpen, focusWhole }) {
 
   return {
     element, show, checkAll,
+    /** @param {string} name */
     check: (name) => rows.get(name)?.check(),
+    /** @param {string} name */
     focus: (name) => Boolean(rows.get(name)?.focus()),
+    /** @param {boolean} now */
     setBusy: (now) => {
       isBusy = now;
       for (const row of rows.values()) row.setBusy(now);
@@ -66,7 +75,11 @@ export function makeList(acts, { isOpen, focusWhole }) {
   };
 }
 
-// Put rows in their order; those that stay in place keep the keyboard.
+/**
+ * Put rows in their order; those that stay in place keep the keyboard.
+ * @param {HTMLElement} list
+ * @param {Element[]} wanted
+ */
 function arrange(list, wanted) {
   for (const each of [...list.children]) if (!wanted.includes(each)) each.remove();
   wanted.forEach((each, at) => {

@@ -1,18 +1,36 @@
 // One gallery in the panel: what it holds and where that is from, whether it is up to date, and what
 // can be done with it.
 
-import { button, make } from "./make.js";
+import { button, findIn, make } from "./make.js";
 import { makeForms } from "./manage_forms.js";
 import { detailsOf, moment, remarksOf, sightOf } from "./terms.js";
+
+/** @import { Ask, Gallery } from "../types.js" */
+/** @typedef {ReturnType<typeof makeRow>} Row */
+/**
+ * @typedef {object} Acts what the panel does
+ * @property {Ask} ask
+ * @property {(name: string) => unknown} use
+ * @property {(name: string) => unknown} update
+ * @property {(name: string) => unknown} near shows its near duplicates
+ * @property {(name: string, files: File[]) => Promise<string | undefined>} add
+ * @property {(name: string) => void} forget
+ * @property {() => boolean} manages whether galleries can be changed
+ * @property {() => string[]} suffixes of pictures
+ * @property {(before: string, now: string) => void} renamed
+ * @property {(name: string) => () => void} deleted
+ */
 
 /**
  * Return a row of the panel: its `element`, `show` for a gallery's facts and whether it is the chosen
  * one, `check` to look for changes in its folders, `setBusy` while a job is at work, and `focus`.
- * @param {any} acts what the panel does, by name
+ * @param {Acts} acts
  */
 export function makeRow(acts) {
-  let gallery = null;
+  /** @type {Gallery} */
+  let gallery;
   let shown = "";
+  /** @type {ReturnType<typeof makeForms> | null} */
   let forms = null;
   const title = make("h3", {});
   const facts = make("p", { class: "facts" });
@@ -31,6 +49,7 @@ export function makeRow(acts) {
   const line = make("div", { class: "line" }, use, update, near, change, details);
   const element = make("li", { class: "gallery" }, title, facts, refused, waiting, line);
 
+  /** @param {Gallery} now @param {boolean} isChosen */
   function show(now, isChosen) {
     gallery = now;
     const wanted = JSON.stringify([now, isChosen, acts.manages()]);
@@ -45,7 +64,10 @@ export function makeRow(acts) {
     change.hidden = !isOne || !acts.manages();
     details.hidden = Boolean(now.refused);
     for (const each of [use, update, near]) each.setAttribute("aria-label", `${each.textContent}: ${now.name}`);
-    for (const each of [change, details]) each.querySelector("summary").setAttribute("aria-label", `${each.firstChild.textContent}: ${now.name}`);
+    for (const each of [change, details]) {
+      const summary = findIn(each, "summary");
+      summary.setAttribute("aria-label", `${summary.textContent}: ${now.name}`);
+    }
     if (details.open) details.fill();
     forms?.show(now);
   }
@@ -61,6 +83,7 @@ export function makeRow(acts) {
 
   return {
     element, show, check,
+    /** @param {boolean} now */
     setBusy: (now) => {
       update.disabled = now;
       forms?.setBusy(now);
@@ -73,12 +96,13 @@ export function makeRow(acts) {
   };
 }
 
+/** @param {Record<"title" | "facts" | "refused", HTMLElement>} parts @param {Gallery} gallery @param {boolean} isChosen */
 function showWords(parts, gallery, isChosen) {
   const { name, title, refused, images, sources, data, changed, created } = gallery;
   parts.title.replaceChildren(...[
     title || name, title && !name.includes(",") && make("span", { class: "name" }, name),
     isChosen && make("span", { class: "chosen" }, "searched now"),
-  ].filter(Boolean));
+  ].flatMap((each) => each || []));
   parts.refused.textContent = refused;
   parts.refused.hidden = !refused;
   const when = changed ? `changed ${moment(changed)}` : created && `built ${moment(created)}`;
@@ -89,6 +113,7 @@ function showWords(parts, gallery, isChosen) {
   ]));
 }
 
+/** @param {number} number @param {string} words */
 const counted = (number, words) => (number ? [`${number.toLocaleString("en")} ${words}`] : []);
 
 /**
@@ -102,11 +127,16 @@ export function stateOf(waiting) {
   return files.length ? `Not up to date: ${files.join(", ")} in its folder.` : "Up to date.";
 }
 
-// Return a part of the row that is filled when it is opened; one is open at a time.
+/**
+ * Return a part of the row that is filled when it is opened; one is open at a time.
+ * @param {string} words
+ * @param {string} name
+ * @param {() => Node[]} content
+ */
 function lazy(words, name, content) {
   const sheet = make("div", { class: "sheet" });
-  const made = make("details", { class: name, name: "gallery-part" }, make("summary", {}, words), sheet);
-  made.fill = () => sheet.replaceChildren(...content());
+  const part = make("details", { class: name, name: "gallery-part" }, make("summary", {}, words), sheet);
+  const made = Object.assign(part, { fill: () => sheet.replaceChildren(...content()) });
   made.addEventListener("toggle", () => {
     if (made.open && (name === "about" || !sheet.children.length)) made.fill();
   });

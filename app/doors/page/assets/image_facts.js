@@ -3,10 +3,12 @@
 const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
 // The names and values that pictures have of themselves, in the order to read them; a column of a
 // table may have the same name, and other values.
+/** @type {Record<string, string>} */
 const NAMES = {
   taken: "Taken", camera: "Camera", lens: "Lens", iso: "ISO", focal_length: "Focal length",
   exposure: "Exposure", aperture: "Aperture", description: "Description", rating: "Rating",
 };
+/** @type {Record<string, (value: number) => string>} */
 const VALUES = {
   focal_length: (value) => `${value} mm`,
   exposure: (value) => (value < 0.3 ? `1/${Math.round(1 / value)} s` : `${value} s`),
@@ -22,24 +24,28 @@ const VALUES = {
 export function metadataRows(metadata) {
   const { latitude, longitude, ...others } = metadata;
   const isPlace = typeof latitude === "number" && typeof longitude === "number";
+  /** @param {string[]} names */
   const rows = (names) => names.filter((name) => name in metadata)
     .map((name) => ({ name: nameInWords(name), value: valueInWords(name, metadata[name]) }));
-  const place = { name: "Place", value: degrees(latitude, longitude), copied: `${latitude}, ${longitude}` };
+  const place = isPlace ? [{ name: "Place", value: degrees(latitude, longitude), copied: `${latitude}, ${longitude}` }] : [];
   const further = Object.keys(isPlace ? others : metadata).filter((name) => !(name in NAMES));
   const [when, ...how] = Object.keys(NAMES);
-  return [...rows([when]), ...(isPlace ? [place] : []), ...rows(how), ...rows(further)];
+  return [...rows([when]), ...place, ...rows(how), ...rows(further)];
 }
 
+/** @param {string} name */
 function nameInWords(name) {
   const words = NAMES[name] ?? name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** @param {string} name @param {string | number} value */
 function valueInWords(name, value) {
   if (typeof value === "number" && value > 0 && VALUES[name]) return VALUES[name](value);
   return momentInWords(`${value}`);
 }
 
+/** @param {number} latitude @param {number} longitude */
 const degrees = (latitude, longitude) => (
   `${Math.abs(latitude)}° ${latitude < 0 ? "S" : "N"}, ${Math.abs(longitude)}° ${longitude < 0 ? "W" : "E"}`
 );

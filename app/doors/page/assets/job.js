@@ -4,18 +4,47 @@
 import { wordsOf } from "./create_progress.js";
 import { button, make } from "./make.js";
 
-// Return what shows and begins the work of one part. `isOwn` says whether a progress is shown there,
-// `outcomeOf` returns the elements for one that has ended, and `changed` is called at each change with
-// {progress, uploading}.
-// `cancel` sends the request to stop it.
+/** @import { Ask, Progress, Uploading } from "../types.js" */
+/** @import { Watch } from "./create_progress.js" */
+/** @typedef {(request: string, body?: object, take?: (progress: Progress) => void) => Promise<void>} Change */
+/** @typedef {{ progress: Progress, uploading: Uploading | null }} Shown */
+/** @typedef {(Node | string)[]} Content */
+/**
+ * @typedef {object} Job
+ * @property {{ alert: HTMLElement, running: HTMLElement, outcome: HTMLElement }} elements
+ * @property {(message?: string) => void} say
+ * @property {(request: () => Promise<void>) => Promise<void>} once
+ * @property {Change} change
+ * @property {() => void} show
+ * @property {() => Promise<void>} stop
+ * @property {() => boolean} isBusy
+ * @property {(files: number) => Uploading} startUpload
+ */
+
+/**
+ * Return what shows and begins the work of one part.
+ * @param {object} work
+ * @param {Ask} work.ask
+ * @param {Watch} work.watch
+ * @param {(progress: Progress) => boolean} work.isOwn whether a progress is shown there
+ * @param {(progress: Progress) => Content} work.outcomeOf returns the elements for one that has ended
+ * @param {(shown: Shown) => void} work.changed is called at each change
+ * @param {(progress: Progress) => string} [work.words]
+ * @param {(send: Change) => Promise<void>} [work.cancel] sends the request to stop it
+ * @returns {Job}
+ */
 export function makeJob({
   ask, watch, isOwn, outcomeOf, changed, words = wordsOf, cancel = (send) => send("cancel_making"),
 }) {
-  let uploading = null; // {done, total, cancelled}
+  /** @type {Uploading | null} */
+  let uploading = null;
   let starting = false; // true as well while an upload or a request is under way
   const display = makeDisplay(stop);
 
-  // Run a request of a button, unless one is under way.
+  /**
+   * Run a request of a button, unless one is under way.
+   * @param {() => Promise<void>} request
+   */
   async function once(request) {
     if (starting) return;
     starting = true;
@@ -26,7 +55,10 @@ export function makeJob({
     show();
   }
 
-  // Send a request; `take` gets the progress that it is answered with.
+  /**
+   * Send a request; `take` gets the progress that it is answered with.
+   * @type {Change}
+   */
   async function change(request, body = {}, take = watch.take) {
     const { message, progress } = await ask(request, body);
     display.say(message);
@@ -50,13 +82,15 @@ export function makeJob({
     elements: display.elements, say: display.say, once, change, show, stop,
     isBusy: () => starting || watch.current().state === "running",
     startUpload: (total) => {
-      uploading = { done: 0, total, cancelled: false };
+      const begun = { done: 0, total, cancelled: false };
+      uploading = begun;
       show();
-      return uploading;
+      return begun;
     },
   };
 }
 
+/** @param {() => void} stop */
 function makeDisplay(stop) {
   const alert = make("div", { role: "alert" });
   const words = make("p", {});
@@ -66,6 +100,7 @@ function makeDisplay(stop) {
   const outcome = make("div", { class: "outcome", role: "status" });
   let shown = "";
 
+  /** @param {Shown & { starting: boolean, text: string, outcome: () => Content }} job */
   function show({ progress, uploading, starting, text, outcome: elements }) {
     const busy = starting || progress.state === "running";
     running.hidden = !(uploading || progress.state === "running");
@@ -82,6 +117,7 @@ function makeDisplay(stop) {
 
   return {
     elements: { alert, running, outcome },
+    /** @param {string} [message] */
     say: (message) => {
       alert.replaceChildren(...(message ? [make("p", { class: "message error" }, message)] : []));
     },

@@ -5,15 +5,17 @@ import { lineOf } from "./create_progress.js";
 import { button, make } from "./make.js";
 import { changesOf } from "./manage_outcome.js";
 
+/** @import { Progress, Uploading } from "../types.js" */
+
 /**
  * Return how a job ended, in a line.
- * @param {any} progress
+ * @param {Progress} progress
  * @returns {string}
  */
-export function endOf({ state, kind = "make", name, message, report }) {
+export function endOf({ state, kind = "make", name = "", message = "", report }) {
   if (state === "failed") return message;
   if (state === "stopped") return `${name}: ${message}`;
-  if (state !== "done") return "";
+  if (state !== "done" || !report) return "";
   return kind === "make" ? summaryOf(name, report) : `${name}: ${changesOf(report)}`;
 }
 
@@ -32,6 +34,7 @@ export function makeLine({ open, hide, cancel }) {
 
   return {
     element,
+    /** @param {{ progress: Progress, uploading: Uploading | null }} job @param {boolean} isPutAway @param {string} lost */
     show: ({ progress, uploading }, isPutAway, lost) => {
       const isRunning = Boolean(uploading) || progress.state === "running";
       const ended = isRunning || isPutAway ? "" : lost || endOf(progress);

@@ -7,7 +7,7 @@ import { makeZoom } from "./zoom.js";
 
 /**
  * Return the frame of a result, its picture, which a text has none of, and the zoom in it.
- * @param {object} hit
+ * @param {import("../types.js").Hit} hit
  * @param {(by: number) => void} swipe goes on to another one
  */
 export function makeLarge(hit, swipe) {
@@ -15,10 +15,11 @@ export function makeLarge(hit, swipe) {
   const picture = text ? null : make("img", {
     src: hit.shown_url, alt: nameOf(hit), width: hit.width || 160, height: hit.height || 120, draggable: false,
   });
-  const sheet = make("div", { class: "held" }, text ? make("blockquote", { class: "said" }, hit.metadata.text) : make(
+  const sheet = make("div", { class: "held" }, text ? make("blockquote", { class: "said" }, `${hit.metadata.text}`) : make(
     "div", { class: "outlined" }, picture, makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
   ));
   const frame = make("div", { class: text ? "large text" : "large" }, sheet);
+  /** @param {import("./zoom.js").View} view @param {number} pulled */
   const show = ({ zoom: times, x, y }, pulled) => {
     sheet.style.transform = `translate(calc(${100 * x}% + ${pulled}px), ${100 * y}%) scale(${times})`;
   };

@@ -29,6 +29,23 @@ export function make(tag, attributes = {}, ...children) {
 export const findIn = (place, selector) => /** @type {Kind} */ (place.querySelector(selector));
 
 /**
+ * Return all of what a part of the page holds of a selector.
+ * @template {Element} [Kind=HTMLElement]
+ * @param {ParentNode} place
+ * @param {string} selector
+ */
+export const allIn = (place, selector) => /** @type {Kind[]} */ ([...place.querySelectorAll(selector)]);
+
+/**
+ * Return what has the keyboard, if that is in a place.
+ * @template {Element} [Kind=HTMLElement]
+ * @param {Element} place
+ */
+export const focusedIn = (place) => (
+  place.contains(document.activeElement) ? /** @type {Kind} */ (document.activeElement) : null
+);
+
+/**
  * Return the nearest element of a selector that an event came from, itself or around it.
  * @param {Event} event
  * @param {string} selector
@@ -37,7 +54,7 @@ export const findIn = (place, selector) => /** @type {Kind} */ (place.querySelec
 export const closest = ({ target }, selector) => (target instanceof Element ? target.closest(selector) : null);
 
 /**
- * @param {string} text
+ * @param {string | Node} text
  * @param {(event: At<HTMLButtonElement, PointerEvent>) => unknown} onclick
  * @param {Attributes<HTMLButtonElement>} [attributes]
  */

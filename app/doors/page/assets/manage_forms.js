@@ -4,25 +4,42 @@ import { deleted, factsChanged, renamed } from "./changes.js";
 import { withConfirmation } from "./confirm.js";
 import { make } from "./make.js";
 
+/** @import { Answer, Ask, Gallery } from "../types.js" */
+/** @typedef {(name: string, answer: Answer) => unknown} Done */
+/** @typedef {(request: string, body: object, done: Done) => Promise<string | undefined>} Send */
+/** @typedef {(before: string, now: string) => Promise<void>} Rename */
+
 const TEXT = { type: "text", autocomplete: "off", spellcheck: "false" };
 let last = 0;
 
+/** @param {Gallery} gallery */
 const keyOf = ({ name, refused, sources }) => JSON.stringify([name, refused, sources]);
 
 /**
  * Return the forms that change a gallery: `show` gets its facts, `setBusy` whether a job is at work.
- * @param {any} acts `current` returns the gallery, `ask` sends requests, `add` gets its name and files;
- *   `renamed` and `deleted` are called before the page follows, `forget` after that
+ * @param {object} acts
+ * @param {Ask} acts.ask
+ * @param {string[]} acts.suffixes of pictures
+ * @param {(name: string, files: File[]) => Promise<string | undefined>} acts.add
+ * @param {() => Gallery} acts.current
+ * @param {(before: string, now: string) => void} acts.renamed is called before the page follows
+ * @param {(name: string) => () => void} acts.deleted is called before the page follows; what it
+ *   returns, after that
+ * @param {(name: string) => void} acts.forget
  */
 export function makeForms({ ask, suffixes, add, current, renamed: isRenamed, deleted: isDeleted, forget }) {
   const element = make("div", { class: "forms" });
   let shown = "";
+  /** @type {ReturnType<typeof addition> | null} */
   let adding = null;
   let busy = false;
   let sending = false;
 
-  // Send a request about the gallery, then take over its answer; return why it failed. The forms
-  // stay as they are meanwhile, and the keyboard where it is.
+  /**
+   * Send a request about the gallery, then take over its answer; return why it failed. The forms
+   * stay as they are meanwhile, and the keyboard where it is.
+   * @type {Send}
+   */
   async function send(request, body, done) {
     const { name } = current();
     sending = true;
@@ -33,6 +50,7 @@ export function makeForms({ ask, suffixes, add, current, renamed: isRenamed, del
     return answer.message;
   }
 
+  /** @type {Rename} */
   const rename = async (before, now) => {
     isRenamed(before, now);
     forget(before);
@@ -45,6 +63,7 @@ export function makeForms({ ask, suffixes, add, current, renamed: isRenamed, del
     focusNext();
   });
 
+  /** @param {Gallery} gallery */
   function show(gallery) {
     const wanted = keyOf(gallery);
     if (sending || wanted === shown) return;
@@ -60,6 +79,7 @@ export function makeForms({ ask, suffixes, add, current, renamed: isRenamed, del
 
   return {
     element, show,
+    /** @param {boolean} now */
     setBusy: (now) => {
       busy = now;
       adding?.setBusy(now);
@@ -67,11 +87,13 @@ export function makeForms({ ask, suffixes, add, current, renamed: isRenamed, del
   };
 }
 
+/** @param {Gallery} gallery @param {Send} send */
 const titleForm = ({ title }, send) => textForm({
   label: "Title", value: title, words: "Save", said: "Saved.",
   send: (value) => send("set_title", { title: value }, (name) => factsChanged(name)),
 });
 
+/** @param {Gallery} gallery @param {Send} send @param {Rename} rename */
 const nameForm = ({ name }, send, rename) => textForm({
   label: "Name", value: name, words: "Rename", said: "Renamed.", most: 100,
   send: (value) => send("rename_gallery", { name: value }, (before, { name: now }) => (
@@ -79,7 +101,13 @@ const nameForm = ({ name }, send, rename) => textForm({
   )),
 });
 
-// The form of one of the gallery's folders, the one of this number.
+/**
+ * The form of one of the gallery's folders, the one of this number.
+ * @param {string} source
+ * @param {number} number
+ * @param {Send} send
+ * @param {() => Gallery} now
+ */
 function folderForm(source, number, send, now) {
   let current = source;
   return textForm({
@@ -91,6 +119,7 @@ function folderForm(source, number, send, now) {
   });
 }
 
+/** @param {() => Gallery} current @param {() => Promise<string | undefined>} remove */
 const deletion = (current, remove) => withConfirmation("Delete this gallery", {
   question: () => {
     const { name, images } = current();
@@ -101,18 +130,28 @@ const deletion = (current, remove) => withConfirmation("Delete this gallery", {
   act: remove,
 });
 
-// Return a form with one field. `send` gets its value and returns why it failed, or nothing.
+/**
+ * Return a form with one field.
+ * @param {object} form
+ * @param {string} form.label
+ * @param {string} form.value
+ * @param {string} form.words of its button
+ * @param {string} form.said once it is sent
+ * @param {number} [form.most] letters
+ * @param {(value: string) => Promise<string | undefined>} form.send returns why it failed, or nothing
+ */
 function textForm({ label, value, words, said, most = 4096, send }) {
   const input = make("input", { ...TEXT, value, maxlength: `${most}` });
   return formOf({ label, input, words, said, send: () => send(input.value) }).element;
 }
 
+/** @param {string[]} suffixes @param {(files: File[]) => Promise<string | undefined>} add */
 function addition(suffixes, add) {
   const input = make("input", { type: "file", multiple: true, accept: suffixes.join() });
   const form = formOf({
     label: "Add pictures: choose them, or drop them here", input, words: "Add", said: "",
     send: async () => {
-      const problem = await add([...input.files]);
+      const problem = await add([...input.files || []]);
       if (!problem) input.value = "";
       return problem;
     },
@@ -120,6 +159,9 @@ function addition(suffixes, add) {
   return { element: form.element, setBusy: form.setBusy };
 }
 
+/**
+ * @param {{ label: string, input: HTMLInputElement, words: string, said: string, send: () => Promise<string | undefined> }} form
+ */
 function formOf({ label, input, words, said, send }) {
   last += 1;
   const id = `managed-${last}`;
@@ -129,6 +171,7 @@ function formOf({ label, input, words, said, send }) {
   let busy = false;
   let sending = false;
 
+  /** @param {Event} event */
   async function submitted(event) {
     event.preventDefault();
     if (sending || busy) return;
@@ -140,6 +183,7 @@ function formOf({ label, input, words, said, send }) {
     if (!message) note.textContent = said;
   }
 
+  /** @param {string} [message] */
   function say(message) {
     note.textContent = "";
     problem.replaceChildren(...(message ? [make("p", { class: "message" }, message)] : []));
@@ -156,6 +200,7 @@ function formOf({ label, input, words, said, send }) {
   );
   return {
     element,
+    /** @param {boolean} now */
     setBusy: (now) => {
       busy = now;
       submit.disabled = now;

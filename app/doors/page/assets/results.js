@@ -9,7 +9,7 @@ import { isSeeing } from "./face.js";
 import { makeBrowse } from "./facets.js";
 import { chosenHits, showToolbar, shownHits } from "./filters.js";
 import { makeGrid, showCards } from "./grid.js";
-import { button, copyButton, make } from "./make.js";
+import { allIn, button, copyButton, findIn, focusedIn, make } from "./make.js";
 import { isSource } from "./outlines.js";
 import { currentKey } from "./places.js";
 import { goToCard, goToResults } from "./scroll.js";
@@ -19,6 +19,9 @@ import { makeSides } from "./side_by_side.js";
 import { noticeOf } from "./summary.js";
 import { showTiming } from "./timing.js";
 
+/** @import { Hit, Part, Results } from "../types.js" */
+/** @typedef {{ verdict: HTMLElement, grid: HTMLElement, more: HTMLElement, toolbar: HTMLElement }} Parts */
+
 const { state } = session;
 const STEP = 50;
 const STEP_WHERE_BROWSED = 200; // more than the window, so that its end leaves it again
@@ -27,8 +30,9 @@ const LOOKED_AGAIN_AFTER = 100; // ms: it may be there still
 
 const stepOf = () => (state.browsing ? STEP_WHERE_BROWSED : STEP);
 
+/** @param {Part} part */
 export function start({ element }) {
-  const place = element.querySelector(".results");
+  const place = findIn(element, ".results");
   const parts = {
     asked: make("div", { class: "asked" }),
     heading: make("h2", { class: "unseen" }, "Results"),
@@ -45,12 +49,13 @@ export function start({ element }) {
     save: make("div", { class: "save" }),
   };
   reached.observe(parts.more);
+  /** @type {Results | null} */
   let shownResults = null;
   let shownQuery = "";
   let shownKey = "";
   session.onChange(() => {
     place.classList.toggle("loading", state.busy);
-    place.setAttribute("aria-busy", state.busy);
+    place.setAttribute("aria-busy", `${state.busy}`);
     const query = JSON.stringify([state.edit, state.words, state.results?.words, state.browsing, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
     if (query !== shownQuery) {
       shownQuery = query;
@@ -66,7 +71,7 @@ export function start({ element }) {
       shownResults = state.results;
       isMoreAsked = false;
       showToolbar(parts.toolbar);
-      showNotice(parts.notice);
+      showNotice(parts.notice, state.results);
       showTiming(parts.timing, state.results);
       const focused = focusIn(parts.grid);
       const before = parts.grid;
@@ -74,8 +79,8 @@ export function start({ element }) {
       showSave(parts.save);
       if (before.isConnected) before.replaceWith(parts.grid); // the rest keeps the keyboard
       else fill(place, Object.values(parts));
-      showVerdict(parts.verdict);
-      showHits(parts);
+      showVerdict(parts.verdict, state.results);
+      showHits(parts, state.results);
       if (focused) focusAgain(focused, parts.grid);
       const key = currentKey();
       const change = { isNew: key !== shownKey, isEdited: state.original !== state.edit };
@@ -83,25 +88,33 @@ export function start({ element }) {
       shownKey = key;
       return;
     }
-    showHits(parts);
+    showHits(parts, state.results);
   });
 }
 
-// What has the keyboard, such as a chip, keeps it where it is moved.
+/**
+ * What has the keyboard, such as a chip, keeps it where it is moved.
+ * @param {HTMLElement} place
+ * @param {HTMLElement[]} children
+ */
 function fill(place, children) {
-  const held = document.activeElement;
+  const held = focusedIn(document.body);
   place.replaceChildren(...children);
-  if (place.contains(held)) held.focus({ preventScroll: true });
+  if (held && place.contains(held)) held.focus({ preventScroll: true });
 }
 
-// The keyboard stays at the same button of the same result, or at least in the results.
+/**
+ * The keyboard stays at the same button of the same result, or at least in the results.
+ * @param {HTMLElement} grid
+ */
 function focusIn(grid) {
-  const control = grid.contains(document.activeElement) && document.activeElement;
-  return control && { key: control.closest(".hit")?.dataset.key, what: control.className || control.textContent };
+  const control = focusedIn(grid);
+  return control && { key: /** @type {HTMLElement | null} */ (control.closest(".hit"))?.dataset.key, what: control.className || control.textContent };
 }
 
+/** @param {NonNullable<ReturnType<typeof focusIn>>} focused @param {HTMLElement} grid */
 function focusAgain({ key, what }, grid) {
-  const card = [...grid.children].find((each) => each.dataset.key === key);
+  const card = allIn(grid, ":scope > *").find((each) => each.dataset.key === key);
   const controls = [...(card?.querySelectorAll("button") || [])];
   const same = controls.find((each) => (each.className || each.textContent) === what);
   (same || grid).focus({ preventScroll: true });
@@ -122,11 +135,11 @@ function skeleton() {
   );
 }
 
-function showVerdict(place) {
-  const { hits, verdict, words, candidates } = state.results;
+/** @param {HTMLElement} place @param {Results} results */
+function showVerdict(place, { hits, verdict, words, candidates }) {
   if (state.browsing) {
     const images = state.gallery?.holds === "text" ? "texts" : "images";
-    const all = isFiltered(false) ? ` of ${state.gallery.images.toLocaleString("en")}` : "";
+    const all = isFiltered(false) ? ` of ${state.gallery?.images?.toLocaleString("en")}` : "";
     place.textContent = `${candidates.toLocaleString("en")}${all} ${images}`;
     place.classList.remove("found");
     return;
@@ -136,14 +149,16 @@ function showVerdict(place) {
   place.classList.toggle("found", hits.some(isSource));
 }
 
-function showNotice(place) {
-  place.textContent = noticeOf(state.results, state.gallery.floor);
+/** @param {HTMLElement} place @param {Results} results */
+function showNotice(place, results) {
+  place.textContent = noticeOf(results, state.gallery?.floor ?? 0);
   place.hidden = !place.textContent;
 }
 
 // --- the grid ----------------------------------------------------------------------------------
 
-function showHits(parts) {
+/** @param {Parts} parts @param {Results} results */
+function showHits(parts, { listed, candidates }) {
   const hits = chosenHits();
   const visible = shownHits();
   const keys = visible.map(session.imageKey).join();
@@ -155,7 +170,6 @@ function showHits(parts) {
       queueMicrotask(() => goToCard(first));
     }
   }
-  const { listed, candidates } = state.results;
   const left = (listed ? Math.max(hits.length, candidates) : hits.length) - visible.length;
   // Only if it has changed: a button that is made anew between press and release is not clicked.
   if (parts.more.dataset.left === `${hits.length > 0} ${left}`) return;
@@ -179,12 +193,12 @@ let isMoreAsked = false; // by a visitor, and not by the end of the grid that co
 
 function showMore() {
   session.set({ shown: state.shown + stepOf() });
-  if (state.shown + stepOf() > state.results.hits.length) session.readOn();
+  if (state.results && state.shown + stepOf() > state.results.hits.length) session.readOn();
 }
 
 // Where a gallery is browsed it goes on by itself, as long as its end is near the window.
 const reached = new IntersectionObserver((entries) => {
-  const { target, isIntersecting } = entries.at(-1);
+  const { target, isIntersecting } = entries[entries.length - 1];
   const { browsing, results, shown } = state;
   if (!isIntersecting || !browsing || !results || shown >= Math.max(results.hits.length, results.candidates)) return;
   if (shown <= results.hits.length) showMore(); // else more is on its way
@@ -197,15 +211,16 @@ const reached = new IntersectionObserver((entries) => {
 // Whether what is chosen may have left results out.
 function isFiltered(asShown = true) {
   const { results, filters } = state;
-  return (asShown && results.hits.length > 0) || Boolean(filters.label) || filters.where.length > 0;
+  return (asShown && results !== null && results.hits.length > 0) || Boolean(filters.label) || filters.where.length > 0;
 }
 
 // --- below the grid ----------------------------------------------------------------------------
 
+/** @param {HTMLElement} place */
 function showSave(place) {
   place.replaceChildren(
     make("span", {}, "Save these results as "),
-    button("JSON", () => exportJson(state.results, state.gallery.floor, { query: state.edit, words: state.words }, shownHits())),
+    button("JSON", () => exportJson(shownHits())),
     button("CSV", () => exportCsv(shownHits())),
     button("Contact sheet", () => exportContactSheet(shownHits())),
     copyButton(() => location.href, () => (inLink(state.edit)

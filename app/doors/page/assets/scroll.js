@@ -1,16 +1,19 @@
 // Where the page scrolls to by itself, so that nothing lies under what sticks to the window.
 
+import { findIn } from "./make.js";
+
 const root = document.documentElement;
 const FAR_DOWN = 0.6; // of the window
 
-const bar = document.querySelector("#bar"); // it sticks to the top of the window
+const bar = findIn(document, "#bar"); // it sticks to the top of the window
 new ResizeObserver(measure).observe(bar);
 
 function measure() {
   root.style.setProperty("--bar-height", `${Math.ceil(bar.getBoundingClientRect().height)}px`);
 }
 
-const padding = (side) => parseFloat(getComputedStyle(root)[`scrollPadding${side}`]) || 0;
+/** @param {"Top" | "Bottom"} side */
+const padding = (side) => parseFloat(getComputedStyle(root)[/** @type {const} */ (`scrollPadding${side}`)]) || 0;
 
 /**
  * Bring the beginning of new results into view, where it is above the window or far down in it.
@@ -36,6 +39,6 @@ export function goToResults(place, verdict, { isNew, isEdited }) {
  * @param {HTMLElement} card
  */
 export function goToCard(card) {
-  card.querySelector(".open").focus({ preventScroll: true });
+  findIn(card, ".open").focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
 }

@@ -3,18 +3,20 @@
 import { wholePath } from "./image_facts.js";
 import { exportContactSheet, exportCsv, exportJson } from "./export.js";
 import { shownHits } from "./filters.js";
-import { button, copyButton, make } from "./make.js";
+import { button, closest, copyButton, findIn, focusedIn, make } from "./make.js";
 import { makeGathering } from "./selected_gallery.js";
 import { clearSelection, inShownOrder, onSelection, selectAll, selectedCount, selectedHits } from "./selection.js";
 import * as session from "./session.js";
+
+/** @import { Gallery, Hit } from "../types.js" */
 
 const { state } = session;
 const MOST_EXAMPLES = 100; // they are in the search's link
 
 /**
  * Return how many are selected, in words.
- * @param {object[]} hits
- * @param {object[]} shown
+ * @param {Hit[]} hits
+ * @param {Hit[]} shown
  * @returns {string} "" for none
  */
 export function countOf(hits, shown) {
@@ -27,16 +29,18 @@ export function countOf(hits, shown) {
 
 /**
  * Return the paths of images, one a line, from the root on where their folders are known.
- * @param {object[]} hits
- * @param {{name: string, sources?: string[]}[]} galleries
- * @returns {string}
+ * @param {Hit[]} hits
+ * @param {Gallery[]} galleries
  */
 export function pathsOf(hits, galleries) {
   const sourcesOf = new Map(galleries.map(({ name, sources }) => [name, sources]));
   return hits.map((hit) => `${wholePath(hit, sourcesOf.get(hit.gallery))}\n`).join("");
 }
 
-// Return why images cannot be examples of a search; "" if they can.
+/**
+ * Return why images cannot be examples of a search; "" if they can.
+ * @param {Hit[]} hits
+ */
 function whyNoExamples(hits) {
   if (!hits.every(session.isOfChosen)) return "Examples are of one gallery: search in that one alone first.";
   return hits.length > MOST_EXAMPLES ? `A search takes at most ${MOST_EXAMPLES} examples: select fewer.` : "";
@@ -56,7 +60,7 @@ export function makeSelectionBar() {
   const tools = make(
     "div", { class: "tools", role: "group", "aria-label": "With what is selected" },
     button("Export CSV", () => exportCsv(picked())),
-    button("Export JSON", () => exportJson(state.results, state.gallery.floor, { query: state.edit, words: state.words }, picked())),
+    button("Export JSON", () => exportJson(picked())),
     copyButton(() => pathsOf(picked(), state.galleries), () => "Paths copied", "Copy paths"),
     button("Contact sheet", () => exportContactSheet(picked())),
     more, gathering.button,
@@ -77,7 +81,7 @@ export function makeSelectionBar() {
   session.onChange(show);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !selectedCount() || document.querySelector("dialog[open]")) return;
-    if (event.target === document.body || event.target.closest(".results")) clear();
+    if (event.target === document.body || closest(event, ".results")) clear();
   });
   return bar;
 
@@ -92,8 +96,8 @@ export function makeSelectionBar() {
   }
 
   function clear() {
-    const held = bar.contains(document.activeElement);
+    const held = focusedIn(bar);
     clearSelection();
-    if (held) document.querySelector(".hit[data-current] .open")?.focus({ preventScroll: true });
+    if (held) findIn(document, ".hit[data-current] .open")?.focus({ preventScroll: true });
   }
 }

@@ -3,17 +3,22 @@
 import { comparable, fileOf, inBoth, isBeside, placeThere, putBeside, ranksOf } from "./beside.js";
 import { openDetail } from "./detail.js";
 import { filtered, inOrder } from "./filters.js";
-import { button, make } from "./make.js";
+import { allIn, button, findIn, focusedIn, make } from "./make.js";
 import { makeOutline, isSource, regionInImage } from "./outlines.js";
 import * as session from "./session.js";
 import { kindOf, noticeOf } from "./summary.js";
 import { showTiming } from "./timing.js";
+
+/** @import { ChosenGallery, Hit, OtherResults, Results, State } from "../types.js" */
+/** @typedef {ReturnType<typeof sideOf>} Side */
+/** @typedef {ReturnType<typeof makeColumn>} Column */
 
 const { state } = session;
 const STEP = 50;
 
 /** Return the choice of a gallery to compare with, beside the other ways on from results. */
 export function makeCompareWith() {
+  /** @type {HTMLSelectElement} */
   const choice = make("select", { "aria-label": "Compare with", onchange: () => putBeside(choice.value) });
   const place = make("label", { class: "compare-with", hidden: true }, choice);
   let shown = "";
@@ -38,7 +43,7 @@ export function makeSides() {
   const both = make("p", { class: "in-both", role: "status" });
   const only = button("", () => {
     putBeside("");
-    document.querySelector(".compare-with select")?.focus();
+    findIn(document, ".compare-with select")?.focus();
   });
   const more = make("div", { class: "more" });
   const columns = [makeColumn(), makeColumn()];
@@ -51,11 +56,12 @@ export function makeSides() {
     place.hidden = !isBeside();
     if (place.hidden !== !place.hasChildNodes()) place.replaceChildren(...(place.hidden ? [] : content));
     if (place.hidden) return;
-    const sides = sidesOf(state);
+    const [first, second] = sidesOf(state);
+    const sides = [first, second];
     const isWhole = !state.busy && sides.every(({ results, isAwaited }) => results && !isAwaited);
-    show(both, isWhole ? inBoth(...sides.map(({ shown }) => shown)) : "");
-    show(only, `Only ${state.gallery.name.split(",").join(", ")}`);
-    const ranks = sides.map(({ results }) => (isWhole ? ranksOf(results.hits) : null));
+    show(both, isWhole ? inBoth(first.shown, second.shown) : "");
+    show(only, `Only ${first.gallery.name.split(",").join(", ")}`);
+    const ranks = sides.map(({ results }) => (isWhole && results ? ranksOf(results.hits) : null));
     for (const at of [0, 1]) showSide(columns[at], sides[at], ranks[1 - at], sides[1 - at]);
     const left = Math.max(...sides.map(({ hits }) => hits.length)) - state.shown;
     more.replaceChildren(...(left > 0 ? [button(`Show ${Math.min(STEP, left)} more`, () => session.set({ shown: state.shown + STEP }))] : []));
@@ -63,22 +69,42 @@ export function makeSides() {
   return place;
 }
 
-// Only where it has changed: it is announced then.
+/**
+ * Only where it has changed: it is announced then.
+ * @param {HTMLElement} place
+ * @param {string} words
+ */
 function show(place, words) {
   if (place.textContent !== words) place.textContent = words;
 }
 
-// Return what stands on the two sides.
-function sidesOf({ gallery, galleries, beside, results, other, whyNone, busy, isOtherAwaited, controls }) {
+/**
+ * Return what stands on the two sides.
+ * @param {State} shown
+ */
+function sidesOf({ gallery: chosen, galleries, beside, results, other, whyNone, busy, isOtherAwaited, controls }) {
+  const gallery = chosen || unknown("");
   const isSame = beside === gallery.name;
-  const second = isSame ? gallery : galleries.find(({ name }) => name === beside) || { name: beside };
+  const second = isSame ? gallery : galleries.find(({ name }) => name === beside) || unknown(beside);
+  /** @param {boolean} isExact */
   const search = (isExact) => (isSame ? [isExact ? "exact search" : "search by its index"] : []);
   return [
     sideOf(gallery, results, { message: gallery.refused || whyNone, isAwaited: busy, how: search(controls.exact) }),
-    sideOf(second, other?.message ? null : other, { message: other?.message, isAwaited: busy || isOtherAwaited, how: search(true) }),
+    sideOf(second, isFound(other) ? other : null, { message: other?.message, isAwaited: busy || isOtherAwaited, how: search(true) }),
   ];
 }
 
+/** @type {(name: string) => ChosenGallery} */
+const unknown = (name) => ({ name, refused: "" });
+
+/** @param {OtherResults | null} other @returns {other is Results} */
+const isFound = (other) => other !== null && !other.message;
+
+/**
+ * @param {ChosenGallery} gallery
+ * @param {Results | null} results
+ * @param {{ message?: string, isAwaited: boolean, how: string[] }} state
+ */
 function sideOf(gallery, results, { message, isAwaited, how }) {
   const hits = filtered(results?.hits || [], state.filters);
   const shown = inOrder(hits.slice(0, state.shown), state.filters.sort);
@@ -99,9 +125,15 @@ function makeColumn() {
   };
   const { name, how, verdict, notice, message, cards, timing } = parts;
   const section = make("section", {}, make("header", {}, name, how), make("div", {}, verdict, notice, message), cards, timing);
-  return { section, ...parts };
+  return { section, ...parts, timed: /** @type {Results | null} */ (null), shown: "" };
 }
 
+/**
+ * @param {Column} column
+ * @param {Side} side
+ * @param {Map<string, number> | null} there the ranks of the other side
+ * @param {Side} away that one
+ */
 function showSide(column, side, there, away) {
   const { gallery, results, shown, message, isAwaited, how } = side;
   column.section.setAttribute("aria-label", gallery.name);
@@ -117,20 +149,24 @@ function showSide(column, side, there, away) {
     if (results) showTiming(column.timing, results);
     else column.timing.replaceChildren();
   }
+  /** @param {Hit} hit */
   const words = (hit) => (there ? placeThere(hit, there) : "");
   const wanted = JSON.stringify([gallery.name, away.gallery.name, ...shown.map((hit) => [session.imageKey(hit), hit.score, words(hit)])]);
   if (column.shown === wanted) return;
   column.shown = wanted;
-  const { activeElement } = document;
-  const focused = column.cards.contains(activeElement) && activeElement.closest("li").dataset.file;
+  const focused = focusedIn(column.cards)?.closest("li")?.dataset.file;
   const isShownThere = new Set(away.shown.map(fileOf));
   column.cards.replaceChildren(...shown.map((hit, at) => card(hit, {
     words: words(hit), isBoth: isShownThere.has(fileOf(hit)), away: away.gallery.name, isFirst: at === 0, hits: () => shown,
     of: hit.gallery === gallery.name ? "" : hit.gallery,
   })));
-  if (focused) (cardsOf(column.cards).find((each) => each.parentElement.dataset.file === focused) || column.cards.querySelector("button"))?.focus({ preventScroll: true });
+  if (focused) (cardsOf(column.cards).find((each) => each.parentElement?.dataset.file === focused) || column.cards.querySelector("button"))?.focus({ preventScroll: true });
 }
 
+/**
+ * @param {Hit} hit
+ * @param {{ words: string, isBoth: boolean, away: string, isFirst: boolean, hits: () => Hit[], of: string }} side
+ */
 function card(hit, { words, isBoth, away, isFirst, hits, of }) {
   const name = session.nameOf(hit);
   const kind = kindOf(hit);
@@ -144,7 +180,7 @@ function card(hit, { words, isBoth, away, isFirst, hits, of }) {
         type: "button", class: "bare", tabindex: isFirst ? "0" : "-1", onclick: () => openDetail(hit, hits),
         "aria-label": [`Open no. ${hit.rank}: ${name}`, `score ${hit.score.toFixed(3)}`, kind, isThere ? `${words.replace(" there", "")} in ${away}` : words].filter(Boolean).join(", "),
       },
-      session.isText(hit) ? make("span", { class: "said" }, hit.metadata.text) : make("img", { src: hit.thumbnail_url, alt: "", loading: "lazy" }),
+      session.isText(hit) ? make("span", { class: "said" }, `${hit.metadata.text}`) : make("img", { src: hit.thumbnail_url, alt: "", loading: "lazy" }),
       makeOutline(regionInImage(hit.match), [hit.width, hit.height]),
     ),
     make("p", {}, make("b", {}, `${hit.rank}`), make("span", { class: "score" }, hit.score.toFixed(3)),
@@ -154,23 +190,31 @@ function card(hit, { words, isBoth, away, isFirst, hits, of }) {
   );
 }
 
-// The same picture on the other side.
+/**
+ * The same picture on the other side.
+ * @param {Hit | null} hit
+ */
 function pointAt(hit) {
   session.point(hit);
-  for (const each of document.querySelectorAll(".found-here li")) {
-    each.classList.toggle("twin", Boolean(hit) && each.dataset.file === fileOf(hit));
+  for (const each of allIn(document, ".found-here li")) {
+    each.classList.toggle("twin", hit !== null && each.dataset.file === fileOf(hit));
   }
 }
 
-const cardsOf = (list) => [...list.querySelectorAll("li > button")];
+/** @param {HTMLElement} list */
+const cardsOf = (list) => allIn(list, "li > button");
 
-// One Tab stop a column; arrow keys go on in it.
+/**
+ * One Tab stop a column; arrow keys go on in it.
+ * @param {import("../types.js").At<HTMLOListElement, KeyboardEvent>} event
+ */
 function walk(event) {
   const cards = cardsOf(event.currentTarget);
+  /** @param {HTMLElement} each */
   const top = (each) => each.getBoundingClientRect().top;
   const across = cards.filter((each) => top(each) === top(cards[0])).length;
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
-  const to = step && cards[cards.indexOf(event.target) + step];
+  const to = step && cards[cards.findIndex((each) => focusedIn(each)) + step];
   if (!step) return;
   event.preventDefault();
   if (!to) return;

@@ -2,12 +2,17 @@
 
 import { make } from "./make.js";
 
+/** @import { Gallery } from "../types.js" */
+/** @typedef {[name: string, value: string, meaning?: string]} Fact */
+
+/** @param {number} bytes */
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 const RECALL = "How many of the ten images that are really nearest a search finds, measured when the gallery was built: 1 is all of "
   + "them. In brackets: if the candidates were not compared in full.";
 
 // What the names of facts mean, for people who have not read how the search works.
+/** @type {Record<string, string>} */
 const MEANINGS = {
   model: "The network that turns each picture into a list of numbers (its dimensions): pictures that look alike get numbers that are close.",
   index: "What finds the nearest images without comparing all. IVF sorts them into cells, and looks into those cells that are nearest to "
@@ -30,7 +35,7 @@ export function foundShare(recall) {
 
 /**
  * Return how many images a gallery has, and how it is searched, in words.
- * @param {{images: number, holds?: string, index: string, recall_reranked: number}} gallery
+ * @param {Pick<Gallery, "images" | "holds" | "index" | "recall_reranked">} gallery
  * @returns {string}
  */
 export function sightOf({ images, holds, index, recall_reranked: recall }) {
@@ -41,23 +46,25 @@ export function sightOf({ images, holds, index, recall_reranked: recall }) {
 
 /**
  * Return what does not work with a gallery, and what to do about it; a sentence each.
- * @param {{uploads_off?: string, approximate?: boolean, pictures_missing?: string}} gallery
+ * @param {Pick<Gallery, "uploads_off" | "approximate" | "pictures_missing">} gallery
  * @returns {string[]}
  */
 export function remarksOf({ uploads_off: off, approximate, pictures_missing: missing }) {
   return [
     off, approximate && "Scores are approximate: the gallery's features folder is not here.", missing,
-  ].filter(Boolean);
+  ].flatMap((each) => each || []);
 }
 
 /**
  * Return all facts of a gallery.
- * @param {any} gallery its facts, as REST gives them
- * @returns {HTMLElement}
+ * @param {Gallery} gallery
  */
-export function detailsOf({ name, title, summary, disk_bytes: bytes, notes }) {
+export function detailsOf({ name, title, summary, disk_bytes: bytes = 0, notes }) {
+  /** @type {Fact[]} */
+  const titled = title ? [["title", title]] : [];
+  /** @type {Fact[]} */
   const facts = [
-    ["name", name], ...(title ? [["title", title]] : []), ...summary.map(inWords),
+    ["name", name], ...titled, ...summary.map(inWords),
     ["on disk", megabytes(bytes)], ["notes", notes.join("; ") || "none"],
   ];
   return explained(facts.map(([fact, value]) => [fact, value, MEANINGS[fact]]));
@@ -65,8 +72,7 @@ export function detailsOf({ name, title, summary, disk_bytes: bytes, notes }) {
 
 /**
  * Return a list of terms, each with its value and a sentence that explains it.
- * @param {Array<[string, string, string?]>} facts
- * @returns {HTMLElement}
+ * @param {Fact[]} facts
  */
 export const explained = (facts) => make("dl", {}, facts.flatMap(([name, value, meaning]) => [
   make("dt", {}, name), make("dd", {}, value, meaning && make("small", {}, meaning)),
@@ -79,4 +85,5 @@ export const explained = (facts) => make("dl", {}, facts.flatMap(([name, value, 
  */
 export const moment = (text) => new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
+/** @type {(fact: [name: string, value: string]) => Fact} */
 const inWords = ([name, value]) => [name, /^\d{4}-\d\d-\d\dT/.test(value) ? moment(value) : value];

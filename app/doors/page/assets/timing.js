@@ -3,7 +3,10 @@
 import { make } from "./make.js";
 import { explained, foundShare } from "./terms.js";
 
+/** @import { Results } from "../types.js" */
+
 // The stages of a search, by their names in its answer.
+/** @type {Record<string, [name: string, meaning: string]>} */
 const STAGES = {
   fetch: ["fetch", "Getting the picture from its address."],
   decode: ["decode", "Turning the file into pixels."],
@@ -16,12 +19,14 @@ const STAGES = {
 const CANDIDATES = "Images that the index holds for the nearest: only these are compared in full.";
 const RECALL = "How many of the ten images that are really nearest this index finds, measured when the gallery was built: 1 is all of them.";
 
+/** @param {Results} results */
 const isOfNames = ({ hits, words }) => hits[0]?.kind === "matching" || (words === "written" && !hits.length);
+/** @param {number} time */
 const milliseconds = (time) => `${time.toFixed(1)} ms`;
 
 /**
  * Return how many results there are, how long they took and how exact they are, in a sentence.
- * @param {any} results the answer to a search
+ * @param {Results} results
  * @returns {string}
  */
 export function timingOf(results) {
@@ -30,6 +35,7 @@ export function timingOf(results) {
   return `${hits.length} results in ${milliseconds(times.total)}, ${exactness(results)}.`;
 }
 
+/** @param {Results} results */
 function exactness({ hits, exact, approximate, candidates, recall }) {
   if (approximate) return "approximate: the gallery's vectors (its features folder) are not here";
   if (!exact) return `searched approximately (${foundShare(recall)})`;
@@ -39,25 +45,24 @@ function exactness({ hits, exact, approximate, candidates, recall }) {
 
 /**
  * Return each step of a search: its name, its time or number, and what it means.
- * @param {any} results the answer to a search
- * @returns {Array<[string, string, string]>}
+ * @param {Results} results
+ * @returns {[name: string, value: string, meaning: string][]}
  */
 export function stepsOf(results) {
   const { timing_ms: times, exact, approximate, candidates, recall } = results;
   const stages = Object.entries(STAGES).filter(([stage]) => times[stage]);
-  return [
-    ...stages.map(([stage, [name, meaning]]) => [name, milliseconds(times[stage]), meaning]),
-    ...(exact || approximate || isOfNames(results) ? [] : [
-      ["candidates", candidates.toLocaleString("en"), CANDIDATES],
-      ["recall@10", recall.toFixed(3), RECALL],
-    ]),
-  ];
+  /** @type {ReturnType<typeof stepsOf>} */
+  const steps = stages.map(([stage, [name, meaning]]) => [name, milliseconds(times[stage]), meaning]);
+  if (!(exact || approximate || isOfNames(results))) {
+    steps.push(["candidates", candidates.toLocaleString("en"), CANDIDATES], ["recall@10", recall.toFixed(3), RECALL]);
+  }
+  return steps;
 }
 
 /**
  * Show both of a search below its results.
  * @param {HTMLElement} place
- * @param {any} results the answer to a search
+ * @param {Results} results
  */
 export function showTiming(place, results) {
   const details = place.querySelector("details");

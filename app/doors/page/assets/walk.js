@@ -16,5 +16,5 @@ export function placeFrom(at, key, count, columns) {
     ArrowDown: isLastRow ? count : Math.min(at + columns, count - 1), // the last row may be short
     Home: 0, End: count - 1,
   }[key];
-  return place >= 0 && place < count ? place : undefined;
+  return place !== undefined && place >= 0 && place < count ? place : undefined;
 }

@@ -3,6 +3,7 @@
 // (Components for this move an element of their own; here two aligned pictures follow one view.)
 
 const [MOST, STEP, TWICE] = [16, 1.25, 3];
+/** @type {Record<string, [number, number]>} */
 const MOVES = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
 const ROUNDING = 1e-6;
 // Of a finger, in pixels and milliseconds.
@@ -15,6 +16,18 @@ const WHEEL = { notch: 100, line: 33, pinch: 10 }; // a trackpad's pinch comes a
  * @typedef {{ zoom: number, x: number, y: number }} View
  * @typedef {[number, number]} Point
  * @typedef {{ left: number, top: number, width: number, height: number }} Frame
+ */
+/**
+ * @typedef {object} Zoom
+ * @property {() => boolean} isZoomed
+ * @property {(dx: number, dy: number) => void} move by fractions of the frame
+ * @property {(ratio: number, at?: Point) => void} by
+ * @property {() => void} larger
+ * @property {() => void} smaller
+ * @property {() => void} whole
+ * @property {(at: Point) => void} twice
+ * @property {(before: Point[], after: Point[], frame: Frame) => void} pinch
+ * @property {(event: KeyboardEvent) => boolean} key whether a key was one of these
  */
 
 /** @type {View} */
@@ -30,6 +43,7 @@ export const FITTING = { zoom: 1, x: 0, y: 0 };
  */
 export function movedView({ zoom, x, y }, dx, dy, reach = 1) {
   const most = Math.max(0, (zoom * reach - 1) / 2);
+  /** @param {number} value */
   const within = (value) => Math.min(most, Math.max(-most, value));
   return { zoom, x: within(x + dx), y: within(y + dy) };
 }
@@ -63,8 +77,11 @@ export function pinchedView(view, before, after, frame, reach = 1) {
   return movedView(zoomedView(view, by, from, reach), to[0] - from[0], to[1] - from[1], reach);
 }
 
+/** @type {(fingers: Point[]) => Point} */
 const middleOf = ([one, other]) => [(one[0] + other[0]) / 2, (one[1] + other[1]) / 2];
+/** @param {Point[]} fingers */
 const distanceOf = ([one, other]) => Math.hypot(one[0] - other[0], one[1] - other[1]);
+/** @type {(at: Point, frame: Frame) => Point} */
 const inFrame = ([x, y], { left, top, width, height }) => [(x - left) / width - 0.5, (y - top) / height - 0.5];
 
 /**
@@ -92,6 +109,7 @@ export function swipeOf(dx, dy) {
 export function makeZoom(stage, how) {
   const { show, frameAt = () => stage.getBoundingClientRect(), reach = 1, swipe = null, isFixed = false } = how;
   let view = FITTING;
+  /** @param {View} next */
   const set = (next) => {
     if (isFixed) return;
     view = next;
@@ -99,6 +117,7 @@ export function makeZoom(stage, how) {
     show(view, 0);
   };
   const isZoomed = () => view.zoom * reach > 1 + ROUNDING;
+  /** @type {Zoom} */
   const zoom = {
     isZoomed,
     move: (dx, dy) => set(movedView(view, dx, dy, reach)),
@@ -115,7 +134,7 @@ export function makeZoom(stage, how) {
   return zoom;
 }
 
-// Return whether a key was one of these.
+/** @param {Zoom} zoom @param {KeyboardEvent} event */
 function byKey(zoom, { key }) {
   if (key === "+" || key === "=") zoom.larger();
   else if (key === "-") zoom.smaller();
@@ -125,30 +144,42 @@ function byKey(zoom, { key }) {
   return true;
 }
 
+/** @param {HTMLElement} stage @param {Zoom} zoom @param {(target: Element) => Frame} frameAt */
 function followWheel(stage, zoom, frameAt) {
   stage.addEventListener("wheel", (event) => {
     const { deltaY, deltaMode, ctrlKey, clientX, clientY } = event;
     if (deltaY > 0 && !zoom.isZoomed() && !ctrlKey) return; // nothing to make smaller: what it lies in scrolls
     event.preventDefault();
     const notches = (deltaY * (deltaMode ? WHEEL.line : 1) * (ctrlKey ? WHEEL.pinch : 1)) / WHEEL.notch;
-    zoom.by(STEP ** -Math.max(-2, Math.min(2, notches)), inFrame([clientX, clientY], frameAt(event.target)));
+    zoom.by(STEP ** -Math.max(-2, Math.min(2, notches)), inFrame([clientX, clientY], frameAt(/** @type {Element} */ (event.target))));
   }, { passive: false });
 }
 
+/**
+ * @param {HTMLElement} stage
+ * @param {Zoom} zoom
+ * @param {{ frameAt: (target: Element) => Frame, swipe: ((by: number) => void) | null, pull: (pixels: number) => void }} how
+ */
 function followFingers(stage, zoom, { frameAt, swipe, pull }) {
+  /** @type {Map<number, Point>} */
   const down = new Map(); // pointer → where it is
-  let frame = null; // around what the first of them was put on
-  let one = null; // the way of one pointer alone: {from, swipes}
-  let tap = null; // the last one: {at, time}
+  /** @type {Frame} */
+  let frame; // around what the first of them was put on
+  /** @type {{ from: Point, swipes: boolean } | null} */
+  let one = null; // the way of one pointer alone
+  /** @type {{ at: Point, time: number } | null} */
+  let tap = null; // the last one
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    down.set(event.pointerId, [event.clientX, event.clientY]);
+    /** @type {Point} */
+    const at = [event.clientX, event.clientY];
+    down.set(event.pointerId, at);
     stage.setPointerCapture(event.pointerId);
     if (one) pull(0);
-    const swipes = swipe && event.pointerType !== "mouse" && !zoom.isZoomed();
-    one = down.size === 1 ? { from: down.get(event.pointerId), swipes } : null;
-    if (one) frame = frameAt(event.target);
+    const swipes = Boolean(swipe) && event.pointerType !== "mouse" && !zoom.isZoomed();
+    one = down.size === 1 ? { from: at, swipes } : null;
+    if (one) frame = frameAt(/** @type {Element} */ (event.target));
   });
   stage.addEventListener("pointermove", (event) => {
     const last = down.get(event.pointerId);
@@ -167,13 +198,15 @@ function followFingers(stage, zoom, { frameAt, swipe, pull }) {
     one = null;
     if (swipes) pull(0);
     if (Math.hypot(dx, dy) <= TAP) tapped(from, event.timeStamp);
-    else if (swipes && swipeOf(dx, dy)) swipe(swipeOf(dx, dy));
+    else if (swipes && swipeOf(dx, dy)) swipe?.(swipeOf(dx, dy));
   });
   stage.addEventListener("pointercancel", (event) => {
     if (!down.delete(event.pointerId)) return;
     if (one?.swipes) pull(0);
     one = null;
   });
+
+  /** @param {Point} at @param {number} time */
   function tapped(at, time) {
     const again = tap && time - tap.time < SECOND_TAP_WITHIN && distanceOf([tap.at, at]) < NEAR;
     tap = again ? null : { at, time };
