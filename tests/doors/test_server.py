@@ -51,7 +51,7 @@ def test_every_answer_tells_the_browser_to_ask_nobody_else(
 
 
 def test_the_pages_own_files_come_compressed(client: httpx.Client) -> None:
-    script = client.get("/page/session.js")
+    script = client.get("/page/searches.js")
     assert script.headers["content-encoding"] == "gzip"
     assert int(script.headers["content-length"]) < len(script.content) / 2
 

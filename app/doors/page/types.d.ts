@@ -19,7 +19,7 @@ export interface Place {
 export interface GalleryImage extends Place {
   image_url: string;
   thumbnail_url: string;
-  shown_url: string; // added by session.js
+  shown_url: string; // added by state.js
   width: number;
   height: number;
   bytes: number;

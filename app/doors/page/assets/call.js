@@ -29,7 +29,7 @@ export function callsTo(server, isRunning = answersItsHealth) {
   };
 }
 
-// Return why there was no answer: it is asked whether the server runs at all.
+/** Return why there was no answer: it is asked whether the server runs at all. */
 export const whyNoAnswer = async (isRunning = answersItsHealth) => (await isRunning() ? NOT_TAKEN : NO_ANSWER);
 
 async function answersItsHealth() {

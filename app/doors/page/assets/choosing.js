@@ -2,14 +2,14 @@
 
 import { askAgain, begin, isLatest } from "./searches.js";
 import {
-  isAsked, keepPlace, nameInList, NO_FILTERS, say, send, set, showControls, showGalleryNames, shownOf, state, unknown,
+  isAsked, keepPlace, nameInList, NO_FILTERS, say, send, set, showControls, showGalleryNames, shownOf, state, unknownGallery,
 } from "./state.js";
 import { ofBrowser } from "./storage.js";
 
 const MOST_RESULTS_AT_FIRST = 100;
 const LAST = "ris:gallery"; // the one that was used last in this browser
 
-// Return the galleries, or null after showing the message why none is known.
+/** Return the galleries, or null after showing the message why none is known. */
 export async function readGalleries() {
   const { galleries, photographs, message } = await send("open");
   if (!galleries) {
@@ -47,7 +47,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   });
   const answer = await send("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
-  const { gallery = unknown(name, answer), examples = [] } = answer;
+  const { gallery = unknownGallery(name, answer), examples = [] } = answer;
   if (!gallery.refused) keepLast(name);
   set({ gallery, drawn: shownOf(examples) });
   if (partOf || !isLatest(number)) return;
@@ -55,7 +55,7 @@ export async function chooseGallery(name, { partOf } = {}) {
   else keepPlace(false);
 }
 
-// Return the name of the gallery that was used last in this browser; null where there was none.
+/** Return the name of the gallery that was used last in this browser; null where there was none. */
 export const lastGallery = () => ofBrowser.get(LAST);
 /** @param {string} name */
 export const keepLast = (name) => ofBrowser.set(LAST, name);
@@ -84,7 +84,7 @@ export async function readGalleryAgain({ examples = true } = {}) {
   const answer = await send("gallery", { gallery: name });
   if (state.gallery?.name !== name) return;
   const drawn = answer.examples && examples ? shownOf(answer.examples) : state.drawn;
-  set({ gallery: answer.gallery || unknown(name, answer), drawn });
+  set({ gallery: answer.gallery || unknownGallery(name, answer), drawn });
 }
 
 /** @param {string} name */

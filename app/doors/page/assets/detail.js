@@ -233,8 +233,10 @@ async function showIfMissing(hit, { picture, missing, download, folder }) {
 
 // --- the results before and after it -----------------------------------------------------------
 
-// Return the hits to go through, and how many there are, of a list also those that are not read yet.
-// In an order that is not theirs only those that are shown: others would come between them.
+/**
+ * Return the hits to go through, and how many there are, of a list also those that are not read yet.
+ * In an order that is not theirs only those that are shown: others would come between them.
+ */
 function sequence() {
   const { browsing, filters: { sort } } = state;
   const isWhole = !among && (browsing || sort === "score");

@@ -43,14 +43,16 @@ const ORDERS = {
   bytes: (one, other) => other.bytes - one.bytes,
 };
 
-// Return all hits to show, of which the page shows the first few.
+/** Return all hits to show, of which the page shows the first few. */
 export function chosenHits() {
   const { results, filters, browsing } = state;
   return browsing ? results?.hits || [] : filtered(results?.hits || [], filters);
 }
 
-// Return the hits that are shown, in the order that was chosen for them: the nearest, and no other
-// ones that come first in it. Those of a list are in its order already.
+/**
+ * Return the hits that are shown, in the order that was chosen for them: the nearest, and no other
+ * ones that come first in it. Those of a list are in its order already.
+ */
 export function shownHits() {
   const hits = chosenHits().slice(0, state.shown);
   return state.browsing ? hits : inOrder(hits, state.filters.sort);

@@ -1,7 +1,7 @@
 // The searches: what is asked of the server, and what its answers make of the state.
 
 import {
-  emptyAddress, fail, isAsked, keepPlace, nameOf, NO_FILTERS, say, send, set, showGalleryNames, shownOf, state, unknown,
+  emptyAddress, fail, isAsked, keepPlace, nameOf, NO_FILTERS, say, send, set, showGalleryNames, shownOf, state, unknownGallery,
 } from "./state.js";
 
 /** @import { Answer, Example, Filters, GalleryImage, Hit, Id, Place, Reference, Results } from "../types.js" */
@@ -220,7 +220,7 @@ async function noticeVanished() {
   const answer = await send("gallery", { gallery: name });
   if (answer.gallery || state.gallery?.name !== name) return;
   const galleries = state.galleries.filter((each) => each.name !== name);
-  set({ galleries, gallery: unknown(name, answer), drawn: [], message: "" });
+  set({ galleries, gallery: unknownGallery(name, answer), drawn: [], message: "" });
   showGalleryNames();
 }
 

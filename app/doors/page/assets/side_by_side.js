@@ -83,9 +83,9 @@ function show(place, words) {
  * @param {State} shown
  */
 function sidesOf({ gallery: chosen, galleries, beside, results, other, whyNone, busy, isOtherAwaited, controls }) {
-  const gallery = chosen || unknown("");
+  const gallery = chosen || session.unknownGallery("", {});
   const isSame = beside === gallery.name;
-  const second = isSame ? gallery : galleries.find(({ name }) => name === beside) || unknown(beside);
+  const second = isSame ? gallery : galleries.find(({ name }) => name === beside) || session.unknownGallery(beside, {});
   /** @param {boolean} isExact */
   const search = (isExact) => (isSame ? [isExact ? "exact search" : "search by its index"] : []);
   return [
@@ -93,9 +93,6 @@ function sidesOf({ gallery: chosen, galleries, beside, results, other, whyNone, 
     sideOf(second, isFound(other) ? other : null, { message: other?.message, isAwaited: busy || isOtherAwaited, how: search(true) }),
   ];
 }
-
-/** @type {(name: string) => ChosenGallery} */
-const unknown = (name) => ({ name, refused: "" });
 
 /** @param {OtherResults | null} other @returns {other is Results} */
 const isFound = (other) => other !== null && !other.message;

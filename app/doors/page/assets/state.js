@@ -152,7 +152,7 @@ export const shownOf = (images) => images.map((image) => (
  * Return what is known of a gallery that did not answer with its facts.
  * @type {(name: string, answer: { message?: string }) => ChosenGallery}
  */
-export const unknown = (name, { message = "" }) => ({ name, refused: message });
+export const unknownGallery = (name, { message = "" }) => ({ name, refused: message });
 
 /**
  * Send a request, in no order with others.

@@ -179,7 +179,7 @@ const SEEN = "ris:job"; // the job that this browser has seen running, and whose
 /** @param {Progress} progress */
 const keyOf = ({ kind = "make", name }) => `${kind} ${name}`;
 
-// Return whether the end of the last job is still to be shown, also after the page was loaded again.
+/** Return whether the end of the last job is still to be shown, also after the page was loaded again. */
 function makeNews() {
   let isNews = false;
   let lost = ""; // why an upload came to nothing
