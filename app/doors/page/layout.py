@@ -40,7 +40,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
 <script>
-// Before anything is drawn: a page that is opened by a link, or come back to, has an answer to show.
+// Before anything is drawn: a page that is opened by a link, or come back to, has an answer.
 {
   const { edit, words, browsing } = history.state?.place || {};
   const isAsked = /[?&](image|photograph|url|words|browse)=/.test(location.search);
@@ -56,7 +56,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
     )
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
-<button type="button" data-action="to-results" class="skip">Go to the results</button>
+<button type="button" data-action="to-results" class="skip" hidden>Go to the results</button>
 <button type="button" data-action="ways" class="others" aria-label="Other pictures"
   title="Other pictures">+</button>
 <button type="button" data-action="choose">Choose a file</button>
@@ -67,7 +67,8 @@ _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden multiple
   aria-label="Picture file"></div>"""
 _ORIGINAL = """<section class="pane" aria-label="Original"><h2>Original</h2>
-<div class="stage"></div><div class="ways">
+<div class="stage"></div><p class="promise">Searches your galleries, not the web.</p>
+<div class="ways">
 <button type="button" data-action="copy-to-edit">Copy to edit →</button></div></section>"""
 _EDIT = """<section class="pane" aria-label="Edit">
 <h2>Edit <small>drag a rectangle to search for a part</small></h2>
@@ -78,7 +79,8 @@ _EDIT = """<section class="pane" aria-label="Edit">
 <button type="button" data-action="clear-crop">Clear crop</button></div></section>"""
 _HELP = """<details class="panel help" name="gallery-panel"><summary>Help</summary>
 <div class="sheet">
-<ul><li>Drop a picture anywhere, paste it or its address, or type what it shows.</li>
+<ul><li>It searches your galleries, not the web; nothing leaves this machine.</li>
+<li>Drop a picture anywhere, paste it or its address, or type what it shows.</li>
 <li>Click its thumbnail to turn it, mirror it, or drag a rectangle: that part is searched for.</li>
 <li>Several pictures that are dropped together are one search; “+” and “−” on a result find more
 like it, or less.</li>
@@ -211,6 +213,8 @@ def _top_row(
     """Lay out the title, the choice of a gallery, which is returned, and the galleries' panel."""
     with gr.Row(elem_id="top"):
         gr.HTML(
+            '<button type="button" data-action="to-results" class="skip" hidden>'
+            "Skip to the results</button>"
             f'<h1><img src="page/icon.svg" alt=""><span>{_TITLE}</span></h1>'
             "<p>Searches your galleries, not the web. "
             "<span>Nothing leaves this machine.</span></p>",

@@ -16,7 +16,7 @@ const { state } = session;
  * @param {Hit} hit
  */
 export function makeCard(hit) {
-  const name = session.nameOf(hit);
+  const name = session.titleOf(hit);
   const query = { kind: "image", gallery: hit.gallery, id: hit.id };
   const kind = kindOf(hit);
   const point = () => session.point(hit);
@@ -40,7 +40,7 @@ export function makeCard(hit) {
     button("✓", () => toggle(hit), {
       class: "check", title: "Select", "aria-label": `Select ${name}, no. ${hit.rank}`,
     }),
-    captionOf(hit, name, kind),
+    captionOf(hit, kind),
     make(
       "div", { class: "acts" },
       button("Search with this", () => session.ask(query), { class: "reuse" }),
@@ -55,8 +55,8 @@ export function makeCard(hit) {
   );
 }
 
-/** @param {Hit} hit @param {string} name @param {string} kind */
-function captionOf(hit, name, kind) {
+/** @param {Hit} hit @param {string} kind */
+function captionOf(hit, kind) {
   return make(
     "div", { class: "caption" },
     !state.browsing && make("span", {
@@ -65,7 +65,7 @@ function captionOf(hit, name, kind) {
     marksOf(hit, kind),
     !session.isOfChosen(hit) && make("span", { class: "label of" }, hit.gallery),
     hit.labels.length > 0 && make("span", { class: "file" }, hit.path.split("/").at(-1)),
-    make("span", { class: "label", title: hit.path }, name),
+    make("span", { class: "label", title: hit.path }, session.nameOf(hit)),
     hit.match?.reason && make("span", { class: "why", title: kind }, hit.match.reason),
   );
 }

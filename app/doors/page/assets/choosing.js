@@ -1,6 +1,6 @@
 // The galleries and the controls: which there are, which one is chosen, and what that changes.
 
-import { askAgain, begin, isLatest } from "./searches.js";
+import { askAgain, askChanged, begin, isLatest } from "./searches.js";
 import {
   isAsked, keepPlace, nameInList, NO_FILTERS, say, send, set, showControls, showGalleryNames, shownOf, state, unknownGallery,
 } from "./state.js";
@@ -60,8 +60,11 @@ export const lastGallery = () => ofBrowser.get(LAST);
 /** @param {string} name */
 export const keepLast = (name) => ofBrowser.set(LAST, name);
 
+/** @returns {Promise<import("../types.js").Facet[] | null>} null where there was no answer, which is said */
 export async function readFacets() {
-  return (await send("facets", { gallery: state.gallery?.name, where: state.filters.where })).facets || [];
+  const { facets, message } = await send("facets", { gallery: state.gallery?.name, where: state.filters.where });
+  if (!facets) say(message);
+  return facets || null;
 }
 
 /** @param {string} name */
@@ -113,7 +116,12 @@ export function controlsChanged(gallery, number, exact, leave_out_same_file) {
   state.controls = { k, exact, leave_out_same_file };
   if (Number.isFinite(number) && number !== k) showControls(); // what was typed is not what is shown
   if (gallery && gallery !== nameInList()) chooseGallery(gallery);
-  else if (exact !== before.exact || leave_out_same_file !== before.leave_out_same_file) askAgain();
+  else if (exact !== before.exact || leave_out_same_file !== before.leave_out_same_file) {
+    askChanged(() => {
+      state.controls = { ...state.controls, exact: before.exact, leave_out_same_file: before.leave_out_same_file };
+      showControls();
+    });
+  }
   else if (k !== before.k) {
     set({ shown: k });
     keepPlace(false);

@@ -7,7 +7,7 @@ import { alignmentOf } from "./align.js";
 import { makeComparison } from "./compare.js";
 import { chosenHits, shownHits } from "./filters.js";
 import { wayToFolder } from "./folder.js";
-import { fileNameOf, metadataRows, sizeInWords, wholePath } from "./image_facts.js";
+import { metadataRows, sizeInWords, wholePath } from "./image_facts.js";
 import { makeLarge } from "./large.js";
 import { allIn, button, closest, copyButton, findIn, focusedIn, make } from "./make.js";
 import { removalOf } from "./removal.js";
@@ -127,12 +127,14 @@ function show(hit) {
   const changing = {
     missing: make("p", { class: "notice", role: "status", hidden: true }),
     // Without a fallback: what is saved is the original or nothing.
-    download: make("a", { href: hit.image_url, download: "", role: "button" }, "Download"),
+    download: make("span", { class: "file-ways" },
+      make("a", { href: hit.image_url, target: "_blank", role: "button" }, "Open the file"),
+      make("a", { href: hit.image_url, download: "", role: "button" }, "Download")),
     folder: text ? null : wayToFolder(hit, "Open its folder", "Open its folder"),
   };
-  parts.name.textContent = `${titleOf(hit)}, `;
+  parts.name.textContent = `${session.titleOf(hit)}, `;
   showPlace();
-  fill(titleOf(hit), make("div", { class: "one" },
+  fill(session.titleOf(hit), make("div", { class: "one" },
     large.element,
     make("div", { class: "known" },
       actsOf(hit, text, changing.download),
@@ -145,12 +147,6 @@ function show(hit) {
   dialog.scrollTop = 0;
   if (large.picture) showIfMissing(hit, { ...changing, picture: large.picture });
 }
-
-/**
- * A file name alone may be that of many.
- * @param {Hit} hit
- */
-const titleOf = (hit) => (hit.labels.length ? `${fileNameOf(hit)}, ${session.nameOf(hit)}` : session.nameOf(hit));
 
 /** @param {Hit} hit @param {boolean} text @param {Node} download */
 function actsOf(hit, text, download) {

@@ -39,6 +39,10 @@ export function makeBrowse() {
     shown = wanted;
     const found = await session.readFacets();
     if (shown !== wanted) return;
+    if (!found) {
+      facets.open = false; // opened again, it asks again
+      return;
+    }
     const groups = found.map(group);
     sheet.replaceChildren(...(groups.length ? groups : [make("p", {}, "Its images differ in nothing that is known of them.")]));
   }

@@ -2,6 +2,7 @@
 
 import { allIn, focusedIn, make } from "./make.js";
 import * as session from "./session.js";
+import { fileNameOf } from "./image_facts.js";
 import { ofBrowser } from "./storage.js";
 
 /** @import { Filters, Hit, Results } from "../types.js" */
@@ -38,7 +39,7 @@ export function inOrder(hits, sort) {
 
 /** @type {Record<string, (one: Hit, other: Hit) => number>} */
 const ORDERS = {
-  name: (one, other) => session.nameOf(one).localeCompare(session.nameOf(other)),
+  name: (one, other) => fileNameOf(one).localeCompare(fileNameOf(other)),
   taken: (one, other) => `${other.metadata?.taken ?? ""}`.localeCompare(`${one.metadata?.taken ?? ""}`),
   bytes: (one, other) => other.bytes - one.bytes,
 };

@@ -88,4 +88,4 @@ export function wholePath({ source, path }, sources = []) {
 }
 
 /** @param {{ path: string }} image */
-export const fileNameOf = ({ path }) => path.split("/").at(-1);
+export const fileNameOf = ({ path }) => path.split("/").at(-1) ?? path;

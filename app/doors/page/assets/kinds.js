@@ -17,6 +17,7 @@ export function start({ element }) {
     const kinds = Object.keys(WORDS).filter((kind) => usable.some(({ holds }) => holds === kind));
     const chosen = state.gallery?.holds;
     if (state.gallery && chosen) lastOf[chosen] = state.gallery.name;
+    if (chosen) document.documentElement.dataset.holds = chosen;
     const wanted = `${kinds} ${chosen}`;
     if (place.dataset.shown === wanted) return;
     place.dataset.shown = wanted;
@@ -33,5 +34,8 @@ function chooseKind(kind) {
   const first = state.galleries.find(({ holds, refused }) => holds === kind && !refused);
   const last = state.galleries.find(({ name, refused }) => name === lastOf[kind] && !refused);
   const wanted = last || first;
-  if (wanted && state.gallery?.holds !== kind) session.searchIn(wanted.name);
+  if (!wanted || state.gallery?.holds === kind) return;
+  // Nothing of the one kind is a query in the other, but words.
+  session.set({ original: null, edit: null, examples: [], browsing: false, results: null });
+  session.searchIn(wanted.name);
 }

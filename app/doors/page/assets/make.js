@@ -87,12 +87,5 @@ export function copyButton(linkOf, confirmation = () => "Link copied", words = "
  * @param {...Child} content
  */
 export function panel(words, ...content) {
-  const summary = make("summary", {}, words);
-  const made = make("details", { class: "panel", name: "gallery-panel" }, summary, make("div", { class: "sheet" }, content));
-  made.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !made.open) return;
-    made.open = false;
-    summary.focus();
-  });
-  return made;
+  return make("details", { class: "panel", name: "gallery-panel" }, make("summary", {}, words), make("div", { class: "sheet" }, content));
 }

@@ -32,3 +32,22 @@ function show() {
 }
 
 show();
+
+const overlaid = () => /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("details.panel[open]"));
+
+// What lies over the page is put away by Esc and by a click beside it; Esc closes the editor, too.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  const [panel] = overlaid();
+  if (panel) {
+    panel.open = false;
+    panel.querySelector("summary")?.focus();
+  } else if (event.target instanceof Element && event.target.closest("#windows")) {
+    open("editor", false);
+    /** @type {HTMLElement | null} */ (document.querySelector("#thumb button"))?.focus();
+  } else return;
+  event.preventDefault();
+});
+document.addEventListener("pointerdown", ({ target }) => {
+  for (const panel of overlaid()) if (target instanceof Node && !panel.contains(target)) panel.open = false;
+});

@@ -98,7 +98,7 @@ async function open(number) {
   const isUsable = wasLast.split(",").every((each) => usable.some(({ name }) => name === each));
   const first = (isUsable && wasLast) || (usable[0] || galleries[0]).name;
   await session.chooseGallery((known && link.gallery) || first, { partOf: number });
-  session.set({ beside: link.beside, controls: link.controls, filters: link.filters, shown: link.controls.k });
+  session.set({ beside: session.isKnown(link.beside) ? link.beside : "", controls: link.controls, filters: link.filters, shown: link.controls.k });
   session.showControls();
   return { ...link, known };
 }
@@ -111,6 +111,7 @@ async function follow(link, number) {
   const gallery = state.gallery.name;
   if (place) goTo(place); // the page was reloaded, or come back to from another site
   else if (link.gallery && !link.known) {
+    session.keepPlace(false); // a reload does not report it again
     session.say(await session.whyNoGallery(link.gallery));
   } else if (link.query || link.words || link.browsing) {
     const examples = link.examples.map(({ id, wish }) => ({

@@ -27,6 +27,7 @@ const STEP = 50;
 const STEP_WHERE_BROWSED = 200; // more than the window, so that its end leaves it again
 
 const LOOKED_AGAIN_AFTER = 100; // ms: it may be there still
+const NEAR = 200; // pixels below the window
 
 const stepOf = () => (state.browsing ? STEP_WHERE_BROWSED : STEP);
 
@@ -90,6 +91,22 @@ export function start({ element }) {
     }
     showHits(parts, state.results);
   });
+  keepKeyboard(place);
+}
+
+/**
+ * What had the keyboard and is gone, such as an example or "Clear the filters", leaves it to the results.
+ * @param {HTMLElement} place
+ */
+function keepKeyboard(place) {
+  /** @type {HTMLElement | null} */
+  let last = null;
+  document.addEventListener("focusin", ({ target }) => { last = target instanceof HTMLElement ? target : null; });
+  session.onChange(() => requestAnimationFrame(() => {
+    if (!last || state.busy || document.activeElement !== document.body || last.checkVisibility()) return;
+    last = null;
+    /** @type {HTMLElement | null} */ (place.querySelector("ol.hits"))?.focus({ preventScroll: true });
+  }));
 }
 
 /**
@@ -207,6 +224,17 @@ const reached = new IntersectionObserver((entries) => {
     reached.observe(target);
   }, LOOKED_AGAIN_AFTER);
 }, { rootMargin: "600px" });
+
+// So do the results of a search, where one goes on past their end by wheel or finger.
+for (const goingOn of ["wheel", "touchmove"]) {
+  document.addEventListener(goingOn, (event) => {
+    const button = document.querySelector(".results > .more .show-more");
+    const isDown = !(event instanceof WheelEvent) || event.deltaY > 0;
+    if (!button || state.browsing || state.beside || !isDown || document.querySelector("dialog[open]")) return;
+    const { top } = button.getBoundingClientRect();
+    if (top > 0 && top < window.innerHeight + NEAR) showMore();
+  }, { passive: true });
+}
 
 // Whether what is chosen may have left results out.
 function isFiltered(asShown = true) {

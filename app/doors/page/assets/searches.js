@@ -149,8 +149,16 @@ async function readPart(results) {
 }
 
 /** @param {Parameters<typeof ask>[1]} [options] */
-export function askAgain(options = {}) {
-  if (isAsked()) ask(state.edit, { isEdit: true, ...options });
+export const askAgain = (options = {}) => (isAsked() ? ask(state.edit, { isEdit: true, ...options }) : Promise.resolve(true));
+
+/**
+ * Search again with what was changed; call `undo` where that failed, as what is shown is as before.
+ * @param {() => void} undo
+ * @param {Parameters<typeof ask>[1]} [options]
+ */
+export async function askChanged(undo, options) {
+  const isFound = await askAgain(options);
+  if (!isFound && !state.busy && !state.failed) undo();
 }
 
 /**
@@ -271,16 +279,19 @@ export function point(hit) {
 
 /**
  * Another label, or other conditions, are a search of their own, among all images that are so; the
- * rest needs no request.
+ * rest needs no request. One that failed is not set.
  * @param {Partial<Filters>} change
  */
-export function filter(change) {
-  const { label, where, sort, words_weight } = state.filters;
-  set({ filters: { ...state.filters, ...change } });
-  keepPlace(false);
+export async function filter(change) {
+  const before = state.filters;
+  const { label, where, sort, words_weight } = before;
+  set({ filters: { ...before, ...change } });
   const isSame = state.filters.label === label && `${state.filters.where}` === `${where}`
     && (!state.browsing || state.filters.sort === sort) && state.filters.words_weight === words_weight;
-  if (!isSame) askAgain({ keep: false });
+  if (!isSame) {
+    await askChanged(() => set({ filters: before, results: state.results && { ...state.results } }), { keep: false });
+  }
+  keepPlace(false);
 }
 
 /**

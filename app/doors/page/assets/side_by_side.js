@@ -175,7 +175,7 @@ function card(hit, { words, isBoth, away, isFirst, hits, of }) {
     make(
       "button", {
         type: "button", class: "bare", tabindex: isFirst ? "0" : "-1", onclick: () => openDetail(hit, hits),
-        "aria-label": [`Open no. ${hit.rank}: ${name}`, `score ${hit.score.toFixed(3)}`, kind, isThere ? `${words.replace(" there", "")} in ${away}` : words].filter(Boolean).join(", "),
+        "aria-label": [`Open no. ${hit.rank}: ${session.titleOf(hit)}`, `score ${hit.score.toFixed(3)}`, kind, isThere ? `${words.replace(" there", "")} in ${away}` : words].filter(Boolean).join(", "),
       },
       session.isText(hit) ? make("span", { class: "said" }, `${hit.metadata.text}`) : make("img", { src: hit.thumbnail_url, alt: "", loading: "lazy" }),
       makeOutline(regionInImage(hit.match), [hit.width, hit.height]),

@@ -122,6 +122,12 @@ export const isAsked = () => Boolean(state.edit || state.words || state.browsing
 export const nameOf = (image) => image.labels.join(", ") || image.path;
 
 /**
+ * Return what tells an image from others of its labels: its file's name, then those.
+ * @param {{ labels: string[], path: string }} image
+ */
+export const titleOf = ({ labels, path }) => (labels.length ? [path.split("/").at(-1), ...labels].join(", ") : path);
+
+/**
  * Whether an image is a text, of a gallery of texts.
  * @param {{ width: number, metadata?: GalleryImage["metadata"] }} image
  */

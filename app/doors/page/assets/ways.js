@@ -2,7 +2,7 @@
 
 import { takeFromAnywhere } from "./drop_and_paste.js";
 import { leftOut, MOST_PICTURES } from "./dropped.js";
-import { closest, findIn } from "./make.js";
+import { allIn, closest, findIn } from "./make.js";
 import { isOpen, onPanels, open, toggle } from "./panels.js";
 import * as session from "./session.js";
 import { takeFiles, takeFurther } from "./uploads.js";
@@ -52,10 +52,10 @@ export function start({ element, upload, mostBytes }) {
     input.value = "";
   });
   takeFromAnywhere(input.accept, take);
-  const [further, skip, others] = [".further", ".skip", ".others"].map((name) => findIn(element, name));
+  const [further, others] = [".further", ".others"].map((name) => findIn(element, name));
   onPanels(() => others.setAttribute("aria-expanded", `${isOpen("ways")}`));
   session.onChange(() => {
     further.hidden = !session.isAsked() || state.browsing;
-    skip.hidden = !state.results?.hits.length;
+    for (const skip of allIn(document, ".skip")) skip.hidden = !state.results?.hits.length;
   });
 }

@@ -34,11 +34,22 @@ def sticking(visitor: Visitor) -> float:
 
 
 def is_whole(visitor: Visitor, part: Locator) -> bool:
-    """Return whether a part lies in the window, below what sticks to it."""
+    """Return whether a part lies in the window, below what sticks to it, once scrolling has ended."""
+    visitor.page.evaluate(
+        """() => new Promise((resolve) => {
+            let last = NaN;
+            const look = () => {
+                if (scrollY === last) resolve();
+                last = scrollY;
+                setTimeout(look, 100);
+            };
+            look();
+        })"""
+    )
     area = part.bounding_box()
     assert area is not None
     height: float = visitor.page.evaluate("innerHeight")
-    return sticking(visitor) <= area["y"] and area["y"] + area["height"] <= height
+    return sticking(visitor) <= area["y"] + 1 and area["y"] + area["height"] <= height + 1
 
 
 def show_more(visitor: Visitor) -> Locator:

@@ -26,6 +26,14 @@ Visit = Callable[..., Visitor]
 LONG_PRESS = 700  # milliseconds, more than the page waits for
 
 
+def test_the_check_of_a_card_is_seen_where_the_mouse_is(new_visitor: Visit) -> None:
+    visitor = looking(new_visitor)
+    card = visitor.hits.nth(1)
+    expect(card.locator(".check")).to_have_css("opacity", "0")
+    card.hover()
+    expect(card.locator(".check")).to_have_css("opacity", "1")
+
+
 def looking(visit: Visit, **options: Any) -> Visitor:
     """Return a visitor who looks at what is like the coffee, without any panel open."""
     visitor = visit(panels="", **options)

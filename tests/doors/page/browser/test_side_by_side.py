@@ -225,6 +225,8 @@ def test_it_is_for_everybody(visit: Visit, options: dict[str, object]) -> None:
     visitor.page.keyboard.press("ArrowRight")
     expect(cards.nth(1)).to_be_focused()
     visitor.page.keyboard.press("Tab")
+    expect(side(visitor, ALBUM).locator("summary")).to_be_focused()  # Details
+    visitor.page.keyboard.press("Tab")
     expect(side(visitor, COLOURS).locator("li button").first).to_be_focused()
     visitor.page.keyboard.press("Enter")
     expect(visitor.detail).to_be_visible()

@@ -32,9 +32,10 @@ test("the best of near duplicates is left, whatever its rank, and another where 
   assert.deepEqual(left({ min_score: 0.85 }).map(({ rank }) => rank), [1]);
 });
 
-test("sorted by name, results are in the order of their labels or files, and equal names by rank", () => {
-  assert.deepEqual(inOrder(HITS, "name").map(({ rank }) => rank), [4, 3, 2, 1]);
-  const twins = [hit(1, 0.9, ["x"]), hit(2, 0.8, ["x"])];
+test("sorted by name, results are in the order of their files, and equal names by rank", () => {
+  const named = ["b/2.jpg", "a/3.jpg", "c/1.jpg"].map((path, at) => ({ ...hit(at + 1, 0.5, ["x"]), path }));
+  assert.deepEqual(inOrder(named, "name").map(({ rank }) => rank), [3, 1, 2]);
+  const twins = [1, 2].map((rank) => ({ ...hit(rank, 0.8, ["x"]), path: `${rank}/same.jpg` }));
   assert.deepEqual(inOrder(twins, "name"), twins);
 });
 
