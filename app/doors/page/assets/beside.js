@@ -56,7 +56,7 @@ async function follow() {
   latest += 1;
   const number = latest;
   session.set({ isOtherAwaited: true });
-  const answer = await session.send("ask", request);
+  const answer = await session.call("ask", request);
   if (number !== latest || !asked) return;
   /** @type {OtherResults} */
   const other = session.resultsOf(answer.results) || { hits: [], message: answer.message };

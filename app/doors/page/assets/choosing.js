@@ -2,7 +2,7 @@
 
 import { askAgain, askChanged, begin, isLatest } from "./searches.js";
 import {
-  isAsked, keepPlace, nameInList, NO_FILTERS, say, send, set, showControls, showGalleryNames, shownOf, state, unknownGallery,
+  call, isAsked, keepPlace, nameInList, NO_FILTERS, say, set, showControls, showGalleryNames, shownOf, state, unknownGallery,
 } from "./state.js";
 import { ofBrowser } from "./storage.js";
 
@@ -11,7 +11,7 @@ const LAST = "ris:gallery"; // the one that was used last in this browser
 
 /** Return the galleries, or null after showing the message why none is known. */
 export async function readGalleries() {
-  const { galleries, photographs, message } = await send("open");
+  const { galleries, photographs, message } = await call("open");
   if (!galleries) {
     set({ busy: false });
     say(message);
@@ -45,7 +45,7 @@ export async function chooseGallery(name, { partOf } = {}) {
     gallery: known || { name, refused: "" }, filters: NO_FILTERS,
     results: null, examples: state.examples.filter(({ reference }) => reference), drawn: [], busy: Boolean(partOf),
   });
-  const answer = await send("gallery", { gallery: name });
+  const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return; // another one was chosen meanwhile
   const { gallery = unknownGallery(name, answer), examples = [] } = answer;
   if (!gallery.refused) keepLast(name);
@@ -62,19 +62,17 @@ export const keepLast = (name) => ofBrowser.set(LAST, name);
 
 /** @returns {Promise<import("../types.js").Facet[] | null>} null where there was no answer, which is said */
 export async function readFacets() {
-  const { facets, message } = await send("facets", { gallery: state.gallery?.name, where: state.filters.where });
-  if (!facets) say(message);
-  return facets || null;
+  const { facets, message } = await call("facets", { gallery: state.gallery?.name, where: state.filters.where });
 }
 
 /** @param {string} name */
 export async function whyNoGallery(name) {
-  return (await send("gallery", { gallery: name })).message;
+  return (await call("gallery", { gallery: name })).message;
 }
 
 // Read the list of galleries again, after one was made or changed; return why there is none.
 export async function readGalleriesAgain() {
-  const { galleries, photographs, message } = await send("open");
+  const { galleries, photographs, message } = await call("open");
   if (galleries) set({ galleries, photographs });
   showGalleryNames();
   return message;
@@ -84,7 +82,7 @@ export async function readGalleriesAgain() {
 export async function readGalleryAgain({ examples = true } = {}) {
   if (!state.gallery) return;
   const { name } = state.gallery;
-  const answer = await send("gallery", { gallery: name });
+  const answer = await call("gallery", { gallery: name });
   if (state.gallery?.name !== name) return;
   const drawn = answer.examples && examples ? shownOf(answer.examples) : state.drawn;
   set({ gallery: answer.gallery || unknownGallery(name, answer), drawn });
@@ -99,7 +97,7 @@ export async function searchIn(name) {
 export async function drawExamples() {
   if (!state.gallery || state.gallery.refused) return;
   const { name } = state.gallery;
-  const answer = await send("gallery", { gallery: name });
+  const answer = await call("gallery", { gallery: name });
   if (answer.examples && state.gallery?.name === name) set({ drawn: shownOf(answer.examples) });
 }
 

@@ -1,7 +1,7 @@
 // The searches: what is asked of the server, and what its answers make of the state.
 
 import {
-  emptyAddress, fail, isAsked, keepPlace, nameOf, NO_FILTERS, say, send, set, showGalleryNames, shownOf, state, unknownGallery,
+  call, emptyAddress, fail, isAsked, keepPlace, nameOf, NO_FILTERS, say, set, showGalleryNames, shownOf, state, unknownGallery,
 } from "./state.js";
 
 /** @import { Answer, Example, Filters, GalleryImage, Hit, Id, Place, Reference, Results } from "../types.js" */
@@ -66,7 +66,7 @@ export async function ask(query, { isEdit = false, keep = true, ...asked } = {})
   // Filters and order are those of one query; the first of all keeps those that a link brought.
   const filters = () => (isEdit || !(before || state.words || state.browsing) ? state.filters : NO_FILTERS);
   const { examples, words } = { ...(isEdit ? state : { examples: [], words: "" }), ...asked };
-  const answer = await send("ask", requestFor(query, { examples, words }, filters()));
+  const answer = await call("ask", requestFor(query, { examples, words }, filters()));
   if (!isLatest(number)) return false;
   if (query ? !answer.query : !answer.results) {
     set({ busy: false, ...(isEdit && { edit: before }) });
@@ -137,7 +137,7 @@ export function readOn() {
 /** @param {Results} results */
 async function readPart(results) {
   const request = requestFor(state.edit, state, state.filters);
-  const answer = await send("ask", { ...request, offset: results.hits.length });
+  const answer = await call("ask", { ...request, offset: results.hits.length });
   const hits = shownOf(answer.results?.hits || []);
   results.hits.push(...hits);
   results.isRead = Boolean(answer.results) && !hits.length;
@@ -204,7 +204,7 @@ export async function copyToOriginal() {
     return;
   }
   const number = begin();
-  const answer = await send("cut", { query: state.edit });
+  const answer = await call("cut", { query: state.edit });
   if (!isLatest(number)) return;
   set({ busy: false });
   if (answer.query) {
@@ -218,14 +218,14 @@ export async function copyToOriginal() {
  * @param {Place} image
  */
 export async function whyNoOriginal({ gallery, id }) {
-  return (await send("original", { gallery, id })).missing || "";
+  return (await call("original", { gallery, id })).missing || "";
 }
 
 // Show the message that the chosen gallery has been deleted beside the list, and take it off that.
 async function noticeVanished() {
   if (!state.gallery) return;
   const { name } = state.gallery;
-  const answer = await send("gallery", { gallery: name });
+  const answer = await call("gallery", { gallery: name });
   if (answer.gallery || state.gallery?.name !== name) return;
   const galleries = state.galleries.filter((each) => each.name !== name);
   set({ galleries, gallery: unknownGallery(name, answer), drawn: [], message: "" });
@@ -253,7 +253,7 @@ export function addExamples(images, wish) {
  * @param {{ path: string, name: string }[]} files
  */
 export async function addPictures(files) {
-  const answers = await Promise.all(files.map(({ path, name }) => send("cut", { query: { kind: "upload", path, name } })));
+  const answers = await Promise.all(files.map(({ path, name }) => call("cut", { query: { kind: "upload", path, name } })));
   const further = answers.flatMap(({ query: reference }) => (reference ? [{
     id: reference.path ?? "", reference, wish: MORE, thumbnail_url: reference.src, name: reference.name ?? "",
   }] : []));
@@ -301,7 +301,7 @@ export async function filter(change) {
 export async function filterWhere(where) {
   const number = begin();
   const filters = { ...state.filters, where };
-  const answer = await send("ask", requestFor(state.edit, state, filters));
+  const answer = await call("ask", requestFor(state.edit, state, filters));
   if (!isLatest(number)) return;
   set({ busy: false });
   if (!answer.results) say(answer.message);

@@ -39,14 +39,14 @@ export const state = {
 
 const changes = new EventTarget();
 /** @type {Ask} */
-let call;
+let request;
 let fillControls = () => {};
 let fillGalleryNames = () => {};
 let clearAddress = () => {};
 
 /** @param {Server} server @param {Gradio} gradio */
 export function connect(server, { controls, galleryNames, noAddress }) {
-  call = callsTo(server);
+  request = callsTo(server);
   fillControls = controls;
   fillGalleryNames = galleryNames;
   clearAddress = noAddress;
@@ -164,4 +164,4 @@ export const unknownGallery = (name, { message = "" }) => ({ name, refused: mess
  * Send a request, in no order with others.
  * @type {Ask}
  */
-export const send = (name, request) => call(name, request);
+export const call = (name, body) => request(name, body);

@@ -34,7 +34,7 @@ def sticking(visitor: Visitor) -> float:
 
 
 def is_whole(visitor: Visitor, part: Locator) -> bool:
-    """Return whether a part lies in the window, below what sticks to it, once scrolling has ended."""
+    """Return whether a part lies below what sticks to the window, once scrolling has ended."""
     visitor.page.evaluate(
         """() => new Promise((resolve) => {
             let last = NaN;
