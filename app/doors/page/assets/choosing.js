@@ -63,6 +63,8 @@ export const keepLast = (name) => ofBrowser.set(LAST, name);
 /** @returns {Promise<import("../types.js").Facet[] | null>} null where there was no answer, which is said */
 export async function readFacets() {
   const { facets, message } = await call("facets", { gallery: state.gallery?.name, where: state.filters.where });
+  if (!facets) say(message);
+  return facets || null;
 }
 
 /** @param {string} name */
