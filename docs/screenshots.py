@@ -69,7 +69,7 @@ def browse(page: Page) -> None:
     page.get_by_role("button", name="Browse all").click()
     page.locator(".hit").first.wait_for()
     page.get_by_text("Narrow down").click()
-    page.locator(".facets section").get_by_role("button").nth(4).click()
+    page.locator(".facets").get_by_role("button", name="Leopards").click()
     page.locator(".facets [aria-pressed=true]").wait_for()
 
 
@@ -99,6 +99,7 @@ def manage(page: Page) -> None:
     row.get_by_label("Title").fill("All kinds of things")
     row.get_by_role("button", name="Save").click()
     row.get_by_text("Saved.").wait_for()
+    row.get_by_text("Up to date.").wait_for()
 
 
 _PHOTOGRAPHS = Path(__file__).parents[1] / "app" / "doors" / "page" / "examples"
