@@ -105,6 +105,7 @@ def write(frames: Sequence[Image.Image], seconds: Sequence[float], path: Path) -
         loop=0,
         quality=_QUALITY,
         method=6,
+        kmax=1,  # each whole: what changes little would else stay from the frame before
     )
     if path.stat().st_size > _MOST_BYTES:
         raise SystemExit(f"{path} has more than {_MOST_BYTES:,} bytes: lower its quality.")
