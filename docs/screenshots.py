@@ -1,13 +1,14 @@
 """A running server and Chromium → the pictures of the page that the README and docs/ show.
 
-Run by `make screenshots`.
+Run by `make screenshots`; with names (`python -m docs.screenshots walk manage`) those alone.
 """
 
 import io
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from app.settings import read_settings
 from app.wiring import make_builder, make_service
 from benchmarks.page_speed import chromium
 from benchmarks.server_speed import GALLERY, running_server
+from docs.frames import AT_REST
+from docs.walk import make_walk
 
 FOLDER = Path(__file__).parent / "screenshots"
 _WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
@@ -66,7 +69,7 @@ def browse(page: Page) -> None:
     page.get_by_role("button", name="Browse all").click()
     page.locator(".hit").first.wait_for()
     page.get_by_text("Narrow down").click()
-    page.locator(".facets section").get_by_role("button").nth(4).click()
+    page.locator(".facets").get_by_role("button", name="Leopards").click()
     page.locator(".facets [aria-pressed=true]").wait_for()
 
 
@@ -96,6 +99,7 @@ def manage(page: Page) -> None:
     row.get_by_label("Title").fill("All kinds of things")
     row.get_by_role("button", name="Save").click()
     row.get_by_text("Saved.").wait_for()
+    row.get_by_text("Up to date.").wait_for()
 
 
 _PHOTOGRAPHS = Path(__file__).parents[1] / "app" / "doors" / "page" / "examples"
@@ -164,7 +168,7 @@ def upload(image: Image.Image) -> Callable[[Page], None]:
             page.get_by_role("button", name="Choose a file").click()
         payload = FilePayload(name="query.jpg", mimeType="image/jpeg", buffer=file.getvalue())
         chooser.value.set_files(payload)
-        page.locator("#results .verdict").wait_for()
+        page.locator("#results .verdict:visible").wait_for()
 
     return act
 
@@ -199,30 +203,38 @@ def answering_server(service: SearchService) -> Iterator[str]:
     """Serve a gallery of photographs and of thumbnails of the included one; give its address."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "Pictures"
-        _write_thumbnails(service, folder)
-        for image in service.images(GALLERY, service.ids(GALLERY)):
-            if "/Faces/" in f"/{image.path}" and not image.path.endswith(_BURST):
-                path = folder / "Faces" / f"{Path(image.path).stem}.webp"
-                path.write_bytes(service.thumbnail(GALLERY, image.id))
-        for path in _PHOTOGRAPHS.glob("*.jpg"):
-            if path.stem != _ABSENT:
-                shutil.copy(path, folder)
+        _write_photographs(service, folder)
         _build(folder, home)
         with running_server(RIS_HOME=home) as (_, address):
             yield address
 
 
+def _write_photographs(service: SearchService, folder: Path) -> list[Path]:
+    """Write thumbnails of the included gallery, more of its faces, and photographs."""
+    paths = _write_thumbnails(service, folder)
+    for image in service.images(GALLERY, service.ids(GALLERY)):
+        if "/Faces/" in f"/{image.path}" and not image.path.endswith(_BURST):
+            path = folder / "Faces" / f"{Path(image.path).stem}.webp"
+            path.write_bytes(service.thumbnail(GALLERY, image.id))
+    for path in _PHOTOGRAPHS.glob("*.jpg"):
+        if path.stem != _ABSENT:
+            shutil.copy(path, folder)
+    return paths
+
+
 @contextmanager
-def managed_server(service: SearchService) -> Iterator[str]:
+def managed_server(
+    service: SearchService, write: Callable[[SearchService, Path], list[Path]] = _write_thumbnails
+) -> Iterator[str]:
     """Serve a gallery that may be changed, whose folder has changed; give its address.
 
-    Its pictures are thumbnails of the included gallery.
+    What `write` returns are thumbnails of the included gallery.
     """
     folder = Path(tempfile.gettempdir()) / "Pictures"  # it is seen in the picture
     folder.mkdir()
     with tempfile.TemporaryDirectory() as home, ExitStack() as leaving:
         leaving.callback(shutil.rmtree, folder)
-        paths = _write_thumbnails(service, folder)
+        paths = write(service, folder)
         later = [path.rename(path.with_suffix(".later")) for path in paths[:_ADDED]]
         _build(folder, home)
         for path in later:
@@ -233,24 +245,33 @@ def managed_server(service: SearchService) -> Iterator[str]:
             yield address
 
 
-def main() -> None:
-    """Make every screenshot anew."""
+def main(names: Sequence[str] = ()) -> None:
+    """Make screenshots anew: those of these names, or every one."""
     FOLDER.mkdir(exist_ok=True)
     service = make_service(read_settings())
+    ones = [each for each in SCREENSHOTS if not names or each[0] in names]
+    answers = {each.__name__.replace("_", "-"): each for each in ANSWERS}
+    answers = {name: each for name, each in answers.items() if not names or name in names}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        with running_server() as (_, address):
-            for name, photograph, act, options in SCREENSHOTS:
-                query = f"gallery={GALLERY}" + (photograph and f"&photograph={photograph}")
-                _shoot(browser, f"{address}/?{query}", name, act, options)
-        with answering_server(service) as address:
-            url = f"{address}/?gallery={_MANAGED}&photograph={_ABSENT}"
-            for answer in ANSWERS:
-                name = answer.__name__.replace("_", "-")
-                _shoot(browser, url, name, upload(answer(service)), _TALL)
-        with managed_server(service) as address:
-            query = f"gallery={_MANAGED}&photograph=motorcycle"
-            _shoot(browser, f"{address}/?{query}", "manage", manage, _SMALL)
+        if ones:
+            with running_server() as (_, address):
+                for name, photograph, act, options in ones:
+                    query = f"gallery={GALLERY}" + (photograph and f"&photograph={photograph}")
+                    _shoot(browser, f"{address}/?{query}", name, act, options)
+        if answers:
+            with answering_server(service) as address:
+                url = f"{address}/?gallery={_MANAGED}&photograph={_ABSENT}"
+                for name, answer in answers.items():
+                    _shoot(browser, url, name, upload(answer(service)), _TALL)
+        if not names or "manage" in names:
+            with managed_server(service) as address:
+                query = f"gallery={_MANAGED}&photograph=motorcycle"
+                _shoot(browser, f"{address}/?{query}", "manage", manage, _SMALL)
+        if not names or "walk" in names:
+            with managed_server(service, _write_photographs) as address:
+                url = f"{address}/?gallery={_MANAGED}"
+                make_walk(browser, url, edited_copy(service), FOLDER / "walk.webp")
         browser.close()
 
 
@@ -263,9 +284,10 @@ def _shoot(
     act(page)
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")
+    page.wait_for_function(AT_REST)
     page.screenshot(path=FOLDER / f"{name}.jpg", type="jpeg", quality=82)
     page.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

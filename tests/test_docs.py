@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 from fastapi.routing import APIRoute
+from PIL import Image
 from starlette.routing import Match
 
 from app import settings
@@ -21,7 +22,7 @@ from app.doors.rest.pictures import routes_of_pictures
 from app.embed import MODELS, Model
 from app.search.question import PARAMETERS
 from app.values import ImageRecord
-from docs import performance
+from docs import performance, walk
 from tests.conftest import ROOT, Home
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -57,6 +58,19 @@ def test_the_document_of_performance_has_the_figures_of_the_results() -> None:
     text = performance.DOCUMENT.read_text(encoding="utf-8")
     assert performance.filled(text) == text, "run: python -m docs.performance"
     assert text.count("| measure | figure |") >= 6
+
+
+def test_the_walk_of_the_readme_is_a_minute_of_the_steps() -> None:
+    seconds = [each for _, _, each in walk.STEPS + walk.STEPS_ON_PHONE]
+    assert sum(seconds) == pytest.approx(60, abs=3)
+    assert "(docs/screenshots/walk.webp)" in README
+    shown = []
+    with Image.open(ROOT / "docs" / "screenshots" / "walk.webp") as frames:
+        for number in range(frames.n_frames):
+            frames.seek(number)
+            frames.load()
+            shown.append(frames.info["duration"] / 1000)
+    assert shown == seconds, "run: make screenshots"
 
 
 def test_the_code_map_names_every_file_of_the_application() -> None:
