@@ -102,7 +102,7 @@ def _milliseconds(act: Callable[[], Any], page: Page) -> float:
 
 
 class Weight:
-    """Bytes that the browser received, compressed as they came, by what they are for."""
+    """Bytes of files that the browser received, compressed as they came, by what they are for."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -111,10 +111,12 @@ class Weight:
     def of(self, page: Page, address: str) -> None:
         """Count what `page` gets from now on."""
         addresses: dict[str, str] = {}
+        heads: dict[str, float] = {}
         devtools = page.context.new_cdp_session(page)
 
         def answered(event: Any) -> None:
             addresses[event["requestId"]] = event["response"]["url"].removeprefix(address)
+            heads[event["requestId"]] = event["response"]["encodedDataLength"]
 
         def finished(event: Any) -> None:
             asked = addresses.get(event["requestId"], "")
@@ -124,7 +126,8 @@ class Weight:
             elif asked.startswith(("/galleries/", "/examples/")):
                 kind = "pictures"
             self.requests += 1
-            self._bytes[kind] += event["encodedDataLength"]
+            head = heads.get(event["requestId"], 0)
+            self._bytes[kind] += max(0, event["encodedDataLength"] - head)
 
         devtools.on("Network.responseReceived", answered)
         devtools.on("Network.loadingFinished", finished)

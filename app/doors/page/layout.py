@@ -43,7 +43,7 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 // Before anything is drawn: a page that is opened by a link, or come back to, has an answer.
 {
   const { edit, words, browsing } = history.state?.place || {};
-  const isAsked = /[?&](image|photograph|url|words|browse)=/.test(location.search);
+  const isAsked = /[?&](image|photograph|url|words|browse|more)=/.test(location.search);
   if (isAsked || edit || words || browsing) document.documentElement.dataset.face = "see";
 }
 </script>

@@ -26,8 +26,11 @@ export function addressOf({ edit, words, browsing, examples, controls, filters, 
   const put = (name, value) => { if (value) parts.set(name, `${value}`); };
   put("gallery", gallery);
   put("beside", beside);
-  if (inLink(edit)) putQuery(put, { edit, examples, gallery });
-  if (inLink(edit) || !edit) put("words", words); // those beside a picture that is in no link say little
+  if (inLink(edit)) putQuery(put, { edit, gallery });
+  if (inLink(edit) || !edit) { // those beside a picture that is in no link say little
+    put("words", words);
+    putExamples(put, examples);
+  }
   put("browse", browsing ? "1" : "");
   if (controls.k !== 10) put("k", controls.k);
   put("exact", controls.exact ? "1" : "");
@@ -42,8 +45,8 @@ export function addressOf({ edit, words, browsing, examples, controls, filters, 
   return `?${parts}`;
 }
 
-/** @param {Put} put @param {{ edit: Reference, examples: Example[], gallery?: string }} shown */
-function putQuery(put, { edit, examples, gallery }) {
+/** @param {Put} put @param {{ edit: Reference, gallery?: string }} shown */
+function putQuery(put, { edit, gallery }) {
   if (edit.kind === "image") put("image", `${edit.id}`);
   if (edit.kind === "image" && edit.gallery !== gallery) put("from", edit.gallery);
   put("photograph", edit.photograph);
@@ -51,6 +54,10 @@ function putQuery(put, { edit, examples, gallery }) {
   put("box", edit.box?.map((side) => +side.toFixed(4)).join());
   put("turns", edit.turns);
   put("mirrored", edit.mirrored ? "1" : "");
+}
+
+/** @param {Put} put @param {Example[]} examples */
+function putExamples(put, examples) {
   // Ids are encoded, as those from a list of pictures may hold a comma.
   /** @param {string} wish */
   const ids = (wish) => examples.filter((each) => each.wish === wish && !each.reference).map(({ id }) => encodeURIComponent(id)).join();

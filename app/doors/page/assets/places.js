@@ -113,7 +113,7 @@ async function follow(link, number) {
   else if (link.gallery && !link.known) {
     session.keepPlace(false); // a reload does not report it again
     session.say(await session.whyNoGallery(link.gallery));
-  } else if (link.query || link.words || link.browsing) {
+  } else if (link.query || link.words || link.browsing || link.examples.length) {
     const examples = link.examples.map(({ id, wish }) => ({
       id, wish, gallery, name: `image ${id}`,
       thumbnail_url: `galleries/${encodeURIComponent(gallery)}/images/${encodeURIComponent(id)}/thumbnail`,

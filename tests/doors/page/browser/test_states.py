@@ -35,11 +35,8 @@ def test_an_error_stands_under_the_bar_and_moves_nothing(new_visitor: Visit, siz
     expect(visitor.page.get_by_label("Words, or the address of a picture")).to_have_value(REFUSED)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_an_error_far_down_is_in_view_and_the_page_stays_where_it_was(
-    new_visitor: Visit, size: str
-) -> None:
-    visitor = new_visitor(panels="", **SIZES[size])
+def test_an_error_far_down_is_in_view_and_the_page_stays_where_it_was(new_visitor: Visit) -> None:
+    visitor = new_visitor(panels="")
     visitor.choose_photograph("coffee")
     visitor.sees_every_result()
     last = visitor.hits.last

@@ -53,6 +53,12 @@ for (const [name, edit, query] of [
   });
 }
 
+test("examples alone are a query, which a link holds", () => {
+  const address = link({ edit: null, examples: [{ id: 3, wish: MORE }, { id: 4, wish: MORE }] });
+  assert.equal(address, "?gallery=album&more=3%2C4");
+  assert.deepEqual(readAddress(address).examples, [{ id: 3, wish: MORE }, { id: 4, wish: MORE }]);
+});
+
 test("an uploaded picture is never put into a link, nor its edits and examples", () => {
   assert.ok(!inLink(UPLOAD));
   const examples = [{ id: 3, wish: MORE }];
