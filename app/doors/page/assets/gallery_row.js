@@ -51,6 +51,7 @@ export function makeRow(acts) {
 
   /** @param {Gallery} now @param {boolean} isChosen */
   function show(now, isChosen) {
+    if (gallery?.name === now.name && gallery.changed !== now.changed) waiting.textContent = ""; // it is looked for anew
     gallery = now;
     const wanted = JSON.stringify([now, isChosen, acts.manages()]);
     if (wanted === shown) return;

@@ -114,6 +114,17 @@ def test_under_a_phones_slim_bar_other_pictures_are_a_tap_away(new_visitor: Visi
         visitor.button("Random").tap()
 
 
+def test_what_an_edit_changed_is_in_view_on_a_phone(new_visitor: Visit) -> None:
+    visitor = new_visitor(panels="", **PHONE)
+    visitor.choose_photograph("coffee")
+    visitor.page.get_by_role("button", name="The query: coffee").tap()
+    visitor.page.evaluate("scrollTo(0, 0)")
+    with visitor.answer():
+        visitor.button("Mirror").tap()
+    expect(visitor.edit.locator(".frame")).to_be_in_viewport(ratio=1)
+    expect(visitor.hits.first).to_be_in_viewport(ratio=0.1)
+
+
 # --- what failed is not set ----------------------------------------------------------------------
 
 
