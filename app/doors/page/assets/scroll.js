@@ -1,15 +1,22 @@
 // Where the page scrolls to by itself, so that nothing lies under what sticks to the window.
 
-import { findIn } from "./make.js";
+import { onChange } from "./session.js";
 
 const root = document.documentElement;
 const FAR_DOWN = 0.6; // of the window
 
-const bar = findIn(document, "#bar"); // it sticks to the top of the window
-new ResizeObserver(measure).observe(bar);
+/** @type {HTMLElement | null} */
+let bar = null; // it sticks to the top of the window
+
+// Gradio may lay it out later than this is read.
+onChange(() => {
+  if (bar) return;
+  bar = document.querySelector("#bar");
+  if (bar) new ResizeObserver(measure).observe(bar);
+});
 
 function measure() {
-  root.style.setProperty("--bar-height", `${Math.ceil(bar.getBoundingClientRect().height)}px`);
+  if (bar) root.style.setProperty("--bar-height", `${Math.ceil(bar.getBoundingClientRect().height)}px`);
 }
 
 /** @param {"Top" | "Bottom"} side */

@@ -111,20 +111,23 @@ def test_what_has_the_keyboard_shows_it(visitor: Visitor) -> None:
     assert unseen == []
 
 
-def moved(visitor: Visitor, since: float = 0) -> float:
-    """Return how far things moved by themselves: https://web.dev/articles/cls."""
-    shifts: list[float] = visitor.page.evaluate(
+def moved(visitor: Visitor, since: float = 0) -> tuple[float, list[tuple[float, str]]]:
+    """Return how far things moved by themselves, and which: https://web.dev/articles/cls."""
+    shifts: list[tuple[float, str]] = visitor.page.evaluate(
         """(began) => new Promise((resolve) => {
             const all = [];
             const observer = new PerformanceObserver((list) => all.push(...list.getEntries()));
             observer.observe({ type: "layout-shift", buffered: true });
             // What follows a visitor's own click at once is expected.
             const late = () => all.filter((each) => each.startTime > began && !each.hadRecentInput);
-            setTimeout(() => resolve(late().map(({ value }) => value)), 100);
+            const named = ({ node, previousRect, currentRect }) => (
+                `${node?.id || node?.className} ${previousRect.y} to ${currentRect.y}`);
+            const shown = ({ value, sources }) => [value, sources.map(named).join(", ")];
+            setTimeout(() => resolve(late().map(shown)), 100);
         })""",
         since,
     )
-    return sum(shifts)
+    return sum(value for value, _ in shifts), shifts
 
 
 @pytest.mark.parametrize("panels", ["", "editor options ways"])
@@ -136,7 +139,7 @@ def test_nothing_moves_while_the_results_come(
     with visitor.answer():
         visitor.examples.first.click()
     visitor.sees_every_result()
-    assert moved(visitor, began) < 0.02
+    assert moved(visitor, began) < (0.02, [])
 
 
 @pytest.mark.parametrize("at", ["desk", "phone"])
@@ -145,4 +148,4 @@ def test_nothing_moves_while_the_page_opens(new_visitor: Visit, at: str, link: s
     visitor = new_visitor(at=link, panels="", ready=not link, **AT[at])
     (visitor.hits if link else visitor.examples).first.wait_for()
     visitor.page.wait_for_load_state("networkidle")
-    assert moved(visitor) < 0.02
+    assert moved(visitor) < (0.02, [])
