@@ -65,8 +65,7 @@ export function makeRow(acts) {
     change.hidden = !isOne || !acts.manages();
     details.hidden = Boolean(now.refused);
     for (const each of [use, update, near]) each.setAttribute("aria-label", `${each.textContent}: ${now.name}`);
-    for (const each of [change, details]) {
-      const summary = findIn(each, "summary");
+    for (const summary of [change, details].map((each) => findIn(each, "summary"))) {
       summary.setAttribute("aria-label", `${summary.textContent}: ${now.name}`);
     }
     if (details.open) details.fill();
@@ -77,7 +76,7 @@ export function makeRow(acts) {
   async function check() {
     if (waiting.hidden) return;
     const { name } = gallery;
-    if (!waiting.textContent) waiting.textContent = "Looking for changes …";
+    waiting.textContent ||= "Looking for changes …";
     const answer = await acts.ask("waiting", { gallery: name });
     if (gallery.name === name) waiting.textContent = answer.message || stateOf(answer.waiting);
   }

@@ -1,5 +1,6 @@
 // Where the page scrolls to by itself, so that nothing lies under what sticks to the window.
 
+import { findIn } from "./make.js";
 import { onChange } from "./session.js";
 
 const root = document.documentElement;
