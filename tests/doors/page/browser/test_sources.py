@@ -102,7 +102,8 @@ def test_a_verdict_says_where_a_picture_is_from(visit: Visit) -> None:
     visitor.upload(part_of_cat())
 
     expect(verdict(visitor)).to_have_text(re.compile(r"^Found: this is chelsea\.jpg, cropped to "))
-    expect(verdict(visitor)).to_have_attribute("role", "status")
+    announced = visitor.page.locator("#announcement [role=status]")
+    expect(announced).to_contain_text("Found: this is chelsea.jpg, cropped to ")
     assert int(verdict(visitor).evaluate("(each) => getComputedStyle(each).fontWeight")) >= 600
     first = visitor.hits.first
     expect(first.locator(".kind")).to_have_text("edited copy")
