@@ -157,8 +157,9 @@ export const askAgain = (options = {}) => (isAsked() ? ask(state.edit, { isEdit:
  * @param {Parameters<typeof ask>[1]} [options]
  */
 export async function askChanged(undo, options) {
-  const isFound = await askAgain(options);
-  if (!isFound && !state.busy && !state.failed) undo();
+  const answered = askAgain(options);
+  const number = latest; // one that was overtaken has not failed
+  if (!(await answered) && isLatest(number) && !state.failed) undo();
 }
 
 /**
@@ -289,7 +290,10 @@ export async function filter(change) {
   const isSame = state.filters.label === label && `${state.filters.where}` === `${where}`
     && (!state.browsing || state.filters.sort === sort) && state.filters.words_weight === words_weight;
   if (!isSame) {
-    await askChanged(() => set({ filters: before, results: state.results && { ...state.results } }), { keep: false });
+    await askChanged(() => set({
+      filters: { ...state.filters, label, where, words_weight, ...(state.browsing && { sort }) },
+      results: state.results && { ...state.results },
+    }), { keep: false });
   }
   keepPlace(false);
 }

@@ -200,6 +200,23 @@ test("another label is searched for, another order is not", async () => {
   assert.deepEqual(asked.map(({ label }) => label), ["", "dog"]);
 });
 
+test("a label whose search failed is not set; one that was overtaken leaves the next one set", async () => {
+  await session.ask({ kind: "random" });
+  const { promise, resolve } = later();
+  answer = () => promise;
+  const first = session.filter({ label: "cat" });
+  answer = found;
+  await session.filter({ label: "dog" });
+  resolve({ message: "too late" });
+  await first;
+  assert.equal(state.filters.label, "dog");
+  answer = () => ({ message: NO_ANSWER });
+  await session.filter({ label: "cat" });
+  assert.equal(state.filters.label, "dog");
+  assert.equal(state.message, NO_ANSWER);
+  assert.equal(state.failed, false);
+});
+
 test("an answer that was overtaken is dropped", async () => {
   const slow = later();
   answer = () => slow.promise;
