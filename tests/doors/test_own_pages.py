@@ -77,8 +77,8 @@ def test_the_page_of_another_site_can_store_and_change_nothing(
         *("making", "may_make", "make_gallery", "make_selection", "go_on"),
         *("cancel_making", "forget_uploads"),
     ):
-        assert is_refused(call(served.client, name, new, headers, part="create"))
-    making = call(served.client, "making", {}, part="create").json()
+        assert is_refused(call(served.client, name, new, headers, part="galleries"))
+    making = call(served.client, "making", {}, part="galleries").json()
     assert making["progress"]["state"] == "idle"
     before = served.client.get("/galleries/mine").json()
     for method, path in (
@@ -107,7 +107,7 @@ def test_every_name_of_this_machine_is_answered_with_and_without_a_page(
     for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host.lower()}"}):
         assert client.get("/galleries/mine/images/1/image", headers=headers).status_code == 200
         assert "galleries" in call(client, "open", {}, headers).json()
-        assert "progress" in call(client, "making", {}, headers, part="create").json()
+        assert "progress" in call(client, "making", {}, headers, part="galleries").json()
 
 
 def test_a_public_server_answers_to_any_name_but_not_to_pages_of_others(failing: Any) -> None:

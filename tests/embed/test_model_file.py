@@ -298,7 +298,7 @@ def test_an_unknown_model_is_refused_with_the_users_own(mine: Path) -> None:
         find_model("yours", mine.parent)
     assert is_one_sentence(str(refused.value))
     assert "'yours'" in str(refused.value)
-    assert all(name in str(refused.value) for name in MODELS)
+    assert all(name in str(refused.value) for name in OFFERED)
     assert str(refused.value).removesuffix(".").endswith(" mine")
     assert find_model("resnet50", mine.parent) is MODELS["resnet50"]
 
