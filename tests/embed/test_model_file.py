@@ -19,6 +19,7 @@ from app.doors.cli import create_index
 from app.embed import MODELS, Embedder, find_model
 from app.embed.load import adopt_model_file, load_embedder
 from app.embed.model_file import FORMAT, read_model_file
+from app.embed.models import OFFERED
 from app.embed.runtimes.mean_colour import MeanColourRuntime
 from app.embed.weights import find_weights
 from app.errors import AppError, ModelError, StorageError, UsageError
