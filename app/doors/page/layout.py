@@ -40,6 +40,8 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 <meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#0e1318" media="(prefers-color-scheme: dark)">
 <script>
+// What Gradio's parts ask of the page's scripts, which come after them, waits until these are here.
+window.started = new Promise((resolve) => { window.startedWith = resolve; });
 // Before anything is drawn: a page that is opened by a link, or come back to, has an answer.
 {
   const { edit, words, browsing } = history.state?.place || {};
@@ -57,11 +59,11 @@ _HEAD = """<link rel="icon" type="image/svg+xml" href="page/icon.svg">
 )
 _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
 <button type="button" data-action="to-results" class="skip" hidden>Go to the results</button>
-<button type="button" data-action="ways" class="others" aria-label="Other pictures"
+<button type="button" data-action="ways" disabled class="others" aria-label="Other pictures"
   title="Other pictures">+</button>
-<button type="button" data-action="choose">Choose a file</button>
-<button type="button" data-action="webcam">Webcam</button>
-<button type="button" data-action="random" title="A random picture of this gallery">Random</button>
+<button type="button" data-action="choose" disabled>Choose a file</button>
+<button type="button" data-action="webcam" disabled>Webcam</button>
+<button type="button" data-action="random" disabled title="A random picture of this gallery">Random</button>
 <button type="button" data-action="choose-further" class="further" hidden
   title="Search with several pictures at once">Add a picture</button>
 <input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden multiple
@@ -200,8 +202,8 @@ def make_page(
         url, search = _asking()
         k, exact, leave_out_same_file, others = _seeing()
         for submit in (search.click, url.submit):
-            submit(None, url, None, js="(url) => { session.search(url) }", **_QUIET)
-        others.click(None, js="() => { session.drawExamples() }", **_QUIET)
+            submit(None, url, None, js=_asking_page("search", "url"), **_QUIET)
+        others.click(None, js=_asking_page("drawExamples"), **_QUIET)
         session.clear_address(None, None, url, js="() => ''", **_QUIET)
         _connect(page, session, service, [gallery, k, exact, leave_out_same_file])
     return page
@@ -226,7 +228,7 @@ def _top_row(
             gallery = gr.Dropdown([], label="Gallery", elem_id="gallery")
             _part("facts", '<div class="gallery-facts"></div>')
             off = f'<p class="off">{escape(making.off)}</p>' if making.off else ""
-            way = f'<button type="button" class="all">Galleries</button>{off}'
+            way = f'<button type="button" class="all" disabled>Galleries</button>{off}'
             arguments = (
                 f"server, upload, manages: {str(bool(managing.all)).lower()}, "
                 f"mostBytes: {_MOST_BYTES_OF_A_ZIP}, mostPictureBytes: {MAX_PICTURE_BYTES}"
@@ -295,10 +297,10 @@ def _connect(
     overtaken.
     """
     gallery, k, exact, leave_out_same_file = controls
-    changed = {"inputs": controls, "js": "(...values) => { session.controlsChanged(...values) }"}
+    changed = {"inputs": controls, "js": _asking_page("controlsChanged", "...values")}
     for control in (gallery.select, k.change, exact.change, leave_out_same_file.change):
         control(None, **changed, **_QUIET)
-    set_controls = {"outputs": controls, "js": "() => session.controlValues()"}
+    set_controls = {"outputs": controls, "js": "async () => (await started).controlValues()"}
     session.set_controls(None, None, **set_controls, **_QUIET)
     for load in (page.load, session.list_galleries):
         load(
@@ -331,6 +333,11 @@ def _part(
         server_functions=server_functions,
         js_on_load=_script(script or name, arguments),
     )
+
+
+def _asking_page(function: str, given: str = "") -> str:
+    """Return what lets an event of Gradio's call a function that `places.js` offers."""
+    return f"({given}) => {{ started.then((page) => page.{function}({given})) }}"
 
 
 def _script(name: str, arguments: str) -> str:

@@ -306,6 +306,6 @@ export type Attributes<Made> = Record<string, unknown> & {
 
 declare global {
   interface Window {
-    session: object;
+    startedWith: (page: object) => void;
   }
 }

@@ -7,7 +7,7 @@ import { makeForm } from "./create_form.js";
 import { closeDuplicates, openDuplicates } from "./duplicates.js";
 import { allowFolders } from "./folder.js";
 import { makeList } from "./gallery_list.js";
-import { button, findIn, make } from "./make.js";
+import { button, enableButtons, findIn, make } from "./make.js";
 import { allowRemoval } from "./removal.js";
 import { allowGathering } from "./selected_gallery.js";
 import { makeSeveral } from "./several.js";
@@ -26,6 +26,7 @@ export async function start({ element, server, upload, manages, ...limits }) {
   const panel = makePanel({ ask, manages });
   const opener = findIn(place, ".all");
   opener.addEventListener("click", panel.open);
+  enableButtons(place);
   onChange(() => {
     const several = state.gallery?.name.split(",").length || 1;
     opener.textContent = several > 1 ? `${several} galleries` : "Galleries";

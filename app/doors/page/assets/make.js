@@ -63,6 +63,14 @@ export function button(text, onclick, attributes = {}) {
 }
 
 /**
+ * Let a part's buttons be pressed, which the page has before the script that does what they say.
+ * @param {ParentNode} place
+ */
+export function enableButtons(place) {
+  for (const each of /** @type {HTMLButtonElement[]} */ (allIn(place, "button[disabled]"))) each.disabled = false;
+}
+
+/**
  * Browsers allow the clipboard only over https or from this machine: elsewhere the link is shown.
  * @param {() => string} linkOf
  * @param {() => string} [confirmation]

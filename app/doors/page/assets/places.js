@@ -132,14 +132,14 @@ function onceListIsClosed(fill) {
 }
 
 /**
- * The events of Gradio's parts, in layout.py, call `window.session`.
+ * The events of Gradio's parts, in layout.py, wait for it.
  * @param {Gradio & { server: Server }} part
  */
 export function start({ server, ...gradio }) {
   session.connect(server, { ...gradio, galleryNames: () => onceListIsClosed(gradio.galleryNames) });
   session.onPlace(keep);
   const { controlsChanged, search, drawExamples, controlValues } = session;
-  window.session = { controlsChanged, search, drawExamples, controlValues };
+  window.startedWith({ controlsChanged, search, drawExamples, controlValues });
   window.addEventListener("popstate", ({ state: kept }) => {
     if (kept?.place) goTo(kept.place);
   });

@@ -1,7 +1,7 @@
 // The searches: what is asked of the server, and what its answers make of the state.
 
 import {
-  call, emptyAddress, fail, isAsked, keepPlace, nameOf, NO_FILTERS, say, set, showGalleryNames, shownOf, state, unknownGallery,
+  call, emptyAddress, fail, isAsked, keepPlace, NO_FILTERS, say, set, showGalleryNames, shownOf, state, titleOf, unknownGallery,
 } from "./state.js";
 
 /** @import { Answer, Example, Filters, GalleryImage, Hit, Id, Place, Reference, Results } from "../types.js" */
@@ -244,7 +244,7 @@ export const addExample = (image, wish) => addExamples([image], wish);
  * @param {string} wish
  */
 export function addExamples(images, wish) {
-  const added = images.map(({ gallery, id, thumbnail_url, ...hit }) => ({ gallery, id, wish, thumbnail_url, name: nameOf(hit) }));
+  const added = images.map(({ gallery, id, thumbnail_url, ...hit }) => ({ gallery, id, wish, thumbnail_url, name: titleOf(hit) }));
   const ids = new Set(added.map(({ id }) => `${id}`));
   askAgain({ examples: [...state.examples.filter(({ id }) => !ids.has(`${id}`)), ...added] });
 }

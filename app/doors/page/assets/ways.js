@@ -2,7 +2,7 @@
 
 import { takeFromAnywhere } from "./drop_and_paste.js";
 import { leftOut, MOST_PICTURES } from "./dropped.js";
-import { allIn, closest, findIn } from "./make.js";
+import { allIn, closest, enableButtons, findIn } from "./make.js";
 import { isOpen, onPanels, open, toggle } from "./panels.js";
 import * as session from "./session.js";
 import { takeFiles, takeFurther } from "./uploads.js";
@@ -43,6 +43,7 @@ export function start({ element, upload, mostBytes }) {
   document.addEventListener("click", (event) => {
     actions[closest(event, "[data-action]")?.dataset.action ?? ""]?.();
   });
+  enableButtons(element);
   document.addEventListener(CHOOSE, actions.choose);
   input.addEventListener("change", () => {
     const files = [...input.files || []];

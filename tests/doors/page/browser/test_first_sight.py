@@ -92,3 +92,27 @@ def test_nothing_moves_while_the_page_opens(new_visitor: Visit, options: dict[st
         })"""
     )
     assert sum(moved) < 0.02
+
+
+@pytest.mark.parametrize(("script", "name"), [("galleries", "Galleries"), ("ways", "Random")])
+def test_a_button_is_pressed_only_once_its_script_is_there(
+    new_visitor: Visit, script: str, name: str
+) -> None:
+    visitor = new_visitor()
+    with visitor.held_back(f"page/{script}.js") as let_through:
+        visitor.page.reload(wait_until="commit")
+    expect(visitor.button(name)).to_be_disabled()
+    let_through()
+    expect(visitor.button(name)).to_be_enabled()
+
+
+def test_what_is_searched_before_the_scripts_are_there_is_found_once_they_are(
+    new_visitor: Visit,
+) -> None:
+    visitor = new_visitor(panels="")
+    with visitor.held_back("page/places.js") as let_through:
+        visitor.page.reload(wait_until="commit")
+    visitor.page.get_by_label("Words, or the address of a picture").fill("cat")
+    visitor.button("Search").click()
+    let_through()
+    expect(visitor.timing).to_be_visible()

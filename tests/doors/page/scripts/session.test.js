@@ -268,6 +268,12 @@ test("an image is a further example once, with the last wish", async () => {
   assert.deepEqual(state.examples, []);
 });
 
+test("further examples of one label are told apart by their files' names", async () => {
+  session.addExamples(["a", "b"].map((name, id) => ({ ...SHOWN, id, labels: ["cat"], path: `cats/${name}.jpg` })), session.MORE);
+  await new Promise(setImmediate);
+  assert.deepEqual(state.examples.map(({ name }) => name), ["a.jpg, cat", "b.jpg, cat"]);
+});
+
 test("Gradio's number of results is kept within its bounds and needs no search", () => {
   for (const [number, k] of [[25.4, 25], [0, 10], ["x", 10], [1000, 100], [-3, 1]]) {
     session.set({ controls: { k: 10, exact: false, leave_out_same_file: false } });
