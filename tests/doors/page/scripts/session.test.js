@@ -269,6 +269,7 @@ test("an image is a further example once, with the last wish", async () => {
 });
 
 test("further examples of one label are told apart by their files' names", async () => {
+  await session.ask({ kind: "random" });
   session.addExamples(["a", "b"].map((name, id) => ({ ...SHOWN, id, labels: ["cat"], path: `cats/${name}.jpg` })), session.MORE);
   await new Promise(setImmediate);
   assert.deepEqual(state.examples.map(({ name }) => name), ["a.jpg, cat", "b.jpg, cat"]);
