@@ -22,6 +22,7 @@ export async function showAsked(place) {
   place.replaceChildren(
     make(
       "ul", { class: "chips", "aria-label": "Words and further examples" },
+      edit && session.asksWithText(edit) && make("li", { class: "chip" }, `Like ${edit.name}`),
       words && chipOfWords(words, edit), examples.map(chip),
     ),
     place.querySelector(".past") || earlierQueries,
@@ -78,6 +79,9 @@ async function earlier({ key, place: { edit, words, examples, gallery } }) {
     examples.length && "with further examples", away,
   ].filter(Boolean);
   const name = [`Back to ${edit.name}`, ...more].join(", ");
+  if (session.asksWithText(edit)) {
+    return make("button", { type: "button", class: "bare said", title: name, onclick: () => goToPast(key) }, edit.name ?? "");
+  }
   return make(
     "button", { type: "button", class: "bare", title: name, onclick: () => goToPast(key) },
     await thumbnailOf(edit, "", name),

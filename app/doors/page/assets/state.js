@@ -2,7 +2,7 @@
 
 import { callsTo } from "./call.js";
 
-/** @import { Ask, ChosenGallery, Filters, GalleryImage, Gradio, Id, Server, State } from "../types.js" */
+/** @import { Ask, ChosenGallery, Filters, GalleryImage, Gradio, Id, Reference, Server, State } from "../types.js" */
 
 // Filters of the results; `min_score`, `label`, `where` and `words_weight` are parameters of a search.
 /** @type {Filters} */
@@ -132,6 +132,14 @@ export const titleOf = ({ labels, path }) => (labels.length ? [path.split("/").a
  * @param {{ width: number, metadata?: GalleryImage["metadata"] }} image
  */
 export const isText = ({ width, metadata }) => !width && metadata?.text !== undefined;
+
+/**
+ * Whether a query is a text, of a gallery of texts: there is no picture of it.
+ * @param {Reference | null} query
+ */
+export const asksWithText = (query) => (
+  query?.kind === "image" && state.galleries.find(({ name }) => name === query.gallery)?.holds === "text"
+);
 
 /**
  * Return the text that tells an image from all others: in several galleries ids may be equal.

@@ -16,7 +16,8 @@ export function start({ element }) {
   onPanels(showOpen);
   session.onChange(async () => {
     document.documentElement.dataset.face = isSeeing() ? "see" : "ask";
-    const { edit, searching } = state;
+    const edit = session.asksWithText(state.edit) ? null : state.edit; // its name is over the results
+    const { searching } = state;
     place.classList.toggle("awaited", Boolean(edit) || (isSearching() && searching === "picture"));
     const wanted = JSON.stringify(edit && [edit.src, edit.box, edit.turns, edit.mirrored]);
     if (wanted === shown) return;

@@ -31,3 +31,29 @@ def test_texts_are_a_way_of_their_own_and_back_is_the_gallery_of_before(visitor:
     expect(visitor.hits.first.locator(".said")).to_be_visible()
     pictures.click()
     expect(visitor.page.get_by_label("Gallery")).to_have_value(COLOURS)
+
+
+def test_a_text_is_a_query_by_its_words_not_by_a_picture_of_it(visitor: Visitor) -> None:
+    visitor.button("Texts").click()
+    expect(visitor.page.get_by_label("Gallery")).to_have_value(TEXTS)
+    with visitor.answer():
+        visitor.button("Random").click()
+    text = visitor.hits.first.locator(".said").inner_text()
+    expect(visitor.page.locator(".chip", has_text=f"Like {text}")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Edit")).to_have_count(0)
+    with visitor.answer():
+        visitor.button("Random").click()
+    with visitor.answer():
+        visitor.page.get_by_role("list", name="Earlier queries").get_by_text(text).click()
+    assert visitor.hits.first.locator(".said").inner_text() == text
+
+
+def test_texts_are_not_asked_with_the_picture_of_before(visitor: Visitor) -> None:
+    visitor.choose_photograph("coffee")
+    visitor.button("Texts").click()
+    expect(visitor.page.get_by_label("Gallery")).to_have_value(TEXTS)
+    expect(visitor.hits).to_have_count(0)
+    expect(visitor.message).to_have_count(0)
+    expect(visitor.page.get_by_role("button", name="Edit")).to_have_count(0)
+    visitor.ask_address("instrument of music")
+    expect(visitor.hits.first.locator(".said")).to_be_visible()
