@@ -1,4 +1,4 @@
-// The query over its results: its words, its further examples, and the strip of earlier queries.
+// The query over its results: its words and further examples; and the strip of earlier queries.
 
 import { button, make } from "./make.js";
 import { currentKey, goToPast } from "./places.js";
@@ -10,14 +10,13 @@ import { shownSource } from "./turned.js";
 const { state } = session;
 let latest = 0; // the number of the last call: turning a picture takes a moment, and may be overtaken
 
-/** @param {HTMLElement} place */
-export async function showAsked(place) {
+/** @param {HTMLElement} place @param {HTMLElement} strip */
+export async function showAsked(place, strip) {
   latest += 1;
   const number = latest;
   const { edit, words, examples, past } = state;
   const current = currentKey();
   const earlierOnes = edit || words ? past.filter(({ key, place: of }) => key !== current && (of.edit || of.words)) : [];
-  const earlierQueries = make("ul", { class: "past", "aria-label": "Earlier queries" });
   // At once: the page scrolls to what it is over.
   place.replaceChildren(
     make(
@@ -25,12 +24,9 @@ export async function showAsked(place) {
       edit && session.asksWithText(edit) && make("li", { class: "chip" }, `Like ${edit.name}`),
       words && chipOfWords(words, edit), examples.map(chip),
     ),
-    place.querySelector(".past") || earlierQueries,
   );
-  const strip = await Promise.all(earlierOnes.map(earlier));
-  if (number !== latest) return;
-  earlierQueries.append(...strip.map((each) => make("li", {}, each)));
-  place.lastElementChild?.replaceWith(earlierQueries);
+  const ways = await Promise.all(earlierOnes.map(earlier));
+  if (number === latest) strip.replaceChildren(...ways.map((each) => make("li", {}, each)));
 }
 
 /**

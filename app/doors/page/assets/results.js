@@ -49,6 +49,9 @@ export function start({ element }) {
     timing: make("div", { class: "how" }),
     save: make("div", { class: "save" }),
   };
+  // At the end of a row that is there in any case: the answer does not move down.
+  const past = make("ul", { class: "past", "aria-label": "Earlier queries" });
+  parts.browse.append(past);
   reached.observe(parts.more);
   /** @type {Results | null} */
   let shownResults = null;
@@ -60,7 +63,7 @@ export function start({ element }) {
     const query = JSON.stringify([state.edit, state.words, state.results?.words, state.browsing, state.examples, state.gallery?.name, state.past.map(({ key }) => key)]);
     if (query !== shownQuery) {
       shownQuery = query;
-      showAsked(parts.asked);
+      showAsked(parts.asked, past);
     }
     if (!state.results || state.failed) {
       parts.verdict.textContent = "";

@@ -91,6 +91,17 @@ def test_going_back_closes_the_large_view(visitor: Visitor) -> None:
     assert visitor.labels()[:5] == ["chelsea"] * 5
 
 
+def test_earlier_queries_move_the_answer_nowhere(visitor: Visitor) -> None:
+    strip = visitor.page.get_by_role("list", name="Earlier queries").get_by_role("button")
+    top = "(hit) => hit.getBoundingClientRect().top + scrollY"
+    click_example(visitor, "coffee")
+    before = visitor.hits.first.evaluate(top)
+    click_example(visitor, "chelsea")
+    click_example(visitor, "coffee")
+    expect(strip).to_have_count(1)
+    assert visitor.hits.first.evaluate(top) == before
+
+
 def test_earlier_queries_are_there_once_with_their_further_examples_and_gallery(
     visitor: Visitor,
 ) -> None:
