@@ -63,7 +63,8 @@ _WAYS = f"""<div class="ways" role="group" aria-label="Other ways to a picture">
   title="Other pictures">+</button>
 <button type="button" data-action="choose" disabled>Choose a file</button>
 <button type="button" data-action="webcam" disabled>Webcam</button>
-<button type="button" data-action="random" disabled title="A random picture of this gallery">Random</button>
+<button type="button" data-action="random" disabled
+  title="A random picture of this gallery">Random</button>
 <button type="button" data-action="choose-further" class="further" hidden
   title="Search with several pictures at once">Add a picture</button>
 <input type="file" accept="{CHOSEN_IN_BROWSERS}" hidden multiple
