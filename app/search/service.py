@@ -196,6 +196,10 @@ class SearchService:
         """Open every gallery and load its model, so that the first query need not wait."""
         self._galleries.warm_up()
 
+    def unreadable(self) -> str:
+        """Return why the galleries cannot be read just now, in one sentence; '' where they can."""
+        return self._galleries.unreadable()
+
     def vectors(self, gallery: str) -> NDArray[np.float32]:
         """Return the (images, dim) vectors of a gallery, as stored, in the order of `ids`."""
         stored = self._galleries.open(gallery).stored
