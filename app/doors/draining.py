@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 SECONDS_IN_FLIGHT = 3
-"""So long a server that was stopped waits for answers that have begun, and longer where it drains."""
+"""So long a server that was stopped waits for answers that have begun, unless it drained longer."""
 
 
 class Draining:

@@ -1,0 +1,104 @@
+"""Several server processes over one home: any request may go to any of them."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks import rolling
+from benchmarks.balancer import balancing
+from tests.conftest import Home, encoded, fill, picture
+
+COUNT = 3
+PICTURE = encoded(picture(3), quality=90)
+KINDS = {
+    *("REST: file", "REST: facts", "REST: thumbnail", "MCP: tool"),
+    *("page: itself", "page: list", "page: upload", "page: ask", "page: picture"),
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("several") / "home")
+    home.build(fill(home.path / "pictures", 20), "mine")
+    return home
+
+
+@pytest.fixture(scope="module")
+def running(
+    home: Home, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[rolling.Server]]:
+    """Run the servers; they share nothing but the home and one folder."""
+    environment = {
+        "RIS_HOME": str(home.path),
+        "RIS_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
+        "RIS_SHARED_DIR": str(shared),
+        "RIS_DRAIN_SECONDS": str(rolling.DRAIN_SECONDS),
+        "RIS_CREATE_GALLERIES": "1",
+        "RIS_API_TOKEN": "",
+    }
+    with rolling.servers(COUNT, environment) as servers:
+        yield servers
+
+
+@contextlib.contextmanager
+def client_of(server: rolling.Server, asked: rolling.Asked) -> Iterator[rolling.Client]:
+    client = rolling.Client(server.url, "mine", PICTURE, asked)
+    with contextlib.closing(client):
+        yield client
+
+
+def test_what_the_page_uploads_to_one_server_is_searched_and_shown_by_another(
+    running: list[rolling.Server], shared: Path
+) -> None:
+    sent = httpx.post(f"{running[0].url}/gradio_api/upload", files={"files": ("a.jpg", PICTURE)})
+    (path,) = sent.json()
+    assert Path(path).is_relative_to(shared)
+    asked = rolling.Asked()
+    with client_of(running[1], asked) as other:
+        query = {"kind": "upload", "path": path, "name": "a.jpg"}
+        answer = other.page_function("ask", {"gallery": "mine", "query": query})
+    assert answer is not None
+    assert answer.json()["results"]["hits"][0]["path"] == "kind_3/00003.jpg"
+    shown = httpx.get(f"{running[2].url}/{answer.json()['query']['src']}")
+    assert shown.content == PICTURE
+
+
+def test_no_server_hands_out_what_lies_beside_the_uploads(
+    running: list[rolling.Server], shared: Path
+) -> None:
+    (shared / "secret").write_text("not for visitors")
+    asked = rolling.Asked()
+    for server in running:
+        for path in (shared / "secret", shared / "uploads" / ".." / "secret"):
+            assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
+        with client_of(server, asked) as client:
+            query = {"kind": "upload", "path": str(shared / "secret"), "name": "a"}
+            answer = client.page_function("ask", {"gallery": "mine", "query": query})
+        assert answer is not None
+        assert set(answer.json()) == {"message"}
+
+
+def test_a_gallery_that_changes_is_seen_by_every_server(
+    running: list[rolling.Server], home: Home
+) -> None:
+    for server in running:  # all have it open
+        assert httpx.get(f"{server.url}/galleries/mine").json()["title"] != "Holidays"
+    home.keeper().set_title("mine", "Holidays")
+    for server in running:
+        assert httpx.get(f"{server.url}/galleries/mine").json()["title"] == "Holidays"
+
+
+def test_every_server_is_restarted_in_turn_without_a_failed_request(
+    running: list[rolling.Server],
+) -> None:
+    asked = rolling.roll(running, gallery="mine", picture=PICTURE, clients=2, front=balancing)
+    assert asked.failures == []
+    assert set(asked.answered) == KINDS
