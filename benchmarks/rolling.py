@@ -8,6 +8,7 @@ uploads and searches, MCP. A request fails with any status but 200 and with any 
 import argparse
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -287,19 +288,10 @@ def haproxy(ports: list[int]) -> Iterator[_Front]:
 
 def with_addresses(configuration: str, port: int, ports: list[int]) -> str:
     """Return a configuration that listens at `port` for the servers at `ports` of loopback."""
-    lines = []
-    for line in configuration.splitlines():
-        if line.lstrip().startswith("bind "):
-            line = f"    bind 127.0.0.1:{port}"
-        if line.lstrip().startswith("server-template "):
-            lines += [f"    server s{n} 127.0.0.1:{each}" for n, each in enumerate(ports)]
-            continue
-        if line.startswith("resolvers ") or line.lstrip().startswith("nameserver "):
-            continue
-        if line.lstrip().startswith(("parse-resolv-conf", "resolve_retries", "hold ")):
-            continue
-        lines.append(line.replace(" resolvers docker", "").replace(" init-addr libc,none", ""))
-    return "\n".join(lines) + "\n"
+    servers_there = "".join(f"    server s{n} 127.0.0.1:{each}\n" for n, each in enumerate(ports))
+    text = re.sub(r"^resolvers .*\n(    .*\n)*", "", configuration, flags=re.MULTILINE)
+    text = re.sub(r"^    bind .*$", f"    bind 127.0.0.1:{port}", text, flags=re.MULTILINE)
+    return re.sub(r"(^    server .*\n)+", servers_there, text, flags=re.MULTILINE)
 
 
 def main() -> int:
