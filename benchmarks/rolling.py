@@ -33,6 +33,7 @@ _START_SECONDS = 180
 _END_SECONDS = 120
 _ANSWER_SECONDS = 120
 DRAIN_SECONDS = 3
+TOKEN = "rolling"
 
 
 class Server:
@@ -121,7 +122,7 @@ class Client:
             base_url=url,
             trust_env=False,
             timeout=_ANSWER_SECONDS,
-            headers={"Connection": "close"},
+            headers={"Connection": "close", "Authorization": f"Bearer {TOKEN}"},
             limits=httpx.Limits(max_keepalive_connections=0),
         )
         config = self._http.get("/config").raise_for_status().json()
@@ -311,7 +312,11 @@ def _measure(options: argparse.Namespace) -> int:
     examples = _PROGRAM / "app" / "doors" / "page" / "examples"
     picture = min(examples.glob("*.jpg")).read_bytes()
     with tempfile.TemporaryDirectory(prefix="rolling-") as folder:
-        environment = {"RIS_SHARED_DIR": folder, "RIS_DRAIN_SECONDS": str(DRAIN_SECONDS)}
+        environment = {
+            "RIS_SHARED_DIR": folder,
+            "RIS_DRAIN_SECONDS": str(DRAIN_SECONDS),
+            "RIS_API_TOKEN": TOKEN,
+        }
         started = time.monotonic()
         with servers(options.servers, environment) as running:
             asked = roll(

@@ -1,8 +1,10 @@
 """Several server processes over one home: any request may go to any of them."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,15 +44,15 @@ def running(
         "RIS_SHARED_DIR": str(shared),
         "RIS_DRAIN_SECONDS": str(rolling.DRAIN_SECONDS),
         "RIS_CREATE_GALLERIES": "1",
-        "RIS_API_TOKEN": "",
+        "RIS_API_TOKEN": rolling.TOKEN,
     }
     with rolling.servers(COUNT, environment) as servers:
         yield servers
 
 
 @contextlib.contextmanager
-def client_of(server: rolling.Server, asked: rolling.Asked) -> Iterator[rolling.Client]:
-    client = rolling.Client(server.url, "mine", PICTURE, asked)
+def client_of(server: rolling.Server) -> Iterator[rolling.Client]:
+    client = rolling.Client(server.url, "mine", PICTURE, rolling.Asked())
     with contextlib.closing(client):
         yield client
 
@@ -61,8 +63,7 @@ def test_what_the_page_uploads_to_one_server_is_searched_and_shown_by_another(
     sent = httpx.post(f"{running[0].url}/gradio_api/upload", files={"files": ("a.jpg", PICTURE)})
     (path,) = sent.json()
     assert Path(path).is_relative_to(shared)
-    asked = rolling.Asked()
-    with client_of(running[1], asked) as other:
+    with client_of(running[1]) as other:
         query = {"kind": "upload", "path": path, "name": "a.jpg"}
         answer = other.page_function("ask", {"gallery": "mine", "query": query})
     assert answer is not None
@@ -75,30 +76,72 @@ def test_no_server_hands_out_what_lies_beside_the_uploads(
     running: list[rolling.Server], shared: Path
 ) -> None:
     (shared / "secret").write_text("not for visitors")
-    asked = rolling.Asked()
     for server in running:
         for path in (shared / "secret", shared / "uploads" / ".." / "secret"):
             assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
-        with client_of(server, asked) as client:
+        with client_of(server) as client:
             query = {"kind": "upload", "path": str(shared / "secret"), "name": "a"}
             answer = client.page_function("ask", {"gallery": "mine", "query": query})
         assert answer is not None
         assert set(answer.json()) == {"message"}
 
 
+def asked(server: rolling.Server, path: str, method: str = "GET") -> Any:
+    """Return what a server answers, as JSON, to one who sends the token."""
+    headers = {"Authorization": f"Bearer {rolling.TOKEN}"}
+    answer = httpx.request(method, f"{server.url}{path}", headers=headers, timeout=60)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def ended(server: rolling.Server, path: str) -> Any:
+    """Return the progress of work in the background once it has ended."""
+    while (progress := asked(server, path))["state"] in ("idle", "running"):
+        time.sleep(0.05)
+    return progress
+
+
+def test_an_update_that_one_server_does_is_seen_to_its_end_by_every_other(
+    running: list[rolling.Server], home: Home
+) -> None:
+    fill(home.path / "pictures", 1, first=100)
+    path = "/galleries/mine/update"
+    assert asked(running[0], path)["state"] == "idle"
+    assert asked(running[0], path, "POST")["state"] == "running"
+    for server in (running[1], running[2], running[0]):
+        progress = ended(server, path)
+        assert (progress["state"], progress["report"]["added"]) == ("done", 1)
+        assert asked(server, "/galleries/mine")["images"] == 21
+
+
+def test_duplicates_that_one_server_has_found_are_listed_by_every_other(
+    running: list[rolling.Server], home: Home
+) -> None:
+    pictures = fill(home.path / "twice", 3)
+    copy = pictures / "copy.png"
+    picture(1).save(copy)
+    home.build(pictures, "twice")
+    path = "/galleries/twice/duplicates"
+    asked(running[0], path, "POST")
+    answers = [ended(server, path) for server in (running[1], running[2], running[0])]
+    assert answers[0]["state"] == "done"
+    assert answers[0]["duplicates"]["groups_found"] == 1
+    assert answers[1:] == [answers[0]] * 2
+
+
 def test_a_gallery_that_changes_is_seen_by_every_server(
     running: list[rolling.Server], home: Home
 ) -> None:
     for server in running:  # all have it open
-        assert httpx.get(f"{server.url}/galleries/mine").json()["title"] != "Holidays"
+        assert asked(server, "/galleries/mine")["title"] != "Holidays"
     home.keeper().set_title("mine", "Holidays")
     for server in running:
-        assert httpx.get(f"{server.url}/galleries/mine").json()["title"] == "Holidays"
+        assert asked(server, "/galleries/mine")["title"] == "Holidays"
 
 
 def test_every_server_is_restarted_in_turn_without_a_failed_request(
     running: list[rolling.Server],
 ) -> None:
-    asked = rolling.roll(running, gallery="mine", picture=PICTURE, clients=2, front=balancing)
-    assert asked.failures == []
-    assert set(asked.answered) == KINDS
+    rolled = rolling.roll(running, gallery="mine", picture=PICTURE, clients=2, front=balancing)
+    assert rolled.failures == []
+    assert set(rolled.answered) == KINDS
