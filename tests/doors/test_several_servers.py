@@ -1,6 +1,7 @@
 """Several server processes over one home: any request may go to any of them."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio_client import Client, handle_file
 
 from benchmarks import rolling
 from benchmarks.balancer import balancing
@@ -127,6 +129,23 @@ def test_duplicates_that_one_server_has_found_are_listed_by_every_other(
     assert answers[0]["state"] == "done"
     assert answers[0]["duplicates"]["groups_found"] == 1
     assert answers[1:] == [answers[0]] * 2
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # in Gradio's client
+def test_gradio_client_finds_its_answers_behind_the_balancer_of_the_compose_file(
+    running: list[rolling.Server], home: Home
+) -> None:
+    file = home.path / "pictures" / "kind_3" / "00003.jpg"
+    with rolling.haproxy([server.port for server in running]) as front:
+        url = f"http://127.0.0.1:{front.port}"
+        while not rolling.is_ready(url):
+            time.sleep(0.05)
+        token = {"Authorization": f"Bearer {rolling.TOKEN}"}
+        with contextlib.closing(Client(url, verbose=False, headers=token)) as client:
+            for _ in range(2 * COUNT):  # each turn of each server
+                answer = client.predict(handle_file(file), gallery="mine", k=1, api_name="/search")
+                assert answer["results"][0]["file"] == "kind_3/00003.jpg"
 
 
 def test_a_gallery_that_changes_is_seen_by_every_server(
