@@ -7,13 +7,13 @@ nobody else does the same, and a file that says "running" without a lock was lef
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from app.errors import AppError, BusyError
+from app.values.files import replacing
 from app.values.locks import locked
 
 _EVERY_SECONDS = 1.0
@@ -48,12 +48,11 @@ class Board(Generic[_Progress]):
         if at_most_often and now - self._written.get(name, -_EVERY_SECONDS) < _EVERY_SECONDS:
             return
         self._written[name] = now
-        new = self._file(name, f"{os.getpid()}.new")
+        text = json.dumps(self._adapter.dump_python(progress, mode="json"))
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self._adapter.dump_python(progress, mode="json"))
-            new.write_text(text, encoding="utf-8")
-            new.replace(self._file(name, "json"))
+            with replacing(self._file(name, "json")) as new:
+                new.write_text(text, encoding="utf-8")
 
     def read(self, name: str) -> _Progress | None:
         """Return the progress that was last put up; None where there is none, or of other code."""
