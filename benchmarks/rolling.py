@@ -1,8 +1,9 @@
 """Several servers over one home, restarted one after the other → requests that failed meanwhile.
 
-Run by `make bench-rolling`. Clients ask without pause through a balancer, each request over a
-connection of its own, in every way that there is: files over REST, pictures and facts, the page's
-uploads and searches, MCP. A request fails with any status but 200 and with any error below HTTP.
+Run by `make bench-rolling`. Clients ask without pause through a balancer, in every way that there
+is: files over REST, pictures and facts, the page's uploads and searches, MCP. Every other one keeps
+its connections, as browsers do; the others make a new one for each request. A request fails with
+any status but 200 and with any error below HTTP, and none is sent twice.
 """
 
 import argparse
@@ -113,17 +114,29 @@ class Asked:
 
 
 class Client:
-    """Asks a server, or a balancer in front of some, in every way; keeps no connection."""
+    """Asks a server, or a balancer in front of some, in every way.
 
-    def __init__(self, url: str, gallery: str, picture: bytes, asked: Asked) -> None:
+    With `keeps_connections` it asks again over one that is open.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        gallery: str,
+        picture: bytes,
+        asked: Asked,
+        *,
+        keeps_connections: bool = False,
+    ) -> None:
         self._asked = asked
         self._gallery, self._picture = gallery, picture
         self._http = httpx.Client(
             base_url=url,
             trust_env=False,
             timeout=_ANSWER_SECONDS,
-            headers={"Connection": "close", "Authorization": f"Bearer {TOKEN}"},
-            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"Authorization": f"Bearer {TOKEN}"}
+            | ({} if keeps_connections else {"Connection": "close"}),
+            limits=httpx.Limits(max_keepalive_connections=int(keeps_connections)),
         )
         config = self._http.get("/config").raise_for_status().json()
         self._session = next(
@@ -229,12 +242,16 @@ def asking(url: str, gallery: str, picture: bytes, clients: int) -> Iterator[Ask
     """Ask without pause from so many clients while the block runs."""
     asked, stopped = Asked(), threading.Event()
 
-    def ask() -> None:
-        with contextlib.closing(Client(url, gallery, picture, asked)) as client:
+    def ask(keeps_connections: bool) -> None:
+        made = Client(url, gallery, picture, asked, keeps_connections=keeps_connections)
+        with contextlib.closing(made) as client:
             while not stopped.is_set():
                 client.ask_all()
 
-    threads = [threading.Thread(target=ask, name="client") for _ in range(clients)]
+    threads = [
+        threading.Thread(target=ask, args=[bool(number % 2)], name="client")
+        for number in range(clients)
+    ]
     for thread in threads:
         thread.start()
     try:

@@ -10,6 +10,10 @@ import uvicorn
 
 from app.doors.draining import SECONDS_IN_FLIGHT, Draining
 
+KEPT_OPEN_SECONDS = 75
+"""So long a connection without requests stays: longer than balancers keep theirs (60 in nginx and
+its ingress), or one may send a request just as it is closed."""
+
 
 class WebServer(uvicorn.Server):
     """Calls `on_start` when it listens, and `on_stop` before it stops listening.
@@ -28,7 +32,10 @@ class WebServer(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                application, log_level="warning", timeout_graceful_shutdown=SECONDS_IN_FLIGHT
+                application,
+                log_level="warning",
+                timeout_keep_alive=KEPT_OPEN_SECONDS,
+                timeout_graceful_shutdown=SECONDS_IN_FLIGHT,
             )
         )
         self._draining = draining

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from app.doors.draining import Draining
+from app.doors.web_server import WebServer
 from app.errors import SettingsError
 from app.settings import read_settings
 from tests.conftest import ROOT, Home, encoded, fill, is_one_sentence, picture
@@ -124,6 +125,11 @@ def test_a_request_that_has_begun_is_answered_and_the_server_ends_with_0(running
 def listens(port: int) -> bool:
     with socket.socket() as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_connection_is_kept_for_longer_than_balancers_keep_theirs() -> None:
+    server = WebServer(None, draining=Draining(), on_start=list, on_stop=list)
+    assert server.config.timeout_keep_alive > 60  # nginx, its ingress, and most clouds' balancers
 
 
 def test_by_default_nothing_drains() -> None:

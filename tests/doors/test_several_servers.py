@@ -144,7 +144,8 @@ def test_gradio_client_finds_its_answers_behind_the_balancer_of_the_compose_file
         token = {"Authorization": f"Bearer {rolling.TOKEN}"}
         with contextlib.closing(Client(url, verbose=False, headers=token)) as client:
             for _ in range(2 * COUNT):  # each turn of each server
-                answer = client.predict(handle_file(file), gallery="mine", k=1, api_name="/search")
+                job = client.submit(handle_file(file), gallery="mine", k=1, api_name="/search")
+                answer = job.result(timeout=60)  # it waits for ever where the two do not meet
                 assert answer["results"][0]["file"] == "kind_3/00003.jpg"
 
 
