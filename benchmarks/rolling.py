@@ -325,7 +325,8 @@ def main() -> int:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    report = Report("Rolling restart", "make bench-rolling")
+    command = "make bench-rolling HAPROXY=1" if options.haproxy else "make bench-rolling"
+    report = Report("Rolling restart", command)
     examples = _PROGRAM / "app" / "doors" / "page" / "examples"
     picture = min(examples.glob("*.jpg")).read_bytes()
     with tempfile.TemporaryDirectory(prefix="rolling-") as folder:
