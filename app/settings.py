@@ -22,6 +22,7 @@ MOST_REQUESTS = 128
 
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 _MOST_REDIRECTS = 50
+_MOST_DRAIN_SECONDS = 600
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -53,6 +54,8 @@ class Settings:
     list_folders: tuple[Path, ...] = ()
     temp_dir: Path | None = None
     frame_ancestors: str = ""
+    shared_dir: Path | None = None
+    drain_seconds: int = 0
 
     @property
     def creating_off(self) -> str:
@@ -60,6 +63,11 @@ class Settings:
         if not self.create_galleries:
             return (
                 "To make a gallery here in the page, start the server with RIS_CREATE_GALLERIES=1."
+            )
+        if self.shared_dir:
+            return (
+                "No gallery can be made in the page while several servers share RIS_SHARED_DIR: "
+                "make it with create_index.py, or start one server without that setting."
             )
         if self.hosts:
             return (
@@ -79,7 +87,8 @@ class Settings:
 
         Not behind a reverse proxy: that connects from this machine on behalf of everybody.
         """
-        return is_loopback(self.host) and not self.hosts and not self.root_path
+        behind_a_proxy = self.hosts or self.root_path or self.shared_dir
+        return is_loopback(self.host) and not behind_a_proxy
 
     @property
     def listed_files_off(self) -> str:
@@ -104,7 +113,7 @@ class Settings:
         if self.creating_off:
             return (
                 "No gallery can be changed while others may reach the server: set RIS_API_TOKEN, "
-                "or start it with HOST=127.0.0.1 and without RIS_HOSTS."
+                "or start it with HOST=127.0.0.1 and without RIS_HOSTS and RIS_SHARED_DIR."
             )
         return ""
 
@@ -134,11 +143,15 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         most_requests=_count(environ, "RIS_MOST_REQUESTS", MOST_REQUESTS),
         rate_limit=_rate(environ, "RIS_RATE_LIMIT"),
         password=environ.get("RIS_PASSWORD", ""),
-        max_redirects=_number(environ, "RIS_MAX_REDIRECTS", Settings.max_redirects),
+        max_redirects=_number(
+            environ, "RIS_MAX_REDIRECTS", Settings.max_redirects, _MOST_REDIRECTS
+        ),
         proxies=_proxies(environ) if _switch(environ, "RIS_PROXY") else (),
         list_folders=_folders(environ, "RIS_LIST_FOLDERS"),
         temp_dir=_optional_folder(environ, "RIS_TEMP_DIR"),
         frame_ancestors=_sites(environ, "RIS_FRAME_ANCESTORS"),
+        shared_dir=_optional_folder(environ, "RIS_SHARED_DIR"),
+        drain_seconds=_number(environ, "RIS_DRAIN_SECONDS", 0, _MOST_DRAIN_SECONDS),
     )
 
 
@@ -244,10 +257,10 @@ def _sites(environ: Mapping[str, str], key: str) -> str:
     return " ".join(sites)
 
 
-def _number(environ: Mapping[str, str], key: str, default: int) -> int:
+def _number(environ: Mapping[str, str], key: str, default: int, most: int) -> int:
     value = environ.get(key) or str(default)
-    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= _MOST_REDIRECTS):
-        raise SettingsError(f"{key} must be a number from 0 to {_MOST_REDIRECTS}, not {value!r}.")
+    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= most):
+        raise SettingsError(f"{key} must be a number from 0 to {most}, not {value!r}.")
     return int(value)
 
 

@@ -6,7 +6,7 @@ What a search does not need is imported where it is made: the command line answe
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from app.build.build import BuildReport, build
 from app.build.jobs import GalleryMaker
@@ -15,6 +15,7 @@ from app.embed.load import adopt_model_file, check_can_run, load_embedder, usabl
 from app.errors import UsageError
 from app.gallery import Folders
 from app.images.fetch import FetchLimits, fetch
+from app.search.background import FindingProgress, restored
 from app.search.evaluation import evaluate
 from app.search.service import SearchService
 from app.settings import Settings
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from app.build.update import UpdateReport
     from app.build.watch import Watch
     from app.search.inspection import Survey
+    from app.values.board import Board
 
+_Progress = TypeVar("_Progress")
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -40,7 +43,19 @@ def make_service(settings: Settings) -> SearchService:
         load_embedder=make_loader(settings, "query"),
         fetch=make_fetch(settings),
         at_once=usable_cores(),
+        finding_board=make_board(settings, "duplicates", FindingProgress, restored=restored),
     )
+
+
+def make_board(
+    settings: Settings, work: str, kind: type[_Progress], **how: Any
+) -> "Board[_Progress] | None":
+    """Return where servers see each other's work; None for one that shares nothing."""
+    if settings.shared_dir is None:
+        return None
+    from app.values.board import Board
+
+    return Board(settings.shared_dir / "jobs" / work, kind, **how)
 
 
 def make_loader(
@@ -245,6 +260,7 @@ def make_keeper(
 ) -> "GalleryKeeper":
     """Return what changes galleries: for a server `off` is its settings' `changing_off`."""
     from app.build.keeper import GalleryKeeper
+    from app.build.updates import UpdateProgress
 
     return GalleryKeeper(
         datasets_dir=settings.datasets_dir,
@@ -254,6 +270,7 @@ def make_keeper(
         update=make_updater(settings, for_server=in_background),
         off=off,
         in_background=in_background,
+        board=make_board(settings, "updates", UpdateProgress) if in_background else None,
     )
 
 

@@ -203,6 +203,16 @@ def test_galleries_cannot_be_made_behind_a_proxy() -> None:
     assert is_one_sentence(reason)
 
 
+def test_galleries_cannot_be_made_in_the_page_where_several_servers_share_a_folder() -> None:
+    shared = {"RIS_SHARED_DIR": "/shared", "RIS_CREATE_GALLERIES": "1"}
+    reason = read_settings(shared).creating_off
+    assert "RIS_SHARED_DIR" in reason
+    assert "create_index.py" in reason
+    assert is_one_sentence(reason.replace("create_index.py", "create_index"))
+    assert "RIS_SHARED_DIR" in read_settings(shared).changing_off
+    assert read_settings(shared | {"RIS_API_TOKEN": "secret"}).changing_off == ""
+
+
 @pytest.mark.parametrize("host", ["", "127.8.9.10", "::1", "localhost"])
 def test_a_server_on_loopback_is_for_this_machine(host: str) -> None:
     assert read_settings({"HOST": host}).for_this_machine
@@ -213,6 +223,7 @@ def test_a_server_on_loopback_is_for_this_machine(host: str) -> None:
     [
         *({"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "192.168.1.2"}),
         *({"RIS_HOSTS": "a.example"}, {"RIS_ROOT_PATH": "/photos"}),
+        {"RIS_SHARED_DIR": "/shared"},
     ],
 )
 def test_a_server_that_others_reach_is_not_for_this_machine(environ: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.build import manage
 from app.build.additions import AddReport, NewImage, add_images, remove_images
@@ -32,6 +32,9 @@ from app.gallery import (
 )
 from app.values.gallery import Manifest
 
+if TYPE_CHECKING:
+    from app.values.board import Board
+
 _logger = logging.getLogger(__name__)
 
 
@@ -39,7 +42,8 @@ class GalleryKeeper:
     """Changes galleries. For many threads and processes: a change waits for the one before it.
 
     `off` says why none may be changed ('' if they may): then every change raises NotAllowedError.
-    `in_background` has galleries compacted in a thread, so that no caller waits for it.
+    `in_background` has galleries compacted in a thread, so that no caller waits for it. On `board`
+    several processes see each other's updates in the background.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class GalleryKeeper:
         update: Callable[..., UpdateReport],
         off: str = "",
         in_background: bool = False,
+        board: "Board[UpdateProgress] | None" = None,
     ) -> None:
         self.off = off
         self._datasets_dir = datasets_dir
@@ -65,7 +70,7 @@ class GalleryKeeper:
         self._opening = threading.Lock()
         self._models: dict[tuple[Any, ...], Embedder] = {}
         self._loading = threading.Lock()
-        self._updates = BackgroundUpdates(self.update)
+        self._updates = BackgroundUpdates(self.update, board)
 
     def add(self, name: str, new: Sequence[NewImage]) -> AddReport:
         """Add images to a gallery; see `add_images`."""

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from app.build.jobs import GalleryMaker
 from app.build.keeper import GalleryKeeper
 from app.doors.access import EVERYBODY, Access, BehindPassword
+from app.doors.draining import ClosingConnections, Draining
 from app.doors.file_manager import show_file
 from app.doors.forgetting import forgetting
 from app.doors.guarded import Guarded
@@ -21,10 +21,13 @@ from app.doors.limits import Limits
 from app.doors.own_pages import OwnPagesOnly
 from app.doors.root_path import UnderRootPath
 from app.doors.running import announced
-from app.errors import StorageError, UsageError
+from app.doors.upload_folder import folder_for_uploads
+from app.errors import UsageError
 from app.search.service import SearchService
 from app.settings import MOST_REQUESTS, Settings
 from app.wiring import make_keeper, make_maker, make_service
+
+_OPENING = "The galleries are still being opened: ask again in a moment."
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -33,29 +36,24 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     UsageError if the address is taken or cannot be used.
     """
     listening = listen(settings.host, settings.port)
+    draining = Draining(settings.drain_seconds)
     with contextlib.ExitStack() as closing:
-        uploads = Path(closing.enter_context(_folder_for_uploads(settings.temp_dir)))
+        uploads = closing.enter_context(folder_for_uploads(settings))
         closing.enter_context(forgetting(uploads))
         announcing = contextlib.ExitStack()  # to the command line, as long as it listens
         closing.enter_context(announcing)
         with _stopping_later():
             _keep_gradio_to_itself(uploads)
-            import uvicorn
+            from app.doors.web_server import WebServer
 
             address = address_of(settings.host, settings.port)
 
-            class AnnouncingServer(uvicorn.Server):
-                async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                    await super().startup(sockets)
-                    home = settings.indexes_dir.parent
-                    announcing.enter_context(
-                        announced(address, home=home, cache_dir=settings.cache_dir)
-                    )
-                    announce(address)
-
-                async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                    announcing.close()
-                    await super().shutdown(sockets)
+            def on_start() -> None:
+                home = settings.indexes_dir.parent
+                announcing.enter_context(
+                    announced(address, home=home, cache_dir=settings.cache_dir)
+                )
+                announce(address)
 
             service = closing.enter_context(contextlib.closing(make_service(settings)))
             keeper = make_keeper(settings, off=settings.changing_off, in_background=True)
@@ -76,26 +74,12 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 password=settings.password,
                 frame_ancestors=settings.frame_ancestors,
                 show_file=show_file if settings.for_this_machine else None,
+                draining=draining,
             )
-            config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=3)
-        AnnouncingServer(config).run(sockets=[listening])
-
-
-def _folder_for_uploads(temp_dir: Path | None) -> "tempfile.TemporaryDirectory[str]":
-    """Return a new folder in `temp_dir`, or in the system's; StorageError if there is no room.
-
-    What the web server keeps of a large request goes to the same place.
-    """
-    try:
-        if temp_dir:
-            temp_dir.mkdir(parents=True, exist_ok=True)
-            tempfile.tempdir = str(temp_dir)
-        return tempfile.TemporaryDirectory(prefix="reverse-image-search-")
-    except OSError as exc:
-        raise StorageError(
-            f"There is no folder for uploads ({exc.strerror or exc}): set RIS_TEMP_DIR to one that "
-            "can be written."
-        ) from exc
+            server = WebServer(
+                application, draining=draining, on_start=on_start, on_stop=announcing.close
+            )
+        server.run(sockets=[listening])
 
 
 @contextlib.contextmanager
@@ -143,6 +127,7 @@ def make_application(
     password: str = "",
     frame_ancestors: str = "",
     show_file: Callable[[Path], None] | None = None,
+    draining: Draining | None = None,
 ) -> Any:
     """Return the ASGI application: routes first, the page at /; `host` is where it will listen.
 
@@ -151,7 +136,8 @@ def make_application(
     address of the application itself. `frame_ancestors` are the sites that may show the page in a
     frame, besides this one. `show_file` is what the page shows a file in this machine's file
     manager with, where it may. `most_at_once` and `rate` are those of `Limits`. With a `password`
-    nobody is answered without it, or without the token.
+    nobody is answered without it, or without the token. Once `draining` has begun it is not ready
+    any more, and ends the connection of each answer.
 
     The models are loaded in a thread, so that the page does not wait for them; the program ends
     after it, since an interpreter that goes away under a network being compiled aborts.
@@ -163,15 +149,21 @@ def make_application(
     from app.doors.mcp import OverHttp
 
     ready = threading.Event()
+    draining = draining or Draining()
 
     def warm_up() -> None:
         service.warm_up()
         ready.set()
 
+    def not_ready() -> str:
+        if draining.has_begun:
+            return "The server is about to stop: ask another, or ask again in a while."
+        return service.unreadable() if ready.is_set() else _OPENING
+
     tools = OverHttp(service, access=access)
     application = FastAPI(openapi_url=None, lifespan=tools.running)
     application.router.routes.append(Route(tools.path, tools))
-    programs = rest.make_rest(service, keeper=keeper, access=access, is_ready=ready.is_set)
+    programs = rest.make_rest(service, keeper=keeper, access=access, not_ready=not_ready)
     application.router.routes.append(rest.RestRoutes(programs))
 
     from app.doors import page
@@ -196,12 +188,13 @@ def make_application(
     if root_path:
         own_parts = rest.FIRST_PARTS | page.FIRST_PARTS | {tools.path.strip("/")}
         answering = UnderRootPath(answering, root_path, own_parts=own_parts)
-    return Guarded(
+    guarded = Guarded(
         answering,
         most_bytes_of_a_form=page.most_bytes_of_a_form(maker),
         frame_ancestors=frame_ancestors,
         is_refused=page.is_forwarded,
     )
+    return ClosingConnections(guarded, draining)
 
 
 def _keep_gradio_to_itself(uploads: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,9 +116,20 @@ def is_sealed(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return the identity of the file that has this name now; None if there is no file."""
+    """Return the identity of the file that has this name now; None if there is no file.
+
+    It is opened for that: a network file system may answer stat for seconds from what it knew, but
+    asks the server at each open (NFS: close-to-open consistency, RFC 1813, 4.11).
+    """
     try:
-        facts = path.stat()
+        if sys.platform == "win32":  # an open file could not be replaced there
+            facts = path.stat()
+        else:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                facts = os.fstat(handle)
+            finally:
+                os.close(handle)
     except OSError:
         return None
     return facts.st_ino, facts.st_mtime_ns

@@ -1,15 +1,20 @@
 """Searches for duplicates that nobody waits for → one at a time, in a thread that is watched."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.errors import AppError, BusyError
 from app.search.duplicates import Found
 from app.search.pairs import OnProgress
 
+if TYPE_CHECKING:
+    from app.values.board import Board
+
+_LEFT_BEHIND = "The server that searched has ended before all were compared: begin anew."
 _logger = logging.getLogger(__name__)
 
 
@@ -29,6 +34,15 @@ class FindingProgress:
     found: Found | None = None
 
 
+def restored(progress: dict[str, Any]) -> dict[str, Any]:
+    """Return a progress as JSON has it, with the pairs that are keys there as pairs again."""
+    found = progress["found"]
+    if found:
+        matches = {tuple(pair.split(",")): match for pair, match in found["matches"].items()}
+        progress = progress | {"found": found | {"matches": matches}}
+    return progress
+
+
 class _StoppedError(Exception):
     """Unwinds a search that was cancelled."""
 
@@ -36,40 +50,63 @@ class _StoppedError(Exception):
 class BackgroundFinding:
     """Searches one gallery for duplicates at a time, for they take all of a core.
 
-    For many threads. `find` takes a gallery's name and `on_progress`.
+    For many threads, and processes with one `board`. `find` takes a gallery's name and
+    `on_progress`.
     """
 
-    def __init__(self, find: Callable[[str, OnProgress], Found]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str, OnProgress], Found],
+        board: "Board[FindingProgress] | None" = None,
+    ) -> None:
         self._find = find
+        self._board = board
         self._lock = threading.Lock()
         self._progress: dict[str, FindingProgress] = {}
         self._running: threading.Thread | None = None
         self._stopping = threading.Event()
 
     def start(self, name: str) -> FindingProgress:
-        """Begin; BusyError while a search, of whichever gallery, is running."""
-        with self._lock:
+        """Begin; BusyError while a search, here of whichever gallery, is running."""
+        with self._lock, contextlib.ExitStack() as stack:
+            busy = BusyError("A search for duplicates is running just now: wait until it is done.")
             if self._running is not None:
-                raise BusyError(
-                    "A search for duplicates is running just now: wait until it is done."
-                )
+                raise busy
+            before = self.progress(name).found
+            if self._board:
+                stack.enter_context(self._board.working(name, busy=busy))
             self._stopping.clear()
-            self._progress[name] = FindingProgress("running", found=self.progress(name).found)
+            self._put(name, FindingProgress("running", found=before))
             self._running = threading.Thread(
-                target=self._run, args=[name], name=f"duplicates-{name}", daemon=True
+                target=self._run,
+                args=[name, stack.pop_all()],
+                name=f"duplicates-{name}",
+                daemon=True,
             )
             self._running.start()
             return self._progress[name]
 
     def progress(self, name: str) -> FindingProgress:
-        """Return the progress of a gallery's search."""
-        return self._progress.get(name, FindingProgress())
+        """Return the progress of a gallery's search, whichever process does it."""
+        mine = self._progress.get(name, FindingProgress())
+        if self._board is None or mine.state == "running":
+            return mine
+        shown = self._board.read(name) or mine
+        if shown.state == "running" and not self._board.is_worked_on(name):
+            # Looked at once more: it may have ended between the two.
+            shown = self._board.read(name) or mine
+            if shown.state == "running":
+                return replace(shown, state="stopped", message=_LEFT_BEHIND)
+        return shown
 
     def stop(self, name: str) -> FindingProgress:
         """End a gallery's search, if it is running, at its next step; return its progress."""
         with self._lock:
-            if self.progress(name).state == "running":
+            mine = self._progress.get(name)
+            if mine and mine.state == "running":
                 self._stopping.set()
+            elif self._board:
+                self._board.ask_to_stop(name)
             return self.progress(name)
 
     def close(self, timeout_seconds: float = 20) -> None:
@@ -79,15 +116,22 @@ class BackgroundFinding:
         if running is not None:
             running.join(timeout_seconds)
 
-    def _run(self, name: str) -> None:
-        def on_progress(stage: str, done: int, total: int) -> None:
-            if self._stopping.is_set():
-                raise _StoppedError
-            self._progress[name] = replace(
-                self._progress[name], stage=stage, done=done, total=total
-            )
+    def _put(self, name: str, progress: FindingProgress, *, step: bool = False) -> None:
+        self._progress[name] = progress
+        if self._board:
+            self._board.write(name, progress, at_most_often=step)
 
-        before = self.progress(name).found
+    def _is_to_stop(self, name: str) -> bool:
+        return self._stopping.is_set() or bool(self._board and self._board.is_to_stop(name))
+
+    def _run(self, name: str, held: contextlib.ExitStack) -> None:
+        def on_progress(stage: str, done: int, total: int) -> None:
+            if self._is_to_stop(name):
+                raise _StoppedError
+            now = replace(self._progress[name], stage=stage, done=done, total=total)
+            self._put(name, now, step=True)
+
+        before = self._progress[name].found
         try:
             end = FindingProgress("done", found=self._find(name, on_progress))
         except _StoppedError:
@@ -101,6 +145,6 @@ class BackgroundFinding:
                 "this program: the server's log shows it."
             )
             end = FindingProgress("failed", message=mistake)
-        with self._lock:
-            self._progress[name] = replace(end, found=end.found or before)
+        with self._lock, held:
+            self._put(name, replace(end, found=end.found or before))
             self._running = None

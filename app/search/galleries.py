@@ -194,6 +194,23 @@ class Galleries:
         """Return the names of the galleries on disk, damaged ones too, in alphabetical order."""
         return gallery_names(self._indexes_dir)
 
+    def unreadable(self) -> str:
+        """Return why the folder of galleries cannot be read, in one sentence; '' where it can.
+
+        One that was never there is none: there may be no gallery yet.
+        """
+        try:
+            next(self._indexes_dir.iterdir(), None)
+        except FileNotFoundError:
+            if not self._open_galleries:
+                return ""
+            reason = "it is gone"
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+        else:
+            return ""
+        return f"The galleries in {self._indexes_dir} cannot be read ({reason}): look at its disk."
+
     def infos(self) -> list[GalleryInfo]:
         """Return every gallery, the refused ones with the reason."""
         names = self.names()

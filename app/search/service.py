@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ from app.search.verify import ReadOriginal, seek
 from app.values import MEANING, WRITTEN, Edit, Hit, ImageRecord, SearchResult
 from app.values.gallery import GalleryInfo
 
+if TYPE_CHECKING:
+    from app.values.board import Board
+
 _AS_IT_IS = Edit()
 SIDE_BY_SIDE = 8
 """Requests of one call that are worked on together: two batches of the network."""
@@ -69,8 +72,12 @@ class SearchService:
         load_embedder: LoadEmbedder,
         fetch: Callable[[str], bytes],
         at_once: int = 2,
+        finding_board: "Board[FindingProgress] | None" = None,
     ) -> None:
-        """Take folders and functions; at most `at_once` pictures are decoded together."""
+        """Take folders and functions; at most `at_once` pictures are decoded together.
+
+        On `finding_board` several processes see each other's searches for duplicates.
+        """
         self._galleries = Galleries(
             datasets_dir=datasets_dir,
             features_dir=features_dir,
@@ -80,7 +87,7 @@ class SearchService:
         self._fetch = fetch
         self._queries = Queries(self._galleries, fetch=fetch, at_once=at_once)
         self._watchers: list[Watcher] = []
-        self._finding = BackgroundFinding(self._find_duplicates)
+        self._finding = BackgroundFinding(self._find_duplicates, finding_board)
 
     def answer(self, request: SearchRequest) -> SearchResult:
         """Return the images nearest to a request's query; an AppError's message is for people."""
@@ -195,6 +202,10 @@ class SearchService:
     def warm_up(self) -> None:
         """Open every gallery and load its model, so that the first query need not wait."""
         self._galleries.warm_up()
+
+    def unreadable(self) -> str:
+        """Return why the galleries cannot be read just now, in one sentence; '' where they can."""
+        return self._galleries.unreadable()
 
     def vectors(self, gallery: str) -> NDArray[np.float32]:
         """Return the (images, dim) vectors of a gallery, as stored, in the order of `ids`."""

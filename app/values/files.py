@@ -2,8 +2,7 @@
 
 import contextlib
 import hashlib
-import os
-import threading
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +18,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield the path of a new file beside `path`, and rename it to `path` at the end.
 
     Whatever goes wrong before, `path` stays as it was and the new file is removed. The new name is
-    hidden and belongs to this thread: two that write the same file do not mix.
+    hidden and drawn: two that write the same file do not mix, be they on two machines.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         yield new
         new.replace(path)

@@ -40,7 +40,8 @@ def lock(path: Path, *, busy: AppError, wait_seconds: float = 0) -> BaseFileLock
     """
     # Where flock is missing the package would take the file itself for the lock, which a killed
     # run leaves behind.
-    held = FileLock(path, timeout=wait_seconds, fallback_to_soft=False)
+    # Not of one thread: a job's begins in that of the request, and ends in its own.
+    held = FileLock(path, timeout=wait_seconds, fallback_to_soft=False, thread_local=False)
     try:
         held.acquire()
     except Timeout as exc:

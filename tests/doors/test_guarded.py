@@ -15,8 +15,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from app.doors import forgetting, server
+from app.doors import forgetting
 from app.doors.guarded import Guarded
+from app.doors.upload_folder import folder_for_uploads
 from app.errors import SettingsError, StorageError
 from app.settings import read_settings
 from tests.conftest import is_one_sentence
@@ -120,16 +121,28 @@ def test_without_a_folder_for_uploads_the_start_fails_in_a_sentence(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with pytest.raises(StorageError, match="RIS_TEMP_DIR") as refused:
-        server._folder_for_uploads(None)
+        folder_for_uploads(read_settings({})).__enter__()
     assert is_one_sentence(str(refused.value))
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(StorageError, match="RIS_TEMP_DIR"):
-        server._folder_for_uploads(tmp_path / "file" / "below")
-    with server._folder_for_uploads(tmp_path / "mine") as folder:
-        assert Path(folder).parent == tmp_path / "mine"
-        assert tempfile.gettempdir() == str(tmp_path / "mine")
+    for setting in ("RIS_TEMP_DIR", "RIS_SHARED_DIR"):
+        below_a_file = read_settings({setting: str(tmp_path / "file" / "below")})
+        with pytest.raises(StorageError, match=setting):
+            folder_for_uploads(below_a_file).__enter__()
     settings = read_settings({"RIS_TEMP_DIR": str(tmp_path / "mine")})
     assert settings.temp_dir == tmp_path / "mine"
+    with folder_for_uploads(settings) as folder:
+        assert folder.parent == tmp_path / "mine"
+        assert tempfile.gettempdir() == str(tmp_path / "mine")
+    assert not folder.exists()
+
+
+def test_a_folder_for_uploads_that_is_shared_stays_when_one_server_ends(tmp_path: Path) -> None:
+    settings = read_settings({"RIS_SHARED_DIR": str(tmp_path / "shared")})
+    with folder_for_uploads(settings) as mine, folder_for_uploads(settings) as other:
+        assert mine == other
+        (mine / "picture").write_bytes(b"of a visitor")
+    assert [path.name for path in mine.iterdir()] == ["picture"]
+    assert not mine.stat().st_mode & 0o077  # nobody else of the machine reads visitors' pictures
 
 
 def test_uploads_go_an_hour_after_they_were_asked_for(tmp_path: Path) -> None:

@@ -111,3 +111,10 @@ def test_the_page_keeps_no_state_and_offers_no_calls_but_those_that_are_meant(
     assert config["components"]
     info = client.get("/gradio_api/info").json()
     assert set(info["named_endpoints"]) == {"/search", "/galleries"}
+
+
+def test_every_call_of_the_page_is_one_request(client: httpx.Client) -> None:
+    """Gradio's queue takes two, which find each other in one process alone."""
+    calls = client.get("/config").json()["dependencies"]
+    assert any(each["backend_fn"] for each in calls)
+    assert [each["targets"] for each in calls if each["queue"]] == []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -321,3 +323,22 @@ def test_no_path_leads_out_of_the_galleries_folder_but_its_links_are_followed(ho
     for image in (2, 3):  # links that the folder's owner made, and that the build followed
         assert service.picture("mine", image)[0] == secret
     assert service.picture("mine", 4)[0] == (inside / "good.jpg").read_bytes()
+
+
+def test_a_change_is_seen_where_a_network_file_system_still_answers_stat_as_before(
+    mine: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients of NFS keep what they know of a file for seconds, but ask when they open it."""
+    service = mine.service()
+    assert service.gallery("mine").facts.title != "Holidays"
+    stat, known = os.stat, {}
+
+    def cached(path: Any, **how: Any) -> os.stat_result:
+        if Path(path).name == "manifest.json":
+            return known.setdefault(str(path), stat(path, **how))
+        return stat(path, **how)
+
+    monkeypatch.setattr(os, "stat", cached)
+    service.gallery("mine")
+    mine.keeper().set_title("mine", "Holidays")
+    assert service.gallery("mine").facts.title == "Holidays"

@@ -58,3 +58,16 @@ def test_threads_that_write_the_same_file_do_not_mix(tmp_path: Path) -> None:
         list(pool.map(write, "abcdefgh" * 20))
     assert len(set((tmp_path / "a").read_text())) == 1
     assert (tmp_path / "a").stat().st_size == 10_000
+
+
+def test_processes_of_one_number_do_not_mix_as_those_of_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each container's first process has the number 1, and they may share a folder."""
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    with replacing(tmp_path / "a") as mine, replacing(tmp_path / "a") as other:
+        assert mine != other
+        mine.write_text("mine")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() == "mine"  # the last to end
+    assert len(list(tmp_path.iterdir())) == 1

@@ -304,10 +304,12 @@ def _connect(
     set_controls = {"outputs": controls, "js": "async () => (await started).controlValues()"}
     session.set_controls(None, None, **set_controls, **_QUIET)
     for load in (page.load, session.list_galleries):
+        # Not by the queue: its two requests, for the call and its answer, need the same process.
         load(
             lambda: gr.Dropdown(_choices(service), value=None),
             None,
             gallery,
+            queue=False,
             **_QUIET,
         ).then(None, None, **set_controls, **_QUIET)
 

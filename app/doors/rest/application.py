@@ -59,7 +59,7 @@ def make_rest(
     *,
     keeper: GalleryKeeper,
     access: Access,
-    is_ready: Callable[[], bool],
+    not_ready: Callable[[], str],
 ) -> FastAPI:
     """Return the application of the programs' routes; it answers its own 404 and 405 too."""
     application = FastAPIOffline(
@@ -82,7 +82,9 @@ def make_rest(
     application.include_router(routes_of_galleries(service), dependencies=programs)
     application.include_router(routes_of_changes(service, keeper), dependencies=programs)
     application.include_router(
-        routes_of_operations(service, measured, access=access, is_ready=is_ready, programs=programs)
+        routes_of_operations(
+            service, measured, access=access, not_ready=not_ready, programs=programs
+        )
     )
     handle_errors(application)
     application.state.measured = measured

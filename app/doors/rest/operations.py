@@ -19,21 +19,23 @@ from app.errors import NotFoundError, TokenError
 from app.search.service import SearchService
 from app.values.gallery import GalleryInfo
 
-_OPENING = "The galleries are still being opened: ask again in a moment."
-
 
 def routes_of_operations(
     service: SearchService,
     measured: metrics.Metrics,
     *,
     access: Access,
-    is_ready: Callable[[], bool],
+    not_ready: Callable[[], str],
     programs: Sequence[Depends],
 ) -> APIRouter:
-    """Return the routes; `programs` are the dependencies that check the token for /metrics."""
+    """Return the routes; `programs` are the dependencies that check the token for /metrics.
+
+    `not_ready` says in one sentence why the server is not to be asked now, '' where it is.
+    """
     router = APIRouter(tags=["Operations"])
 
-    health_threads = CapacityLimiter(1)  # of its own: searches may have taken all others
+    # Of their own: searches may have taken all others, and a folder that hangs one of these.
+    health_threads, readiness_threads = CapacityLimiter(1), CapacityLimiter(1)
 
     @router.get("/healthz", response_model=Health)
     async def health(request: Request) -> dict[str, Any]:
@@ -50,8 +52,12 @@ def routes_of_operations(
 
     @router.get("/readyz", response_model=Readiness, responses=documented([503]))
     async def readiness() -> Any:
-        """Say whether every gallery was opened, and its model loaded or refused."""
-        return {"status": "ready"} if is_ready() else status_response(503, _OPENING)
+        """Say whether every gallery was opened, its model loaded or refused, and requests may come.
+
+        A server that is about to stop says that it is not ready, and answers what still comes.
+        """
+        why_not = await to_thread.run_sync(not_ready, limiter=readiness_threads)
+        return status_response(503, why_not) if why_not else {"status": "ready"}
 
     @router.get(
         "/metrics",

@@ -5,8 +5,8 @@ Only this file and `convert` name OpenVINO.
 
 import contextlib
 import hashlib
-import os
 import queue
+import secrets
 import threading
 import zipfile
 from functools import cache
@@ -142,8 +142,9 @@ def converted_network(
     with contextlib.suppress(OSError):
         if seal.read_text(encoding="ascii") == _sealed(network):
             return network
-    # Another name for each thread: two that start at once convert twice, with the same result.
-    mine = folder / f"{network.stem}.{os.getpid()}-{threading.get_ident()}.xml"
+    # A drawn name: two that start at once convert twice, with the same result. In containers that
+    # share the folder all processes have one number.
+    mine = folder / f"{network.stem}.{secrets.token_hex(8)}.xml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _convert(model, weights, mine, what)

@@ -75,7 +75,7 @@ def serving(home: Home, token: str = "") -> Iterator[str]:
     """Serve the routes for programs at a port of this machine; give the address."""
     listening = socket.create_server(("127.0.0.1", 0))
     service = home.service()
-    rest = make_rest(service, keeper=home.keeper(), access=Access(token), is_ready=lambda: True)
+    rest = make_rest(service, keeper=home.keeper(), access=Access(token), not_ready=str)
     server = uvicorn.Server(uvicorn.Config(rest, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

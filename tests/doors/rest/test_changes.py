@@ -75,7 +75,7 @@ class Album:
 def changeable(home: Home, *, token: str = "", load: Any = None, off: str = "") -> Iterator[Album]:
     """Serve the routes for programs over real HTTP."""
     service, keeper = service_of(home), home.keeper(load, off=off)
-    rest = make_rest(service, keeper=keeper, access=Access(token), is_ready=lambda: True)
+    rest = make_rest(service, keeper=keeper, access=Access(token), not_ready=str)
     started = threading.Event()
 
     class Server(uvicorn.Server):

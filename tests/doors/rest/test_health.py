@@ -61,6 +61,22 @@ def test_it_is_ready_when_every_gallery_was_opened(home: Home, uploads: Path) ->
         assert answer.json() == {"status": "ready"}
 
 
+def test_it_is_not_ready_while_its_folder_cannot_be_read(home: Home, uploads: Path) -> None:
+    class Lost(SearchService):
+        def unreadable(self) -> str:
+            return lost[0]
+
+    lost = [""]
+    with serving(home, uploads, service=service_of(home, kind=Lost)) as running:
+        while running.client.get("/readyz").status_code == 503:
+            pass
+        lost[0] = "The disk is gone: look at it."
+        assert "The disk is gone" in problem_of(running.client.get("/readyz"), 503)
+        assert running.client.get("/healthz").status_code == 200
+        lost[0] = ""
+        assert running.client.get("/readyz").status_code == 200
+
+
 def in_threads(ask: Callable[[], object], count: int = 45) -> contextlib.ExitStack:
     """Ask so often at once, until the block ends; Starlette has 40 threads."""
     stack = contextlib.ExitStack()

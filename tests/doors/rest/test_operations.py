@@ -98,7 +98,7 @@ def test_below_another_path_every_address_begins_with_it(home: Home, tmp_path: P
 
     from app.doors.rest import RestRoutes, make_rest
 
-    rest = make_rest(service_of(home), keeper=home.keeper(), access=Access(), is_ready=lambda: True)
+    rest = make_rest(service_of(home), keeper=home.keeper(), access=Access(), not_ready=str)
     application = Starlette(routes=[RestRoutes(rest)])
 
     async def ask(path: str) -> httpx.Response:
