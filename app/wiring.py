@@ -24,6 +24,7 @@ from app.values import Evaluation
 if TYPE_CHECKING:
     from app.build.keeper import GalleryKeeper
     from app.build.layouts import OpenList
+    from app.build.spread import Spread
     from app.build.transfer import ExportReport
     from app.build.update import UpdateReport
     from app.build.watch import Watch
@@ -59,7 +60,11 @@ def make_board(
 
 
 def make_loader(
-    settings: Settings, purpose: Literal["query", "build"], *, download: bool = False
+    settings: Settings,
+    purpose: Literal["query", "build"],
+    *,
+    download: bool = False,
+    cores: int | None = None,
 ) -> LoadEmbedder:
     """Return `app.embed.load.load_embedder` with the folders filled in; see `LoadEmbedder`."""
     return partial(
@@ -70,7 +75,17 @@ def make_loader(
         purpose=purpose,
         download=download,
         runtime=settings.runtime,
+        cores=cores,
     )
+
+
+def make_spread(settings: Settings, address: str | None) -> "Spread | None":
+    """Return the Ray cluster at an address, in which a build embeds; None for no address."""
+    if address is None:
+        return None
+    from app.build.ray_cluster import RayCluster
+
+    return RayCluster(address, make_loader(settings, "build", download=True, cores=1))
 
 
 def make_fetch(settings: Settings) -> Callable[[str], bytes]:
@@ -94,7 +109,7 @@ def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
     return evaluate_named
 
 
-def make_builder(settings: Settings) -> partial[BuildReport]:
+def make_builder(settings: Settings, spread: "Spread | None" = None) -> partial[BuildReport]:
     """Return `app.build.build.build` with folders and models filled in.
 
     It takes a BuildRequest and `on_progress`. Weights that are not here are downloaded.
@@ -108,6 +123,7 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
         find_model=partial(find_model, models_dir=settings.models_dir),
         precision=settings.precision,
         workers=usable_cores(),
+        spread=spread,
     )
 
 
@@ -135,7 +151,7 @@ def model_asked(settings: Settings, model: str, pool: str | None) -> str:
     return pooled_name(model, pool) if pool else model
 
 
-def make_list_builder(settings: Settings) -> partial[BuildReport]:
+def make_list_builder(settings: Settings, spread: "Spread | None" = None) -> partial[BuildReport]:
     """Return `app.build.from_list.build_listed` with folders, models and the network filled in.
 
     It takes a ListRequest and `on_progress`.
@@ -146,7 +162,7 @@ def make_list_builder(settings: Settings) -> partial[BuildReport]:
 
     return partial(
         build_listed,
-        **make_builder(settings).keywords,
+        **make_builder(settings, spread).keywords,
         fetch=make_fetch(settings),
         files=LocalFiles(roots=settings.list_folders),
         politeness=Politeness(),
@@ -221,7 +237,9 @@ def make_maker(settings: Settings) -> GalleryMaker:
     )
 
 
-def make_updater(settings: Settings, *, for_server: bool = False) -> "partial[UpdateReport]":
+def make_updater(
+    settings: Settings, *, for_server: bool = False, spread: "Spread | None" = None
+) -> "partial[UpdateReport]":
     """Return `app.build.update.update_gallery` with folders, models and the network filled in.
 
     It takes a gallery's name, `accept_removals` and `on_progress`.
@@ -234,6 +252,7 @@ def make_updater(settings: Settings, *, for_server: bool = False) -> "partial[Up
         update_gallery,
         **{key: builder[key] for key in needed},
         open_list=make_list_opener(settings, for_server=for_server),
+        spread=spread,
     )
 
 
@@ -256,7 +275,11 @@ def make_list_opener(settings: Settings, *, for_server: bool = False) -> "OpenLi
 
 
 def make_keeper(
-    settings: Settings, *, off: str = "", in_background: bool = False
+    settings: Settings,
+    *,
+    off: str = "",
+    in_background: bool = False,
+    spread: "Spread | None" = None,
 ) -> "GalleryKeeper":
     """Return what changes galleries: for a server `off` is its settings' `changing_off`."""
     from app.build.keeper import GalleryKeeper
@@ -267,7 +290,7 @@ def make_keeper(
         features_dir=settings.features_dir,
         indexes_dir=settings.indexes_dir,
         load_embedder=make_loader(settings, "build", download=True),
-        update=make_updater(settings, for_server=in_background),
+        update=make_updater(settings, for_server=in_background, spread=spread),
         off=off,
         in_background=in_background,
         board=make_board(settings, "updates", UpdateProgress) if in_background else None,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from app.build.change import commit_change, current_gallery
 from app.build.commit import load_for
-from app.build.embedding import Kept
 from app.build.material import Material
+from app.build.work import Kept
 from app.embed import Embedder, LoadEmbedder
 from app.errors import DecodeError, GalleryError, QueryError, UsageError
 from app.features import of_gallery_picture

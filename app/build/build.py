@@ -16,6 +16,7 @@ from app.build.commit import (
 )
 from app.build.embedding import Embedding, OnProgress, embed_pictures, notes_on, stamped
 from app.build.int8 import LoadInt8, fitted_to
+from app.build.spread import Spread
 from app.embed import Embedder, LoadEmbedder, Model, model_named
 from app.errors import DatasetError, GalleryError, UsageError
 from app.gallery import Draft, Folders, Gallery, check_name, gallery_names, recipe_of
@@ -108,13 +109,14 @@ def build(
     find_model: Callable[[str], Model] = model_named,
     precision: str = "auto",
     workers: int,
+    spread: Spread | None = None,
     on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Check a request, then build its gallery; see `build_gallery`.
 
     UsageError for an unknown data set, model, precision, index or name, and for a gallery that
     exists already unless `force` is set; DatasetError for a missing folder; ModelError for missing
-    weights. `precision` is that of a request which names none.
+    weights. `precision` is that of a request which names none; `spread` is as in `embed_pictures`.
     """
     model = find_model(request.model)
     model.check_embeds("picture")
@@ -150,6 +152,7 @@ def build(
         own=bool(request.folders),
         copies=bool(request.folders) if request.copies is None else request.copies,
         workers=workers,
+        spread=spread,
         on_progress=on_progress,
     )
 
@@ -204,6 +207,7 @@ def build_gallery(
     copies: bool = False,
     load_int8: LoadInt8 | None = None,
     workers: int,
+    spread: Spread | None = None,
     on_progress: OnProgress,
 ) -> BuildReport:
     """Embed the pictures of `layout`, train its index, put the gallery in place.
@@ -244,6 +248,7 @@ def build_gallery(
             copies=copies,
             known=known,
             workers=workers,
+            spread=spread,
             on_progress=on_progress,
         )
         seconds_embedding = time.perf_counter() - began

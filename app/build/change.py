@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from app.build.embedding import Kept
 from app.build.material import Material, write_local
+from app.build.work import Kept
 from app.errors import BusyError, GalleryError
 from app.gallery import NO_IMAGE, Commit, Folders, Gallery, locked, now, writing_to
 from app.index import write_vectors

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.build.embedding import Kept, OnProgress
+from app.build.embedding import OnProgress
 from app.build.material import Material, write_local
+from app.build.work import Kept
 from app.embed import Embedder, LoadEmbedder
 from app.errors import ModelError, StorageError
 from app.gallery import (

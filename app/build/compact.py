@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.build.commit import train_and_measure
-from app.build.embedding import Kept, OnProgress
+from app.build.embedding import OnProgress
 from app.build.material import Material, write_local
+from app.build.work import Kept
 from app.errors import GalleryError
 from app.gallery import (
     COMPACTION,

@@ -17,6 +17,7 @@ from app.build.listed import (
     rows_of,
     with_defaults,
 )
+from app.build.spread import Spread
 from app.embed import LoadEmbedder, Model, model_named
 from app.errors import UsageError
 from app.gallery import Folders, gallery_names, open_gallery
@@ -43,6 +44,7 @@ def build_listed(
     politeness: Politeness,
     files: LocalFiles = ANY_FILE,
     workers: int,
+    spread: Spread | None = None,
     on_progress: Callable[[str, int, int], None],
 ) -> BuildReport:
     """Get the pictures of a list into `datasets_dir`/name, then build their gallery.
@@ -96,6 +98,7 @@ def build_listed(
         request=_kept(request),
         copies=bool(request.copies),
         workers=workers,
+        spread=spread,
         on_progress=on_progress,
     )
 

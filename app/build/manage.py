@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from app.build.change import being_updated, commit_change, current_gallery
-from app.build.embedding import Kept
 from app.build.layouts import followed_sources, sources_of
 from app.build.material import Material
+from app.build.work import Kept
 from app.errors import DatasetError, NotFoundError, UsageError
 from app.gallery import (
     DRAFT,

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.build.embedding import Kept
+from app.build.work import Kept
 from app.gallery import Gallery, SegmentWriter
 from app.index import LOCAL_TRAINING_ROWS, Projection
 from app.values.features import LocalFeatures, PHashes, Points, comparable

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from app.build.build import BuildReport
 from app.build.commit import AS_THE_MODEL, Origin, check_room, finish_gallery
-from app.build.embedding import Kept, OnProgress
+from app.build.embedding import OnProgress
 from app.build.layouts import sources_of
+from app.build.work import Kept
 from app.errors import GalleryError, UsageError
 from app.gallery import Draft, Folders, Gallery, check_name, gallery_names, recipe_of
 from app.index import Projection

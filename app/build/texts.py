@@ -9,7 +9,8 @@ import numpy as np
 
 from app.build.build import BuildReport, check_new
 from app.build.commit import AS_THE_MODEL, Origin, finish_gallery, made_by_model
-from app.build.embedding import Kept, OnProgress
+from app.build.embedding import OnProgress
+from app.build.work import Kept
 from app.embed import Embedder, LoadEmbedder, Model, model_named
 from app.errors import UsageError
 from app.gallery import Draft, Folders, recipe_of

@@ -10,10 +10,12 @@ from pathlib import Path
 from app.build.build import check_readable, recipe_of_model
 from app.build.change import being_updated, commit_change, current_gallery
 from app.build.commit import check_room, load_for
-from app.build.embedding import Embedding, Kept, OnProgress, embed_pictures, notes_on, stamped
+from app.build.embedding import Embedding, OnProgress, embed_pictures, notes_on, stamped
 from app.build.layouts import OpenList, layout_of
 from app.build.look import Look, look_at
 from app.build.material import Material
+from app.build.spread import Spread
+from app.build.work import Kept
 from app.embed import LoadEmbedder
 from app.errors import GalleryError, RemovalsError
 from app.gallery import (
@@ -69,6 +71,7 @@ def update_gallery(
     load_embedder: LoadEmbedder,
     open_list: OpenList,
     workers: int,
+    spread: Spread | None = None,
     accept_removals: bool = False,
     on_progress: OnProgress,
 ) -> UpdateReport:
@@ -96,7 +99,7 @@ def update_gallery(
         found = stamped(layout.pictures()[:limit], layout.folders)
         looked = look_at(gallery, list(found))
         _check_gone(name, looked, layout, accept_removals)
-        update = _Update(gallery, layout, looked, load_embedder, workers, on_progress)
+        update = _Update(gallery, layout, looked, load_embedder, workers, spread, on_progress)
         report = update.run()
     return replace(
         report,
@@ -128,6 +131,7 @@ class _Update:
         looked: Look,
         load_embedder: LoadEmbedder,
         workers: int,
+        spread: Spread | None,
         on_progress: OnProgress,
     ) -> None:
         self._gallery = gallery
@@ -135,6 +139,7 @@ class _Update:
         self._looked = looked
         self._load_embedder = load_embedder
         self._workers = workers
+        self._spread = spread
         self._on_progress = on_progress
         self._manifest = gallery.manifest
         self._again = _relabelled(gallery, looked)
@@ -162,6 +167,7 @@ class _Update:
                 copies=copies,
                 known=self._gallery,
                 workers=self._workers,
+                spread=self._spread,
                 on_progress=self._on_progress,
             )
             check_readable(embedding, list(self._looked.pictures.values()), self._layout)

@@ -48,6 +48,7 @@ def load_embedder(
     models_dir: Path | None = None,
     download: bool = False,
     runtime: str = "auto",
+    cores: int | None = None,
 ) -> Embedder:
     """Return an embedder of the model `name`; trained models are files in `models_dir`.
 
@@ -55,7 +56,8 @@ def load_embedder(
     the `precision` "auto" the faster one on this processor is chosen; "bf16" is 32 bits where the
     processor has no instructions for it; "int8" needs a gallery's own `network`, or (n, H, W, 3)
     prepared pictures to fit one to, its `calibration`. The `runtime` is "openvino", "torch" or
-    "auto", which is PyTorch for a build where there is a GPU. UsageError if there is no such model
+    "auto", which is PyTorch for a build where there is a GPU. It takes so many `cores`, by default
+    all that the process may use. UsageError if there is no such model
     or precision, ModelError if it cannot run here.
     """
     check_precision(precision)
@@ -68,7 +70,7 @@ def load_embedder(
         model, weights_dir=weights_dir, cache_dir=cache_dir, download=download
     )
     weights = Weights(path, digest, cache_dir)
-    cores = usable_cores()
+    cores = cores or usable_cores()
     device = torch_device(runtime, purpose, precision)
     if model.kind == "text":
         tokenizer, _ = find_tokenizer(model, weights_dir=weights_dir, cache_dir=cache_dir)

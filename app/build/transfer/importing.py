@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from app.build.build import BuildReport
 from app.build.commit import Origin, check_room, finish_gallery, made_by_model
-from app.build.embedding import Kept
 from app.build.transfer.parts import Part, parts_of
 from app.build.transfer.places import NETWORK, PROJECTION, Exported, read_exported
+from app.build.work import Kept
 from app.embed import LoadEmbedder, Model, model_named
 from app.errors import DatasetError, DecodeError, GalleryError, UsageError
 from app.gallery import Draft, Folders, check_name, gallery_names, recipe_of

@@ -21,6 +21,7 @@ from app.doors.cli.update import left_out_lines, print_report, updated
 
 if TYPE_CHECKING:
     from app.build.build import BuildReport
+    from app.build.spread import Spread
     from app.settings import Settings
 
 NAME = "create-index"
@@ -127,6 +128,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="keep what finds cropped, turned and edited copies; default: for --images",
     )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="embed in the Ray cluster at this address, or auto for the one that this machine is "
+        "in; needs requirements-scale.txt",
+    )
     parser.add_argument("--limit", type=int, help="take the first so many pictures only")
     parser.add_argument(
         "--exclude",
@@ -187,6 +194,7 @@ def run(options: argparse.Namespace) -> int:
         make_importer,
         make_keeper,
         make_list_builder,
+        make_spread,
         make_text_builder,
         model_asked,
     )
@@ -199,7 +207,8 @@ def run(options: argparse.Namespace) -> int:
     if options.model or options.pool:
         asked = options.model or default_model(options)
         options.model = model_asked(settings, asked, options.pool)
-    if options.update and _is_updated(options, settings):
+    spread = make_spread(settings, options.ray)
+    if options.update and _is_updated(options, settings, spread):
         return 0
     with Progress() as progress:
         if options.texts:
@@ -207,9 +216,13 @@ def run(options: argparse.Namespace) -> int:
         elif options.embeddings:
             report = make_importer(settings)(import_request(options), on_progress=progress.show)
         elif any(getattr(options, key) for key in LISTS):
-            report = make_list_builder(settings)(list_request(options), on_progress=progress.show)
+            report = make_list_builder(settings, spread)(
+                list_request(options), on_progress=progress.show
+            )
         else:
-            report = make_builder(settings)(build_request(options), on_progress=progress.show)
+            report = make_builder(settings, spread)(
+                build_request(options), on_progress=progress.show
+            )
     _print_report(report)
     if options.metadata:
         keeper = make_keeper(settings)
@@ -231,7 +244,7 @@ def stopped(options: argparse.Namespace) -> str:
     return "What is done is kept: the same command goes on from there."
 
 
-def _is_updated(options: argparse.Namespace, settings: "Settings") -> bool:
+def _is_updated(options: argparse.Namespace, settings: "Settings", spread: "Spread | None") -> bool:
     """Update the gallery and print what was done, if there is one; return whether there was."""
     from app.sources.datasets.register import find_data_set
     from app.wiring import make_keeper
@@ -239,7 +252,7 @@ def _is_updated(options: argparse.Namespace, settings: "Settings") -> bool:
     name = options.name
     if options.data and not name:
         name = f"{find_data_set(options.data).name}-{options.model or MODEL}"
-    keeper = make_keeper(settings)
+    keeper = make_keeper(settings, spread=spread)
     if not (name and keeper.exists(name)):
         return False
     keeper.check_as_built(name, given_of(options))

@@ -35,6 +35,8 @@ def check_together(options: argparse.Namespace) -> None:
         raise UsageError("Embeddings are made already: leave --precision out.")
     if options.limit is not None and options.embeddings:
         raise UsageError("Embeddings are taken as a whole: leave --limit out.")
+    if options.ray and (options.embeddings or options.texts):
+        raise UsageError("--ray embeds pictures: leave it out.")
     if options.exclude and not options.images:
         raise UsageError("--exclude goes with --images: leave it out.")
     if options.accept_removals and not options.update:

@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on where more than half of the pictures are gone",
     )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="embed in the Ray cluster at this address, or auto for the one that this machine is "
+        "in; needs requirements-scale.txt",
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON a gallery")
     parser.add_argument(
         "--watch", action="store_true", help="follow the folders until stopped, and go on updating"
@@ -44,11 +50,12 @@ def run(options: argparse.Namespace) -> int:
     Return the exit code of the first that could not be updated.
     """
     from app.settings import read_settings
-    from app.wiring import make_keeper
+    from app.wiring import make_keeper, make_spread
 
     if options.watch:
         return _follow(options)
-    keeper = make_keeper(read_settings())
+    settings = read_settings()
+    keeper = make_keeper(settings, spread=make_spread(settings, options.ray))
     code = 0
     names = _names(options, keeper)
     for name in names:
@@ -108,8 +115,9 @@ def _follow(options: argparse.Namespace) -> int:
         raise UsageError(
             "--accept-removals is for one update, which somebody looks at: leave --watch out."
         )
-    if options.json:
-        raise UsageError("--json is for one update: leave --watch out.")
+    if options.json or options.ray:
+        option = "--json" if options.json else "--ray"
+        raise UsageError(f"{option} is for one update: leave --watch out.")
     if options.all == bool(options.gallery):
         raise UsageError("Name the galleries to follow, or add --all for every one of folders.")
     return watching.follow(options.gallery, options.rescan)
