@@ -20,7 +20,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all test-scale fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-words bench-formats bench-rolling study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all test-scale fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-words bench-formats bench-rolling bench-scale study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -123,6 +123,10 @@ load: $(DEV_READY) $(TOOLS_READY) ## ask a server from 64 clients for half an ho
 bench-rolling: $(DEV_READY) ## restart servers one after the other while clients ask, and count failures (SERVERS= CLIENTS= ROUNDS= SAVE=, HAPROXY=1)
 	@$(BIN)/python -m benchmarks.rolling $(call option,SERVERS,servers) $(call option,CLIENTS,clients) \
 	  $(call option,ROUNDS,rounds) $(call option,SAVE,save) $(if $(filter 1,$(HAPROXY)),--haproxy)
+
+bench-scale: $(SCALE_READY) ## measure embedding in Ray clusters of one worker, of several, and with one killed (REAL_DATA=folder; WORKERS= PICTURES= ROUNDS= SAVE=)
+	@$(BIN)/python -m benchmarks.scale_embed $(call option,WORKERS,workers) \
+	  $(call option,PICTURES,pictures) $(call option,ROUNDS,rounds) $(call option,SAVE,save)
 
 bench-words: $(DEV_READY) ## measure words, conditions, counts and lists (SAVE=)
 	@$(BIN)/python -m benchmarks.words_speed $(call option,SAVE,save)

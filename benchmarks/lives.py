@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from app.build.additions import NewImage
 from app.build.commit import Origin, finish_gallery
-from app.build.work import Kept
 from app.build.keeper import GalleryKeeper
 from app.build.update import update_gallery
+from app.build.work import Kept
 from app.gallery import Draft, Folders, Gallery, files
 from app.images import encode
 from app.index import recall
