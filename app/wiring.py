@@ -96,6 +96,21 @@ def make_builder(settings: Settings) -> partial[BuildReport]:
     )
 
 
+def check_milvus_words(uri: str, index: str) -> None:
+    """Raise UsageError for an address or an index of Milvus that cannot be."""
+    from app.gallery import check_index_words, check_uri
+
+    check_uri(uri)
+    check_index_words(index)
+
+
+def check_milvus(gallery: str, uri: str) -> None:
+    """Raise GalleryError unless a Milvus server answers there, and is new enough."""
+    from app.gallery import check_server
+
+    check_server(gallery, uri)
+
+
 def model_asked(settings: Settings, model: str, pool: str | None) -> str:
     """Return the name of the model given by name or by the path of a model file.
 
