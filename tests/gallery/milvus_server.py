@@ -1,0 +1,41 @@
+"""A Milvus server for the tests: started, killed and started again."""
+
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+
+class Server:
+    """A standalone server of the package `milvus`, with its data in a folder of the tests."""
+
+    def __init__(self, folder: Path) -> None:
+        from milvus import MilvusServer
+
+        self._server: Any = MilvusServer()
+        self._server.set_base_dir(str(folder))
+
+    def start(self) -> None:
+        """Start it, and wait until it says that it is well; again at the same address."""
+        with warnings.catch_warnings():  # the package leaves the sockets that found a port open
+            warnings.simplefilter("ignore")
+            self._server.start()
+            self._server.config.set("proxy_port", self._server.listen_port)
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self._server.listen_port}"
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        return self._server.server_proc
+
+    def kill(self) -> None:
+        """Kill it at once, as a machine that loses its power would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._server.stop()
