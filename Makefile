@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements-installed
 LAB_READY := $(VENV)/.requirements-lab-installed
 DEV_READY := $(VENV)/.requirements-dev-installed
+SCALE_READY := $(VENV)/.requirements-scale-installed
 # Programs that look at the project from outside, and would bring other versions of what it needs.
 TOOLS := .venv-tools
 TOOLS_READY := $(TOOLS)/.requirements-tools-installed
@@ -19,7 +20,7 @@ option = $(if $(filter-out NAME,$(1))$(findstring command,$(origin $(1))),$(if $
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run api install download index export inspect test test-all fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-words bench-formats study docker screenshots clean
+.PHONY: help run api install download index export inspect test test-all test-scale fuzz fuzz-api load security sbom lock check format evaluate evaluate-copies bench bench-embed bench-lives bench-query bench-search bench-start bench-words bench-formats study docker screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -62,6 +63,9 @@ test: $(DEV_READY) ## run the tests (REQUIRE_BROWSER=1, REAL_DATA=folder widen t
 
 test-all: $(DEV_READY) ## run these and the long ones: every model, every step, more examples
 	$(PYTEST) -m "" --hypothesis-profile=all
+
+test-scale: $(SCALE_READY) ## run the tests of what works past one machine, with requirements-scale.txt
+	$(BIN)/python -m pytest -m scale
 
 fuzz: $(DEV_READY) ## decode mutations of pictures, a million unless COUNT= says otherwise (SEED=)
 	@$(BIN)/python -m tests.fuzz $(call option,COUNT,count) $(call option,SEED,seed)
@@ -177,6 +181,10 @@ $(LAB_READY): $(LAB_FILES) | $(BIN)/python
 $(DEV_READY): requirements-dev.txt requirements-int8.txt $(LAB_FILES) | $(BIN)/python
 	$(call install_lab,requirements-dev.txt)
 	@touch $@ $(LAB_READY) $(RUN_READY)
+
+$(SCALE_READY): requirements-scale.txt $(DEV_READY)
+	$(INSTALL) --requirement requirements-scale.txt
+	@touch $@
 
 $(TOOLS_READY): requirements-tools.txt
 	$(PYTHON) -m venv $(TOOLS)

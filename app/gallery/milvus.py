@@ -31,9 +31,14 @@ MARKER = -1
 """The id of the row that says which state of the gallery the collection has."""
 _LEAST_VERSION = (2, 3)
 _BYTES_AT_ONCE = 16_000_000  # of vectors in one message; a server takes 64 MB
-_SECONDS = 30.0
+_SECONDS = 60.0
+_SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_BUILD = 24 * 3600.0
+# A question waits until all that was written before it is seen, a fifth of a second. `check` does so
+# once for each state of a gallery; after it, nothing of that state is missing without waiting.
+_AS_CHECKED = "Eventually"
+_FEWEST_INDEXED = 1_024  # rows; Milvus compares fewer one by one
 _FIELDS = ("id", "facts", "vector")
 
 
@@ -117,7 +122,7 @@ class Collection:
             client.create_collection(
                 self.place.collection,
                 schema=schema,
-                consistency_level="Strong",  # a search after a change knows of it
+                consistency_level="Strong",
                 timeout=_SECONDS,
             )
 
@@ -143,11 +148,12 @@ class Collection:
                 part = list(ids[start : start + MOST_AT_ONCE])
                 client.delete(self.place.collection, ids=part, timeout=_SECONDS)
 
-    def build(self, index: MilvusIndex) -> None:
+    def build(self, index: MilvusIndex, rows: int) -> None:
         """Build the index of all rows, wait for it, and load the collection to be searched."""
         with self._calling():
             client = _client(self.place.uri)
-            client.flush(self.place.collection, timeout=_SECONDS_TO_BUILD)
+            if rows >= _FEWEST_INDEXED:
+                client.flush(self.place.collection, timeout=_SECONDS_TO_BUILD)
             asked = client.prepare_index_params()
             asked.add_index(
                 "vector", index_type=index.kind, metric_type="IP", params=dict(index.built)
@@ -197,7 +203,8 @@ class Collection:
                 anns_field="vector",
                 limit=min(k + 1, MOST_AT_ONCE),  # the marker may be among them
                 search_params={"metric_type": "IP", "params": parameters},
-                timeout=_SECONDS,
+                consistency_level=_AS_CHECKED,
+                timeout=_SECONDS_TO_ANSWER,
             )
         for into, score_into, hits in zip(ids, scores, found, strict=True):
             pairs = [(hit["id"], hit["distance"]) for hit in hits if hit["id"] != MARKER][:k]
@@ -212,7 +219,7 @@ class Collection:
         for start in range(0, len(ids), several):
             part = ids[start : start + several].tolist()
             with self._calling():
-                found = self._query(f"id in {part}", ["vector"])
+                found = self._query(f"id in {part}", ["vector"], consistency_level=_AS_CHECKED)
             by_id = {row["id"]: row["vector"] for row in found}
             if len(by_id) < len(set(part)):
                 raise GalleryError(self._behind())
@@ -222,12 +229,19 @@ class Collection:
     def ids_where(self, expression: str, among: Ids) -> Ids:
         """Return those of (n,) ids, which ascend, that an expression is true of; ascending."""
         with self._calling():
-            if self.count(f"id >= 0 and ({expression})") <= MOST_AT_ONCE:
+            counted = self._query(
+                f"id >= 0 and ({expression})", ["count(*)"], consistency_level=_AS_CHECKED
+            )
+            if counted[0]["count(*)"] <= MOST_AT_ONCE:
                 parts = [f"id >= 0 and ({expression})"]
             else:
                 ends = [among[at : at + MOST_AT_ONCE] for at in range(0, len(among), MOST_AT_ONCE)]
                 parts = [f"id >= {a[0]} and id <= {a[-1]} and ({expression})" for a in ends]
-            found = [row["id"] for part in parts for row in self._query(part, ["id"])]
+            found = [
+                row["id"]
+                for part in parts
+                for row in self._query(part, ["id"], consistency_level=_AS_CHECKED)
+            ]
         return np.intersect1d(np.array(found, np.int64), among)
 
     def check(self, generation: int) -> None:
@@ -255,15 +269,16 @@ class Collection:
 
     # --- the connection --------------------------------------------------------------------------
 
-    def _query(self, expression: str, fields: list[str]) -> list[dict[str, Any]]:
-        counted = fields == ["count(*)"]
+    def _query(self, expression: str, fields: list[str], **how: Any) -> list[dict[str, Any]]:
+        if fields != ["count(*)"]:
+            how["limit"] = MOST_AT_ONCE
         found: list[dict[str, Any]] = list(
             self._client().query(
                 self.place.collection,
                 filter=expression,
                 output_fields=fields,
-                timeout=_SECONDS,
-                **({} if counted else {"limit": MOST_AT_ONCE}),
+                timeout=_SECONDS_TO_ANSWER,
+                **how,
             )
         )
         return found
@@ -279,9 +294,9 @@ class Collection:
 
     def _check_collection(self, client: Any) -> None:
         place = self.place
-        if not client.has_collection(place.collection, timeout=_SECONDS):
+        if not client.has_collection(place.collection, timeout=_SECONDS_TO_ANSWER):
             raise GalleryError(self._gone())
-        described = client.describe_collection(place.collection, timeout=_SECONDS)
+        described = client.describe_collection(place.collection, timeout=_SECONDS_TO_ANSWER)
         fields = {field["name"]: field for field in described["fields"]}
         if set(fields) != set(_FIELDS):
             raise GalleryError(
@@ -370,11 +385,18 @@ def _client(uri: str) -> Any:
             if client is None:
                 from pymilvus import MilvusClient
 
-                logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it is said in our words
+                _silence()
                 token = os.environ.get(TOKEN, "")
                 client = MilvusClient(uri, token=token, timeout=_SECONDS_TO_CONNECT)
                 _CLIENTS[uri] = client
     return client
+
+
+def _silence() -> None:
+    """Keep the package from logging what is said here in one sentence."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "pymilvus":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _forget_client(uri: str) -> None:

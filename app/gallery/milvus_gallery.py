@@ -67,7 +67,7 @@ class MilvusGallery(Gallery):
         taken = min(self._index.taken(k), self.rows)
         if not k or exact or taken >= MOST_AT_ONCE:
             return self._compare_all(queries, k)
-        found = self.collection.search(queries, taken, self._index.parameters(taken))
+        found = self.collection.search(queries, taken, self._index.parameters(taken + 1))
         ids = np.where(self._are_here(found.ids), found.ids, -1)
         scores = np.stack([self._cosines(*each) for each in zip(queries, ids, strict=True)])
         neighbours = in_order(ids, scores, k, candidates=taken)
@@ -81,7 +81,7 @@ class MilvusGallery(Gallery):
     def search_codes(self, queries: Vectors, k: int) -> Neighbours:
         """Return the k nearest ids as Milvus orders them; see Store."""
         taken = min(k, MOST_AT_ONCE - 1)
-        found = self.collection.search(queries, taken, self._index.parameters(taken))
+        found = self.collection.search(queries, taken, self._index.parameters(taken + 1))
         ids = np.where(self._are_here(found.ids), found.ids, -1)
         return in_order(ids, found.scores, k, candidates=taken)
 

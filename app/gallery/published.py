@@ -123,7 +123,7 @@ class Publication:
                 collection.insert(self._rows(views, after.images))
                 state = State(after.name, after.generation, whole=False)
                 collection.mark(state)
-                collection.build(index)
+                collection.build(index, after.images)
             except BaseException:
                 drop(after.name, named, after.dim)
                 raise

@@ -54,7 +54,7 @@ class Case:
 
 
 CASES = {
-    "IVF_PQ, 100,000": Case(IVF_PQ, MANY),
+    "IVF_PQ of many": Case(IVF_PQ, MANY),
     "HNSW": Case("HNSW", FEW),
     "FLAT": Case("FLAT", FEW),
     "IVF_PQ without features": Case("IVF_PQ,nlist=20,m=32", FEW, with_features=False),
@@ -233,7 +233,9 @@ def test_a_change_that_was_cut_short_is_made_good_by_the_next(
     assert mend_collection(folders, quietly)
     assert not mend_collection(folders, quietly), "it is in step, and is filled again"
     shutil.rmtree(folders.features)
-    assert open_it().search(QUERY, 1, exact=True).scores[0][0] < 0.999, "Milvus keeps what never was"
+    assert open_it().search(QUERY, 1, exact=True).scores[0][0] < 0.999, (
+        "Milvus keeps what never was"
+    )
 
 
 # --- what goes wrong -----------------------------------------------------------------------------
