@@ -35,7 +35,7 @@ _SECONDS = 60.0
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_BUILD = 24 * 3600.0
-# A question waits until all that was written before it is seen, a fifth of a second. `check` does so
+# A question waits until all that was written before is seen, a fifth of a second. `check` does so
 # once for each state of a gallery; after it, nothing of that state is missing without waiting.
 _AS_CHECKED = "Eventually"
 _FEWEST_INDEXED = 1_024  # rows; Milvus compares fewer one by one

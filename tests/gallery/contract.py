@@ -1,4 +1,4 @@
-"""What holds of every store that searches a gallery: the tests, and the images that they ask for."""
+"""What holds of every store that searches a gallery: the tests, and the images they ask for."""
 
 import os
 from collections.abc import Sequence

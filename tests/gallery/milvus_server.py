@@ -1,9 +1,14 @@
 """A Milvus server for the tests: started, killed and started again."""
 
+import contextlib
 import subprocess
+import time
+import urllib.request
 import warnings
 from pathlib import Path
 from typing import Any
+
+_STARTS = 5
 
 
 class Server:
@@ -12,15 +17,31 @@ class Server:
     def __init__(self, folder: Path) -> None:
         from milvus import MilvusServer
 
-        self._server: Any = MilvusServer()
+        self.folder = folder
+        self._server: Any = MilvusServer(wait_for_started=False)
         self._server.set_base_dir(str(folder))
 
     def start(self) -> None:
-        """Start it, and wait until it says that it is well; again at the same address."""
-        with warnings.catch_warnings():  # the package leaves the sockets that found a port open
-            warnings.simplefilter("ignore")
-            self._server.start()
+        """Start it, and wait until it says that it is well; again at the same address.
+
+        It ends at once where a port that it wants is still another's: then it is started anew.
+        """
+        for _ in range(_STARTS):
+            with warnings.catch_warnings():  # the package leaves the sockets that found a port open
+                warnings.simplefilter("ignore")
+                self._server.start()
             self._server.config.set("proxy_port", self._server.listen_port)
+            while self.process.poll() is None:
+                if self._is_well():
+                    return
+                time.sleep(0.1)
+        raise RuntimeError(f"Milvus does not start: its log is in {self.folder / 'logs'}.")
+
+    def _is_well(self) -> bool:
+        address = f"http://127.0.0.1:{self._server.webservice_port}/healthz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+            return b"OK" in answer.read()
+        return False
 
     @property
     def uri(self) -> str:

@@ -123,7 +123,6 @@ class TestMilvus(Contract):
             for found in (store.search(queries, 10).rows, embedded.search(queries, 10).rows)
         ]
         embedded.close()
-        print("recall@10 of Milvus and of the segments:", *shares)
         assert shares[0] == pytest.approx(shares[1], abs=0.02)
 
 
