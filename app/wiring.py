@@ -13,7 +13,7 @@ from app.build.jobs import GalleryMaker
 from app.embed import LoadEmbedder, find_model, pooled_name
 from app.embed.load import adopt_model_file, check_can_run, load_embedder, usable_cores
 from app.errors import UsageError
-from app.gallery import Folders
+from app.gallery import Folders, use_milvus_token
 from app.images.fetch import FetchLimits, fetch
 from app.search.evaluation import evaluate
 from app.search.service import SearchService
@@ -33,6 +33,7 @@ OnProgress = Callable[[str, int, int], None]
 
 def make_service(settings: Settings) -> SearchService:
     """Return the search service; models are loaded when first needed and never downloaded by it."""
+    use_milvus_token(settings.milvus_token)
     return SearchService(
         datasets_dir=settings.datasets_dir,
         features_dir=settings.features_dir,
@@ -47,6 +48,7 @@ def make_loader(
     settings: Settings, purpose: Literal["query", "build"], *, download: bool = False
 ) -> LoadEmbedder:
     """Return `app.embed.load.load_embedder` with the folders filled in; see `LoadEmbedder`."""
+    use_milvus_token(settings.milvus_token)
     return partial(
         load_embedder,
         weights_dir=settings.weights_dir,
@@ -70,6 +72,7 @@ def make_fetch(settings: Settings) -> Callable[[str], bytes]:
 
 def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
     """Return `evaluate`, given a gallery's name; NotFoundError if there is none."""
+    use_milvus_token(settings.milvus_token)
 
     def evaluate_named(name: str, **options: Any) -> Evaluation:
         make_service(settings).folder(name)  # its error lists the galleries
@@ -104,10 +107,11 @@ def check_milvus_words(uri: str, index: str) -> None:
     check_index_words(index)
 
 
-def check_milvus(gallery: str, uri: str) -> None:
+def check_milvus(settings: Settings, gallery: str, uri: str) -> None:
     """Raise GalleryError unless a Milvus server answers there, and is new enough."""
     from app.gallery import check_server
 
+    use_milvus_token(settings.milvus_token)
     check_server(gallery, uri)
 
 
@@ -167,6 +171,7 @@ def make_text_builder(settings: Settings) -> partial[BuildReport]:
 
 def make_exporter(settings: Settings) -> "partial[ExportReport]":
     """Return `app.build.transfer.export_gallery` with the folders filled in."""
+    use_milvus_token(settings.milvus_token)
     from app.build.transfer import export_gallery
 
     return partial(
@@ -188,6 +193,7 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
 
 def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, OnProgress], Survey]":
     """Return the function that surveys a folder or, where that is None, a gallery."""
+    use_milvus_token(settings.milvus_token)
     from app.search.inspection import survey_folder, survey_gallery
 
     def survey(folder: Path | None, gallery: str, on_progress: OnProgress) -> "Survey":

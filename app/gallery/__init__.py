@@ -29,6 +29,7 @@ from app.gallery.manifest import (
     recipe_of,
 )
 from app.gallery.milvus import TOKEN, check_server, check_uri
+from app.gallery.milvus import use_token as use_milvus_token
 from app.gallery.milvus_gallery import MilvusGallery
 from app.gallery.milvus_index import MilvusIndex
 from app.gallery.milvus_index import check_words as check_index_words
@@ -89,6 +90,7 @@ __all__ = [
     "recipe_of",
     "state_of",
     "sync",
+    "use_milvus_token",
     "words_of",
     "writing_to",
 ]

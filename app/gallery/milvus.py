@@ -6,7 +6,6 @@ first collection is asked for something.
 
 import contextlib
 import logging
-import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -374,6 +373,12 @@ def _is_unreachable(exc: Exception, said: str) -> bool:
 
 _CLIENTS: dict[str, Any] = {}
 _CONNECTING = threading.Lock()
+_TOKENS = [""]
+
+
+def use_token(token: str) -> None:
+    """Connect with this token, or user:password, from now on."""
+    _TOKENS[:] = [token]
 
 
 def _client(uri: str) -> Any:
@@ -386,8 +391,7 @@ def _client(uri: str) -> Any:
                 from pymilvus import MilvusClient
 
                 _silence()
-                token = os.environ.get(TOKEN, "")
-                client = MilvusClient(uri, token=token, timeout=_SECONDS_TO_CONNECT)
+                client = MilvusClient(uri, token=_TOKENS[-1], timeout=_SECONDS_TO_CONNECT)
                 _CLIENTS[uri] = client
     return client
 

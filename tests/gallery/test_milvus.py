@@ -293,7 +293,7 @@ def test_a_package_that_is_missing_is_named(
 def test_nothing_secret_is_written_down(
     folders: Folders, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(milvus.TOKEN, "root:secret")
+    monkeypatch.setattr(milvus, "_TOKENS", ["root:secret"])
     monkeypatch.setattr(milvus, "_CLIENTS", {})
     change(folders, records=[record_of(500)], vectors=QUERY)
     assert "secret" not in (folders.indexes / "manifest.json").read_text()

@@ -214,7 +214,7 @@ def run(options: argparse.Namespace) -> int:
     settings = read_settings()
     store = milvus_request(options)
     if store:
-        check_milvus(options.name or "The gallery", store.uri)
+        check_milvus(settings, options.name or "The gallery", store.uri)
     if options.model or options.pool:
         asked = options.model or default_model(options)
         options.model = model_asked(settings, asked, options.pool)
