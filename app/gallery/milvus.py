@@ -30,10 +30,10 @@ MARKER = -1
 """The id of the row that says which state of the gallery the collection has."""
 _LEAST_VERSION = (2, 3)
 _BYTES_AT_ONCE = 16_000_000  # of vectors in one message; a server takes 64 MB
-_SECONDS = 60.0
-_SECONDS_TO_ANSWER = 10.0
-_SECONDS_TO_CONNECT = 5.0
-_SECONDS_TO_BUILD = 24 * 3600.0
+_SECONDS = 60  # whole numbers: pymilvus tries 75 times where a limit is none
+_SECONDS_TO_ANSWER = 10
+_SECONDS_TO_CONNECT = 5
+_SECONDS_TO_BUILD = 24 * 3600
 # A question waits until all that was written before is seen, a fifth of a second. `check` does so
 # once for each state of a gallery; after it, nothing of that state is missing without waiting.
 _AS_CHECKED = "Eventually"

@@ -317,7 +317,7 @@ def test_galleries_of_both_stores_are_searched_together(home: Home, server: Serv
     give_to_milvus(home.folders("mine"), server.uri, "IVF_PQ,m=16", quietly)
     after = service.answer(request)
     one, other = (
-        [(hit.gallery, hit.image.id, hit.score) for hit in each.hits] for each in (before, after)
+        [(hit.image.path, hit.image.id, hit.score) for hit in each.hits] for each in (before, after)
     )
     assert [each[:2] for each in one] == [each[:2] for each in other]
     assert [each[2] for each in one] == pytest.approx([each[2] for each in other], abs=1e-5)
