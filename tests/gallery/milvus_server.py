@@ -1,6 +1,7 @@
 """A Milvus server for the tests: started, killed and started again."""
 
 import contextlib
+import socket
 import subprocess
 import time
 import urllib.request
@@ -9,6 +10,19 @@ from pathlib import Path
 from typing import Any
 
 _STARTS = 5
+
+
+def _bound(port: int) -> socket.socket | None:
+    """Return a socket at a port that is free; so is one that was left a moment ago."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+        bound.listen()
+    except OSError:
+        bound.close()
+        return None
+    return bound
 
 
 class Server:
@@ -20,6 +34,7 @@ class Server:
         self.folder = folder
         self._server: Any = MilvusServer(wait_for_started=False)
         self._server.set_base_dir(str(folder))
+        self._server.config.try_bind_port = _bound
 
     def start(self) -> None:
         """Start it, and wait until it says that it is well; again at the same address.
