@@ -49,6 +49,7 @@ class Settings:
     most_requests: int = MOST_REQUESTS
     rate_limit: str = ""
     password: str = field(default="", repr=False)
+    milvus_token: str = field(default="", repr=False)
     max_redirects: int = 10
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a password
     list_folders: tuple[Path, ...] = ()
@@ -143,6 +144,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         most_requests=_count(environ, "RIS_MOST_REQUESTS", MOST_REQUESTS),
         rate_limit=_rate(environ, "RIS_RATE_LIMIT"),
         password=environ.get("RIS_PASSWORD", ""),
+        milvus_token=environ.get("RIS_MILVUS_TOKEN", ""),
         max_redirects=_number(
             environ, "RIS_MAX_REDIRECTS", Settings.max_redirects, _MOST_REDIRECTS
         ),

@@ -13,7 +13,7 @@ from app.build.jobs import GalleryMaker
 from app.embed import LoadEmbedder, find_model, pooled_name
 from app.embed.load import adopt_model_file, check_can_run, load_embedder, usable_cores
 from app.errors import UsageError
-from app.gallery import Folders
+from app.gallery import Folders, use_milvus_token
 from app.images.fetch import FetchLimits, fetch
 from app.search.background import FindingProgress, restored
 from app.search.evaluation import evaluate
@@ -37,6 +37,7 @@ OnProgress = Callable[[str, int, int], None]
 
 def make_service(settings: Settings) -> SearchService:
     """Return the search service; models are loaded when first needed and never downloaded by it."""
+    use_milvus_token(settings.milvus_token)
     return SearchService(
         datasets_dir=settings.datasets_dir,
         features_dir=settings.features_dir,
@@ -67,6 +68,7 @@ def make_loader(
     cores: int | None = None,
 ) -> LoadEmbedder:
     """Return `app.embed.load.load_embedder` with the folders filled in; see `LoadEmbedder`."""
+    use_milvus_token(settings.milvus_token)
     return partial(
         load_embedder,
         weights_dir=settings.weights_dir,
@@ -100,6 +102,7 @@ def make_fetch(settings: Settings) -> Callable[[str], bytes]:
 
 def make_evaluator(settings: Settings) -> Callable[..., Evaluation]:
     """Return `evaluate`, given a gallery's name; NotFoundError if there is none."""
+    use_milvus_token(settings.milvus_token)
 
     def evaluate_named(name: str, **options: Any) -> Evaluation:
         make_service(settings).folder(name)  # its error lists the galleries
@@ -125,6 +128,22 @@ def make_builder(settings: Settings, spread: "Spread | None" = None) -> partial[
         workers=usable_cores(),
         spread=spread,
     )
+
+
+def check_milvus_words(uri: str, index: str) -> None:
+    """Raise UsageError for an address or an index of Milvus that cannot be."""
+    from app.gallery import check_index_words, check_uri
+
+    check_uri(uri)
+    check_index_words(index)
+
+
+def check_milvus(settings: Settings, gallery: str, uri: str) -> None:
+    """Raise GalleryError unless a Milvus server answers there, and is new enough."""
+    from app.gallery import check_server
+
+    use_milvus_token(settings.milvus_token)
+    check_server(gallery, uri)
 
 
 def model_asked(settings: Settings, model: str, pool: str | None) -> str:
@@ -183,6 +202,7 @@ def make_text_builder(settings: Settings) -> partial[BuildReport]:
 
 def make_exporter(settings: Settings) -> "partial[ExportReport]":
     """Return `app.build.transfer.export_gallery` with the folders filled in."""
+    use_milvus_token(settings.milvus_token)
     from app.build.transfer import export_gallery
 
     return partial(
@@ -204,6 +224,7 @@ def make_importer(settings: Settings) -> partial[BuildReport]:
 
 def make_surveyor(settings: Settings) -> "Callable[[Path | None, str, OnProgress], Survey]":
     """Return the function that surveys a folder or, where that is None, a gallery."""
+    use_milvus_token(settings.milvus_token)
     from app.search.inspection import survey_folder, survey_gallery
 
     def survey(folder: Path | None, gallery: str, on_progress: OnProgress) -> "Survey":

@@ -146,7 +146,7 @@ def commands() -> list[list[str]]:
 def test_the_commands_are_those_of_the_program() -> None:
     parser = argparse.ArgumentParser()
     build.add_arguments(parser)
-    known = set(parser._option_string_actions) | LATER
+    known = set(parser._option_string_actions)
     for program, script, *given in commands():
         assert program == "python"
         if script == "create_index.py":
@@ -155,9 +155,6 @@ def test_the_commands_are_those_of_the_program() -> None:
             assert options - known == set()
         else:
             assert [script, *given] == ["-m", "app", "serve"]
-
-
-LATER = {"--store", "--uri"}  # of the store that Milvus is
 
 
 def test_what_the_image_installs_is_what_is_tested() -> None:

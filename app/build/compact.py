@@ -127,10 +127,11 @@ def _fold(gallery: Gallery, chosen: range, on_progress: OnProgress) -> bool:
         after = first + len(segments)
         kept = (*now.segments[:first], *placed, *now.segments[after:])
         changes: dict[str, Any] = {"segments": kept}
-        if segment and segment.rows == max(each.rows for each in kept):
-            changes |= of_gallery
-            changes["notes"] = _notes_with(now, note)
-        changes |= _recalls(kept)
+        if now.store is None:  # else the recall is that of its collection, which stays
+            if segment and segment.rows == max(each.rows for each in kept):
+                changes |= of_gallery
+                changes["notes"] = _notes_with(now, note)
+            changes |= _recalls(kept)
         changes["files"] = _removed_still(commit, gallery, chosen, ids)
         commit.write(replace(now, **changes))
     return True

@@ -16,6 +16,7 @@ from app.build.joining import JoinReport, forget_table, join_again, join_table
 from app.build.layouts import can_be_looked_at_again, check_as_built
 from app.build.look import Waiting, waiting_in
 from app.build.selecting import select_images
+from app.build.storing import give_to_milvus, mend_collection
 from app.build.update import UpdateReport
 from app.build.updates import BackgroundUpdates, UpdateProgress
 from app.embed import Embedder, LoadEmbedder
@@ -24,10 +25,10 @@ from app.gallery import (
     Folders,
     Gallery,
     content_of,
+    folders_of,
     forget_apart,
     gallery_names,
     keep_apart,
-    open_gallery,
     read_manifest,
 )
 from app.values.gallery import Manifest
@@ -106,13 +107,24 @@ class GalleryKeeper:
     ) -> UpdateReport:
         """Bring a gallery up to date with its folders; see `update_gallery`."""
         self.check_on()
+        mended = self._mend_collection(name, on_progress)
         report = self._update(name, accept_removals=accept_removals, on_progress=on_progress)
         manifest, note = join_again(
             self._folders(name), report.manifest, changed=report.did_something
         )
-        notes = (*report.notes, note) if note else report.notes
+        notes = (*mended, *report.notes, *([note] if note else []))
         self._tidy(name, manifest, on_progress)
         return replace(report, manifest=manifest, notes=notes)
+
+    def give_to_milvus(self, name: str, uri: str, index: str, on_progress: OnProgress) -> Manifest:
+        """Have a gallery searched by Milvus from now on; see `give_to_milvus`."""
+        self.check_on()
+        self._gallery(name)
+        return give_to_milvus(self._folders(name), uri, index, on_progress)
+
+    def is_in_milvus(self, name: str) -> bool:
+        """Return whether a gallery is searched by Milvus."""
+        return self._gallery(name).manifest.store is not None
 
     def waiting(self, name: str) -> Waiting | None:
         """Return what an update would find; None for a gallery that was not made of folders."""
@@ -258,6 +270,13 @@ class GalleryKeeper:
             contents[content] = record.path
         return list(contents)
 
+    def _mend_collection(self, name: str, on_progress: OnProgress) -> list[str]:
+        """Fill the collection of a gallery anew where it lags; return what is to be said of it."""
+        self._check_there(name)
+        if not mend_collection(self._folders(name), on_progress):
+            return []
+        return ["Milvus has a new collection, filled from the stored vectors"]
+
     def _add(self, name: str, new: Sequence[NewImage]) -> AddReport:
         return add_images(
             self._gallery(name),
@@ -289,9 +308,8 @@ class GalleryKeeper:
             before = self._open.get(name)
             if before is None or before.replaced():
                 self._open.pop(name, None)
-                self._open[name] = open_gallery(
-                    name, **self._dirs, before=before, hashed=before is None
-                )
+                folders = folders_of(name, **self._dirs)
+                self._open[name] = Gallery(folders, before=before, hashed=before is None)
             return self._open[name]
 
     def _tidy(

@@ -16,7 +16,12 @@ from app.values.names import path_of, text_of
 
 OpenList = Callable[[Manifest], Layout]
 _LISTS = {"csv", "parquet", "webdataset"}
-_LEFT_OUT = {"id_column": "id", "url_column": "url", "encoding": "utf-8"}  # of a request
+_LEFT_OUT = {
+    "store": "local",
+    "id_column": "id",
+    "url_column": "url",
+    "encoding": "utf-8",
+}  # of a request
 
 
 class _Numbered:

@@ -25,6 +25,7 @@ from app.gallery import (
     Seen,
     check_name,
     committing,
+    drop_collection,
     folders_of,
     gallery_names,
     locked,
@@ -94,8 +95,10 @@ def delete_gallery(name: str, *, features_dir: Path, indexes_dir: Path) -> None:
     if _delete_remains(folders):
         return
     folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
-    with _not_being_built(folders), committing(folders):
+    with _not_being_built(folders), committing(folders) as commit:
         _delete(folders)
+        if commit.manifest is not None and commit.manifest.store is not None:
+            drop_collection(name, commit.manifest.store, commit.manifest.dim)
 
 
 def move_gallery(folders: Folders, folder: Path, *, before: str = "") -> Manifest:

@@ -27,6 +27,7 @@ from app.gallery.manifest import (
     manifest_to_json,
     read_manifest,
 )
+from app.gallery.published import OnRows, Publication
 from app.gallery.seen import Place, Seen, write_seen
 from app.gallery.segment import Ids
 from app.index import write_local_index
@@ -123,6 +124,7 @@ class Commit:
     def __init__(self, folders: Folders, manifest: Manifest | None) -> None:
         self.folders = folders
         self.manifest = manifest
+        self.on_rows: OnRows = lambda *_: None
         self._generation = (manifest.generation if manifest else 0) + 1
 
     def segment_writer(self) -> SegmentWriter:
@@ -186,6 +188,8 @@ class Commit:
         Files that it does not name go after it. Return it as it was written.
         """
         manifest = replace(manifest, generation=self._generation)
+        publication = Publication(self.folders, self.manifest, self.on_rows)
+        manifest = publication.begin(manifest)
         scratch = self.folders.indexes / "new.manifest"
         with writing_to(self.folders.indexes):
             synced = [self.folders.features, self.folders.indexes]
@@ -202,6 +206,7 @@ class Commit:
             scratch.replace(self.folders.indexes / MANIFEST)
             files.sync(self.folders.indexes)
             self.manifest = manifest
+        publication.end(manifest)
         remove_leftovers(self.folders, manifest)
         return manifest
 

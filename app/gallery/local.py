@@ -20,7 +20,6 @@ from app.gallery.known import Known
 from app.gallery.manifest import (
     DRAFT,
     Folders,
-    gallery_names,
     identity_of,
     manifest_path,
     mending_command,
@@ -41,35 +40,6 @@ _CHUNK_IDS = 4_096
 _FEW = 500  # images: with fewer, comparing them one by one is the faster way
 _GREATEST_ID = 2**63 - 1
 _NOTHING_LEFT_OUT: Rows = np.zeros(0, np.int64)
-
-
-def open_gallery(
-    name: str,
-    *,
-    features_dir: Path,
-    indexes_dir: Path,
-    before: "Gallery | None" = None,
-    hashed: bool = True,
-) -> "Gallery":
-    """Open a gallery; NotFoundError, with the names there are, if there is none of that name.
-
-    `before` is the same gallery as it was opened before: what has not changed is not read again.
-    """
-    folders = folders_of(name, features_dir=features_dir, indexes_dir=indexes_dir)
-    return Gallery(folders, before=before, hashed=hashed)
-
-
-def folders_of(name: str, *, features_dir: Path, indexes_dir: Path) -> Folders:
-    """Return the folders of a gallery that exists, damaged or not; else NotFoundError names all."""
-    names = gallery_names(indexes_dir)
-    if name not in names:
-        mend = (
-            f"choose one of {', '.join(names)}."
-            if names
-            else "make one with python3 create_index.py --images DIR --name NAME."
-        )
-        raise NotFoundError(f"There is no gallery {name!r}: {mend}")
-    return Folders.of(name, features_dir, indexes_dir)
 
 
 class Gallery:
@@ -409,7 +379,7 @@ class Gallery:
             self.manifest = read_manifest(self.folders)
             self._with_vectors = not self._may_do_without_vectors()
             shared = {}
-            if before and before.approximate != self._with_vectors:
+            if before and before._with_vectors == self._with_vectors:
                 shared = {each.facts.name: each for each in before.segments}
             self._verify(shared)
             self._segments = tuple(self._opened(shared))
@@ -433,7 +403,11 @@ class Gallery:
                 yield shared[facts.name]
             else:
                 yield OpenSegment(
-                    facts, self.folders, with_vectors=self._with_vectors, mend=self._mend()
+                    facts,
+                    self.folders,
+                    with_vectors=self._with_vectors,
+                    mend=self._mend(),
+                    dim=self.manifest.dim if self.manifest.store else None,
                 )
 
     def removed_ids(self) -> Ids:
@@ -477,7 +451,8 @@ class Gallery:
         """Whether the features folder is not here, or only as the place of a draft."""
         features = self.folders.features
         absent = not features.is_dir() or [path.name for path in features.iterdir()] == [DRAFT]
-        return absent and all("shortlist" in each.files for each in self.manifest.segments)
+        searched = all("shortlist" in each.files for each in self.manifest.segments)
+        return absent and (searched or self.manifest.store is not None)
 
     def _mend(self) -> str:
         own = self.manifest.name == self.name

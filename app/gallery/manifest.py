@@ -10,7 +10,7 @@ from typing import Any
 
 from app.errors import GalleryError, UsageError
 from app.gallery import files
-from app.values.gallery import Manifest, Segment, StoredFile
+from app.values.gallery import Manifest, Segment, StoredElsewhere, StoredFile
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -35,6 +35,8 @@ _NUMBERS: dict[str, type[int | float]] = {"limit": int, "pca": int, "expand": in
 def manifest_to_json(manifest: Manifest) -> str:
     """Return a manifest as JSON text, sealed with its own SHA-256."""
     values = asdict(manifest) | {"format": FORMAT}
+    if manifest.store is None:  # which programs from before there was one read, too
+        del values["store"]
     return _as_text(values | {"seal": _seal_of(values)})
 
 
@@ -74,6 +76,8 @@ def _manifest_of(values: dict[str, Any], place: Path) -> Manifest:
     files = {kind: StoredFile(**file) for kind, file in values.pop("files").items()}
     if version == 1:
         return _of_format_1(values, files)
+    if "store" in values:
+        values["store"] = StoredElsewhere(**values["store"])
     return Manifest(
         files=files,
         segments=tuple(map(_segment_of, segments)),

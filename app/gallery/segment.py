@@ -10,7 +10,7 @@ from app.gallery import files
 from app.gallery.columns import Columns
 from app.gallery.items import Items
 from app.gallery.manifest import DATABASE, VECTORS, Folders
-from app.index import LocalIndex, SearchEffort, VectorIndex
+from app.index import LocalIndex, RowsOnly, SearchEffort, VectorIndex
 from app.values.gallery import Segment
 
 Ids = NDArray[np.int64]
@@ -42,17 +42,33 @@ class Contents:
 class OpenSegment:
     """An open segment. It never changes, so that galleries before and after a commit share it."""
 
-    def __init__(self, facts: Segment, folders: Folders, *, with_vectors: bool, mend: str) -> None:
-        """Open the files; GalleryError if they do not belong together."""
+    def __init__(
+        self,
+        facts: Segment,
+        folders: Folders,
+        *,
+        with_vectors: bool,
+        mend: str,
+        dim: int | None = None,
+    ) -> None:
+        """Open the files; GalleryError if they do not belong together.
+
+        `dim` is that of vectors which another store has: then neither they nor a shortlist need be
+        here.
+        """
         self.facts = facts
         place = folders.below(facts.name)
         paths = {kind: place.path_of(kind, file) for kind, file in facts.files.items()}
         vectors = paths.get(VECTORS) if with_vectors else None
-        self.index = VectorIndex(
-            vectors=vectors,
-            shortlist=paths.get("shortlist"),
-            effort=SearchEffort(facts.probes, facts.candidates),
-        )
+        shortlist = paths.get("shortlist")
+        if dim is not None and not (vectors or shortlist):
+            self.index: VectorIndex = RowsOnly(facts.rows, dim)
+        else:
+            self.index = VectorIndex(
+                vectors=vectors,
+                shortlist=shortlist,
+                effort=SearchEffort(facts.probes, facts.candidates),
+            )
         if self.index.rows != facts.rows:
             raise GalleryError(f"The index in {place.indexes} does not belong to it. {mend}")
         # In format 1 the items are beside the manifest, in one database.

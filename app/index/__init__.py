@@ -21,6 +21,7 @@ from app.index.local import (
 from app.index.neighbours import Neighbours
 from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
+from app.index.rows_only import RowsOnly
 from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
 from app.index.threads import beside_searches
 from app.index.train import native_output_hidden, train_shortlist, write_vectors
@@ -39,6 +40,7 @@ __all__ = [
     "Neighbours",
     "NewShortlist",
     "Projection",
+    "RowsOnly",
     "SearchEffort",
     "Shortlist",
     "ShortlistMaker",

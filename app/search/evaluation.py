@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import GalleryError
-from app.gallery import Folders, Gallery
+from app.gallery import Folders, Gallery, opened
 from app.index import recall
 from app.search.galleries import SearchableGallery, searchable
 from app.values import Evaluation
@@ -85,7 +85,7 @@ def evaluate(
     other image has. Those are None where there is no such query. `on_progress` gets the queries
     done and all of them. GalleryError if the vectors, which exact search needs, are not here.
     """
-    gallery = Gallery(folders)
+    gallery = opened(folders)
     try:
         subject = _subject(gallery, without)
         k = min(k, subject.rows - 1)

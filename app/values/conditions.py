@@ -67,7 +67,7 @@ class Condition:
         if not name or (sign and not text) or not _NAME.fullmatch(name):
             raise UsageError(f"The condition {written!r} cannot be understood: {_FORM}.")
         condition = cls(name, sign, text)
-        if sign in ("<", "<=", ">", ">=") and not _is_comparable(text):
+        if sign in ("<", "<=", ">", ">=") and not is_comparable(text):
             raise UsageError(
                 f"The condition {written!r} compares with {text!r}, which is neither a number nor "
                 "a date such as 2021-05-31: use = or ~ for texts."
@@ -137,7 +137,7 @@ class Condition:
         least, dots, most = self.text.partition("..")
         ends = least.strip(), most.strip()
         given = [end for end in ends if end]
-        if not dots or not given or not all(_is_comparable(end) for end in given):
+        if not dots or not given or not all(is_comparable(end) for end in given):
             return None
         return ends
 
@@ -147,7 +147,8 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def _is_comparable(text: str) -> bool:
+def is_comparable(text: str) -> bool:
+    """Return whether a text is a number or a date, and so compared as one."""
     return _number(text) is not None or _DATE.fullmatch(text) is not None
 
 

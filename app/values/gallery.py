@@ -16,7 +16,8 @@ REQUEST_KEYS = (
     # the source: one of these
     *("data", "images", "csv", "parquet", "webdataset", "texts", "embeddings"),
     "exclude",
-    *("name", "model", "precision", "index", "pca", "expand", "alpha", "limit", "pictures"),
+    *("name", "model", "precision", "store", "uri", "index"),
+    *("pca", "expand", "alpha", "limit", "pictures"),
     "copies",
     *("text_column", "id_column", "url_column", "delimiter", "encoding", "label_column"),
     *("metadata", "join_column", "without_column", "metadata_delimiter", "metadata_encoding"),
@@ -87,6 +88,19 @@ class Segment:
     candidates: int = 0
     recall_raw: float = 1.0
     recall_reranked: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredElsewhere:
+    """What searches a gallery in place of its own files: a collection of a Milvus server.
+
+    `index` is in its words, `IVF_PQ,nlist=1024,m=32`; no password is part of the `uri`.
+    """
+
+    kind: str = "milvus"
+    uri: str = ""
+    collection: str = ""
+    index: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +175,8 @@ class Manifest(GalleryFacts):
     the next image, `generation` the number of the last change, `added` the folder below
     `datasets/added/` that holds the pictures that were added one by one. `request` holds the
     options of `create_index.py` that built it, as `request_of` makes them. `joined` are the columns
-    of the table that its images have facts of, `joined_stamp` that file's size and time.
+    of the table that its images have facts of, `joined_stamp` that file's size and time. `store` is
+    what searches it, None for its own files.
     """
 
     name: str
@@ -178,6 +193,7 @@ class Manifest(GalleryFacts):
     joined: tuple[str, ...] = ()
     joined_stamp: tuple[int, ...] = ()
     request: dict[str, Any] = field(default_factory=dict)
+    store: StoredElsewhere | None = None
 
     @property
     def network_sha256(self) -> str:

@@ -1,6 +1,7 @@
 """`create-index`, and `create_index.py`: a data set, a folder or a list → a gallery."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from app.doors.cli.build_requests import (
     given_of,
     import_request,
     list_request,
+    milvus_request,
     text_request,
 )
 from app.doors.cli.progress import Progress
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from app.build.build import BuildReport
     from app.build.spread import Spread
     from app.settings import Settings
+    from app.values.gallery import StoredElsewhere
 
 NAME = "create-index"
 HELP = "build a gallery"
@@ -104,6 +107,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--index",
         help="a FAISS factory string, default: IVF100,PQ8; auto, which tries several and keeps the "
         "fastest; or numpy:IVF100,PQ8",
+    )
+    parser.add_argument(
+        "--store",
+        choices=("local", "milvus"),
+        help="what searches the gallery, default: local, its own files; milvus takes --index in "
+        "its words: IVF_PQ (the default), HNSW, DISKANN, IVF_FLAT or FLAT, as in "
+        "IVF_PQ,nlist=1024,m=32",
+    )
+    parser.add_argument(
+        "--uri",
+        metavar="ADDRESS",
+        help="for --store milvus: where the server is, as in http://host:19530",
     )
     parser.add_argument(
         "--pca",
@@ -190,6 +205,7 @@ def run(options: argparse.Namespace) -> int:
     """Build a gallery, or update it, showing the progress, and print what was done."""
     from app.settings import read_settings
     from app.wiring import (
+        check_milvus,
         make_builder,
         make_importer,
         make_keeper,
@@ -204,12 +220,17 @@ def run(options: argparse.Namespace) -> int:
         options.csv = options.parquet = None
     check_together(options)
     settings = read_settings()
+    store = milvus_request(options)
+    if store:
+        check_milvus(settings, options.name or "The gallery", store.uri)
     if options.model or options.pool:
         asked = options.model or default_model(options)
         options.model = model_asked(settings, asked, options.pool)
     spread = make_spread(settings, options.ray)
-    if options.update and _is_updated(options, settings, spread):
+    if options.update and _is_updated(options, settings, store, spread):
         return 0
+    if store:
+        options.index = "Flat"  # of the segments; the other one is the collection's
     with Progress() as progress:
         if options.texts:
             report = make_text_builder(settings)(text_request(options), on_progress=progress.show)
@@ -223,6 +244,12 @@ def run(options: argparse.Namespace) -> int:
             report = make_builder(settings, spread)(
                 build_request(options), on_progress=progress.show
             )
+        if store:
+            keeper = make_keeper(settings)
+            manifest = keeper.give_to_milvus(
+                report.manifest.name, store.uri, store.index, progress.show
+            )
+            report = replace(report, manifest=manifest)
     _print_report(report)
     if options.metadata:
         keeper = make_keeper(settings)
@@ -244,8 +271,16 @@ def stopped(options: argparse.Namespace) -> str:
     return "What is done is kept: the same command goes on from there."
 
 
-def _is_updated(options: argparse.Namespace, settings: "Settings", spread: "Spread | None") -> bool:
-    """Update the gallery and print what was done, if there is one; return whether there was."""
+def _is_updated(
+    options: argparse.Namespace,
+    settings: "Settings",
+    store: "StoredElsewhere | None",
+    spread: "Spread | None",
+) -> bool:
+    """Update the gallery and print what was done, if there is one; return whether there was.
+
+    One that its own files search is given to Milvus where that is asked.
+    """
     from app.sources.datasets.register import find_data_set
     from app.wiring import make_keeper
 
@@ -255,9 +290,17 @@ def _is_updated(options: argparse.Namespace, settings: "Settings", spread: "Spre
     keeper = make_keeper(settings, spread=spread)
     if not (name and keeper.exists(name)):
         return False
-    keeper.check_as_built(name, given_of(options))
+    given = given_of(options)
+    moves = store is not None and not keeper.is_in_milvus(name)
+    if moves:
+        given |= {"store": None, "uri": None, "index": None}
+    keeper.check_as_built(name, given)
     report = updated(keeper, name, accept_removals=options.accept_removals)
     print_report(name, report)
+    if store is not None and moves:
+        with Progress() as progress:
+            keeper.give_to_milvus(name, store.uri, store.index, progress.show)
+        output.print_line(f"{name} is searched by Milvus at {store.uri}.")
     return True
 
 

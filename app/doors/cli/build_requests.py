@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from app.build.listed import ListRequest
     from app.build.texts import TextRequest
     from app.build.transfer import ImportRequest
+    from app.values.gallery import StoredElsewhere
 
 MODEL, _OWN_FOLDERS_MODEL = "resnet50", "efficientnet_lite0"  # the latter needs no download
 LISTS = ("csv", "parquet", "webdataset")
@@ -70,9 +71,29 @@ def _check_texts(options: argparse.Namespace) -> None:
             raise UsageError(f"--{key.replace('_', '-')} does not go with texts: leave it out.")
 
 
+def milvus_request(options: argparse.Namespace) -> "StoredElsewhere | None":
+    """Return where Milvus is to search the gallery, None where it is not.
+
+    UsageError for an address or index that cannot be, and for --uri without --store milvus.
+    """
+    if options.store != "milvus":
+        if options.uri:
+            raise UsageError("--uri goes with --store milvus: add that, or leave --uri out.")
+        return None
+    from app.values.gallery import StoredElsewhere
+    from app.wiring import check_milvus_words
+
+    if not options.uri:
+        raise UsageError("--store milvus needs its address: add --uri http://host:19530.")
+    index = options.index or "IVF_PQ"
+    check_milvus_words(options.uri, index)
+    return StoredElsewhere(uri=options.uri, index=index)
+
+
 def given_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return what was given of a gallery's request, None for what was left out."""
-    keys = ("data", *LISTS, "model", "precision", "index", "limit", "copies", *_TABLE_OPTIONS)
+    built = ("model", "precision", "store", "uri", "index", "limit", "copies")
+    keys = ("data", *LISTS, *built, *_TABLE_OPTIONS)
     images = tuple(options.images or ())
     return (
         {key: getattr(options, key) for key in keys}

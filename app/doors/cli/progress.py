@@ -15,6 +15,7 @@ _BARS = {
     "unpack": ("Unpacking", " shards", ""),
     "take": ("Taking", " images", ""),
     "import": ("Taking", " images", ""),
+    "store": ("Storing in Milvus", " images", ""),
     "export": ("Writing", " images", ""),
     "look": ("Looking", " images", ""),
     "near": ("Looking for neighbours", " images", ""),
