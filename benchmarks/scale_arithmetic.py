@@ -102,7 +102,11 @@ def _memory(given: Assumptions, sizes: Sequence[int]) -> str:
 def _embedding(given: Assumptions, sizes: Sequence[int]) -> str:
     rows: list[list[str]] = [[name] for name in ("vCPU-hours", "… in `--hours`", "… cost")]
     rows += [[name] for name in ("GPU-hours", "… vCPU-hours beside them", "… in `--hours`")]
-    rows += [["… cost"], ["through one command, at least"], ["builds, one after another [4]"]]
+    rows += [
+        ["… cost"],
+        [f"through one command, {_amount(bytes_through_command(given))} an image [5]"],
+        ["builds, one after another [4]"],
+    ]
     for n in sizes:
         alone, gpus, rest = (
             count(given, n) for count in (hours_of_vcpus, hours_of_gpus, hours_beside_gpus)
@@ -130,14 +134,14 @@ def _searching(given: Assumptions, sizes: Sequence[int]) -> str:
     rows = [
         ["every vector compared, on a thread, all in memory", *map(_time, exact)],
         *([name, *(f"{count(n):,.0f}" for n in sizes)] for name, count in codes.items()),
-        ["local features, beyond the rest", *(_time(n / images * seconds) for n in sizes)],
+        ["local features, beyond the rest [6]", *(_time(n / images * seconds) for n in sizes)],
     ]
     return _table(["one search (extended)", *_heads(sizes)], rows)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [f"| {' | '.join(line)} |" for line in (heads, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(heads), *lines[1:]])
 
 
 def _heads(sizes: Sequence[int]) -> list[str]:

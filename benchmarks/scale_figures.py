@@ -14,12 +14,13 @@ PROBES = 16
 """Cells that a search of the program visits unless it says otherwise."""
 LOCAL_SEARCH = (99_999, 0.237)
 """Images, and seconds beyond a search without: benchmarks/results/caltech101-copies-100000.md."""
+PAGE = 1_024
+"""Bytes of a page of the file of thumbnails, of a draft as of a segment."""
 _ID = 8  # bytes of a number in a FAISS or Milvus index
 _FLOAT = 4
 _HALF = 2
 _MILVUS_SEGMENT = 1 << 30  # bytes, dataCoord.segment.maxSize; each has an index of its own
 _ROWS_A_CELL = 39  # at least: Milvus makes fewer cells where a segment has fewer rows
-_DRAFT_PAGE = 1024
 
 Count = Callable[[int], float]
 """Bytes, or whatever else, for n images."""
@@ -112,7 +113,7 @@ class Assumptions:
     sqlite_pages: int = _says(
         1_073_741_823,
         "pages that an SQLite file may have",
-        "measured: `PRAGMA max_page_count` of SQLite 3.40; 3.45 and later have four times as many",
+        "measured: `PRAGMA max_page_count` of SQLite 3.40; newer ones have four times as many",
     )
     vcpus_per_machine: int = _says(64, "vCPUs a machine", _SET)
     memory_per_machine: float = _says(256, "GB of memory a machine", _SET)
@@ -195,12 +196,12 @@ def bytes_through_command(given: Assumptions) -> float:
 
 def most_of_a_build(given: Assumptions) -> int:
     """Return how many images one build takes: its draft has thumbnails and features in a file."""
-    return int(given.sqlite_pages * _DRAFT_PAGE / (given.thumbnail_bytes + given.draft_local_bytes))
+    return int(given.sqlite_pages * PAGE / (given.thumbnail_bytes + given.draft_local_bytes))
 
 
 def most_of_a_segment(given: Assumptions) -> int:
     """Return how many images one segment takes: their thumbnails are in a file."""
-    return int(given.sqlite_pages * _DRAFT_PAGE / max(1, given.thumbnail_bytes))
+    return int(given.sqlite_pages * PAGE / max(1, given.thumbnail_bytes))
 
 
 def hours_of_vcpus(given: Assumptions, n: int) -> float:

@@ -1,6 +1,8 @@
 """The arithmetic of docs/scale.md: by numbers made by hand, and by files that are there."""
 
 import json
+import re
+import shlex
 import sqlite3
 import sys
 from contextlib import closing
@@ -8,6 +10,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from app.gallery import items, writer
 from benchmarks import scale_arithmetic as arithmetic
 from benchmarks import scale_figures as figures
 from benchmarks.report import RESULTS
@@ -53,6 +56,17 @@ def test_the_document_has_the_tables_that_the_command_prints(capsys):
     assert f"<!-- table scale -->\n{capsys.readouterr().out}<!-- end -->" in text
 
 
+def test_the_example_of_the_document_runs(capsys):
+    section = arithmetic.DOCUMENT.read_text(encoding="utf-8").split("<!-- table scale -->")[0]
+    (example,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    command = shlex.split(example.replace("\\\n", " "), comments=True)
+    assert command[:3] == ["python", "-m", "benchmarks.scale_arithmetic"]
+    arithmetic.main(command[3:])
+    printed = capsys.readouterr().out
+    assert "30,000,000" in printed
+    assert row(printed, "pictures, where they are") == ["90.0 TB"]
+
+
 def test_bytes_hours_and_prices_are_products_of_what_is_given():
     table = arithmetic.tables(BY_HAND, [3_600_000])
     # 16 + 100 + 50 + 15 bytes an image, and a shortlist of 16 with 356 centroids of 32 bytes.
@@ -65,7 +79,7 @@ def test_bytes_hours_and_prices_are_products_of_what_is_given():
     assert row(table, "vCPU-hours") == ["100"]
     assert row(table, "GPU-hours") == ["10.0"]
     assert row(table, "… vCPU-hours beside them") == ["20.0"]
-    assert [row(table, name) for name in ("through one command, at least",)] == [["1.93 s"]]
+    assert row(table, "through one command, 1.07 kB an image [5]") == ["1.93 s"]
     lines = table.splitlines()
     assert "| … in `--hours` | 5 machines |" in lines  # of 4 vCPUs, 5 hours each
     assert "| … in `--hours` | 2 GPU, 4 vCPU |" in lines
@@ -84,6 +98,14 @@ def test_a_build_and_a_segment_end_where_their_file_does():
     table = arithmetic.tables(BY_HAND, [7, 8, 143])
     assert row(table, "builds, one after another [4]") == ["1", "2", "21"]
     assert row(table, "… its segments, at least [4]") == ["1", "1", "3"]
+
+
+def test_the_page_is_that_of_both_files():
+    for script in (writer._THUMBNAIL_TABLE, items._THUMBNAIL_TABLE):
+        with closing(sqlite3.connect(":memory:")) as database:
+            database.executescript(script.replace("PRAGMA journal_mode = OFF;", ""))
+            (size,) = database.execute("PRAGMA page_size").fetchone()
+        assert size == figures.PAGE
 
 
 def test_memory_is_codes_ids_and_centroids():
