@@ -60,7 +60,7 @@ def _says(default: Any, words: str, source: str) -> Any:
 
 
 _INCLUDED = "of the included gallery of 9,144 images"
-_SMALL = "a build of every fifth picture of Caltech101, 1,828: `create_index.py` prints it"
+_SMALL = "files that `create_index.py` made of every fifth picture of Caltech101, 1,828"
 _SET = "set yours"
 
 
@@ -84,7 +84,7 @@ class Assumptions:
     metadata_bytes: float = _says(0, "bytes of an image's metadata", _SET)
     images_per_second: float = _says(
         measured_images_per_second,
-        "images/s a vCPU, from file to gallery",
+        "images/s a vCPU, from file to a gallery's draft",
         "measured: `make bench-embed`, bfloat16 on AMX, 2 vCPUs",
     )
     milliseconds_beside_gpu: float = _says(
