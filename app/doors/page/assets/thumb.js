@@ -8,6 +8,9 @@ import * as session from "./session.js";
 
 const { state } = session;
 
+/** The query, where there is a picture of it: a text's name is over the results. */
+const pictured = () => (session.asksWithText(state.edit) ? null : state.edit);
+
 /** @param {import("../types.js").Part} part */
 export function start({ element }) {
   const place = findIn(element, ".thumb");
@@ -16,7 +19,7 @@ export function start({ element }) {
   onPanels(showOpen);
   session.onChange(async () => {
     document.documentElement.dataset.face = isSeeing() ? "see" : "ask";
-    const edit = session.asksWithText(state.edit) ? null : state.edit; // its name is over the results
+    const edit = pictured();
     const { searching } = state;
     place.classList.toggle("awaited", Boolean(edit) || (isSearching() && searching === "picture"));
     const wanted = JSON.stringify(edit && [edit.src, edit.box, edit.turns, edit.mirrored]);
