@@ -159,6 +159,7 @@ def test_a_gallery_that_changes_is_seen_by_every_server(
         assert asked(server, "/galleries/mine")["title"] == "Holidays"
 
 
+@pytest.mark.scale  # most of a minute
 def test_every_server_is_restarted_in_turn_without_a_failed_request(
     running: list[rolling.Server],
 ) -> None:
