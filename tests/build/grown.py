@@ -1,7 +1,6 @@
 """Galleries that grow by segments of random vectors, for what folds those."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import faiss
@@ -49,6 +48,10 @@ def centroids(index: Any) -> bytes:
     return found
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return the files of a folder by their names."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def contents(folders: Folders) -> dict[str, bytes]:
+    """Return the files of a segment by their names."""
+    return {
+        path.name: path.read_bytes()
+        for folder in (folders.features, folders.indexes)
+        for path in folder.iterdir()
+    }
