@@ -221,7 +221,7 @@ COMMANDS = (
     ),
     Command(
         NAME="compact",
-        HELP="fold a gallery's segments into one, and train its index anew",
+        HELP="fold a gallery's segments into one",
         EXAMPLE="ris compact mine",
         add_arguments=_gallery_argument,
         run=_compact,
