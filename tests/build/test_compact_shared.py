@@ -141,6 +141,22 @@ def test_too_low_a_recall_is_trained_anew(folders, trained, monkeypatch):
     assert Gallery(folders).manifest.recall_reranked == 0.99
 
 
+def test_a_recall_that_training_did_not_reach_either_is_not_trained_for(
+    folders, trained, monkeypatch
+):
+    measure = training.calibrate
+    monkeypatch.setattr(
+        training,
+        "calibrate",
+        lambda index, **options: replace(measure(index, **options), recall_reranked=0.9),
+    )
+    grow(folders, 400)
+    compact(folders, everything=True)
+    grow(folders, 100)
+    compact(folders, everything=True)
+    assert (len(trained), kept(folders).recall) == (1, 0.9)
+
+
 def test_another_string_is_trained(folders, trained):
     grow(folders, 400)
     compact(folders, everything=True)

@@ -225,6 +225,6 @@ COMMANDS = (
         EXAMPLE="ris compact mine",
         add_arguments=_gallery_argument,
         run=_compact,
-        stopped=lambda options: "The gallery is as it was.",
+        stopped=lambda options: "What is not folded yet is as it was.",
     ),
 )
