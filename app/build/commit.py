@@ -19,6 +19,7 @@ from app.embed import Embedder, LoadEmbedder
 from app.errors import ModelError, StorageError
 from app.gallery import (
     NO_IMAGE,
+    Commit,
     Draft,
     Folders,
     Gallery,
@@ -32,18 +33,22 @@ from app.gallery import (
 )
 from app.index import (
     AUTO,
+    TARGET_RECALL,
+    Calibration,
     Expansion,
     Projection,
+    Quantiser,
     SearchEffort,
     VectorIndex,
     calibrate,
     choose_shortlist,
+    fill_shortlist,
     train_projection,
-    train_shortlist,
+    train_quantiser,
     write_vectors,
 )
 from app.values import PICTURE, Skipped, VectorOptions
-from app.values.gallery import Manifest
+from app.values.gallery import Manifest, StoredFile
 from app.values.precision import go_together
 
 _CHUNK_ROWS = 4_096
@@ -91,34 +96,67 @@ def made_by_model(embedder: Embedder) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a trained segment, for it and for its gallery."""
+    """What was measured of a segment's shortlist, for it and for its gallery.
+
+    `quantiser` is what was trained for it, to be kept; None where nothing was, or what none shares.
+    """
 
     note: str
     segment: dict[str, Any]
     gallery: dict[str, Any]
+    quantiser: Quantiser | None = None
 
 
 def train_and_measure(
-    writer: SegmentWriter, index: str, expansion: Expansion | None, on_progress: OnProgress
+    writer: SegmentWriter,
+    index: str,
+    expansion: Expansion | None,
+    on_progress: OnProgress,
+    *,
+    shared: Quantiser | None = None,
 ) -> Measured:
     """Train the shortlist of a segment whose vectors are written, and measure how well it finds.
 
-    "auto" chooses among several; the note says how.
+    What the gallery's other segments share is filled in place of training, as long as that finds
+    enough. "auto" chooses among several; the note says how.
     """
+    if shared is not None and shared.suits(index, *_size_of(writer.vectors_path)):
+        on_progress("measure", 0, 0)
+        with writing_to(writer.place.indexes):
+            fill_shortlist(writer.vectors_path, shared, writer.shortlist_path)
+        measured = _calibrated(writer, expansion, exact=False)
+        # Training again finds no more where the first has not found as many as are asked for.
+        if measured.recall_reranked >= min(TARGET_RECALL, shared.recall):
+            return _measured(shared.factory, "", measured)
     on_progress("train", 0, 0)
     if index == AUTO:
         with writing_to(writer.place.indexes):
             chosen = choose_shortlist(writer.vectors_path, writer.shortlist_path, expansion)
-        used, note, measured = chosen.factory, chosen.note, chosen.calibration
-    else:
-        with writing_to(writer.place.indexes):
-            used, note = train_shortlist(writer.vectors_path, index, writer.shortlist_path)
-        on_progress("measure", 0, 0)
-        kept = writer.shortlist_path if used != "Flat" else None
-        measured = calibrate(
-            VectorIndex(vectors=writer.vectors_path, shortlist=kept, effort=SearchEffort(1, 1)),
-            expansion=expansion,
-        )
+        return _measured(chosen.factory, chosen.note, chosen.calibration)
+    with writing_to(writer.place.indexes):
+        used, note, trained = train_quantiser(writer.vectors_path, index, writer.shortlist_path)
+    on_progress("measure", 0, 0)
+    measured = _calibrated(writer, expansion, exact=used == "Flat")
+    if trained is not None:
+        trained = replace(trained, recall=measured.recall_reranked)
+    return _measured(used, note, measured, trained)
+
+
+def _size_of(vectors: Path) -> tuple[int, int]:
+    """Return how many vectors a flat index has, and how many numbers each."""
+    index = VectorIndex(vectors=vectors, shortlist=None, effort=SearchEffort(0, 0))
+    return index.rows, index.dim
+
+
+def _calibrated(writer: SegmentWriter, expansion: Expansion | None, *, exact: bool) -> Calibration:
+    shortlist = None if exact else writer.shortlist_path
+    index = VectorIndex(vectors=writer.vectors_path, shortlist=shortlist, effort=SearchEffort(1, 1))
+    return calibrate(index, expansion=expansion)
+
+
+def _measured(
+    used: str, note: str, measured: Calibration, quantiser: Quantiser | None = None
+) -> Measured:
     found = {
         "index": used,
         "probes": measured.effort.probes,
@@ -127,7 +165,15 @@ def train_and_measure(
         "recall_reranked": measured.recall_reranked,
     }
     of_gallery = {"recall_queries": measured.queries, "floor": measured.floor}
-    return Measured(note, found, found | of_gallery)
+    return Measured(note, found, found | of_gallery, quantiser)
+
+
+def place_quantiser(commit: Commit, quantiser: Quantiser) -> StoredFile:
+    """Keep what was trained as a file of the gallery; return its facts."""
+    path = commit.folders.indexes / "new.safetensors"
+    with writing_to(commit.folders.indexes):
+        quantiser.write(path)
+    return commit.place_file("quantiser", path)
 
 
 def load_for(gallery: Gallery, load_embedder: LoadEmbedder) -> Embedder:
@@ -198,6 +244,8 @@ def finish_gallery(
             with writing_to(draft.folders.indexes):
                 shutil.copyfile(origin.network, path)
             stored["network"] = commit.place_file("network", path)
+        if measured.quantiser is not None:
+            stored["quantiser"] = place_quantiser(commit, measured.quantiser)
         manifest = commit.write(
             Manifest(
                 name=draft.folders.indexes.name,

@@ -227,7 +227,7 @@ class GalleryKeeper:
         self._updates.forget(name)
 
     def compact(self, name: str, on_progress: OnProgress = lambda *_: None) -> bool:
-        """Fold all segments of a gallery into one, and train its index anew."""
+        """Fold the segments of a gallery into as few as can be."""
         self.check_on()
         self._gallery(name)
         return compact(self._folders(name), everything=True, on_progress=on_progress)

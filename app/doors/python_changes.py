@@ -150,7 +150,7 @@ class ChangeableGallery:
         self._keeper.move(self._name, Path(folder).expanduser(), before=place)
 
     def compact(self) -> None:
-        """Fold what was added into one, and train the index anew; a change does it where needed."""
+        """Fold what was added into one segment, with an index; a change does it where needed."""
         self._keeper.compact(self._name)
 
     def delete(self) -> None:

@@ -37,7 +37,7 @@ from app.values.gallery import Manifest, Segment, StoredFile
 
 _SCRATCH = "new"
 _WAIT_SECONDS = 60.0
-_OF_A_GALLERY = ("removed", "skipped", "items", "seen", "projection", "network")
+_OF_A_GALLERY = ("removed", "skipped", "items", "seen", "projection", "network", "quantiser")
 _OF_FORMAT_1 = ("vectors", "shortlist", "thumbnails")
 _SUFFIXES = ("faiss", "db", "npy", "json", "safetensors", "zip")
 

@@ -129,8 +129,7 @@ class Items:
 
     def ids(self) -> NDArray[np.int64]:
         """Return all ids, ascending: row i is that of the i-th."""
-        rows = self._all("SELECT id FROM image ORDER BY id")
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return np.fromiter(self._each("SELECT id FROM image ORDER BY id"), np.int64)
 
     def images(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         """Return the images of these ids by id; an id that is not here is left out."""
@@ -198,6 +197,11 @@ class Items:
     def digests(self) -> dict[int, bytes]:
         """Return the SHA-256 of every image's file by id, b"" where it is not known."""
         return dict(self._all("SELECT id, sha256 FROM image ORDER BY id"))
+
+    def content_starts(self) -> NDArray[np.uint64]:
+        """Return the first 8 bytes of every image's SHA-256, by row; 0 where it is not known."""
+        starts = self._each("SELECT substr(sha256, 1, 8) FROM image ORDER BY id")
+        return np.fromiter((int.from_bytes(each or b"", "little") for each in starts), np.uint64)
 
     def ids_with_keys(self) -> Iterator[list[int]]:
         """Yield the ids of the images that have a key, in parts; the first is a small one."""
@@ -306,6 +310,12 @@ class Items:
     def _all(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
         with self._lock:
             return self._items.execute(statement, values).fetchall()
+
+    def _each(self, statement: str) -> Iterator[Any]:
+        """Yield the first value of each row: all of a segment are not in memory at once."""
+        with self._lock:
+            for row in self._items.execute(statement):
+                yield row[0]
 
     def _first(self, statement: str, *values: object) -> list:  # type: ignore[type-arg]
         return [row[0] for row in self._all(statement, values)]

@@ -227,6 +227,11 @@ class Gallery:
         ids = [view.ids() for view in self._views if view.segment in chosen]
         return np.sort(np.concatenate([_NOTHING_LEFT_OUT, *ids]))
 
+    def rows_gone(self) -> list[int]:
+        """Return how many rows of each segment, by its place, the gallery does not have."""
+        found = {view.segment.facts.name: view.index.found_rows for view in self._views}
+        return [each.facts.rows - found.get(each.facts.name, 0) for each in self._segments]
+
     def has(self, image: int) -> bool:
         """Return whether there is an image of this id."""
         asked = np.array([image])

@@ -21,10 +21,17 @@ from app.index.local import (
 from app.index.neighbours import Neighbours
 from app.index.plugins import NewShortlist, Shortlist, ShortlistMaker
 from app.index.projection import Projection, train_projection
+from app.index.quantiser import Quantiser
 from app.index.rows_only import RowsOnly
 from app.index.search import CALIBRATION_K, SearchEffort, VectorIndex
 from app.index.threads import beside_searches
-from app.index.train import native_output_hidden, train_shortlist, write_vectors
+from app.index.train import (
+    fill_shortlist,
+    native_output_hidden,
+    train_quantiser,
+    train_shortlist,
+    write_vectors,
+)
 from app.index.vector_store import VectorStore
 
 __all__ = [
@@ -40,6 +47,7 @@ __all__ = [
     "Neighbours",
     "NewShortlist",
     "Projection",
+    "Quantiser",
     "RowsOnly",
     "SearchEffort",
     "Shortlist",
@@ -51,10 +59,12 @@ __all__ = [
     "check_factory",
     "choose_shortlist",
     "expanded",
+    "fill_shortlist",
     "fit_factory",
     "native_output_hidden",
     "recall",
     "train_projection",
+    "train_quantiser",
     "train_shortlist",
     "write_local_index",
     "write_vectors",

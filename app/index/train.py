@@ -21,6 +21,7 @@ from app.errors import StorageError
 from app.index import plugins, threads
 from app.index.factory import MIN_ROWS_A_CELL, cells_of, fit_factory, inner_of, numbered_of
 from app.index.projection import Projection
+from app.index.quantiser import Quantiser
 from app.index.shortlist import read_index
 
 MOST_ROWS_A_CENTROID = 256
@@ -97,21 +98,29 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
     Returns the factory string used and a note ('' if all is as asked). No file is written for
     "Flat": the vectors themselves are searched.
     """
+    factory, note, _ = train_quantiser(vectors, factory, path)
+    return factory, note
+
+
+def train_quantiser(vectors: Path, asked: str, path: Path) -> tuple[str, str, Quantiser | None]:
+    """Do what `train_shortlist` does; return what was trained too, where others can be filled."""
     path.unlink(missing_ok=True)
     flat = read_index(vectors)
-    factory, note = fit_factory(factory, flat.ntotal, flat.d)
+    factory, note = fit_factory(asked, flat.ntotal, flat.d)
     if factory == "Flat":
-        return factory, note
+        return factory, note, None
     if plugins.split(factory)[0]:
         _train_plugin(flat, factory, path)
-        return factory, note
+        return factory, note, None
     index = untrained(factory, flat.d)
     try:
         if not index.is_trained:
             with native_output_hidden(), threads.at_most(_training_threads(cells_of(index))):
                 index.train(_training_rows(flat))
     except RuntimeError:
-        return "Flat", f"{flat.ntotal} images could not train {factory}: they are searched exactly"
+        why = f"{flat.ntotal} images could not train {factory}: they are searched exactly"
+        return "Flat", why, None
+    quantiser = Quantiser.of(index, asked, factory, flat.ntotal)
     _fill(index, flat)
     write_index(index, path)
     codes = getattr(inner_of(index), "pq", None)
@@ -120,7 +129,14 @@ def train_shortlist(vectors: Path, factory: str, path: Path) -> tuple[str, str]:
             f"{flat.ntotal} images train {2**codes.nbits} centroids with fewer than the "
             f"{MIN_ROWS_A_CELL} each that k-means likes; exact re-ranking makes up for it"
         )
-    return factory, note
+    return factory, note, quantiser
+
+
+def fill_shortlist(vectors: Path, quantiser: Quantiser, path: Path) -> None:
+    """Fill what was trained before from the flat index at `vectors`, write it to `path`."""
+    index = quantiser.empty()
+    _fill(index, read_index(vectors))
+    write_index(index, path)
 
 
 def _fill(index: Any, flat: Any) -> None:

@@ -46,7 +46,7 @@ def test_a_build_says_what_it_did(home, images):
     assert (segment.rows, segment.first_id, manifest.next_id) == (97, 0, 97)
     found = ("index", "probes", "candidates", "recall_raw", "recall_reranked")
     assert all(getattr(segment, fact) == getattr(manifest, fact) for fact in found)
-    assert set(manifest.files) == {"seen", "skipped"}
+    assert set(manifest.files) == {"seen", "skipped", "quantiser"}
     assert report.images_per_second > 0
     assert report.seconds >= report.seconds_embedding > 0
 

@@ -68,7 +68,7 @@ def rewrite_as_format_1(folders: Folders) -> None:
     _move_up(folders.below(segment.name).features, folders.features)
     (folders.indexes / "items.db").unlink()
     for left in folders.indexes.iterdir():
-        if left.name.partition(".")[0] in ("manifest", "seen", "skipped", "removed"):
+        if left.name.partition(".")[0] in ("manifest", "seen", "skipped", "removed", "quantiser"):
             left.unlink()
 
 

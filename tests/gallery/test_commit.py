@@ -36,6 +36,7 @@ def test_each_rebuild_is_a_generation_and_takes_the_files_of_the_last_away(galle
         assert names_in(folders.indexes) == {
             *("NOTICE", "manifest.json", segment.name),
             *(f"seen.{generation}.db", f"skipped.{generation}.json"),
+            f"quantiser.{generation}.safetensors",
         }
         assert names_in(folders.indexes / segment.name) == {
             *("items.db", "thumbnails.db", "shortlist.faiss"),
@@ -56,6 +57,7 @@ def test_a_rebuild_takes_the_files_of_format_1_away(galleries, open_gallery):
     assert names_in(folders.features) == {segment.name, "NOTICE"}
     assert names_in(folders.indexes) == {
         *("NOTICE", "manifest.json", segment.name, "seen.2.db", "skipped.2.json"),
+        "quantiser.2.safetensors",
     }
 
 
@@ -211,5 +213,6 @@ def test_a_change_leaves_the_files_of_other_programs(galleries):
     assert names_in(folders.features) == {"1", *others}
     assert names_in(folders.indexes) == {
         *("1", "manifest.json", "seen.1.db", "skipped.1.json"),
+        "quantiser.1.safetensors",
         *others,
     }

@@ -27,7 +27,7 @@ from tests.gallery.sealing import sealed
 OF_FORMAT_1 = ["gallery.db", "thumbnails.db", "shortlist.faiss", "vectors.faiss"]
 OF_FORMAT_2 = [
     *("manifest.json", "1/items.db", "1/thumbnails.db", "1/shortlist.faiss", "1/vectors.faiss"),
-    *("seen.1.db", "removed.2.npy", "skipped.2.json"),
+    *("seen.1.db", "removed.2.npy", "skipped.2.json", "quantiser.1.safetensors"),
 ]
 
 

@@ -61,6 +61,8 @@ def test_images_are_found_by_what_is_known_of_them(items):
     assert sorted(stored.label_names()) == sorted({"a", "b", "ü", *RECORDS[2].labels})
     assert stored.labels()[:3] == [(4, "a"), (2**40, "a"), (4, "b")]
     assert stored.digests()[3] == b""
+    starts = [int.from_bytes(digest[:8], "little") for digest in stored.digests().values()]
+    assert stored.content_starts().tolist() == starts
     assert stored.has_keys
     assert stored.thumbnails([9, 4, 8]) == {
         9: thumbnail_of(RECORDS[2]),

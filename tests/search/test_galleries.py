@@ -90,6 +90,7 @@ FILES = (
     "indexes/mine/1/items.db",
     "indexes/mine/seen.1.db",
     "indexes/mine/skipped.1.json",
+    "indexes/mine/quantiser.1.safetensors",
     "indexes/mine/manifest.json",
 )
 

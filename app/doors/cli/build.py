@@ -31,7 +31,7 @@ NAME = "create-index"
 HELP = "build a gallery"
 EXAMPLE = "python3 create_index.py --images ~/Pictures --name mine --model efficientnet_lite0"
 
-_SMALL = ("removed", "seen", "skipped")  # files whose sizes tell nobody anything
+_SMALL = ("quantiser", "removed", "seen", "skipped")  # files whose sizes tell nobody anything
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

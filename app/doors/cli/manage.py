@@ -221,10 +221,10 @@ COMMANDS = (
     ),
     Command(
         NAME="compact",
-        HELP="fold a gallery's segments into one, and train its index anew",
+        HELP="fold a gallery's segments into one",
         EXAMPLE="ris compact mine",
         add_arguments=_gallery_argument,
         run=_compact,
-        stopped=lambda options: "The gallery is as it was.",
+        stopped=lambda options: "What is not folded yet is as it was.",
     ),
 )

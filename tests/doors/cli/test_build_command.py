@@ -247,7 +247,7 @@ def test_a_build_that_goes_on_says_from_where(run, tmp_path, monkeypatch):
     images = fill(tmp_path / "images", 20)
     own = ("--images", images, "--name", "mine", "--model", "mean_colour")
     with monkeypatch.context() as patched:
-        patched.setattr(commit, "train_shortlist", interrupt)
+        patched.setattr(commit, "train_quantiser", interrupt)
         assert run(*own)[0] == 130
     code, _, err = run(*own)
     assert code == 0
