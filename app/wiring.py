@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from app.build.update import UpdateReport
     from app.build.watch import Watch
     from app.search.inspection import Survey
-    from app.values.board import Board
+    from app.values.board import Board, Progress
 
-_Progress = TypeVar("_Progress")
+_Progress = TypeVar("_Progress", bound="Progress")
 OnProgress = Callable[[str, int, int], None]
 
 

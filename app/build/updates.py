@@ -78,15 +78,11 @@ class BackgroundUpdates:
     def progress(self, name: str) -> UpdateProgress:
         """Return the progress of a gallery's update, whichever process does it."""
         mine = self._progress.get(name, UpdateProgress())
-        if self._board is None or mine.state == "running":
+        if self._board is None:
             return mine
-        shown = self._board.read(name) or mine
-        if shown.state == "running" and not self._board.is_worked_on(name):
-            # Looked at once more: it may have ended between the two.
-            shown = self._board.read(name) or mine
-            if shown.state == "running":
-                return replace(shown, state="stopped", message=_LEFT_BEHIND)
-        return shown
+        return self._board.latest(
+            name, mine, lambda left: replace(left, state="stopped", message=_LEFT_BEHIND)
+        )
 
     def cancel(self, name: str) -> None:
         """Stop an update at its next step; what is embedded is kept for the next one."""

@@ -89,15 +89,11 @@ class BackgroundFinding:
     def progress(self, name: str) -> FindingProgress:
         """Return the progress of a gallery's search, whichever process does it."""
         mine = self._progress.get(name, FindingProgress())
-        if self._board is None or mine.state == "running":
+        if self._board is None:
             return mine
-        shown = self._board.read(name) or mine
-        if shown.state == "running" and not self._board.is_worked_on(name):
-            # Looked at once more: it may have ended between the two.
-            shown = self._board.read(name) or mine
-            if shown.state == "running":
-                return replace(shown, state="stopped", message=_LEFT_BEHIND)
-        return shown
+        return self._board.latest(
+            name, mine, lambda left: replace(left, state="stopped", message=_LEFT_BEHIND)
+        )
 
     def stop(self, name: str) -> FindingProgress:
         """End a gallery's search, if it is running, at its next step; return its progress."""

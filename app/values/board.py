@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from app.errors import AppError, BusyError
 from app.values.files import replacing
@@ -18,7 +18,17 @@ from app.values.locks import locked
 
 _EVERY_SECONDS = 1.0
 _WAIT_SECONDS = 1.0  # others look for an instant whether the lock is held
-_Progress = TypeVar("_Progress")
+
+
+class Progress(Protocol):
+    """What can be put up."""
+
+    @property
+    def state(self) -> str:
+        """Whether it is "running"."""
+
+
+_Progress = TypeVar("_Progress", bound=Progress)
 
 
 class Board(Generic[_Progress]):
@@ -61,6 +71,23 @@ class Board(Generic[_Progress]):
             return self._adapter.validate_python(self._restored(given))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def latest(
+        self, name: str, mine: _Progress, stopped: Callable[[_Progress], _Progress]
+    ) -> _Progress:
+        """Return the progress, whichever process does the work; `mine` where none is put up.
+
+        What a process that was killed left behind is as `stopped` makes it.
+        """
+        if mine.state == "running":
+            return mine
+        shown = self.read(name) or mine
+        if shown.state == "running" and not self.is_worked_on(name):
+            # Looked at once more: it may have ended between the two.
+            shown = self.read(name) or mine
+            if shown.state == "running":
+                return stopped(shown)
+        return shown
 
     def forget(self, name: str) -> None:
         """Take the progress away."""
